@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Reading and changing urlencoded text. Nothing here is written back decoded: pairs that
+ * stay keep their bytes, so a backend never sees a spelling the client did not send.
+ *
+ * The folded comparison is meant to be too wide. A name that some backend might take for
+ * ours is taken out; what that costs is a client's parameter with a confusable name.
+ */
+#include "m2_form.h"
+
+#include <apr_lib.h>
+
+static int is_separator(char c)
+{
+    return c == '&' || c == ';';
+}
+
+static int is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static int is_bracket(char c)
+{
+    return c == '[' || c == ']';
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* value of n hexadecimal digits at p, -1 when there are none */
+static int hex_value(const char *p, apr_size_t n)
+{
+    int value = 0;
+    apr_size_t i;
+
+    for (i = 0; i < n; i++) {
+        int digit = hex_digit(p[i]);
+
+        if (digit < 0) {
+            return -1;
+        }
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+/* the byte an escape at raw.p[i] stands for, and its length; -1 when it is no escape */
+static int escape_at(apr_size_t *plen, m2_slice_t raw, apr_size_t i, int careless)
+{
+    int value = -1;
+
+    if (i + 2 < raw.n) {
+        *plen = 3;
+        value = hex_value(raw.p + i + 1, 2);
+    }
+    /* %uXXXX is no escape of any standard; old ASP reads it */
+    if (value < 0 && careless && i + 5 < raw.n && apr_tolower(raw.p[i + 1]) == 'u') {
+        *plen = 6;
+        value = hex_value(raw.p + i + 2, 4);
+    }
+    return value > 0xff ? -1 : value;
+}
+
+static m2_slice_t decode(apr_pool_t *pool, m2_slice_t raw, int careless)
+{
+    char *out;
+    apr_size_t i = 0, n = 0, len = 1;
+
+    if (!raw.p) {
+        return raw;
+    }
+    out = apr_palloc(pool, raw.n + 1);
+    while (i < raw.n) {
+        int value = raw.p[i] == '%' ? escape_at(&len, raw, i, careless) : -1;
+
+        if (value >= 0) {
+            out[n++] = (char)value;
+            i += len;
+        }
+        else {
+            out[n++] = raw.p[i] == '+' ? ' ' : raw.p[i];
+            i++;
+        }
+    }
+    out[n] = '\0';
+    return m2_slice(out, n);
+}
+
+/* one character of a name as the most careless backend files it */
+static char fold(char c)
+{
+    if (c == '.' || c == '-' || c == '[' || is_blank(c)) {
+        return '_';
+    }
+    return (char)apr_tolower(c);
+}
+
+static int folds_to(m2_slice_t a, m2_slice_t b)
+{
+    apr_size_t i;
+
+    if (a.n != b.n) {
+        return 0;
+    }
+    for (i = 0; i < a.n; i++) {
+        if (fold(a.p[i]) != fold(b.p[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static m2_slice_t without_leading(m2_slice_t s, int brackets)
+{
+    while (s.n && (is_blank(s.p[0]) || (brackets && is_bracket(s.p[0])))) {
+        s.p++;
+        s.n--;
+    }
+    return s;
+}
+
+static m2_slice_t without_trailing(m2_slice_t s)
+{
+    while (s.n && is_blank(s.p[s.n - 1])) {
+        s.n--;
+    }
+    return s;
+}
+
+/* up to the first bracket, or only up to a NUL, where C string backends stop */
+static m2_slice_t cut(m2_slice_t s, int brackets)
+{
+    apr_size_t i = 0;
+
+    while (i < s.n && s.p[i] && !(brackets && is_bracket(s.p[i]))) {
+        i++;
+    }
+    return m2_slice(s.p, i);
+}
+
+int m2_form_next(m2_slice_t *rest, m2_pair_t *pair)
+{
+    const char *p = rest->p, *end = rest->p + rest->n, *start, *equals;
+
+    while (p < end && is_separator(*p)) {
+        p++;
+    }
+    start = p;
+    while (p < end && !is_separator(*p)) {
+        p++;
+    }
+    *rest = m2_slice(p, (apr_size_t)(end - p));
+    if (p == start) {
+        return 0;
+    }
+    pair->raw = m2_slice(start, (apr_size_t)(p - start));
+    equals = memchr(start, '=', pair->raw.n);
+    pair->name = m2_slice(start, (apr_size_t)((equals ? equals : p) - start));
+    pair->value = equals ? m2_slice(equals + 1, (apr_size_t)(p - equals - 1))
+                         : m2_slice(NULL, 0);
+    return 1;
+}
+
+m2_slice_t m2_form_decode(apr_pool_t *pool, m2_slice_t raw)
+{
+    return decode(pool, raw, 0);
+}
+
+int m2_form_name_is(apr_pool_t *pool, m2_slice_t raw_name, const char *name)
+{
+    return m2_slice_is(decode(pool, raw_name, 0), name);
+}
+
+int m2_form_name_like(apr_pool_t *pool, m2_slice_t raw_name, const char *name)
+{
+    m2_slice_t given = decode(pool, raw_name, 1);
+    m2_slice_t ours = m2_slice_z(name);
+    m2_slice_t head, base;
+
+    if (!given.p || !ours.p) {
+        return 0;
+    }
+    ours = cut(without_leading(ours, 1), 1);
+    /* name[], name[x], [name], name] are one array parameter to PHP or Rack */
+    head = cut(without_leading(given, 1), 1);
+    if (folds_to(head, ours) || folds_to(without_trailing(head), ours)) {
+        return 1;
+    }
+    /* PHP turns a bracket that is never closed into '_', and stops at NUL */
+    base = cut(without_leading(given, 0), 0);
+    return folds_to(base, ours);
+}
+
+static int named_exactly(apr_pool_t *pool, m2_slice_t raw, const apr_array_header_t *names)
+{
+    int i;
+
+    for (i = 0; names && i < names->nelts; i++) {
+        if (m2_form_name_is(pool, raw, APR_ARRAY_IDX(names, i, const char *))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int named_like(apr_pool_t *pool, m2_slice_t raw, const apr_array_header_t *names)
+{
+    int i;
+
+    for (i = 0; names && i < names->nelts; i++) {
+        if (m2_form_name_like(pool, raw, APR_ARRAY_IDX(names, i, const char *))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static char *put(char *out, const char *from, const char *to)
+{
+    apr_size_t n = (apr_size_t)(to - from);
+
+    memcpy(out, from, n);
+    return out + n;
+}
+
+const char *m2_form_remove(apr_pool_t *pool, const char *text,
+                           const apr_array_header_t *exact, const apr_array_header_t *like)
+{
+    m2_slice_t rest = m2_slice_z(text);
+    const char *done = text;
+    char *out, *p;
+    m2_pair_t pair;
+    int removed = 0;
+
+    if (!text) {
+        return NULL;
+    }
+    p = out = apr_palloc(pool, rest.n + 1);
+    while (m2_form_next(&rest, &pair)) {
+        if (named_exactly(pool, pair.name, exact) || named_like(pool, pair.name, like)) {
+            removed = 1;
+        }
+        else {
+            /* the separators before a pair stay with it, unless it came to the front */
+            p = put(p, p == out && removed ? pair.raw.p : done, pair.raw.p + pair.raw.n);
+        }
+        done = pair.raw.p + pair.raw.n;
+    }
+    *p = '\0';
+    return removed ? out : text;
+}
+
+const char *m2_form_encode(apr_pool_t *pool, m2_slice_t value)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char *out = apr_palloc(pool, value.n * 3 + 1), *p = out;
+    apr_size_t i;
+
+    for (i = 0; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+
+        if ((c < 0x80 && apr_isalnum(c)) || c == '-' || c == '.' || c == '_' || c == '~') {
+            *p++ = (char)c;
+        }
+        else {
+            *p++ = '%';
+            *p++ = hex[c >> 4];
+            *p++ = hex[c & 15];
+        }
+    }
+    *p = '\0';
+    return out;
+}
+
+const char *m2_form_append(apr_pool_t *pool, const char *text, const char *name,
+                           m2_slice_t value)
+{
+    int first = !text || !*text;
+
+    return apr_pstrcat(pool, first ? "" : text, first ? "" : "&",
+                       m2_form_encode(pool, m2_slice_z(name)), "=",
+                       m2_form_encode(pool, value), NULL);
+}
+
+const char *m2_form_mask(apr_pool_t *pool, const char *text, const apr_array_header_t *names,
+                         const char *replacement)
+{
+    m2_slice_t rest = m2_slice_z(text);
+    const char *done = text, *out = NULL;
+    m2_pair_t pair;
+
+    if (!text) {
+        return NULL;
+    }
+    while (m2_form_next(&rest, &pair)) {
+        if (pair.value.n && named_exactly(pool, pair.name, names)) {
+            out = apr_pstrcat(pool, out ? out : "",
+                              apr_pstrmemdup(pool, done, (apr_size_t)(pair.value.p - done)),
+                              replacement, NULL);
+            done = pair.value.p + pair.value.n;
+        }
+    }
+    return out ? apr_pstrcat(pool, out, done, NULL) : text;
+}
+
+int m2_header_name_like(const char *a, const char *b)
+{
+    for (; *a && *b; a++, b++) {
+        char x = apr_isalnum(*a) ? (char)apr_tolower(*a) : '_';
+        char y = apr_isalnum(*b) ? (char)apr_tolower(*b) : '_';
+
+        if (x != y) {
+            return 0;
+        }
+    }
+    return *a == *b;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * From claims to what a backend is told. A target whose claim is absent still gives an
+ * entry, because the name has to be scrubbed from what the client sent.
+ */
+#include "m2_publish.h"
+
+#include "m2_form.h"
+
+#include <apr_hash.h>
+
+static const char *const place_words[] = { /* ORDER PLACE */
+    "query", "header", "path", "form", "env",
+};
+
+/* what our own code sets after a decision; a target of that name would be overwritten, or
+ * worse, believed */
+static const char *const reserved_env[] = {
+    "M2M_VERIFIED", "M2M_KID",  "M2M_ALG",        "M2M_DECISION",
+    "M2M_REASON",   "M2M_RULE", "M2M_ERROR_CODE", "M2M_SHADOW",
+};
+
+#define CLAIM_PREFIX "M2M_CLAIM_"
+
+/* RFC 9110 7.6.1 and 7.8, RFC 9112 6, RFC 9113 3.2.1, and our own */
+static const char *const forbidden_headers[] = {
+    "Connection",          "Keep-Alive",    "Proxy-Connection",  "Proxy-Authenticate",
+    "Proxy-Authorization", "Proxy-Authentication-Info",          "Proxy",
+    "TE",                  "Trailer",       "Transfer-Encoding", "Upgrade",
+    "Content-Length",      "Host",          "Expect",            "HTTP2-Settings",
+    "X-Ca-Request-Id",     "X-Ca-Error-Code", "X-Ca-Error-Message",
+};
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static int is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static int has_control(const char *z)
+{
+    for (; *z; z++) {
+        if (is_control(*z)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int all_of(const char *z, const char *extra)
+{
+    const char *p = z;
+
+    while (*p && (apr_isalnum(*p) || strchr(extra, *p))) {
+        p++;
+    }
+    return *z && !*p;
+}
+
+/* --- names --- */
+
+static int is_reserved_env(const char *name)
+{
+    apr_size_t i, n = sizeof(CLAIM_PREFIX) - 1;
+
+    for (i = 0; i < COUNT(reserved_env); i++) {
+        if (m2_header_name_like(name, reserved_env[i])) {
+            return 1;
+        }
+    }
+    return strlen(name) >= n && m2_slice_is_nocase(m2_slice(name, n), CLAIM_PREFIX);
+}
+
+static m2_code_t check_form_name(const char *name, m2_err_t *err)
+{
+    /* a name that folds to nothing would match every nameless pair */
+    if (has_control(name) || !name[strspn(name, " []")]) {
+        return m2_err_set(err, M2_E_CONFIG, "\"%s\" is no usable parameter name", name);
+    }
+    return M2_OK;
+}
+
+static m2_code_t check_header_name(const char *name, m2_err_t *err)
+{
+    if (m2_header_name_forbidden(name)) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "\"%s\" is no header name a claim may be written to", name);
+    }
+    return M2_OK;
+}
+
+static m2_code_t check_path_name(const char *name, m2_err_t *err)
+{
+    if (!all_of(name, "_-")) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "path name \"%s\" may hold letters, digits, '_' and '-' only",
+                          name);
+    }
+    return M2_OK;
+}
+
+static m2_code_t check_env_name(const char *name, m2_err_t *err)
+{
+    if (!all_of(name, "_-.")) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "variable name \"%s\" may hold letters, digits, '_', '-' and '.' "
+                          "only", name);
+    }
+    if (is_reserved_env(name)) {
+        return m2_err_set(err, M2_E_CONFIG, "variable %s is set by the module itself", name);
+    }
+    return M2_OK;
+}
+
+typedef m2_code_t check_name_fn(const char *name, m2_err_t *err);
+
+static check_name_fn *const check_name[] = { /* ORDER PLACE */
+    check_form_name, check_header_name, check_path_name, check_form_name, check_env_name,
+};
+
+static int same_query(apr_pool_t *pool, const char *a, const char *b)
+{
+    return m2_form_name_like(pool, m2_slice_z(m2_form_encode(pool, m2_slice_z(a))), b);
+}
+
+static int same_header(apr_pool_t *pool, const char *a, const char *b)
+{
+    (void)pool;
+    return m2_header_name_like(a, b);
+}
+
+static int same_path(apr_pool_t *pool, const char *a, const char *b)
+{
+    (void)pool;
+    return m2_slice_is(m2_slice_z(a), b);
+}
+
+typedef int same_name_fn(apr_pool_t *pool, const char *a, const char *b);
+
+/* environment names are one table for httpd, in any case, and CGI folds them like headers */
+static same_name_fn *const same_name[] = { /* ORDER PLACE */
+    same_query, same_header, same_path, same_query, same_header,
+};
+
+/* --- values --- */
+
+static m2_code_t check_value(const m2_target_t *target, const char *value, m2_err_t *err)
+{
+    int bad = strpbrk(value, "\r\n") != NULL;
+
+    if (target->place == M2_PLACE_HEADER || target->place == M2_PLACE_PATH) {
+        bad |= has_control(value);
+    }
+    if (target->place == M2_PLACE_PATH) {
+        /* what could leave the segment, or be decoded once more behind us */
+        bad |= !*value || m2_slice_is(m2_slice_z(value), ".") ||
+               m2_slice_is(m2_slice_z(value), "..") || strpbrk(value, "/\\%");
+    }
+    if (bad) {
+        return m2_err_set(err, M2_E_CLAIM_UNSAFE, "claim %s cannot be put into a %s",
+                          target->claim, place_words[target->place]);
+    }
+    return M2_OK;
+}
+
+static m2_code_t publish_one(m2_publish_t *entry, apr_pool_t *pool,
+                             const m2_target_t *target, const m2_json_t *claims,
+                             m2_err_t *err)
+{
+    const m2_json_t *claim = claims ? m2_json_path(claims, target->claim) : NULL;
+
+    entry->place = target->place;
+    entry->name = target->name;
+    entry->value = claim ? m2_json_text(pool, claim) : NULL;
+    if (entry->value) {
+        return check_value(target, entry->value, err);
+    }
+    if (target->place == M2_PLACE_PATH) {
+        return m2_err_set(err, M2_E_CLAIM_MISSING_PATH,
+                          "the path needs claim %s, which is not there", target->claim);
+    }
+    return M2_OK;
+}
+
+/* --- public functions --- */
+
+m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *claim,
+                          const char *word, m2_err_t *err)
+{
+    const char *colon = strchr(word, ':');
+    apr_size_t i, n = colon ? (apr_size_t)(colon - word) : 0;
+
+    if (!*claim) {
+        return m2_err_set(err, M2_E_CONFIG, "the claim name is empty");
+    }
+    for (i = 0; colon && i < COUNT(place_words); i++) {
+        if (m2_slice_is_nocase(m2_slice(word, n), place_words[i])) {
+            target->claim = apr_pstrdup(pool, claim);
+            target->place = (m2_place_t)i;
+            target->name = apr_pstrdup(pool, colon + 1);
+            return check_name[i](target->name, err);
+        }
+    }
+    return m2_err_set(err, M2_E_CONFIG,
+                      "target \"%s\" must be query:NAME, header:NAME, path:NAME, form:NAME "
+                      "or env:NAME", word);
+}
+
+m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_err_t *err)
+{
+    apr_array_header_t *list = mapping->targets;
+    int i;
+
+    for (i = 0; i < list->nelts; i++) {
+        const m2_target_t *other = &APR_ARRAY_IDX(list, i, m2_target_t);
+
+        if (other->place == target->place &&
+            same_name[target->place](list->pool, target->name, other->name)) {
+            return m2_err_set(err, M2_E_CONFIG,
+                              "%s:%s is a target already (as %s:%s of claim %s)",
+                              place_words[target->place], target->name,
+                              place_words[other->place], other->name, other->claim);
+        }
+    }
+    APR_ARRAY_PUSH(list, m2_target_t) = *target;
+    return M2_OK;
+}
+
+m2_code_t m2_publish_collect(apr_array_header_t **plist, apr_pool_t *pool,
+                             const m2_mapping_t *mapping, const m2_json_t *claims,
+                             m2_err_t *err)
+{
+    int i, n = mapping ? mapping->targets->nelts : 0;
+    m2_code_t code = M2_OK;
+
+    *plist = apr_array_make(pool, n ? n : 1, sizeof(m2_publish_t));
+    for (i = 0; i < n; i++) {
+        m2_publish_t *entry = apr_array_push(*plist);
+        m2_code_t one = publish_one(entry, pool,
+                                    &APR_ARRAY_IDX(mapping->targets, i, m2_target_t),
+                                    claims, err);
+
+        if (one) {
+            entry->value = NULL;
+            code = code ? code : one;
+        }
+    }
+    return code;
+}
+
+const char *m2_claim_env_name(apr_pool_t *pool, const char *claim)
+{
+    char *name = apr_pstrcat(pool, CLAIM_PREFIX, claim, NULL);
+    char *p;
+
+    for (p = name + sizeof(CLAIM_PREFIX) - 1; *p; p++) {
+        if ((unsigned char)*p >= 0x80 || !apr_isalnum(*p)) {
+            *p = '_';
+        }
+    }
+    return name;
+}
+
+/* who may have an environment name: all claims that fold to it, and the exact ones */
+typedef struct claimant_t {
+    const char *name;
+    const char *value;
+    int folded; /* claims that were respelled to the name */
+    int exact;  /* claims whose own name it is, in some case */
+} claimant_t;
+
+static char *lower(apr_pool_t *pool, const char *z)
+{
+    char *copy = apr_pstrdup(pool, z), *p;
+
+    for (p = copy; *p; p++) {
+        *p = (char)apr_tolower(*p);
+    }
+    return copy;
+}
+
+static void claimant_add(apr_pool_t *pool, apr_hash_t *claimants, const char *claim,
+                         const m2_json_t *json)
+{
+    const char *name = m2_claim_env_name(pool, claim);
+    int exact = m2_slice_is(m2_slice_z(name + sizeof(CLAIM_PREFIX) - 1), claim);
+    char *key = lower(pool, name); /* httpd compares variables in any case */
+    claimant_t *claimant = apr_hash_get(claimants, key, APR_HASH_KEY_STRING);
+
+    if (!claimant) {
+        claimant = apr_pcalloc(pool, sizeof(*claimant));
+        apr_hash_set(claimants, key, APR_HASH_KEY_STRING, claimant);
+    }
+    claimant->exact += exact;
+    claimant->folded += !exact;
+    if (exact || !claimant->exact) {
+        claimant->name = name;
+        claimant->value = m2_json_text(pool, json);
+    }
+}
+
+apr_array_header_t *m2_publish_env(apr_pool_t *pool, const m2_json_t *claims)
+{
+    apr_array_header_t *list = apr_array_make(pool, 16, sizeof(m2_publish_t));
+    apr_hash_t *claimants = apr_hash_make(pool);
+    apr_hash_index_t *hi;
+    void *it;
+
+    for (it = m2_json_iter(claims); it; it = m2_json_iter_next(claims, it)) {
+        claimant_add(pool, claimants, m2_json_iter_name(it), m2_json_iter_value(it));
+    }
+    for (hi = apr_hash_first(pool, claimants); hi; hi = apr_hash_next(hi)) {
+        const claimant_t *claimant = apr_hash_this_val(hi);
+        int clear = claimant->exact ? claimant->exact == 1 : claimant->folded == 1;
+
+        if (clear && !has_control(claimant->value)) {
+            m2_publish_t *entry = apr_array_push(list);
+
+            entry->place = M2_PLACE_ENV;
+            entry->name = claimant->name;
+            entry->value = claimant->value;
+        }
+    }
+    return list;
+}
+
+int m2_header_name_forbidden(const char *name)
+{
+    apr_size_t i;
+
+    if (!all_of(name, "!#$%&'*+-.^_`|~")) { /* RFC 9110 5.6.2 */
+        return 1;
+    }
+    for (i = 0; i < COUNT(forbidden_headers); i++) {
+        if (m2_header_name_like(name, forbidden_headers[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
