@@ -90,6 +90,10 @@ typedef struct m2mgw_server_t {
 typedef struct m2mgw_effective_t {
     const m2mgw_dir_t *dir;
     m2mgw_engine_t engine;   /* never unset */
+    const m2mgw_sources_t *sources; /* never NULL */
+    int deny_duplicates;     /* M2MDuplicateParameter, resolved for the rules in force */
+    m2mgw_profile_t profile; /* never unset */
+    apr_off_t form_limit;    /* bytes */
     m2_policy_t policy;      /* comparable by its bytes */
     int orphan;              /* explicit On without keys or rules: 503 */
 } m2mgw_effective_t;
