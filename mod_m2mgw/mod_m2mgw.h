@@ -41,6 +41,52 @@ typedef struct m2mgw_sources_t {
     apr_array_header_t *list; /* of m2_token_source_t */
 } m2mgw_sources_t;
 
+/* M2MJwksRefresh: how key sets at URLs are kept fresh, all in seconds */
+typedef struct m2mgw_refresh_t {
+    int ttl;       /* between two fetches, unless the answer says sooner */
+    int max_stale; /* how long the last good set may be used without a successful fetch */
+    int timeout;   /* of one fetch */
+    int cooldown;  /* between two early fetches for an unknown kid */
+} m2mgw_refresh_t;
+
+/* M2MJwksTLS; members NULL where nothing was said */
+typedef struct m2mgw_jwks_tls_t {
+    const char *ca;
+    const char *cert;
+    const char *key;
+    const char *proxy;
+} m2mgw_jwks_tls_t;
+
+typedef enum m2mgw_store_kind_t {
+    M2MGW_STORE_SHM,
+    M2MGW_STORE_MEMCACHE,
+    M2MGW_STORE_REDIS
+} m2mgw_store_kind_t;
+
+/* M2MReplayStore */
+typedef struct m2mgw_store_t {
+    m2mgw_store_kind_t kind;
+    const char *path;                  /* shm: absolute file name, NULL: anonymous */
+    int entries;                       /* shm */
+    const apr_array_header_t *servers; /* memcache, redis: of m2mgw_host_t, at least one */
+} m2mgw_store_t;
+
+typedef struct m2mgw_host_t {
+    const char *host;
+    apr_port_t port;
+} m2mgw_host_t;
+
+/* Directives of the whole server process; defaults are filled in. */
+typedef struct m2mgw_globals_t {
+    m2mgw_jwks_tls_t jwks_tls; /* M2MJwksTLS */
+    const char *state_dir;     /* M2MStateDir, absolute; NULL: below the runtime directory */
+    m2mgw_store_t replay_store; /* M2MReplayStore */
+    int replay_max_lifetime;   /* M2MReplayMaxLifetime, seconds */
+    int verify_cache;          /* M2MVerifyCache: entries per child process, 0: off */
+} m2mgw_globals_t;
+
+#define M2MGW_MAX_AGE_OFF (-2) /* said, unlike M2_UNSET: takes an outer limit back */
+
 /* One section as written, or several merged. List groups are pointers that merging picks;
  * NULL or M2_UNSET: nothing was said. Members in the order of the directives' docs.
  * t/guards/merge.sh holds create and merge against this list. */
@@ -50,6 +96,7 @@ typedef struct m2mgw_dir_t {
     int forward_token;                     /* M2MForwardToken */
     int bypass_empty;                      /* M2MBypassEmptyToken */
     m2_keyring_t *keys;                    /* M2MJwk, M2MJwks, M2MIssuerDiscovery */
+    const m2mgw_refresh_t *refresh;        /* M2MJwksRefresh */
     int jwks_wait;                         /* M2MJwksWait, milliseconds */
     m2_alg_mask_t algs;                    /* M2MAlgorithms; 0: unset */
     const apr_array_header_t *issuers;     /* M2MIssuer, of const char * */
@@ -57,7 +104,7 @@ typedef struct m2mgw_dir_t {
     const apr_array_header_t *types;       /* M2MTokenType, of const char * */
     const apr_array_header_t *requires;    /* M2MRequireClaim, of m2_require_t */
     int leeway;                            /* M2MLeeway, seconds */
-    int max_age;                           /* M2MMaxAge, seconds */
+    int max_age;                           /* M2MMaxAge, seconds, or M2MGW_MAX_AGE_OFF */
     int ignore_expiration;                 /* M2MIgnoreExpiration */
     int replay;                            /* M2MPreventJtiReplay, m2_replay_use_t */
     const m2_mapping_t *mapping;           /* M2MClaim */
@@ -70,7 +117,7 @@ typedef struct m2mgw_dir_t {
     m2mgw_profile_t profile;               /* M2MErrorProfile */
     const char *stage;                     /* M2MStage */
     const char *api_name;                  /* M2MApiName */
-    const struct m2mgw_section_t *section; /* where it was written; of the innermost section
+    struct m2mgw_section_t *section;       /* where it was written; of the innermost section
                                               that says anything of ours, after a merge */
 } m2mgw_dir_t;
 
@@ -95,7 +142,12 @@ typedef struct m2mgw_effective_t {
     m2mgw_profile_t profile; /* never unset */
     apr_off_t form_limit;    /* bytes */
     m2_policy_t policy;      /* comparable by its bytes */
-    int orphan;              /* explicit On without keys or rules: 503 */
+    int orphan;              /* explicit On or Shadow without keys or rules: 503 */
+    const m2mgw_sources_t *sources; /* never NULL */
+    int deny_duplicates;
+    apr_off_t form_limit;
+    int jwks_wait;
+    m2mgw_profile_t profile; /* never unset */
 } m2mgw_effective_t;
 
 /* --- mod_m2mgw_config.c --- */
@@ -111,6 +163,13 @@ int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 /** check_config hook: contradictions of whole sections, as errors that stop `httpd -t`;
  *  with -D DUMP_M2M prints the effective policy of every section. */
 int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
+/** For post_config: log once what is legal and deserves a second look. Silent on the first
+ *  of the two readings of the configuration when httpd starts. */
+void m2mgw_config_notices(server_rec *s);
+
+/** The global directives with their defaults; valid from check_config on. */
+const m2mgw_globals_t *m2mgw_globals(void);
 
 /** Resolve what is in force. Returns 0 when nothing of ours is (engine off, or neither keys
  *  nor rules nor an explicit On). *effective is zeroed first. */
