@@ -6,10 +6,10 @@
  */
 #include "m2_alg.h"
 
-#define ROWS (sizeof(rows) / sizeof(rows[0]))
+#define ROWS M2_ALGS
 
 /* clang-format off */
-static const m2_alg_t rows[] = { /* ORDER ALG: the bit is 1 << index */
+static const m2_alg_t rows[ROWS] = { /* ORDER ALG: the bit is 1 << index */
     { "RS256", 1u << 0,  M2_FAMILY_RSA,     "SHA256", NULL,         0 },
     { "RS384", 1u << 1,  M2_FAMILY_RSA,     "SHA384", NULL,         0 },
     { "RS512", 1u << 2,  M2_FAMILY_RSA,     "SHA512", NULL,         0 },
@@ -29,6 +29,11 @@ static const m2_alg_t rows[] = { /* ORDER ALG: the bit is 1 << index */
 const m2_alg_t *m2_alg_at(int i)
 {
     return i >= 0 && (apr_size_t)i < ROWS ? &rows[i] : NULL;
+}
+
+int m2_alg_index(const m2_alg_t *alg)
+{
+    return (int)(alg - rows);
 }
 
 const m2_alg_t *m2_alg_find(m2_slice_t name)

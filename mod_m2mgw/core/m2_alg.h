@@ -29,11 +29,16 @@ typedef struct m2_alg_t {
     apr_size_t size;        /* ECDSA: bytes of R||S; HMAC: bytes of the tag; else 0 */
 } m2_alg_t;
 
+#define M2_ALGS 13 /* rows there are */
+
 /** The row of that exact name, or NULL. */
 const m2_alg_t *m2_alg_find(m2_slice_t name);
 
 /** Rows by index 0.., NULL behind the last. */
 const m2_alg_t *m2_alg_at(int i);
+
+/** The index of a row. */
+int m2_alg_index(const m2_alg_t *alg);
 
 /** Add the named algorithm (any case, as directives are written) to *mask.
  *  M2_E_CONFIG with a text that lists the names there are. */

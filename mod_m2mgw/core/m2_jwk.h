@@ -33,9 +33,9 @@ struct m2_jwk_t {
 
 /**
  * From a JWK object. M2_OK; M2_E_KEY_SKIPPED for what RFC 7517 5 wants ignored (`use` other
- * than sig, unknown kty or crv), with the reason in err; M2_E_CONFIG for a key that is
- * wrong: malformed members, too small, a private part where a public key belongs, `oct`
- * without M2_JWK_OCT, `alg`/`key_ops`/`use` that leave nothing the key can do.
+ * than sig, `key_ops` without verify, unknown kty, crv or alg), with the reason in err;
+ * M2_E_CONFIG for a key that is wrong: malformed members, too small, a private part where a
+ * public key belongs, `oct` without M2_JWK_OCT, an `alg` of ours that the key cannot do.
  * The key lives in pool.
  */
 m2_code_t m2_jwk_from_json(m2_jwk_t **pjwk, apr_pool_t *pool, const m2_json_t *json,

@@ -13,8 +13,13 @@ struct m2_keyset_t {
     apr_pool_t *pool;
     apr_array_header_t *keys;  /* of const m2_jwk_t * */
     struct apr_hash_t *by_kid; /* kid -> const m2_jwk_t * */
-    const m2_jwk_t *unnamed;   /* the only key without a kid, NULL if none or several */
+    const m2_jwk_t *unnamed;   /* the first key without a kid */
+    int unnamed_count;         /* it is chosen only when it is the only one */
     m2_alg_mask_t algs;        /* union over the keys */
+    struct {
+        const m2_jwk_t *first; /* the first key that can do the algorithm of this row */
+        int count;
+    } by_alg[M2_ALGS];         /* ORDER ALG; so that choosing costs the same in any set */
     apr_uint64_t generation;   /* unique in this process; cached tokens name it */
     int incomplete;            /* a source of it is down: an unknown kid is our fault */
 };
@@ -32,6 +37,9 @@ m2_keyset_t *m2_keyset_make(apr_pool_t *pool);
 /** Add a key that lives at least as long as the set. M2_E_CONFIG for a duplicate kid, a
  *  second key identical to one of the same kid is ignored only in m2_keyset_parse. */
 m2_code_t m2_keyset_add(m2_keyset_t *set, const m2_jwk_t *jwk, m2_err_t *err);
+
+/** Whether two keys are the same and can do the same, whatever they are called. */
+int m2_keyset_same_key(const m2_jwk_t *a, const m2_jwk_t *b);
 
 /** Add every key of other. */
 m2_code_t m2_keyset_add_all(m2_keyset_t *set, const m2_keyset_t *other, m2_err_t *err);
