@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The hooks, and the module record on the last lines as the table of contents.
+ *
+ * The decision is made in access_checker, where `Require` cannot come before it, and
+ * confirmed wherever httpd offers a way around that stage: under `Satisfy Any` a denial is
+ * overridden by `Require`, after an internal redirect within one section the stage is
+ * skipped, and mod_rewrite changes the request behind it. The last word is the guard in
+ * fixups, before mod_proxy: what has no complete verdict there does not go on.
+ */
+#include "mod_m2mgw_request.h"
+
+#include <openssl/rand.h>
+
+#include <stdio.h>
+
+/* --- what is kept with a request --- */
+
+m2mgw_ctx_t *m2mgw_ctx(request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &m2mgw_module);
+}
+
+static const char *make_request_id(request_rec *r)
+{
+    static const char hex[] = "0123456789abcdef";
+    const char *unique = apr_table_get(r->subprocess_env, "UNIQUE_ID");
+    unsigned char bytes[16];
+    char *id;
+    apr_size_t i;
+
+    if (unique) {
+        return apr_pstrdup(r->pool, unique);
+    }
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+        ap_random_insecure_bytes(bytes, sizeof(bytes));
+    }
+    id = apr_palloc(r->pool, 2 * sizeof(bytes) + 1);
+    for (i = 0; i < sizeof(bytes); i++) {
+        id[2 * i] = hex[bytes[i] >> 4];
+        id[2 * i + 1] = hex[bytes[i] & 15];
+    }
+    id[2 * sizeof(bytes)] = '\0';
+    return id;
+}
+
+/* The request that began it all; its record may have to be made for it. */
+static m2mgw_root_t *root_of(request_rec *r)
+{
+    m2mgw_ctx_t *ctx;
+    m2mgw_root_t *root;
+
+    while (r->prev || r->main) {
+        r = r->prev ? r->prev : r->main;
+    }
+    ctx = m2mgw_ctx(r);
+    if (ctx) {
+        return ctx->root;
+    }
+    root = apr_pcalloc(r->pool, sizeof(*root));
+    root->r = r;
+    root->found = apr_array_make(r->pool, 1, sizeof(m2mgw_found_t));
+    root->spent = apr_array_make(r->pool, 1, sizeof(m2mgw_spent_t));
+    ctx = apr_pcalloc(r->pool, sizeof(*ctx));
+    ctx->r = r;
+    ctx->root = root;
+    ap_set_module_config(r->request_config, &m2mgw_module, ctx);
+    return root;
+}
+
+m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r)
+{
+    const m2mgw_dir_t *dir = ap_get_module_config(r->per_dir_config, &m2mgw_module);
+    m2mgw_root_t *root = root_of(r);
+    m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    if (!ctx) {
+        ctx = apr_pcalloc(r->pool, sizeof(*ctx));
+        ctx->r = r;
+        ctx->root = root;
+        ap_set_module_config(r->request_config, &m2mgw_module, ctx);
+    }
+    ctx->in_force = m2mgw_effective(&ctx->effective, dir);
+    return ctx;
+}
+
+/* httpd skips the access stage of a redirect or subrequest within one section. */
+static int reached_access(request_rec *r)
+{
+    const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    if (ctx && ctx->seen) {
+        return 1;
+    }
+    if (r->prev && r->prev->per_dir_config == r->per_dir_config) {
+        return reached_access(r->prev);
+    }
+    return r->main && r->main->per_dir_config == r->per_dir_config && reached_access(r->main);
+}
+
+int m2mgw_is_lookahead(request_rec *r)
+{
+    return r->main && !reached_access(r->main);
+}
+
+/* --- the decision --- */
+
+/* One mark per token and client request, whatever policies it meets on its way. */
+static m2_code_t spend_once(const m2_verdict_t *verdict, void *baton, m2_err_t *err)
+{
+    m2mgw_ctx_t *ctx = baton;
+    apr_array_header_t *spent = ctx->root->spent;
+    m2mgw_spent_t *mark;
+    int i;
+
+    for (i = 0; i < spent->nelts; i++) {
+        mark = &APR_ARRAY_IDX(spent, i, m2mgw_spent_t);
+        if (m2_slice_eq(mark->token, ctx->token)) {
+            return m2_err_set(err, mark->code, "decided earlier in this request");
+        }
+    }
+    mark = apr_array_push(spent);
+    mark->token = ctx->token;
+    mark->code = m2mgw_runtime_spend(verdict, ctx->r->server, err);
+    return mark->code;
+}
+
+/* The token half, from memory when this client request met the same policy before. */
+static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *services)
+{
+    m2mgw_root_t *root = ctx->root;
+    const m2_policy_t *policy = &ctx->effective.policy;
+    m2mgw_judged_t *judged;
+
+    for (judged = root->judged; judged; judged = judged->next) {
+        if (memcmp(&judged->policy, policy, sizeof(*policy)) == 0
+            && (m2_slice_eq(judged->token, ctx->token)
+                || (!judged->token.p && !ctx->token.p))) {
+            ctx->verdict = judged->verdict;
+            return;
+        }
+    }
+    judged = apr_pcalloc(root->r->pool, sizeof(*judged));
+    judged->policy = *policy;
+    judged->token = ctx->token;
+    m2_gate_token(&judged->verdict, root->r->pool, policy, ctx->token, now, services);
+    judged->next = root->judged;
+    root->judged = judged;
+    ctx->verdict = judged->verdict;
+}
+
+static void deny(m2mgw_ctx_t *ctx, m2_code_t code, const char *why)
+{
+    ctx->verdict.code = code;
+    m2_err_set(&ctx->verdict.err, code, "%s", why);
+}
+
+/* Where rules look at the path and the raw path goes to the backend, the two must not be
+ * able to mean different things: no encoded delimiters, no parameters, no double encoding. */
+static int raw_path_is_unsafe(request_rec *r)
+{
+    static const char *const bad[] = { "%2f", "%5c", "%2e", "%25", ";", "//" };
+    const char *path = r->unparsed_uri ? r->unparsed_uri : "";
+    char *raw = apr_pstrndup(r->pool, path, strcspn(path, "?"));
+    apr_size_t i;
+
+    ap_str_tolower(raw);
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (strstr(raw, bad[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int rules_read_path(const m2_policy_t *policy)
+{
+    const m2_rules_t *rules = policy->rules;
+
+    return rules
+           && (m2_params_use(rules->params, M2_SRC_PATH)
+               || m2_params_use(rules->params, M2_SRC_PATH_NAME)
+               || (rules->path && m2_params_use(rules->params, M2_SRC_PARAMETER)));
+}
+
+static int forwards_raw_path(request_rec *r)
+{
+    return apr_table_get(r->notes, "proxy-nocanon") != NULL
+           || apr_table_get(r->notes, "proxy-noencode") != NULL;
+}
+
+/* Rules, and after them the mark; what a rule refuses costs the caller no token. */
+static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now,
+                          const m2_services_t *services)
+{
+    const m2_policy_t *policy = &ctx->effective.policy;
+    m2_facts_t facts;
+
+    if (ctx->verdict.code != M2_OK && ctx->verdict.code != M2_BYPASS) {
+        return;
+    }
+    if (forwards_raw_path(r) && rules_read_path(policy) && raw_path_is_unsafe(r)) {
+        deny(ctx, M2_E_PATH_UNSAFE, "the raw path could mean another path to the backend");
+        return;
+    }
+    m2mgw_facts_init(&facts, ctx, r, now);
+    m2_gate_rules(&ctx->verdict, policy, &facts);
+    if (ctx->verdict.code == M2_OK) {
+        m2_gate_spend(&ctx->verdict, policy, services);
+    }
+}
+
+/* The claims of a verified token are published before the rules are asked, so that both see
+ * the request as the backend will. */
+static void decide(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const apr_time_t now = apr_time_now();
+    const m2_services_t services = { spend_once, ctx, NULL };
+    m2_err_t err;
+    m2_code_t found = M2_OK;
+
+    if (!ctx->root->request_id) {
+        ctx->root->request_id = make_request_id(ctx->root->r);
+    }
+    m2_err_init(&err, r->pool);
+    m2mgw_scrub_env(r);
+    m2mgw_scrub(ctx, r);
+    if (ctx->effective.policy.keys) {
+        found = m2mgw_token_take(ctx, r, &err);
+    }
+    memset(&ctx->verdict, 0, sizeof(ctx->verdict));
+    if (found != M2_OK) {
+        m2_err_init(&ctx->verdict.err, r->pool);
+        deny(ctx, found, err.text ? err.text : "");
+    }
+    else if (ctx->effective.orphan) {
+        m2_err_init(&ctx->verdict.err, r->pool);
+        deny(ctx, M2_E_KEYS_UNAVAILABLE, "M2MEngine On, but neither keys nor rules");
+    }
+    else {
+        judge_token(ctx, now, &services);
+        m2mgw_publish(ctx, r);
+        judge_request(ctx, r, now, &services);
+    }
+    m2mgw_note_decision(ctx, r);
+    ctx->decided = 1;
+    ctx->uri = r->uri;
+    ctx->method = r->method;
+    ctx->args = r->args;
+}
+
+static int same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && m2_slice_is(m2_slice_z(a), b));
+}
+
+/* Whether the verdict is about the request as it is now. */
+static int is_current(const m2mgw_ctx_t *ctx, const request_rec *r)
+{
+    return ctx->decided && same_text(ctx->uri, r->uri) && same_text(ctx->args, r->args)
+           && same_text(ctx->method, r->method);
+}
+
+/* OK when the request may go on, else the status of the refusal. */
+static int conclude(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const m2_code_t code = ctx->verdict.code;
+
+    r->no_cache = 1;
+    apr_table_setn(r->subprocess_env, "no-cache", "1"); /* mod_cache stores nothing */
+    apr_table_setn(r->err_headers_out, "X-Ca-Request-Id", ctx->root->request_id);
+    if (code == M2_OK || code == M2_BYPASS
+        || ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
+        return OK;
+    }
+    return m2mgw_refuse(ctx, r);
+}
+
+/* A local error document for our own refusal is served although it lies in the section. */
+static int is_error_document(request_rec *r)
+{
+    const m2mgw_ctx_t *before = r->prev ? m2mgw_ctx(r->prev) : NULL;
+
+    return before && before->refused && r->status == before->refused && !r->main;
+}
+
+/* The verdict's variables, where LogFormat and the document look for them. */
+static void carry_variables(request_rec *r)
+{
+    static const char *const names[] = { "M2M_DECISION", "M2M_REASON", "M2M_RULE",
+                                         "M2M_ERROR_CODE" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = apr_table_get(r->prev->subprocess_env, names[i]);
+
+        if (value) {
+            apr_table_setn(r->subprocess_env, names[i], value);
+        }
+    }
+}
+
+/* --- hooks --- */
+
+static int hook_post_read_request(request_rec *r)
+{
+    m2mgw_token_mask(r, 0);
+    return DECLINED;
+}
+
+static int hook_log_transaction(request_rec *r)
+{
+    for (; r; r = r->next) {
+        m2mgw_token_mask(r, 1);
+    }
+    return DECLINED;
+}
+
+static int nothing_protected(const request_rec *r)
+{
+    const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
+                                                      &m2mgw_module);
+
+    return !conf->has_policy;
+}
+
+/* A look-ahead gets its refusal and nothing else happens. */
+static int refuse_lookahead(request_rec *r)
+{
+    const m2mgw_dir_t *dir = ap_get_module_config(r->per_dir_config, &m2mgw_module);
+    m2mgw_effective_t effective;
+
+    return m2mgw_effective(&effective, dir) ? HTTP_FORBIDDEN : DECLINED;
+}
+
+/* First sight of a request_rec, in the access stage or, where httpd skips that, in the
+ * guard. */
+static m2mgw_ctx_t *meet(request_rec *r)
+{
+    m2mgw_ctx_t *ctx = m2mgw_ctx_make(r);
+
+    ctx->seen = 1;
+    if (is_error_document(r)) {
+        ctx->error_document = 1;
+        carry_variables(r);
+    }
+    else if (ctx->in_force) {
+        decide(ctx, r);
+    }
+    return ctx;
+}
+
+static int hook_check_access(request_rec *r)
+{
+    m2mgw_ctx_t *ctx;
+
+    if (nothing_protected(r)) {
+        return DECLINED;
+    }
+    if (m2mgw_is_lookahead(r)) {
+        return refuse_lookahead(r);
+    }
+    ctx = meet(r);
+    return ctx->in_force && !ctx->error_document ? conclude(ctx, r) : DECLINED;
+}
+
+/* A verified token is an authentication: `Require` gets its auth_checker even where it
+ * would grant without a user. */
+static int hook_force_authn(request_rec *r)
+{
+    const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    return ctx && ctx->in_force && ctx->verdict.verified ? OK : DECLINED;
+}
+
+static int hook_check_authn(request_rec *r)
+{
+    m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    if (!ctx || !ctx->in_force || ctx->error_document) {
+        return DECLINED;
+    }
+    if (ctx->refused) {
+        return ctx->refused;
+    }
+    return ctx->verdict.verified ? OK : DECLINED;
+}
+
+/* RUN_FIRST: an OK here would skip `Require`, so this one runs the others itself. */
+static int hook_check_authz(request_rec *r)
+{
+    const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    if (ctx && ctx->in_force && ctx->refused && !ctx->error_document) {
+        return ctx->refused;
+    }
+    return m2mgw_authz_user(r);
+}
+
+static int is_proxied(const request_rec *r)
+{
+    return r->proxyreq
+           || (r->handler && strlen(r->handler) > 6
+               && m2_slice_is(m2_slice(r->handler, 6), "proxy:"));
+}
+
+/* The guard: before mod_proxy bakes the URL, after mod_rewrite had its say. */
+static int hook_guard(request_rec *r)
+{
+    m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+    int status;
+
+    if (nothing_protected(r)) {
+        return DECLINED;
+    }
+    if (m2mgw_is_lookahead(r)) {
+        return refuse_lookahead(r);
+    }
+    if (!ctx || !ctx->seen || (ctx->in_force && !ctx->error_document && !is_current(ctx, r))) {
+        ctx = meet(r);
+    }
+    m2mgw_fix_raw_query(r);
+    if (ctx->error_document) {
+        return is_proxied(r) ? r->status : DECLINED;
+    }
+    status = ctx->in_force ? conclude(ctx, r) : DECLINED;
+    return status == OK ? DECLINED : status;
+}
+
+static void register_hooks(apr_pool_t *pool)
+{
+    static const char *const after_rewrite[] = { "mod_rewrite.c", NULL };
+    static const char *const before_proxy[] = { "mod_proxy.c", NULL };
+
+    ap_hook_pre_config(m2mgw_config_pre, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(m2mgw_config_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_read_request(hook_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_log_transaction(hook_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_check_access(hook_check_access, NULL, NULL, APR_HOOK_LAST,
+                         AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_access_ex(m2mgw_authz_userless, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                            AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_force_authn(hook_force_authn, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_check_authn(hook_check_authn, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                        AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_authz(hook_check_authz, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                        AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_fixups(hook_guard, after_rewrite, before_proxy, APR_HOOK_FIRST);
+    m2mgw_nocache_register();
+    m2mgw_response_register();
+    m2mgw_body_register();
+    m2mgw_authz_register(pool);
+}
+
+module AP_MODULE_DECLARE_DATA m2mgw_module = {
+    STANDARD20_MODULE_STUFF,
+    m2mgw_config_dir_create,
+    m2mgw_config_dir_merge,
+    m2mgw_config_server_create,
+    m2mgw_config_server_merge,
+    m2mgw_config_commands,
+    register_hooks,
+#if defined(AP_MODULE_FLAG_NONE)
+    AP_MODULE_FLAG_NONE,
+#endif
+};

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What a decision does to the request: names that we publish are taken out of what the
+ * client sent, in every spelling and whatever the outcome, and then set once from verified
+ * claims. Nothing here decides anything.
+ */
+#include "mod_m2mgw_request.h"
+
+#include "core/m2_form.h"
+
+#define REQUEST_ID "X-Ca-Request-Id"
+
+/* Names of one kind to be taken out. */
+static apr_array_header_t *names_of(apr_pool_t *pool, const m2_mapping_t *mapping,
+                                    m2_place_t place)
+{
+    apr_array_header_t *names = apr_array_make(pool, 4, sizeof(const char *));
+    int i;
+
+    for (i = 0; mapping && i < mapping->targets->nelts; i++) {
+        const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
+
+        if (target->place == place) {
+            APR_ARRAY_PUSH(names, const char *) = target->name;
+        }
+    }
+    return names;
+}
+
+static int header_is_ours(const char *name, const apr_array_header_t *names)
+{
+    int i;
+
+    for (i = 0; i < names->nelts; i++) {
+        if (m2_header_name_like(name, APR_ARRAY_IDX(names, i, const char *))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* mod_proxy drops every header that the client's Connection names (RFC 9110 7.6.1), and
+ * would drop ours. */
+static void scrub_connection(request_rec *r, const apr_array_header_t *names)
+{
+    const char *value = apr_table_get(r->headers_in, "Connection");
+    const char *kept = NULL;
+    char *state;
+    char *one;
+
+    if (!value) {
+        return;
+    }
+    one = apr_strtok(apr_pstrdup(r->pool, value), ", \t", &state);
+    for (; one; one = apr_strtok(NULL, ", \t", &state)) {
+        if (!header_is_ours(one, names)) {
+            kept = kept ? apr_pstrcat(r->pool, kept, ", ", one, NULL) : one;
+        }
+    }
+    if (kept) {
+        apr_table_setn(r->headers_in, "Connection", kept);
+    }
+    else {
+        apr_table_unset(r->headers_in, "Connection");
+    }
+}
+
+static void scrub_headers(request_rec *r, const apr_array_header_t *names)
+{
+    const apr_array_header_t *all = apr_table_elts(r->headers_in);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)all->elts;
+    apr_array_header_t *doomed = NULL;
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        if (header_is_ours(entries[i].key, names)) {
+            if (!doomed) {
+                doomed = apr_array_make(r->pool, 2, sizeof(const char *));
+            }
+            APR_ARRAY_PUSH(doomed, const char *) = entries[i].key;
+        }
+    }
+    for (i = 0; doomed && i < doomed->nelts; i++) {
+        apr_table_unset(r->headers_in, APR_ARRAY_IDX(doomed, i, const char *));
+    }
+    scrub_connection(r, names);
+}
+
+static void scrub_query(request_rec *r, const apr_array_header_t *names)
+{
+    if (r->args && names->nelts > 0) {
+        r->args = (char *)m2_form_remove(r->pool, r->args, NULL, names);
+        if (!*r->args) {
+            r->args = NULL;
+        }
+    }
+}
+
+void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const m2_mapping_t *mapping = ctx->effective.policy.mapping;
+    apr_array_header_t *headers = names_of(r->pool, mapping, M2_PLACE_HEADER);
+    const apr_array_header_t *env = names_of(r->pool, mapping, M2_PLACE_ENV);
+    int i;
+
+    APR_ARRAY_PUSH(headers, const char *) = REQUEST_ID;
+    scrub_headers(r, headers);
+    apr_table_setn(r->headers_in, REQUEST_ID, ctx->root->request_id);
+    scrub_query(r, names_of(r->pool, mapping, M2_PLACE_QUERY));
+    for (i = 0; i < env->nelts; i++) {
+        apr_table_unset(r->subprocess_env, APR_ARRAY_IDX(env, i, const char *));
+    }
+}
+
+static void publish_query(request_rec *r, const m2_publish_t *entry)
+{
+    r->args = (char *)m2_form_append(r->pool, r->args, entry->name,
+                                     m2_slice_z(entry->value));
+}
+
+static void publish_header(request_rec *r, const m2_publish_t *entry)
+{
+    apr_table_set(r->headers_in, entry->name, entry->value);
+}
+
+static void publish_env(request_rec *r, const m2_publish_t *entry)
+{
+    apr_table_set(r->subprocess_env, entry->name, entry->value);
+}
+
+/* ORDER PLACE. Path and form values go where the URL and the body are put together. */
+static void (*const publishers[])(request_rec *r, const m2_publish_t *entry) = {
+    publish_query, publish_header, NULL, NULL, publish_env,
+};
+
+static void publish_all(request_rec *r, const apr_array_header_t *list)
+{
+    int i;
+
+    for (i = 0; list && i < list->nelts; i++) {
+        const m2_publish_t *entry = &APR_ARRAY_IDX(list, i, m2_publish_t);
+
+        if (entry->value && publishers[entry->place]) {
+            publishers[entry->place](r, entry);
+        }
+    }
+}
+
+void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const m2_verdict_t *verdict = &ctx->verdict;
+
+    if (verdict->verified) {
+        publish_all(r, verdict->env);
+        apr_table_setn(r->subprocess_env, "M2M_VERIFIED", "1");
+        if (verdict->kid) {
+            apr_table_setn(r->subprocess_env, "M2M_KID", verdict->kid);
+        }
+        apr_table_setn(r->subprocess_env, "M2M_ALG", verdict->alg);
+        publish_all(r, verdict->publish);
+        r->user = apr_pstrdup(r->pool, verdict->user ? verdict->user : "-");
+        r->ap_auth_type = "M2M";
+    }
+}
+
+/* httpd and modules before us may have left these from configuration or a redirect. */
+static const char *const verdict_names[] = {
+    "M2M_VERIFIED", "M2M_KID",        "M2M_ALG",   "M2M_DECISION",
+    "M2M_REASON",   "M2M_ERROR_CODE", "M2M_RULE",  "M2M_SHADOW",
+};
+
+static int is_claim_name(void *doomed, const char *key, const char *value)
+{
+    static const char prefix[] = "M2M_CLAIM_";
+    const m2_slice_t start = m2_slice(key, sizeof(prefix) - 1);
+
+    (void)value;
+    if (strlen(key) >= start.n && m2_slice_is(start, prefix)) {
+        APR_ARRAY_PUSH((apr_array_header_t *)doomed, const char *) = key;
+    }
+    return 1;
+}
+
+void m2mgw_scrub_env(request_rec *r)
+{
+    apr_array_header_t *doomed = apr_array_make(r->pool, 4, sizeof(const char *));
+    apr_size_t i;
+    int k;
+
+    for (i = 0; i < sizeof(verdict_names) / sizeof(verdict_names[0]); i++) {
+        apr_table_unset(r->subprocess_env, verdict_names[i]);
+    }
+    apr_table_do(is_claim_name, doomed, r->subprocess_env, NULL);
+    for (k = 0; k < doomed->nelts; k++) {
+        apr_table_unset(r->subprocess_env, APR_ARRAY_IDX(doomed, k, const char *));
+    }
+}
+
+void m2mgw_note_decision(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const m2_reason_t *reason = m2_reason_of(ctx->verdict.code);
+    const int allow = ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
+    apr_table_t *env = r->subprocess_env;
+
+    apr_table_setn(env, "M2M_DECISION", allow ? "allow" : "deny");
+    apr_table_setn(env, "M2M_REASON", reason->reason);
+    if (reason->ca_code) {
+        apr_table_setn(env, "M2M_ERROR_CODE", reason->ca_code);
+    }
+    if (ctx->verdict.rule) {
+        apr_table_setn(env, "M2M_RULE", ctx->verdict.rule->name);
+    }
+    if (!allow && ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
+        apr_table_setn(env, "M2M_SHADOW", "deny");
+    }
+}
+
+void m2mgw_fix_raw_query(request_rec *r)
+{
+    char *query;
+
+    if (!r->proxyreq || !r->filename || !apr_table_get(r->notes, "proxy-nocanon")) {
+        return;
+    }
+    query = strchr(r->filename, '?');
+    if (query) {
+        r->filename = apr_pstrmemdup(r->pool, r->filename, (apr_size_t)(query - r->filename));
+    }
+    if (r->args) {
+        r->filename = apr_pstrcat(r->pool, r->filename, "?", r->args, NULL);
+    }
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What the client gets to see of a decision. A refusal is written in one place from one row
+ * of the table of reasons; httpd sends it the way it sends all its errors, so ErrorDocument,
+ * `Header always` and the logs work as everywhere, and a filter puts our body in place of
+ * the canned one. Responses that pass get the request id and, where the token was not in
+ * Authorization, lose their public cacheability.
+ */
+#include "mod_m2mgw_request.h"
+
+#include <mod_core.h> /* ap_response_code_string */
+#include <util_filter.h>
+
+#define REQUEST_ID "X-Ca-Request-Id"
+#define RETRY_AFTER "5"
+
+static ap_filter_rec_t *refusal_filter_handle;
+static ap_filter_rec_t *pass_filter_handle;
+
+/* Inside a quoted-string (RFC 9110 5.6.4): neither quotes, backslashes nor control bytes. */
+static const char *quotable(apr_pool_t *pool, const char *text)
+{
+    char *copy = apr_pstrdup(pool, text);
+    char *c;
+
+    for (c = copy; *c; c++) {
+        if (*c == '"' || *c == '\\' || apr_iscntrl(*c)) {
+            *c = '\'';
+        }
+    }
+    return copy;
+}
+
+static void set_challenge(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason)
+{
+    const char *realm = ctx->effective.dir->realm;
+    const char *value;
+
+    if (!realm) {
+        realm = r->server->server_hostname ? r->server->server_hostname : "";
+    }
+    value = apr_pstrcat(r->pool, "Bearer realm=\"", quotable(r->pool, realm), "\"", NULL);
+    if (reason->oauth_error) {
+        value = apr_pstrcat(r->pool, value, ", error=\"", reason->oauth_error,
+                            "\", error_description=\"", quotable(r->pool, reason->text), "\"",
+                            NULL);
+    }
+    apr_table_setn(r->err_headers_out, "WWW-Authenticate", value);
+}
+
+/* RFC 9457, with what an operator asks a caller for: reason and request id. */
+static const char *problem(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
+                           int status)
+{
+    m2_json_t *json = m2_json_make(r->pool);
+    const char *line = ap_get_status_line_ex(r->pool, status);
+
+    m2_json_set_string(json, "type", "about:blank");
+    m2_json_set_string(json, "title", strlen(line) > 4 ? line + 4 : line);
+    m2_json_set_int(json, "status", status);
+    m2_json_set_string(json, "detail",
+                       ctx->verdict.refusal.message ? ctx->verdict.refusal.message
+                                                    : reason->text);
+    m2_json_set_string(json, "reason", reason->reason);
+    m2_json_set_string(json, "code", reason->ca_code);
+    m2_json_set_string(json, "request_id", ctx->root->request_id);
+    return apr_pstrcat(r->pool, m2_json_dump(r->pool, json), "\n", NULL);
+}
+
+static int status_of(const m2mgw_ctx_t *ctx, const m2_reason_t *reason)
+{
+    const int status = ctx->effective.profile == M2MGW_PROFILE_GATEWAY
+                           ? reason->gateway_status
+                           : reason->status;
+
+    return status ? status : ctx->verdict.refusal.status;
+}
+
+/* The rule's own body, else whatever ErrorDocument says, else ours for the profile. */
+static void choose_body(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
+                        int status)
+{
+    const m2_refusal_t *own = &ctx->verdict.refusal;
+    const char *configured;
+
+    if (own->body) {
+        ap_custom_response(r, status, "");
+        ctx->body = own->body;
+        ctx->content_type = own->content_type;
+        return;
+    }
+    configured = ap_response_code_string(r, ap_index_of_response(status));
+    if (configured && *configured == '"') {
+        return;
+    }
+    if (ctx->effective.profile == M2MGW_PROFILE_GATEWAY) {
+        ctx->body = "";
+        ctx->content_type = NULL;
+    }
+    else {
+        ctx->body = problem(ctx, r, reason, status);
+        ctx->content_type = "application/problem+json";
+    }
+}
+
+static void add_rule_headers(request_rec *r, const apr_array_header_t *headers)
+{
+    int i;
+
+    for (i = 0; headers && i < headers->nelts; i++) {
+        const m2_publish_t *header = &APR_ARRAY_IDX(headers, i, m2_publish_t);
+
+        if (ap_cstr_casecmp(header->name, "Content-Type") != 0) {
+            apr_table_set(r->err_headers_out, header->name, header->value);
+        }
+    }
+}
+
+static void log_refusal(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
+                        int status)
+{
+    static const int levels[] = { APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO,
+                                  APLOG_DEBUG };
+    const char *detail = ctx->verdict.err.text;
+
+    ap_log_rerror(APLOG_MARK, levels[reason->level], 0, r,
+                  "M2-101: %s: %d %s%s%s%s%s [%s]", r->uri, status, reason->reason,
+                  ctx->verdict.rule ? " by rule " : "",
+                  ctx->verdict.rule ? ctx->verdict.rule->name : "", detail ? ": " : "",
+                  detail ? detail : "", ctx->root->request_id);
+}
+
+int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const m2_reason_t *reason = m2_reason_of(ctx->verdict.code);
+    const int status = status_of(ctx, reason);
+    apr_table_t *out = r->err_headers_out;
+    const char *message = ctx->verdict.refusal.message;
+
+    if (ctx->refused == status) {
+        return status;
+    }
+    log_refusal(ctx, r, reason, status);
+    ctx->refused = status;
+    add_rule_headers(r, ctx->verdict.refusal.headers);
+    apr_table_setn(out, "Cache-Control", "no-store");
+    apr_table_setn(out, "X-Ca-Error-Code", reason->ca_code);
+    apr_table_setn(out, "X-Ca-Error-Message", message ? message : reason->text);
+    apr_table_setn(out, REQUEST_ID, ctx->root->request_id);
+    if (status == HTTP_SERVICE_UNAVAILABLE && !message) {
+        apr_table_setn(out, "Retry-After", RETRY_AFTER);
+    }
+    if (ctx->effective.profile != M2MGW_PROFILE_GATEWAY
+        && (reason->challenge || status == HTTP_UNAUTHORIZED)
+        && !(message && apr_table_get(out, "WWW-Authenticate"))) {
+        set_challenge(ctx, r, reason);
+    }
+    choose_body(ctx, r, reason, status);
+    return status;
+}
+
+/* Drops the canned body and sends ours, once, in front of the end of the stream. */
+static apr_status_t refusal_filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    m2mgw_ctx_t *ctx = f->ctx;
+    apr_bucket *b = APR_BRIGADE_FIRST(in);
+    int ended = 0;
+
+    while (b != APR_BRIGADE_SENTINEL(in)) {
+        apr_bucket *next = APR_BUCKET_NEXT(b);
+
+        ended |= APR_BUCKET_IS_EOS(b);
+        if (!APR_BUCKET_IS_METADATA(b)) {
+            apr_bucket_delete(b);
+        }
+        b = next;
+    }
+    if (!ended) {
+        return apr_brigade_cleanup(in);
+    }
+    if (*ctx->body && !f->r->header_only) {
+        b = apr_bucket_pool_create(ctx->body, strlen(ctx->body), f->r->pool,
+                                   f->c->bucket_alloc);
+        APR_BRIGADE_INSERT_HEAD(in, b);
+    }
+    ap_remove_output_filter(f);
+    ap_set_content_type(f->r, ctx->content_type);
+    apr_table_unset(f->r->headers_out, "Content-Length");
+    return ap_pass_brigade(f->next, in);
+}
+
+/* Without what would let a shared cache keep it. */
+static const char *private_cache_control(apr_pool_t *pool, const char *value)
+{
+    const char *kept = "private";
+    const char *token = value ? ap_get_token(pool, &value, 1) : "";
+
+    while (*token) {
+        if (ap_cstr_casecmp(token, "public") != 0 && ap_cstr_casecmp(token, "private") != 0
+            && ap_cstr_casecmpn(token, "s-maxage", 8) != 0) {
+            kept = apr_pstrcat(pool, kept, ", ", token, NULL);
+        }
+        value += *value == ',';
+        token = ap_get_token(pool, &value, 1);
+    }
+    return kept;
+}
+
+/* A backend that sends our headers back must not double or replace them. */
+static apr_status_t pass_filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    const m2mgw_ctx_t *ctx = f->ctx;
+    request_rec *r = f->r;
+
+    apr_table_unset(r->headers_out, REQUEST_ID);
+    apr_table_setn(r->headers_out, REQUEST_ID, ctx->root->request_id);
+    apr_table_unset(r->err_headers_out, REQUEST_ID);
+    if (ctx->token_elsewhere && !ctx->refused
+        && !apr_table_get(r->err_headers_out, "Cache-Control")) {
+        const char *value = apr_table_get(r->headers_out, "Cache-Control");
+
+        apr_table_setn(r->headers_out, "Cache-Control",
+                       private_cache_control(r->pool, value));
+    }
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, in);
+}
+
+void m2mgw_response_insert(request_rec *r)
+{
+    m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    if (!ctx || !ctx->in_force || r->main) {
+        return;
+    }
+    if (ctx->refused && ctx->refused == r->status && ctx->body) {
+        ap_add_output_filter_handle(refusal_filter_handle, ctx, r, r->connection);
+    }
+    ap_add_output_filter_handle(pass_filter_handle, ctx, r, r->connection);
+}
+
+void m2mgw_response_register(void)
+{
+    /* behind mod_headers and mod_cache, in front of everything that touches the bytes */
+    refusal_filter_handle = ap_register_output_filter(
+        "M2MGW_REFUSAL", refusal_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
+    pass_filter_handle = ap_register_output_filter(
+        "M2MGW_PASS", pass_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
+    ap_hook_insert_filter(m2mgw_response_insert, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_insert_error_filter(m2mgw_response_insert, NULL, NULL, APR_HOOK_LAST);
+}
