@@ -143,11 +143,7 @@ typedef struct m2mgw_effective_t {
     apr_off_t form_limit;    /* bytes */
     m2_policy_t policy;      /* comparable by its bytes */
     int orphan;              /* explicit On or Shadow without keys or rules: 503 */
-    const m2mgw_sources_t *sources; /* never NULL */
-    int deny_duplicates;
-    apr_off_t form_limit;
-    int jwks_wait;
-    m2mgw_profile_t profile; /* never unset */
+    int jwks_wait;           /* milliseconds */
 } m2mgw_effective_t;
 
 /* --- mod_m2mgw_config.c --- */
