@@ -1,0 +1,130 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# A client that sends the published names itself never gets its value to the backend: in no
+# spelling, with and without a token, with bypass and in Shadow.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use M2MGW::Test;
+
+my $section = join '', map { "<Location /$_->[0]>\n    $_->[1]\n</Location>\n" }
+    [ 'bypass', 'M2MBypassEmptyToken On' ], [ 'shadow', 'M2MEngine Shadow' ];
+my $t = M2MGW::Test->start(
+    files => { 'k.json' => jwk_json('oct'), 'cgi/env.cgi' => "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\nenv\n" },
+    config => <<'CONF' . $section);
+M2MJwks file:@ROOT@/k.json
+M2MClaim client_id query:client_id header:X-Client-Id env:X_CLIENT
+M2MClaim absent query:absent.claim header:X-Absent
+ScriptAlias /cgi/ @ROOT@/cgi/
+<Location /cgi>
+    M2MBypassEmptyToken On
+</Location>
+ProxyPass /cgi !
+ProxyPass / http://@BACKEND@/
+CONF
+
+my $token = mint('oct', { client_id => 'app' });
+my $without = mint('oct', { sub => 'nobody' });
+my $bad = mint('oct#2', { client_id => 'evil-token' });
+# who asks, at which location, and which value of client_id may arrive
+my @who = (
+    [ 'with a token', '/', [ Authorization => "Bearer $token" ], 'app' ],
+    [ 'with a token without the claim', '/', [ Authorization => "Bearer $without" ], undef ],
+    [ 'without a token, bypass', '/bypass', [], undef ],
+    [ 'with a token, bypass', '/bypass', [ Authorization => "Bearer $token" ], 'app' ],
+    [ 'with a token, Shadow', '/shadow', [ Authorization => "Bearer $token" ], 'app' ],
+    [ 'without a token, Shadow', '/shadow', [], undef ],
+    [ 'with a bad token, Shadow', '/shadow', [ Authorization => "Bearer $bad" ], undef ],
+);
+
+# --- query names ---
+
+my @names = ('client_id', 'Client_Id', 'CLIENT_ID', '%63lient_id', '%43lient%5fid', 'client%5Fid', 'client-id',
+             'client.id', 'client%2Did', 'client%2eid', 'client+id', 'client%20id', '%20client_id', '+client_id',
+             '%20%20client_id', 'client_id[]', 'client_id%5B%5D', 'client_id[0]', 'client_id[a][b]', 'client_id%5b',
+             '%09client_id', 'client_id%00', 'client_id%00x', '%0Aclient_id');
+for my $w (@who) {
+    my ($who, $url, $auth, $allowed) = @$w;
+    my $want = defined $allowed ? "client_id=$allowed" : '';
+    for my $n (@names) {
+        my $r = $t->get("$url?$n=evil", headers => $auth);
+        is($r->reached . ' ' . $r->query, "1 $want", "$who: $n=evil is gone");
+    }
+    my $r = $t->get("$url?a=1&client_id=evil&b=2&CLIENT-ID=evil;client_id=evil&client_id&c", headers => $auth);
+    is($r->query, join('&', 'a=1', 'b=2', 'c', $want || ()), "$who: several, and the rest stays");
+    is($t->get("$url?x=client_id%3Devil", headers => $auth)->query,
+       join('&', 'x=client_id%3Devil', $want || ()), "$who: a value that looks like a pair stays");
+    is($t->get("$url?client_idx=1&xclient_id=2&client=3", headers => $auth)->query,
+       join('&', 'client_idx=1&xclient_id=2&client=3', $want || ()), "$who: other names stay");
+    is($t->get("$url?a=1;client_id=evil", headers => $auth)->query, join('&', 'a=1', $want || ()),
+       "$who: a semicolon separates too");
+    is($t->get("$url?absent.claim=evil&absent_claim=evil&absent%20claim=evil", headers => $auth)->query, $want,
+       "$who: a target whose claim is absent");
+    is($t->get("$url?client_id=evil&client_id=evil2&client_id=app", headers => $auth)->query, $want,
+       "$who: duplicates");
+}
+
+# --- headers ---
+
+my @headers = ('X-Client-Id', 'x-client-id', 'X-CLIENT-ID', 'X_Client_Id', 'X_CLIENT-ID', 'X.Client.Id', 'x!client!id',
+               'X-Client_Id', "X'Client'Id", 'X~Client~Id', 'X+Client+Id', 'X-Absent', 'X_Absent', 'x.absent');
+for my $w (@who) {
+    my ($who, $url, $auth, $allowed) = @$w;
+    for my $n (@headers) {
+        my $r = $t->get($url, headers => [ @$auth, $n => 'evil' ]);
+        my $all = join '|', map { "$_->[0]: $_->[1]" } @{ ($r->backend)[0]{headers} };
+        ok($r->reached == 1 && $all !~ /evil\b/, "$who: header $n is gone") or diag($all);
+        is(scalar($r->sent('X-Client-Id')), $allowed, "$who: X-Client-Id is ours or none ($n)");
+    }
+    my $r = $t->get($url, headers => [ @$auth, 'X-Client-Id' => 'evil', 'X-Client-Id' => 'evil2', 'x_client_id' => 'evil3' ]);
+    is(join(',', $r->sent('X-Client-Id')), $allowed // '', "$who: repeated headers");
+    is(scalar($r->sent('x_client_id')), undef, "$who: and their twin");
+    for my $c ('X-Client-Id', 'close, X-Client-Id', 'x-client-id, close', 'X_Client_Id', '"X-Client-Id"', ',,X-Client-Id;', ) {
+        $r = $t->get($url, headers => [ @$auth, Connection => $c, 'X-Client-Id' => 'evil' ]);
+        is(scalar($r->sent('X-Client-Id')), $allowed, "$who: Connection: $c does not drop ours");
+    }
+    $r = $t->get($url, headers => [ @$auth, Connection => 'X-Other, close', 'X-Other' => '1' ]);
+    is(scalar($r->sent('X-Other')), undef, "$who: control: Connection drops others");
+    $r = $t->raw("GET $url HTTP/1.1\r\nHost: gw.test\r\n" . header_text(@$auth)
+                 . "Connection: close\r\nX-Other: a\r\n X-Client-Id: evil\r\n\r\n");
+    ok(!$r || !$r->reached || !defined $r->sent('X-Client-Id') || $r->sent('X-Client-Id') eq ($allowed // ''),
+       "$who: a folded line makes no header");
+    $r = $t->raw("GET $url HTTP/1.1\r\nHost: gw.test\r\n" . header_text(@$auth)
+                 . "Connection: close\r\nX-Client-Id : evil\r\n\r\n");
+    ok(!$r || !$r->reached || (join(' ', map { "$_->[1]" } @{ ($r->backend)[0]{headers} }) !~ /evil\b/),
+       "$who: a blank before the colon");
+    $r = $t->raw("GET $url HTTP/1.1\r\nHost: gw.test\r\n" . header_text(@$auth)
+                 . "Connection: close\r\nX-Client-Id:\tevil\r\nX-Client-Id:\r\n\r\n");
+    is(scalar($r->sent('X-Client-Id')), $allowed, "$who: a tab and an empty twin");
+}
+
+sub header_text { my $t = ''; while (my ($n, $v) = splice @_, 0, 2) { $t .= "$n: $v\r\n" } return $t }
+
+# trailers of a chunked request are headers that come late
+my $r = $t->request('POST', '/', headers => [ Authorization => "Bearer $token", 'Transfer-Encoding' => 'chunked',
+                                              Trailer => 'X-Client-Id' ],
+                    body => "1\r\na\r\n0\r\nX-Client-Id: evil\r\n\r\n");
+is(join(',', $r->sent('X-Client-Id')), 'app', 'a trailer of that name');
+
+# --- our own words ---
+
+for my $n (qw(M2M_VERIFIED M2M-Verified M2M_CLAIM_sub M2M-Decision X-Reason)) {
+    $r = $t->get('/bypass', headers => [ $n => 'evil' ]);
+    isnt($r->header('X-Reason') // '', 'evil', "a header $n is no variable");
+}
+$r = $t->get('/bypass', headers => [ 'X-Ca-Request-Id' => 'evil' ]);
+unlike($r->sent('X-Ca-Request-Id') // '', qr/evil/, 'X-Ca-Request-Id is ours');
+$r = $t->get('/cgi/env.cgi?client_id=evil', headers => [ 'X-Client-Id' => 'evil1', 'X_Client_Id' => 'evil2' ]);
+is($r->status, 200, 'a CGI program without a token, bypass');
+unlike($r->body, qr/evil/, 'sees none of it');
+like($r->body, qr/^QUERY_STRING=$/m, 'and an empty query');
+$r = $t->get('/cgi/env.cgi?client_id=evil&z=1', token => $token, headers => [ 'X.Client.Id' => 'evil2' ]);
+like($r->body, qr/^HTTP_X_CLIENT_ID=app$/m, 'with a token it sees ours');
+like($r->body, qr/^X_CLIENT=app$/m, 'in the environment too');
+unlike($r->body, qr/evil/, 'and only ours');
+like($r->body, qr/^QUERY_STRING=z=1&client_id=app$/m, 'in the query too');
+denies($t->get('/?client_id=app', headers => [ 'X-Client-Id' => 'app' ]), 401, 'token_missing', 'names are no token');
+$t->finish;
