@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What can be said only once all of the configuration has been read: contradictions of a
+ * whole section, what each virtual host needs to know, and notices about what is legal and
+ * deserves a second look. An error here stops `httpd -t` like one of a directive, with file
+ * and line.
+ */
+#include "mod_m2mgw_config.h"
+
+typedef const char *section_check_fn(const ap_directive_t **pat, apr_pool_t *pool,
+                                     const m2mgw_section_t *section);
+
+/* Parameters, headers, a path or a default action do not replace inherited rules; alone in
+ * a section they would be in force nowhere, and their author believes otherwise. */
+static const char *check_rules(const ap_directive_t **pat, apr_pool_t *pool,
+                               const m2mgw_section_t *section)
+{
+    const ap_directive_t *at = section->native[M2MGW_PLUGIN_ACCESS];
+
+    if (!section->rules || section->rules->rules->nelts) {
+        return NULL;
+    }
+    *pat = at ? at : section->path_at;
+    return apr_psprintf(pool, "%s: its section has no M2MRule and no M2MPlugin accessControl; "
+                        "rules of an outer section do not see it", (*pat)->directive);
+}
+
+static const char *check_keys(const ap_directive_t **pat, apr_pool_t *pool,
+                              const m2mgw_section_t *section)
+{
+    if (!section->keyset || section->keyset->keys->nelts) {
+        return NULL;
+    }
+    *pat = section->keys_at;
+    return apr_psprintf(pool, "%s: its section has no usable key, see the notices about the "
+                        "keys that were left out", (*pat)->directive);
+}
+
+static section_check_fn *const section_checks[] = { check_rules, check_keys };
+
+static int check_section(apr_pool_t *pool, const m2mgw_section_t *section)
+{
+    const ap_directive_t *at = NULL;
+    const char *bad;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(section_checks) / sizeof(section_checks[0]); i++) {
+        bad = section_checks[i](&at, pool, section);
+        if (bad) {
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL,
+                         "Syntax error on line %d of %s:", at->line_num, at->filename);
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL, "%s", bad);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* --- per virtual host --- */
+
+static int is_location(const m2mgw_section_t *section)
+{
+    const ap_directive_t *d = section->where;
+
+    for (; d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0; d = d->parent) {
+        if (ap_cstr_casecmp(d->directive, "<Location") != 0
+            && ap_cstr_casecmp(d->directive, "<LocationMatch") != 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void add_query_names(m2mgw_server_t *server, const m2mgw_sources_t *sources)
+{
+    int i;
+
+    for (i = 0; sources && i < sources->list->nelts; i++) {
+        const m2_token_source_t *source = &APR_ARRAY_IDX(sources->list, i, m2_token_source_t);
+        if (source->place == M2_TOKEN_QUERY
+            && !ap_array_str_contains(server->query_names, source->name)) {
+            *(const char **)apr_array_push(server->query_names) = source->name;
+        }
+    }
+}
+
+static void add_section(m2mgw_server_t *server, const m2mgw_section_t *section)
+{
+    const m2mgw_dir_t *dir = section->dir;
+
+    add_query_names(server, dir->sources);
+    if (dir->keys || dir->rules || dir->engine == M2MGW_ENGINE_ON
+        || dir->engine == M2MGW_ENGINE_SHADOW) {
+        server->has_policy = 1;
+        server->policy_outside_location |= !is_location(section);
+    }
+}
+
+/* A virtual host has its own sections and those of the main server, which httpd merges
+ * below its own. Records are made anew: a host without directives of ours would share the
+ * main server's, and must not be written to twice. */
+static void make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    m2mgw_server_t *server = m2mgw_config_server_create(pool, s);
+    int i;
+
+    for (i = 0; i < sections->nelts; i++) {
+        const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+        if (section->server == s || section->server == main_server) {
+            add_section(server, section);
+        }
+    }
+    ap_set_module_config(s->module_config, &m2mgw_module, server);
+}
+
+int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    server_rec *each;
+    int i;
+
+    (void)plog;
+    for (i = 0; i < sections->nelts; i++) {
+        m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+        if (!check_section(ptemp, section)) {
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+        if (section->keyset) {
+            m2_keyring_swap(section->dir->keys, section->keyset);
+        }
+    }
+    for (each = s; each; each = each->next) {
+        make_server(pconf, s, each);
+    }
+    if (ap_exists_config_define("DUMP_M2M")
+        && ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
+        m2mgw_cfg_dump(ptemp, s);
+    }
+    return OK;
+}
+
+/* --- notices --- */
+
+typedef struct look_t {
+    const m2mgw_section_t *section;
+    const m2mgw_dir_t *own;     /* what the section says itself */
+    m2mgw_effective_t in_force; /* with the server's and the enclosing sections' */
+    int active;
+} look_t;
+
+typedef struct notice_row_t {
+    int (*applies)(const look_t *look);
+    m2_level_t level;
+    const char *text;
+} notice_row_t;
+
+static int orphan(const look_t *look)
+{
+    return look->own->engine != M2MGW_ENGINE_UNSET && look->active && look->in_force.orphan;
+}
+
+static int no_issuer(const look_t *look)
+{
+    return look->own->keys && look->active && !look->in_force.policy.claims.issuers;
+}
+
+static int no_audience(const look_t *look)
+{
+    return look->own->keys && look->active && !look->in_force.policy.claims.audiences;
+}
+
+static int mixed_keys(const look_t *look)
+{
+    const m2_keyset_t *set = look->section->keyset;
+    m2_alg_mask_t hmac = m2_alg_mask_of(M2_FAMILY_HMAC);
+
+    return set && (set->algs & hmac) && (set->algs & ~hmac);
+}
+
+static int replay_needs_exp(const look_t *look)
+{
+    const m2mgw_dir_t *dir = look->in_force.dir;
+
+    return look->active && (look->own->replay == M2_REPLAY_ON
+                            || look->own->ignore_expiration == 1)
+           && dir->replay == M2_REPLAY_ON && dir->ignore_expiration == 1;
+}
+
+static int in_proxy(const look_t *look)
+{
+    const ap_directive_t *d = look->section->where;
+
+    for (; d; d = d->parent) {
+        if (ap_cstr_casecmp(d->directive, "<Proxy") == 0
+            || ap_cstr_casecmp(d->directive, "<ProxyMatch") == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int uses_xff(const look_t *look)
+{
+    return look->own->rules && m2_params_use(look->own->rules->params, M2_SRC_XFF);
+}
+
+static int shadow(const look_t *look)
+{
+    return look->own->engine == M2MGW_ENGINE_SHADOW;
+}
+
+static const notice_row_t notice_rows[] = {
+    { orphan, M2_LOG_WARNING, "M2MEngine is on without keys or rules: every request is "
+      "answered 503, unless a section that matches as well brings some" },
+    { no_issuer, M2_LOG_NOTICE, "claim iss is not checked: name the issuers with M2MIssuer, "
+      "or any token these keys can verify is accepted" },
+    { no_audience, M2_LOG_NOTICE, "claim aud is not checked: name the audiences with "
+      "M2MAudience, or tokens meant for other services of the issuer are accepted" },
+    { mixed_keys, M2_LOG_NOTICE, "shared secrets (oct) and public keys stand in one set: "
+      "whoever knows a secret can sign what the other issuers sign" },
+    { replay_needs_exp, M2_LOG_WARNING, "M2MPreventJtiReplay needs exp: it stays required "
+      "and checked in spite of M2MIgnoreExpiration" },
+    { in_proxy, M2_LOG_WARNING, "a policy in <Proxy> covers ProxyPass and server-level "
+      "RewriteRule [P] only, not SetHandler proxy: and not what httpd serves itself; "
+      "<Location> covers all" },
+    { uses_xff, M2_LOG_NOTICE, "XFF: reads X-Forwarded-For, which clients can write: use it "
+      "only behind a proxy that overwrites it, or mod_remoteip and CaClientIp" },
+    { shadow, M2_LOG_WARNING, "M2MEngine Shadow: decisions are recorded and every request "
+      "passes" },
+};
+
+static const int server_levels[] = { /* ORDER LEVEL: m2_level_t */
+    APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO, APLOG_DEBUG
+};
+
+static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *sections)
+{
+    look_t *looks = apr_pcalloc(pool, sizeof(*looks) * (apr_size_t)(sections->nelts + 1));
+    int i;
+
+    for (i = 0; i < sections->nelts; i++) {
+        const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+        looks[i].section = section;
+        looks[i].own = section->dir;
+        looks[i].active = m2mgw_effective(&looks[i].in_force,
+                                          m2mgw_cfg_resolved(pool, section));
+    }
+    return looks;
+}
+
+/* One line per kind of notice, whatever the number of sections it is about. */
+static void log_row(server_rec *s, apr_pool_t *pool, const notice_row_t *row,
+                    const look_t *looks, int n)
+{
+    const m2mgw_section_t *first = NULL;
+    const char *others = "";
+    int i, found = 0;
+
+    for (i = 0; i < n; i++) {
+        if (row->applies(&looks[i]) && found++ == 0) {
+            first = looks[i].section;
+        }
+    }
+    if (!first) {
+        return;
+    }
+    if (found > 1) {
+        others = apr_psprintf(pool, " and %d more", found - 1);
+    }
+    ap_log_error(APLOG_MARK, server_levels[row->level], 0, s, "M2M-101: section of %s%s: %s",
+                 m2mgw_cfg_place(pool, first->where ? first->where : first->first), others,
+                 row->text);
+}
+
+void m2mgw_config_notices(server_rec *s)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    const apr_array_header_t *notices = m2mgw_cfg_notices();
+    apr_pool_t *pool;
+    look_t *looks;
+    apr_size_t i;
+    int n;
+
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return;
+    }
+    for (n = 0; n < notices->nelts; n++) {
+        const m2mgw_notice_t *notice = &APR_ARRAY_IDX(notices, n, m2mgw_notice_t);
+        ap_log_error(APLOG_MARK, server_levels[notice->level], 0, s, "M2M-100: %s",
+                     notice->text);
+    }
+    apr_pool_create(&pool, s->process->pconf);
+    apr_pool_tag(pool, "m2mgw_notices");
+    looks = look_everywhere(pool, sections);
+    for (i = 0; i < sizeof(notice_rows) / sizeof(notice_rows[0]); i++) {
+        log_row(s, pool, &notice_rows[i], looks, sections->nelts);
+    }
+    apr_pool_destroy(pool);
+}
