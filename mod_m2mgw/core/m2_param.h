@@ -9,6 +9,8 @@
 
 #include "m2_json.h"
 
+#include <apr_hash.h>
+
 typedef enum m2_source_t { /* ORDER SOURCE: words in m2_param.c */
     M2_SRC_METHOD,
     M2_SRC_PATH,       /* `Path` */
@@ -50,7 +52,12 @@ typedef struct m2_param_t {
 typedef struct m2_params_t {
     apr_pool_t *pool;
     apr_array_header_t *list; /* of m2_param_t */
+    apr_hash_t *by_name;      /* name -> int *, the index */
 } m2_params_t;
+
+/** How many bytes at the start of text are a parameter name, [A-Za-z_][A-Za-z0-9_]*; the one
+ *  reader of names for declarations, conditions and templates. */
+apr_size_t m2_name_length(m2_slice_t text);
 
 m2_params_t *m2_params_make(apr_pool_t *pool);
 
@@ -60,7 +67,8 @@ m2_params_t *m2_params_make(apr_pool_t *pool);
 m2_code_t m2_params_declare(m2_params_t *params, const char *name, const char *source,
                             m2_err_t *err);
 
-/** Index of a name, or -1. `Ca...` system names are declared on first use. */
+/** Index of a name, or -1. `Ca...` system names are declared on first use, so this is for
+ *  configuration time; requests know parameters by their index. */
 int m2_params_find(m2_params_t *params, m2_slice_t name);
 
 /** Whether any declared parameter has that source. */
@@ -74,8 +82,9 @@ typedef struct m2_value_t {
 
 /**
  * Answer a look-up. value is null when it comes in. Returned slices live as long as the
- * request. M2_OK, or M2_E_RULE_ERROR for a value that must not be used (a name repeated
- * with differing values, an unreadable body).
+ * request. For a claim only json need be set: its text follows, and JSON null is null.
+ * M2_OK, or M2_E_RULE_ERROR for a value that must not be used (a name repeated with
+ * differing values, an unreadable body).
  */
 typedef m2_code_t m2_param_fn(m2_value_t *value, const m2_param_t *param, void *baton);
 
