@@ -153,41 +153,8 @@ static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *s
 static void deny(m2mgw_ctx_t *ctx, m2_code_t code, const char *why)
 {
     ctx->verdict.code = code;
+    ctx->verdict.err.pool = ctx->r->pool;
     m2_err_set(&ctx->verdict.err, code, "%s", why);
-}
-
-/* Where rules look at the path and the raw path goes to the backend, the two must not be
- * able to mean different things: no encoded delimiters, no parameters, no double encoding. */
-static int raw_path_is_unsafe(request_rec *r)
-{
-    static const char *const bad[] = { "%2f", "%5c", "%2e", "%25", ";", "//" };
-    const char *path = r->unparsed_uri ? r->unparsed_uri : "";
-    char *raw = apr_pstrndup(r->pool, path, strcspn(path, "?"));
-    apr_size_t i;
-
-    ap_str_tolower(raw);
-    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        if (strstr(raw, bad[i])) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int rules_read_path(const m2_policy_t *policy)
-{
-    const m2_rules_t *rules = policy->rules;
-
-    return rules
-           && (m2_params_use(rules->params, M2_SRC_PATH)
-               || m2_params_use(rules->params, M2_SRC_PATH_NAME)
-               || (rules->path && m2_params_use(rules->params, M2_SRC_PARAMETER)));
-}
-
-static int forwards_raw_path(request_rec *r)
-{
-    return apr_table_get(r->notes, "proxy-nocanon") != NULL
-           || apr_table_get(r->notes, "proxy-noencode") != NULL;
 }
 
 /* Rules, and after them the mark; what a rule refuses costs the caller no token. */
@@ -200,14 +167,32 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now,
     if (ctx->verdict.code != M2_OK && ctx->verdict.code != M2_BYPASS) {
         return;
     }
-    if (forwards_raw_path(r) && rules_read_path(policy) && raw_path_is_unsafe(r)) {
-        deny(ctx, M2_E_PATH_UNSAFE, "the raw path could mean another path to the backend");
+    if (m2mgw_path_is_unsafe(policy, r)) {
+        deny(ctx, M2_E_PATH_UNSAFE, "the path could mean another path to the backend");
         return;
     }
     m2mgw_facts_init(&facts, ctx, r, now);
     m2_gate_rules(&ctx->verdict, policy, &facts);
     if (ctx->verdict.code == M2_OK) {
         m2_gate_spend(&ctx->verdict, policy, services);
+    }
+}
+
+/* A body that cannot be read or rewritten cannot go on either. */
+static void publish(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const int passed = ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
+    m2_err_t err;
+    m2_code_t code;
+
+    m2_err_init(&err, r->pool);
+    m2mgw_publish(ctx, r);
+    if (passed || ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
+        code = m2mgw_publish_form(ctx, r, &err);
+        ctx->body_unusable = code != M2_OK;
+        if (code != M2_OK) {
+            deny(ctx, code, err.text);
+        }
     }
 }
 
@@ -231,16 +216,14 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     }
     memset(&ctx->verdict, 0, sizeof(ctx->verdict));
     if (found != M2_OK) {
-        m2_err_init(&ctx->verdict.err, r->pool);
         deny(ctx, found, err.text ? err.text : "");
     }
     else if (ctx->effective.orphan) {
-        m2_err_init(&ctx->verdict.err, r->pool);
         deny(ctx, M2_E_KEYS_UNAVAILABLE, "M2MEngine On, but neither keys nor rules");
     }
     else {
         judge_token(ctx, now, &services);
-        m2mgw_publish(ctx, r);
+        publish(ctx, r);
         judge_request(ctx, r, now, &services);
     }
     m2mgw_note_decision(ctx, r);
@@ -271,7 +254,7 @@ static int conclude(m2mgw_ctx_t *ctx, request_rec *r)
     apr_table_setn(r->subprocess_env, "no-cache", "1"); /* mod_cache stores nothing */
     apr_table_setn(r->err_headers_out, "X-Ca-Request-Id", ctx->root->request_id);
     if (code == M2_OK || code == M2_BYPASS
-        || ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
+        || (ctx->effective.engine == M2MGW_ENGINE_SHADOW && !ctx->body_unusable)) {
         return OK;
     }
     return m2mgw_refuse(ctx, r);
@@ -448,6 +431,7 @@ static void register_hooks(apr_pool_t *pool)
                         AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(hook_guard, after_rewrite, before_proxy, APR_HOOK_FIRST);
     m2mgw_nocache_register();
+    m2mgw_path_register();
     m2mgw_response_register();
     m2mgw_body_register();
     m2mgw_authz_register(pool);

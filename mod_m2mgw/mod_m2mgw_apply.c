@@ -147,6 +147,48 @@ static void publish_all(request_rec *r, const apr_array_header_t *list)
     }
 }
 
+/* Entries of the form target, appended to form. */
+static const char *add_form_values(apr_pool_t *pool, const char *form,
+                                   const apr_array_header_t *list)
+{
+    int i;
+
+    for (i = 0; list && i < list->nelts; i++) {
+        const m2_publish_t *entry = &APR_ARRAY_IDX(list, i, m2_publish_t);
+
+        if (entry->place == M2_PLACE_FORM && entry->value) {
+            form = m2_form_append(pool, form, entry->name, m2_slice_z(entry->value));
+        }
+    }
+    return form;
+}
+
+m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+{
+    const apr_array_header_t *names =
+        names_of(r->pool, ctx->effective.policy.mapping, M2_PLACE_FORM);
+    m2_slice_t form;
+    m2_code_t code;
+    const char *text;
+
+    if (names->nelts == 0 || r->main) {
+        return M2_OK;
+    }
+    if (m2mgw_body_is_opaque(r)) {
+        return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "this kind of body cannot be rewritten");
+    }
+    code = m2mgw_body_form(&form, ctx, r, err);
+    if (code != M2_OK || !form.p) {
+        return code;
+    }
+    text = m2_form_remove(r->pool, m2_slice_dup(r->pool, form), NULL, names);
+    if (ctx->verdict.verified) {
+        text = add_form_values(r->pool, text, ctx->verdict.publish);
+    }
+    m2mgw_body_replace(ctx, r, text);
+    return M2_OK;
+}
+
 void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const m2_verdict_t *verdict = &ctx->verdict;

@@ -21,17 +21,60 @@ typedef struct m2mgw_body_t {
 
 static ap_filter_rec_t *body_filter_handle;
 
-/* Whether the media type is the urlencoded one, and no content coding hides the text. */
-static int is_form(const request_rec *r)
+/* Whether text, a list of comma- or blank-separated words, is nothing but `identity`. */
+static int no_coding(const char *text)
+{
+    return !text || m2_slice_is_nocase(m2_slice_z(text), "identity");
+}
+
+/* The charset parameter of a media type: "there is none" when it has none. */
+static m2_slice_t charset_of(const char *type)
+{
+    const char *p = ap_strcasestr(type, "charset");
+    m2_slice_t charset = m2_slice(NULL, 0);
+
+    if (p) {
+        p += strlen("charset");
+        p += strspn(p, " \t");
+        p += *p == '=';
+        p += strspn(p, " \t\"'");
+        charset = m2_slice(p, strcspn(p, " \t\"';,"));
+    }
+    return charset;
+}
+
+/* Some backends decode names by the charset of the body: only those in which the letters of
+ * a name are its bytes may pass for read. */
+static int charset_keeps_names(const char *type)
+{
+    static const char *const known[] = { "utf-8", "utf8", "us-ascii", "iso-8859-1",
+                                         "windows-1252" };
+    m2_slice_t charset = charset_of(type);
+    apr_size_t i;
+
+    for (i = 0; charset.p && i < sizeof(known) / sizeof(known[0]); i++) {
+        if (m2_slice_is_nocase(charset, known[i])) {
+            return 1;
+        }
+    }
+    return !charset.p;
+}
+
+typedef enum kind_t { KIND_OTHER, KIND_FORM, KIND_ODD_FORM } kind_t;
+
+static kind_t kind_of(const request_rec *r)
 {
     const char *type = apr_table_get(r->headers_in, "Content-Type");
-    apr_size_t n;
 
-    if (!type || apr_table_get(r->headers_in, "Content-Encoding")) {
-        return 0;
+    if (!type || !ap_strcasestr(type, FORM_TYPE)) {
+        return KIND_OTHER;
     }
-    n = strcspn(type, "; \t");
-    return m2_slice_is_nocase(m2_slice(type, n), FORM_TYPE);
+    if (!m2_slice_is_nocase(m2_slice(type, strcspn(type, "; \t")), FORM_TYPE)
+        || strchr(type, ',') || !charset_keeps_names(type)
+        || !no_coding(apr_table_get(r->headers_in, "Content-Encoding"))) {
+        return KIND_ODD_FORM;
+    }
+    return KIND_FORM;
 }
 
 static int has_body(const request_rec *r)
@@ -40,6 +83,15 @@ static int has_body(const request_rec *r)
 
     return apr_table_get(r->headers_in, "Transfer-Encoding")
            || (length && !m2_slice_is(m2_slice_z(length), "0"));
+}
+
+int m2mgw_body_is_opaque(const request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+
+    return has_body(r)
+           && ((type && ap_strcasestr(type, "multipart/"))
+               || !no_coding(apr_table_get(r->headers_in, "Content-Encoding")));
 }
 
 /* A growing text in a pool; never longer than limit. */
@@ -120,12 +172,15 @@ static m2mgw_body_t *body_of(m2mgw_ctx_t *ctx, request_rec *r)
     m2mgw_root_t *root = ctx->root;
     const char *length = apr_table_get(r->headers_in, "Content-Length");
     apr_off_t announced = 0;
+    kind_t kind;
 
     if (root->body) {
         return root->body;
     }
     root->body = apr_pcalloc(root->r->pool, sizeof(*root->body));
-    root->body->is_form = !r->main && has_body(r) && is_form(r);
+    kind = !r->main && has_body(r) ? kind_of(r) : KIND_OTHER;
+    root->body->is_form = kind == KIND_FORM;
+    root->body->code = kind == KIND_ODD_FORM ? M2_E_BODY_UNSUPPORTED : M2_OK;
     if (!root->body->is_form) {
         return root->body;
     }

@@ -58,6 +58,7 @@ typedef struct m2mgw_ctx_t {
     m2_verdict_t verdict;
     m2_slice_t token;           /* "there is none", or the one token of the request */
     int token_elsewhere;        /* a token came by something else than Authorization */
+    int body_unusable;          /* a body fault, which no engine mode lets pass */
     int refused;                /* HTTP status of our refusal, 0: none */
     int error_document;         /* a local error document for our own refusal */
     int in_authz;               /* inside our own run of the authorization hooks */
@@ -108,6 +109,10 @@ void m2mgw_scrub_env(request_rec *r);
 /** Publish what the token half collected: args, headers, environment, user. */
 void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r);
 
+/** Rewrite an urlencoded body where claims go into it: our names out, verified values in.
+ *  M2_E_BODY_UNSUPPORTED for a body that could hold form fields and cannot be rewritten. */
+m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
+
 /** Once mod_rewrite and mod_proxy know the backend's URL: a raw query inside it (nocanon,
  *  [P,NE]) is replaced by r->args. */
 void m2mgw_fix_raw_query(request_rec *r);
@@ -122,6 +127,14 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r);
 
 void m2mgw_response_register(void);
 void m2mgw_response_insert(request_rec *r);
+
+/* --- mod_m2mgw_path.c --- */
+
+/** Whether the path of r could mean another path to the backend than to rules, or names a
+ *  placeholder that only the administrator may write. */
+int m2mgw_path_is_unsafe(const m2_policy_t *policy, request_rec *r);
+
+void m2mgw_path_register(void);
 
 /* --- mod_m2mgw_nocache.c --- */
 
@@ -139,11 +152,16 @@ void m2mgw_authz_register(apr_pool_t *pool);
 /* --- mod_m2mgw_body.c --- */
 
 /** The urlencoded body of the client's request, read once and handed on to the handler; "there
- *  is none" when the request has no urlencoded body. M2_E_BODY_TOO_LARGE over limit bytes,
- *  M2_E_BODY_UNREADABLE when the client does not send it. */
+ *  is none" when the request has no urlencoded body. M2_E_BODY_TOO_LARGE over M2MFormLimit,
+ *  M2_E_BODY_UNREADABLE when the client does not send it, M2_E_BODY_UNSUPPORTED for a form in
+ *  a character set that respells names. */
 m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 
-/** Hand form to the backend in place of the body read before. */
+/** Whether a body could hold form fields that m2mgw_body_form does not see: multipart, or
+ *  content-encoded. */
+int m2mgw_body_is_opaque(const request_rec *r);
+
+/** Hand form to the backend in place of the urlencoded body read before. */
 void m2mgw_body_replace(m2mgw_ctx_t *ctx, request_rec *r, const char *form);
 
 void m2mgw_body_register(void);

@@ -155,15 +155,17 @@ static m2_code_t find_cookie(finder_t *f, const char *wanted)
     return M2_OK;
 }
 
-static void remove_header(request_rec *r, const char *name)
+static void remove_header(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 {
+    (void)ctx;
     apr_table_unset(r->headers_in, name);
 }
 
-static void remove_query(request_rec *r, const char *name)
+static void remove_query(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 {
     apr_array_header_t *exact = apr_array_make(r->pool, 1, sizeof(const char *));
 
+    (void)ctx;
     if (r->args) {
         APR_ARRAY_PUSH(exact, const char *) = name;
         r->args = (char *)m2_form_remove(r->pool, r->args, exact, NULL);
@@ -173,12 +175,13 @@ static void remove_query(request_rec *r, const char *name)
     }
 }
 
-static void remove_cookie(request_rec *r, const char *unwanted)
+static void remove_cookie(m2mgw_ctx_t *ctx, request_rec *r, const char *unwanted)
 {
     const char *rest = apr_table_get(r->headers_in, "Cookie");
     const char *kept = "";
     m2_slice_t raw, name, value;
 
+    (void)ctx;
     while (rest && m2mgw_cookie_next(&rest, &raw, &name, &value)) {
         if (!m2_slice_is(name, unwanted)) {
             kept = apr_pstrcat(r->pool, kept, *kept ? "; " : "", m2_slice_dup(r->pool, raw),
@@ -193,17 +196,28 @@ static void remove_cookie(request_rec *r, const char *unwanted)
     }
 }
 
-/* ORDER TOKEN PLACE. Form tokens are removed with the rest of the body's names, where the
- * body is handed on (mod_m2mgw_apply.c). */
+static void remove_form(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
+{
+    apr_array_header_t *exact = apr_array_make(r->pool, 1, sizeof(const char *));
+    m2_slice_t form;
+
+    if (m2mgw_body_form(&form, ctx, r, NULL) == M2_OK && form.p) {
+        APR_ARRAY_PUSH(exact, const char *) = name;
+        m2mgw_body_replace(ctx, r,
+                           m2_form_remove(r->pool, m2_slice_dup(r->pool, form), exact, NULL));
+    }
+}
+
+/* ORDER TOKEN PLACE */
 static const struct place_t {
     m2_code_t (*find)(finder_t *f, const char *name);
-    void (*remove)(request_rec *r, const char *name);
+    void (*remove)(m2mgw_ctx_t *ctx, request_rec *r, const char *name);
     int forwarded; /* without an M2MForwardToken */
 } places[] = {
     { find_header, remove_header, 1 },
     { find_query, remove_query, 0 },
     { find_cookie, remove_cookie, 0 },
-    { find_form, NULL, 0 },
+    { find_form, remove_form, 0 },
 };
 
 static int same_source(const m2mgw_found_t *seen, const m2_token_source_t *source)
@@ -260,8 +274,8 @@ static m2_code_t look_at(finder_t *f, const m2_token_source_t *source)
     apr_array_clear(f->tokens);
     code = place->find(f, source->name);
     remember(f, source);
-    if (!keep && place->remove && (f->tokens->nelts > 0 || source->place == M2_TOKEN_QUERY)) {
-        place->remove(f->r, source->name);
+    if (!keep && (f->tokens->nelts > 0 || source->place == M2_TOKEN_QUERY)) {
+        place->remove(f->ctx, f->r, source->name);
     }
     return code;
 }
