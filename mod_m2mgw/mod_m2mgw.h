@@ -19,7 +19,8 @@
 #include <http_protocol.h>
 #include <http_request.h>
 
-extern module AP_MODULE_DECLARE_DATA m2mgw_module;
+/* the one symbol the module exports */
+extern module AP_MODULE_DECLARE_DATA m2mgw_module __attribute__((visibility("default")));
 
 APLOG_USE_MODULE(m2mgw);
 
