@@ -250,8 +250,8 @@ static int conclude(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const m2_code_t code = ctx->verdict.code;
 
-    r->no_cache = 1;
-    apr_table_setn(r->subprocess_env, "no-cache", "1"); /* mod_cache stores nothing */
+    /* mod_cache stores nothing; r->no_cache would add an Expires of its own */
+    apr_table_setn(r->subprocess_env, "no-cache", "1");
     apr_table_setn(r->err_headers_out, "X-Ca-Request-Id", ctx->root->request_id);
     if (code == M2_OK || code == M2_BYPASS
         || (ctx->effective.engine == M2MGW_ENGINE_SHADOW && !ctx->body_unusable)) {

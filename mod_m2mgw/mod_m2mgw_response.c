@@ -160,6 +160,22 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     return status;
 }
 
+/* httpd puts the methods its own handlers offer on every 405; a rule knows better, or at
+ * least not worse. */
+static void set_allow(request_rec *r, const apr_array_header_t *headers)
+{
+    int i;
+
+    apr_table_unset(r->headers_out, "Allow");
+    for (i = 0; headers && i < headers->nelts; i++) {
+        const m2_publish_t *header = &APR_ARRAY_IDX(headers, i, m2_publish_t);
+
+        if (ap_cstr_casecmp(header->name, "Allow") == 0) {
+            apr_table_setn(r->headers_out, "Allow", header->value);
+        }
+    }
+}
+
 /* Drops the canned body and sends ours, once, in front of the end of the stream. */
 static apr_status_t refusal_filter(ap_filter_t *f, apr_bucket_brigade *in)
 {
@@ -185,6 +201,7 @@ static apr_status_t refusal_filter(ap_filter_t *f, apr_bucket_brigade *in)
         APR_BRIGADE_INSERT_HEAD(in, b);
     }
     ap_remove_output_filter(f);
+    set_allow(f->r, ctx->verdict.refusal.headers);
     ap_set_content_type(f->r, ctx->content_type);
     apr_table_unset(f->r->headers_out, "Content-Length");
     return ap_pass_brigade(f->next, in);
