@@ -43,30 +43,32 @@ static void show(request_rec *r)
     }
 }
 
-/* A location walk ahead of time, on a copy: the request itself has not been translated. */
+/* A location walk ahead of time, on a copy: the request itself has not been translated. What
+ * the core notes about the walk is put back, so that the real one starts from nothing. */
 static int location_may_protect(request_rec *r)
 {
+    void **note = ap_get_request_note(r, AP_NOTE_LOCATION_WALK);
     request_rec copy = *r;
     m2mgw_effective_t effective;
+    void *kept;
+    int status;
 
-    if (!r->uri) {
+    if (!r->uri || !note) {
         return 1;
     }
     copy.uri = apr_pstrdup(r->pool, r->uri);
     ap_normalize_path(copy.uri, AP_NORMALIZE_NOT_ABOVE_ROOT | AP_NORMALIZE_MERGE_SLASHES
                                     | AP_NORMALIZE_DECODE_UNRESERVED);
     ap_unescape_url_keep2f(copy.uri, 1);
-    copy.request_config = ap_create_request_config(r->pool);
-    ap_set_core_module_config(copy.request_config,
-                              apr_pcalloc(r->pool, sizeof(core_request_config)));
     copy.per_dir_config = r->server->lookup_defaults;
     copy.prev = NULL;
     copy.main = NULL;
-    if (ap_location_walk(&copy) != OK) {
-        return 1;
-    }
-    return m2mgw_effective(&effective,
-                           ap_get_module_config(copy.per_dir_config, &m2mgw_module));
+    kept = *note;
+    status = ap_location_walk(&copy);
+    *note = kept;
+    return status != OK
+           || m2mgw_effective(&effective,
+                              ap_get_module_config(copy.per_dir_config, &m2mgw_module));
 }
 
 static int hook_quick_before(request_rec *r, int lookup)
