@@ -101,16 +101,14 @@ static m2_code_t read_parameters(building_t *b, const m2_node_t *map)
 
 /* --- rules --- */
 
-static const char *part_of(building_t *b, const m2_node_t *rule_name, const char *part)
+static const char *rule_words(building_t *b, const rule_fields_t *fields, const char *part)
 {
-    return apr_pstrcat(b->pool, "rule ", rule_name->text, part ? ": " : "",
-                       part ? part : "", NULL);
+    return apr_pstrcat(b->pool, "rule ", fields->name->text, part, NULL);
 }
 
 static m2_code_t make_rule(m2_rule_t **prule, building_t *b, const m2_node_t *node,
                            const rule_fields_t *fields)
 {
-    const m2_node_t *at;
     m2_err_t cause;
 
     if (!fields->name || !fields->condition) {
@@ -119,10 +117,10 @@ static m2_code_t make_rule(m2_rule_t **prule, building_t *b, const m2_node_t *no
     }
     m2_err_init(&cause, b->pool);
     if (m2_rule_make(prule, b->rules, fields->name->text, fields->condition->text, &cause)) {
-        at = cause.column ? fields->condition : fields->name;
-        return m2_node_fault_of(at, part_of(b, fields->name,
-                                            cause.column ? "condition" : NULL),
-                                &cause, b->err);
+        return cause.column
+                   ? m2_node_fault_of(fields->condition,
+                                      rule_words(b, fields, ": condition"), &cause, b->err)
+                   : m2_node_fault_of(fields->name, "rules", &cause, b->err);
     }
     return M2_OK;
 }
@@ -139,8 +137,8 @@ static m2_code_t read_options(building_t *b, m2_rule_t *rule, const rule_fields_
         m2_err_init(&cause, b->pool);
         if (values[i] && m2_rule_option(rule, b->rules, option_names[i], values[i]->text,
                                         M2_MARK_DOLLAR, &cause)) {
-            return m2_node_fault_of(values[i], part_of(b, fields->name, option_names[i]),
-                                    &cause, b->err);
+            return m2_node_fault_of(values[i], rule_words(b, fields, ""), &cause,
+                                    b->err);
         }
     }
     return M2_OK;
@@ -157,8 +155,8 @@ static m2_code_t read_header(building_t *b, m2_rule_t *rule, const rule_fields_t
     m2_err_init(&cause, b->pool);
     if (!code && m2_rule_header(rule, b->rules, name->text, value->text, M2_MARK_DOLLAR,
                                 &cause)) {
-        return m2_node_fault_of(cause.column ? value : name,
-                                part_of(b, fields->name, name->text), &cause, b->err);
+        return m2_node_fault_of(m2_header_name_forbidden(name->text) ? name : value,
+                                rule_words(b, fields, ""), &cause, b->err);
     }
     return code;
 }
@@ -180,7 +178,7 @@ static m2_code_t read_rule(building_t *b, const m2_node_t *node)
     }
     m2_err_init(&cause, b->pool);
     if (!code && m2_rules_add(b->rules, rule, &cause)) {
-        code = m2_node_fault_of(node, part_of(b, fields.name, NULL), &cause, b->err);
+        code = m2_node_fault_of(node, "rules", &cause, b->err);
     }
     return code;
 }
