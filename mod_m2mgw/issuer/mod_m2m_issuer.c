@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The M2M server: hooks and the module record.
+ */
+#include "mod_m2m_issuer.h"
+
+#include "core/m2_form.h"
+#include "core/m2_log.h"
+
+#include <http_main.h>
+
+typedef struct handler_t {
+    const char *name;
+    int (*serve)(request_rec *r);
+} handler_t;
+
+static const handler_t handlers[] = {
+    { M2MI_HANDLER_TOKEN, m2mi_token_handler },
+    { M2MI_HANDLER_JWKS, m2mi_jwks_handler },
+    { M2MI_HANDLER_METADATA, m2mi_metadata_handler },
+};
+
+static int handler(request_rec *r)
+{
+    apr_size_t i;
+
+    for (i = 0; r->handler && i < sizeof(handlers) / sizeof(*handlers); i++) {
+        if (strcmp(r->handler, handlers[i].name) == 0) {
+            return handlers[i].serve(r);
+        }
+    }
+    return DECLINED;
+}
+
+/* ORDER LEVEL: as m2_level_t */
+static const int levels[] = { APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO,
+                              APLOG_DEBUG };
+
+static void log_core(m2_level_t level, const char *text, void *baton)
+{
+    (void)baton;
+    ap_log_error(APLOG_MARK, levels[level], 0, ap_server_conf, "M2-704: %s", text);
+}
+
+static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    (void)pconf;
+    (void)plog;
+    (void)ptemp;
+    m2_log_set(log_core, NULL);
+    return OK;
+}
+
+static void child_init(apr_pool_t *pool, server_rec *first)
+{
+    server_rec *s;
+
+    (void)pool;
+    for (s = first; s; s = s->next) {
+        const m2mi_server_t *conf =
+            ap_get_module_config(s->module_config, &m2m_issuer_module);
+        if (conf->grants && conf->grants->watch) {
+            m2mi_watch_child(conf->grants, s);
+        }
+    }
+    m2mi_client_child();
+}
+
+/* A client that puts its secret into the URL is refused (RFC 6749 2.3.1), but URLs are
+ * logged: what it sent is masked before anybody sees it. */
+static int mask_query(request_rec *r)
+{
+    static const char *const secret[] = { "client_secret", "client_assertion" };
+    const m2mi_server_t *conf =
+        ap_get_module_config(r->server->module_config, &m2m_issuer_module);
+    apr_array_header_t names = { r->pool, sizeof(char *), 2, 2, (char *)(apr_uintptr_t)secret };
+    const char *masked;
+    char *mark;
+
+    if (!conf->name || !r->args || !(mark = strchr(r->unparsed_uri, '?'))) {
+        return DECLINED;
+    }
+    masked = m2_form_mask(r->pool, r->args, &names, "[redacted]");
+    if (masked == r->args) {
+        return DECLINED;
+    }
+    r->args = apr_pstrdup(r->pool, masked);
+    r->parsed_uri.query = r->args;
+    r->unparsed_uri = apr_pstrcat(
+        r->pool, apr_pstrmemdup(r->pool, r->unparsed_uri,
+                                (apr_size_t)(mark - r->unparsed_uri) + 1), masked, NULL);
+    r->the_request = apr_pstrcat(r->pool, r->method, " ", r->unparsed_uri,
+                                 r->assbackwards ? NULL : " ", r->protocol, NULL);
+    return DECLINED;
+}
+
+static void register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(m2mi_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_read_request(mask_query, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+module AP_MODULE_DECLARE_DATA m2m_issuer_module = {
+    STANDARD20_MODULE_STUFF,
+    m2mi_dir_create,
+    m2mi_dir_merge,
+    m2mi_server_create,
+    m2mi_server_merge,
+    m2mi_commands,
+    register_hooks,
+    AP_MODULE_FLAG_NONE
+};
