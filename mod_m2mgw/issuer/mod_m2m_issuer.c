@@ -56,7 +56,7 @@ static void child_init(apr_pool_t *pool, server_rec *first)
 {
     server_rec *s;
 
-    (void)pool;
+    m2mi_replay_child(pool, first);
     for (s = first; s; s = s->next) {
         const m2mi_server_t *conf =
             ap_get_module_config(s->module_config, &m2m_issuer_module);
@@ -100,6 +100,7 @@ static void register_hooks(apr_pool_t *pool)
     (void)pool;
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mi_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(m2mi_replay_open, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(mask_query, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);

@@ -141,6 +141,17 @@ m2_oauth_error_t m2mi_client_check(const char **pclient, request_rec *r,
 /** child_init: learn what a password check costs on this machine. */
 void m2mi_client_child(void);
 
+/* --- mod_m2m_issuer_replay.c: each assertion once --- */
+
+/** post_config hook: room for used assertions, where any client has keys. */
+int m2mi_replay_open(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
+void m2mi_replay_child(apr_pool_t *pool, server_rec *s);
+
+/** Use up an assertion that passed every check. M2_OK, M2_E_JTI_REPLAYED, or
+ *  M2_E_REPLAY_UNAVAILABLE. */
+m2_code_t m2mi_replay_mark(request_rec *r, const m2_assertion_t *assertion, m2_err_t *err);
+
 /* --- mod_m2m_issuer_token.c, mod_m2m_issuer_docs.c: handlers --- */
 
 int m2mi_token_handler(request_rec *r);
