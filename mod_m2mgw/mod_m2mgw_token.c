@@ -32,7 +32,6 @@ static m2_slice_t trim(m2_slice_t s)
 
 static void found(finder_t *f, m2_slice_t token)
 {
-    token = trim(token);
     if (token.n > 0) {
         APR_ARRAY_PUSH(f->tokens, m2_slice_t) = token;
     }
@@ -116,6 +115,22 @@ static m2_code_t find_form(finder_t *f, const char *name)
     return code;
 }
 
+/* Where a cookie ends: at a semicolon, or where httpd joined two Cookie fields, which is a
+ * comma and a blank in front of another name and '='. */
+static const char *cookie_end(const char *p)
+{
+    for (; *p && *p != ';'; p++) {
+        if (p[0] == ',' && p[1] == ' ') {
+            const apr_size_t n = strcspn(p + 2, "=;, \t\"");
+
+            if (n > 0 && p[2 + n] == '=') {
+                break;
+            }
+        }
+    }
+    return p;
+}
+
 int m2mgw_cookie_next(const char **rest, m2_slice_t *raw, m2_slice_t *name,
                       m2_slice_t *value)
 {
@@ -129,7 +144,7 @@ int m2mgw_cookie_next(const char **rest, m2_slice_t *raw, m2_slice_t *name,
     if (!*start) {
         return 0;
     }
-    end = start + strcspn(start, ";");
+    end = cookie_end(start);
     *rest = end;
     *raw = m2_slice(start, (apr_size_t)(end - start));
     eq = memchr(start, '=', raw->n);

@@ -57,6 +57,24 @@ m2_code_t m2_b64_decode(m2_slice_t *pbytes, apr_pool_t *pool, m2_slice_t text)
     return M2_OK;
 }
 
+int m2_b64_is(m2_slice_t text)
+{
+    static const unsigned char spare[] = { 0, 0, 0x0f, 0x03 }; /* bits of the last character */
+    unsigned char v = 0;
+    apr_size_t i;
+
+    if (!text.p || text.n % 4 == 1) {
+        return 0;
+    }
+    for (i = 0; i < text.n; i++) {
+        v = value_of[(unsigned char)text.p[i]];
+        if (v == NO) {
+            return 0;
+        }
+    }
+    return (v & spare[text.n % 4]) == 0;
+}
+
 char *m2_b64_encode(apr_pool_t *pool, m2_slice_t bytes)
 {
     const unsigned char *in = (const unsigned char *)bytes.p;

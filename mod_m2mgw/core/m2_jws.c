@@ -280,6 +280,9 @@ m2_code_t m2_jws_verify(const m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *j
     if (m2_b64_decode(&signature, pool, jws->signature64) != M2_OK) {
         return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the signature is no base64url");
     }
+    if (!m2_b64_is(jws->payload64)) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the payload is no base64url");
+    }
     valid = verifiers[jws->alg->family](jws, jwk, signature);
     ERR_clear_error();
     return valid ? M2_OK
