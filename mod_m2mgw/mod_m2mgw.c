@@ -10,6 +10,7 @@
  * fixups, before mod_proxy: what has no complete verdict there does not go on.
  */
 #include "mod_m2mgw_request.h"
+#include "mod_m2mgw_status.h"
 
 #include <openssl/rand.h>
 
@@ -145,6 +146,9 @@ static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *s
     judged->policy = *policy;
     judged->token = ctx->token;
     m2_gate_token(&judged->verdict, root->r->pool, policy, ctx->token, now, services);
+    if (ctx->token.p) {
+        m2mgw_status_verified(apr_time_now() - now);
+    }
     judged->next = root->judged;
     root->judged = judged;
     ctx->verdict = judged->verdict;
@@ -294,6 +298,7 @@ static int hook_post_read_request(request_rec *r)
 
 static int hook_log_transaction(request_rec *r)
 {
+    m2mgw_status_count(r);
     for (; r; r = r->next) {
         m2mgw_token_mask(r, 1);
     }
@@ -432,6 +437,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_fixups(hook_guard, after_rewrite, before_proxy, APR_HOOK_FIRST);
     m2mgw_nocache_register();
     m2mgw_path_register();
+    m2mgw_status_register();
     m2mgw_response_register();
     m2mgw_body_register();
     m2mgw_authz_register(pool);
