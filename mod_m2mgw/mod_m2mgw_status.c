@@ -257,7 +257,7 @@ static m2_json_t *document(apr_pool_t *pool)
     m2_json_t *json = m2_json_make(pool);
     int i;
 
-    m2_json_set_string(json, "module", PACKAGE_STRING);
+    m2_json_set_string(json, "module", "mod_m2mgw " M2MGW_VERSION);
     m2_json_set_string(json, "httpd", ap_get_server_description());
     m2_json_set_int(json, "since", apr_time_sec(board.since));
     m2_json_set_json(json, "decisions", decisions(pool));
