@@ -32,7 +32,8 @@
 #include <http_request.h>
 #include <mod_auth.h>
 
-extern module AP_MODULE_DECLARE_DATA m2m_issuer_module;
+extern module AP_MODULE_DECLARE_DATA m2m_issuer_module
+    __attribute__((visibility("default")));
 
 APLOG_USE_MODULE(m2m_issuer);
 
