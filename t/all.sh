@@ -22,8 +22,8 @@ stage() {
 }
 
 show_failure() {
-    grep -aE '^(not ok|FAIL|ERROR|XPASS)|Failed test|error:|Sanitizer|Bail out' "$1" |
-        head -n 40 | sed 's/^/    | /'
+    { grep -aE '^(not ok|FAIL|ERROR|XPASS)|Failed test|error:|Sanitizer|Bail out' "$1" |
+        head -n 40 | sed 's/^/    | /'; } || true
     tail -n 20 "$1" | sed 's/^/    : /'
     echo "    all of it in $1"
 }
