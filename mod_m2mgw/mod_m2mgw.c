@@ -300,6 +300,7 @@ static int hook_log_transaction(request_rec *r)
 {
     m2mgw_status_count(r);
     for (; r; r = r->next) {
+        m2mgw_line_restore(m2mgw_ctx(r), r);
         m2mgw_token_mask(r, 1);
     }
     return DECLINED;
@@ -416,6 +417,16 @@ static int hook_guard(request_rec *r)
     return status == OK ? DECLINED : status;
 }
 
+static int hook_handler(request_rec *r)
+{
+    m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    if (ctx && ctx->in_force) {
+        m2mgw_line_scrub(ctx, r);
+    }
+    return DECLINED;
+}
+
 static void register_hooks(apr_pool_t *pool)
 {
     static const char *const after_rewrite[] = { "mod_rewrite.c", NULL };
@@ -435,6 +446,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_check_authz(hook_check_authz, NULL, NULL, APR_HOOK_REALLY_FIRST,
                         AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(hook_guard, after_rewrite, before_proxy, APR_HOOK_FIRST);
+    ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
     m2mgw_nocache_register();
     m2mgw_path_register();
     m2mgw_status_register();

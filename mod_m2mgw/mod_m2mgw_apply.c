@@ -258,6 +258,39 @@ void m2mgw_note_decision(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
+/* CGI's REQUEST_URI is read off the request line, so while a handler runs our names are not
+ * in there either; the log gets the client's own line back. */
+void m2mgw_line_scrub(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const apr_array_header_t *names =
+        names_of(r->pool, ctx->effective.policy.mapping, M2_PLACE_QUERY);
+    const char *line = r->the_request;
+    const char *tail = line ? strrchr(line, ' ') : NULL;
+    const char *query = line ? strchr(line, '?') : NULL;
+    const char *old, *kept;
+
+    if (names->nelts == 0 || ctx->client_line || !tail || !query || query > tail) {
+        return;
+    }
+    query++;
+    old = apr_pstrmemdup(r->pool, query, (apr_size_t)(tail - query));
+    kept = m2_form_remove(r->pool, old, NULL, names);
+    if (kept != old) {
+        ctx->client_line = line;
+        r->the_request = apr_pstrcat(
+            r->pool, apr_pstrmemdup(r->pool, line, (apr_size_t)(query - line - 1)),
+            *kept ? "?" : "", kept, tail, NULL);
+    }
+}
+
+void m2mgw_line_restore(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    if (ctx && ctx->client_line) {
+        r->the_request = (char *)ctx->client_line;
+        ctx->client_line = NULL;
+    }
+}
+
 void m2mgw_fix_raw_query(request_rec *r)
 {
     char *query;

@@ -63,6 +63,7 @@ typedef struct m2mgw_ctx_t {
     int error_document;         /* a local error document for our own refusal */
     int in_authz;               /* inside our own run of the authorization hooks */
     m2_code_t authz;            /* what our Require providers refused with, or M2_OK */
+    const char *client_line;    /* the request line, while handlers see another */
     const char *content_type;   /* of the refusal's body, NULL: no body */
     const char *body;           /* of the refusal, NULL: left to ErrorDocument */
 } m2mgw_ctx_t;
@@ -112,6 +113,10 @@ void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r);
 /** Rewrite an urlencoded body where claims go into it: our names out, verified values in.
  *  M2_E_BODY_UNSUPPORTED for a body that could hold form fields and cannot be rewritten. */
 m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
+
+/** Our names out of the request line while handlers run, and the line back for the log. */
+void m2mgw_line_scrub(m2mgw_ctx_t *ctx, request_rec *r);
+void m2mgw_line_restore(m2mgw_ctx_t *ctx, request_rec *r);
 
 /** Once mod_rewrite and mod_proxy know the backend's URL: a raw query inside it (nocanon,
  *  [P,NE]) is replaced by r->args. */
