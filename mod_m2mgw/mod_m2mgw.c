@@ -332,6 +332,7 @@ static m2mgw_ctx_t *meet(request_rec *r)
     ctx->seen = 1;
     if (is_error_document(r)) {
         ctx->error_document = 1;
+        r->status_line = ap_get_status_line_ex(r->pool, r->status);
         carry_variables(r);
     }
     else if (ctx->in_force) {

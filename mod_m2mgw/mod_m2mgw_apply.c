@@ -52,8 +52,9 @@ static void scrub_connection(request_rec *r, const apr_array_header_t *names)
     if (!value) {
         return;
     }
-    one = apr_strtok(apr_pstrdup(r->pool, value), ", \t", &state);
-    for (; one; one = apr_strtok(NULL, ", \t", &state)) {
+    /* mod_proxy takes semicolons for separators as well */
+    one = apr_strtok(apr_pstrdup(r->pool, value), ",; \t", &state);
+    for (; one; one = apr_strtok(NULL, ",; \t", &state)) {
         if (!header_is_ours(one, names)) {
             kept = kept ? apr_pstrcat(r->pool, kept, ", ", one, NULL) : one;
         }

@@ -135,8 +135,14 @@ static int run_stage(request_rec *r, int (*stage)(request_rec *r))
     return status;
 }
 
+/* The local document of a refusal is for whoever was refused. */
 int m2mgw_authz_userless(request_rec *r)
 {
+    const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    if (ctx && ctx->error_document) {
+        return OK;
+    }
     return run_stage(r, ap_run_access_checker_ex);
 }
 

@@ -18,17 +18,19 @@
 static ap_filter_rec_t *refusal_filter_handle;
 static ap_filter_rec_t *pass_filter_handle;
 
-/* Inside a quoted-string (RFC 9110 5.6.4): neither quotes, backslashes nor control bytes. */
+/* A quoted-string (RFC 9110 5.6.4) without its quotes; control bytes have no place in it. */
 static const char *quotable(apr_pool_t *pool, const char *text)
 {
-    char *copy = apr_pstrdup(pool, text);
-    char *c;
+    char *copy = apr_palloc(pool, 2 * strlen(text) + 1);
+    char *c = copy;
 
-    for (c = copy; *c; c++) {
-        if (*c == '"' || *c == '\\' || apr_iscntrl(*c)) {
-            *c = '\'';
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            *c++ = '\\';
         }
+        *c++ = (char)(apr_iscntrl(*text) ? '\'' : *text);
     }
+    *c = '\0';
     return copy;
 }
 
@@ -143,6 +145,7 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     }
     log_refusal(ctx, r, reason, status);
     ctx->refused = status;
+    r->status_line = ap_get_status_line_ex(r->pool, status); /* else httpd's own codes only */
     add_rule_headers(r, ctx->verdict.refusal.headers);
     apr_table_setn(out, "Cache-Control", "no-store");
     apr_table_setn(out, "X-Ca-Error-Code", reason->ca_code);

@@ -13,7 +13,9 @@ use M2MGW::Test;
 my $section = join '', map { "<Location /$_->[0]>\n    $_->[1]\n</Location>\n" }
     [ 'bypass', 'M2MBypassEmptyToken On' ], [ 'shadow', 'M2MEngine Shadow' ];
 my $t = M2MGW::Test->start(
-    files => { 'k.json' => jwk_json('oct'), 'cgi/env.cgi' => "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\nenv\n" },
+    files => { 'k.json' => jwk_json('oct'), 'cgi/env.cgi' => "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n"
+                   # the request line is what it was, so its copy in REQUEST_URI is the client's
+                   . "env | grep -v ^REQUEST_URI=\n" },
     config => <<'CONF' . $section);
 M2MJwks file:@ROOT@/k.json
 M2MClaim client_id query:client_id header:X-Client-Id env:X_CLIENT

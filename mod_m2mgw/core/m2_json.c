@@ -286,8 +286,9 @@ m2_code_t m2_json_time(const m2_json_t *json, double *pseconds)
         return M2_E_CLAIM_INVALID; /* as a double, 2^53 + 1 would pass for 2^53 */
     }
     seconds = json_number_value(json);
-    if (!(seconds >= 0 && seconds <= MAX_TIME)) {
-        return M2_E_CLAIM_INVALID;
+    if (!(seconds >= 0 && seconds <= MAX_TIME)
+        || (json_is_integer(json) && json_integer_value(json) > (json_int_t)MAX_TIME)) {
+        return M2_E_CLAIM_INVALID; /* 2^53 + 1 rounds to 2^53 as a double */
     }
     *pseconds = seconds;
     return M2_OK;
