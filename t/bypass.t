@@ -20,6 +20,9 @@ CONF
 my $basic = "AuthType Basic\nAuthName x\nAuthBasicProvider file\nAuthUserFile \@ROOT\@/users\n";
 my $b = 'http://@BACKEND@';
 
+my $caching = join "\n", 'CacheRoot @ROOT@/cache', 'CacheDefaultExpire 3600', 'CacheIgnoreCacheControl On',
+    'CacheStorePrivate On', 'CacheStoreNoStore On', 'CacheStoreExpired On', 'CacheIgnoreNoLastMod On';
+
 # [ name, configuration; %U is the path, options ]
 my @case = (
     # authorization that says yes
@@ -60,15 +63,15 @@ my @case = (
     [ 'ProxyPass in Location', "<Location %U>\n${policy}ProxyPass $b%U\n</Location>" ],
     [ 'nocanon', "ProxyPass %U $b%U nocanon\n<Location %U>\n$policy</Location>" ],
     [ 'mapping=encoded', "ProxyPass %U $b%U mapping=encoded\n<Location %U>\n$policy</Location>" ],
-    [ 'ProxyPassMatch', "ProxyPassMatch ^%U(.*)\$ $b%U\$1\n<Location %U>\n$policy</Location>" ],
+    [ 'ProxyPassMatch', "ProxyPassMatch ^%U((?:/.*)?)\$ $b%U\$1\n<Location %U>\n$policy</Location>" ],
     [ 'ProxyPassMatch in LocationMatch', "<LocationMatch ^%U(.*)\$>\n${policy}ProxyPassMatch $b%U\$1\n</LocationMatch>" ],
     [ 'balancer', "<Proxy balancer://b%N>\nBalancerMember $b\n</Proxy>\nProxyPass %U balancer://b%N%U\n<Location %U>\n$policy</Location>" ],
     [ 'SetHandler proxy:', "<Location %U>\n${policy}SetHandler \"proxy:$b%U\"\n</Location>" ],
-    [ 'RewriteRule [P]', "RewriteRule ^%U(.*) $b%U\$1 [P]\n<Location %U>\n$policy</Location>" ],
-    [ 'RewriteRule [P,NE]', "RewriteRule ^%U(.*) $b%U\$1 [P,NE]\n<Location %U>\n$policy</Location>" ],
+    [ 'RewriteRule [P]', "RewriteRule ^%U((?:/.*)?)\$ $b%U\$1 [P]\n<Location %U>\n$policy</Location>" ],
+    [ 'RewriteRule [P,NE]', "RewriteRule ^%U((?:/.*)?)\$ $b%U\$1 [P,NE]\n<Location %U>\n$policy</Location>" ],
     [ 'RewriteRule [P] in Location', "<Location %U>\n${policy}RewriteEngine On\nRewriteRule (.*) $b%U [P]\n</Location>" ],
     [ 'RewriteRule [P,NE] in Location, all granted', "<Location %U>\n${policy}RewriteEngine On\nRewriteRule (.*) $b%U [P,NE]\nRequire all granted\n</Location>" ],
-    [ 'RewriteRule [P] in Directory', "Alias %U \@ROOT\@/d%N\n<Directory \@ROOT\@/d%N>\n${policy}RewriteEngine On\n"
+    [ 'RewriteRule [P] in Directory', "Alias %U \@ROOT\@/d%N/file.txt\n<Directory \@ROOT\@/d%N>\n${policy}RewriteEngine On\n"
       . "RewriteRule (.*) $b%U [P]\nRequire all granted\n</Directory>" ],
     [ 'SetHandler proxy: in Files', "Alias %U \@ROOT\@/d%N/file.txt\n<Directory \@ROOT\@/d%N>\n<Files file.txt>\n$policy"
       . "SetHandler \"proxy:$b%U\"\nRequire all granted\n</Files>\n</Directory>" ],
@@ -138,18 +141,12 @@ $file{users} = "joe:{SHA}" . MIME::Base64::encode_base64(Digest::SHA::sha1('pw')
 my $t = M2MGW::Test->start(files => \%file, config => <<"CONF");
 RewriteEngine On
 TraceEnable On
-CacheRoot \@ROOT\@/cache
-CacheDefaultExpire 3600
-CacheIgnoreCacheControl On
-CacheStorePrivate On
-CacheStoreNoStore On
+$caching
 AddType text/html .html .shtml
 <Directory \@ROOT\@>
 Options +FollowSymLinks
 </Directory>
 $conf
-ProxyPass /opencache $b/opencache
-CacheEnable disk /opencache
 ProxyPass /open $b/open
 CONF
 
@@ -237,29 +234,19 @@ my @spelling = ('//%s', '///%s', '/./%s', '/x/../%s', '/%s/', '/%s/x', '/%s//x',
 for my $p (1, 5, 26 .. 38) {
     my ($name, $url) = @{ $run[ $p - 1 ] };
     my $path = substr $url, 1;
-    my @list = map { sprintf $_, ($path) x 2 } @spelling;
+    my @list = map { s/%s/$path/gr =~ s/%%/%/gr } @spelling;
     push @list, '/' . join('', map { sprintf '%%%02x', ord } split //, $path), '/%70' . substr($path, 1);
     my ($reached, $controls) = (0, 0);
     for my $u (@list) {
         for my $proto ('HTTP/1.1', 'HTTP/1.0') {
             my $r = $t->get($u, proto => $proto);
-            $reached++, diag("$name: $u reached: " . M2MGW::Test::describe($r)) if $r->reached;
+            $reached++, diag("$name: $u arrived as " . ($r->backend)[0]{line}) if $r->reached;
         }
         $controls++ if $t->get($u, headers => \@good)->reached;
     }
     is($reached, 0, "$name: no spelling of the path reaches the backend");
     cmp_ok($controls, '>=', 3, "$name: control: with a token $controls of them do");
 }
-
-# --- the cache ---
-
-my $hits = 0;
-$hits += $t->get('/opencache/cacheable')->reached for 1 .. 3;
-is($hits, 1, 'control: mod_cache does serve what is open');
-my ($cached) = grep { $_->[0] eq 'CacheEnable disk' } @run;
-$hits = 0;
-$hits += $t->get($cached->[1], headers => \@good)->reached for 1 .. 3;
-is($hits, 3, 'a protected response is never served from a cache');
 
 # --- OPTIONS * and friends are httpd's own ---
 
@@ -270,6 +257,134 @@ for my $raw ("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "TRAC
     my ($r) = $t->raw($raw, n => 1, timeout => 2);
     ok(!$r || !$r->reached, 'nothing for ' . substr $raw, 0, 24);
 }
-$t->expect_log(qr/AH01617|AH01618|AH01797|AH00128|AH10244|AH00036|AH02811|AH00127|AH00524|AH00037|AH01276/,
-               qr/AH00126|AH01374|unable to include/, qr/AH10508|AH02429/);
-$t->finish;
+# a method nobody knows at a file, a proxied URL that holds what it should not
+$t->expect_log(qr/AH10244|AH00135|AH01136|AH01146|AH02651|AH00126|AH01374|AH10508|AH02429|unable to include/);
+$t->finish(more => 1);
+
+# --- the cache: its quick handler is asked before any section is known ---
+
+for my $quick (qw(On Off)) {
+    my $cacheable = "CacheQuickHandler $quick\n$caching\nCacheEnable disk /\nProxyPass / $b/\n";
+    my $protected = "<Location /closed>\n$policy</Location>\n<Location /soon>\n$policy</Location>\n";
+    $t = M2MGW::Test->start(files => \%file, config => $cacheable . $protected =~ s/\Q<Location \/soon>\E.*//sr);
+    my $name = "CacheQuickHandler $quick";
+    my @hits = map { $t->get($_)->reached + $t->get($_)->reached + $t->get($_)->reached } '/open/cacheable', '/soon/cacheable';
+    is("@hits", '1 1', "$name: control: what is open is served from the cache");
+    my $n = 0;
+    for my $who (sort keys %who) {
+        $n += $t->get('/closed/cacheable', headers => \@good)->reached;
+        my $r = $t->get('/closed/cacheable', headers => $who{$who});
+        ok(!$r->reached && $r->status =~ /\A4/, "$name: $who gets nothing another one fetched")
+            or diag(M2MGW::Test::describe($r));
+        $r = $t->get('/closed/cacheable', method => 'HEAD', headers => $who{$who});
+        ok(!$r->reached && $r->status =~ /\A4/, "$name: $who gets nothing by HEAD");
+        $r = $t->get('//closed/./cacheable', headers => $who{$who});
+        ok(!$r->reached && $r->status =~ /\A4/, "$name: $who gets nothing by another spelling");
+    }
+    is($n, scalar keys %who, "$name: a protected response is never served from the cache");
+    is($t->get('/open/cacheable')->reached, 0, "$name: control: the cache still works");
+    $t->write_config($cacheable . $protected);
+    ok($t->reload, "$name: what was cached becomes protected");
+    my $r = $t->get('/soon/cacheable');
+    denies($r, 401, 'token_missing', "$name: what was stored before is not served");
+    is($t->get('/soon/cacheable', headers => \@good)->reached, 1, "$name: control: with a token it is fetched");
+    $t->finish(more => 1);
+}
+
+# --- every section type, way to the backend and authorization together ---
+
+# how the policy is put around a path: before and after it; what may lie inside
+my %section = (
+    Location => [ "<Location %U>\n", "</Location>\n" ],
+    LocationMatch => [ "<LocationMatch ^%U>\n", "</LocationMatch>\n" ],
+    If => [ "<If \"%{REQUEST_URI} =~ m#^%U#\">\n", "</If>\n" ],
+    'If in Location' => [ "<Location %U>\n<If \"true\">\n", "</If>\n</Location>\n" ],
+    'outer Location' => [ "<Location %U>\n", "</Location>\n<Location %U/in>\nRequire all granted\n</Location>\n" ],
+    Directory => [ "<Directory \@ROOT\@%U>\n", "</Directory>\n" ],
+    Files => [ "<Directory \@ROOT\@%U>\n<Files file.txt>\n", "</Files>\n</Directory>\n" ],
+    Proxy => [ "<Proxy \"$b%U*\">\n", "</Proxy>\n" ],
+    server => [ '', '' ],
+);
+my @location = ('Location', 'LocationMatch', 'If', 'If in Location', 'outer Location', 'server');
+# ways to the backend: configuration outside, inside the section, and the sections it goes with
+my %route = (
+    ProxyPass => [ "ProxyPass %U $b%U", '', @location, 'Proxy' ],
+    nocanon => [ "ProxyPass %U $b%U nocanon", '', @location, 'Proxy' ],
+    encoded => [ "ProxyPass %U $b%U mapping=encoded", '', @location ],
+    ProxyPassMatch => [ "ProxyPassMatch ^%U((?:/.*)?)\$ $b%U\$1", '', @location, 'Proxy' ],
+    balancer => [ "<Proxy balancer://m%N>\nBalancerMember $b\n</Proxy>\nProxyPass %U balancer://m%N%U", '', @location ],
+    'ProxyPass inside' => [ '', "ProxyPass $b%U", 'Location' ],
+    'SetHandler' => [ "Alias %U \@ROOT\@%U/file.txt", "SetHandler \"proxy:$b%U\"", grep { $_ ne 'server' } @location, 'Directory', 'Files' ],
+    '[P]' => [ "RewriteEngine On\nRewriteRule ^%U((?:/.*)?)\$ $b%U\$1 [P]", '', @location, 'Proxy' ],
+    '[P,NE]' => [ "RewriteEngine On\nRewriteRule ^%U((?:/.*)?)\$ $b%U\$1 [P,NE]", '', @location ],
+    '[P] inside' => [ "Alias %U \@ROOT\@%U/file.txt", "RewriteEngine On\nRewriteRule (.*) $b%U [P]", 'Location', 'LocationMatch', 'Directory' ],
+    '[PT]' => [ "RewriteEngine On\nRewriteRule ^/pt%N(.*) %U\$1 [PT]\nProxyPass %U $b%U", '', @location ],
+);
+my %access = (
+    'no Require' => '', 'all granted' => "Require all granted\n", 'expr' => "Require expr \"true\"\n",
+    'Satisfy Any' => "Satisfy Any\nRequire all granted\n", 'Satisfy All' => "Satisfy All\nRequire all granted\n",
+    'AuthType None' => "AuthType None\nRequire all granted\n", 'Basic' => "${basic}Require valid-user\n",
+    'Basic, Satisfy Any' => "${basic}Satisfy Any\nRequire valid-user\nAllow from all\n",
+    'RequireAny' => "<RequireAny>\nRequire all granted\nRequire valid-user\nRequire m2m-claim role ok\n</RequireAny>\n",
+    'm2m-claim' => "Require m2m-claim role ok\n",
+);
+my (@cell, $matrix);
+for my $way (sort keys %route) {
+    my ($outside, $inside, @in) = @{ $route{$way} };
+    for my $section (@in) {
+        for my $access (sort keys %access) {
+            next if $section =~ /\AIf/ && $access{$access} =~ /<Require|Satisfy/; # not allowed there
+            my $i = @cell + 1;
+            my $text = "$outside\n$section{$section}[0]$policy$access{$access}$inside\n$section{$section}[1]";
+            my $host = $section eq 'server' ? "h$i.test" : 'gw.test';
+            $text = "<VirtualHost 127.0.0.1:\@PORT\@>\nServerName $host\n$outside\n$policy<Location %U>\n$access{$access}</Location>\n</VirtualHost>"
+                if $section eq 'server';
+            s/%U(?!\{)/\/m$i/g, s/%N/$i/g for $text;
+            $matrix .= "# $way, $section, $access\n$text\n";
+            $file{"m$i/file.txt"} = 'x';
+            push @cell, { name => "$way, $section, $access", url => $way eq '[PT]' ? "/pt$i" : "/m$i", host => $host,
+                          inner => $section eq 'outer Location' };
+        }
+    }
+}
+my ($main, $vhosts) = ('', '');
+for my $block (split /^(?=# )/m, $matrix) { $block =~ /<VirtualHost/ ? ($vhosts .= $block) : ($main .= $block) }
+cmp_ok(scalar @cell, '>=', 400, 'cells of the matrix: ' . @cell);
+$t = M2MGW::Test->start(files => \%file, loglevel => 'info m2mgw:info', config => <<"CONF");
+RewriteEngine On
+TraceEnable On
+<Directory \@ROOT\@>
+Options +FollowSymLinks
+</Directory>
+<VirtualHost 127.0.0.1:\@PORT\@>
+ServerName gw.test
+$main
+</VirtualHost>
+$vhosts
+CONF
+srand($ENV{M2MGW_SEED} // 20240101);
+my @method = qw(GET HEAD POST PUT DELETE OPTIONS TRACE PATCH PROPFIND);
+my @form = ('%s', '/%s', '%s/', '%s/x', '%s//x', '%s/../%s', '/x/..%s', '%s?a=1', '%s/%%2e', '%s;x', '%s%%20', '%s/in', '%s/in/y', '/.%s');
+my $odd = 0;
+for my $c (@cell) {
+    my @tries = map { [ 'GET', $_, 'HTTP/1.1', $c->{url} ] } sort keys %who;
+    for (1 .. 8) {
+        my $form = $form[ rand @form ] =~ s/%s/$c->{url}/gr =~ s/%%/%/gr;
+        push @tries, [ $method[ rand @method ], (sort keys %who)[ rand keys %who ], rand() < 0.8 ? 'HTTP/1.1' : 'HTTP/1.0', $form ];
+    }
+    my @leak;
+    for my $try (@tries) {
+        my ($method, $who, $proto, $url) = @$try;
+        my $r = $t->request($method, $url, host => $c->{host}, proto => $proto, headers => $who{$who});
+        push @leak, "$method $url $proto, $who: " . join ' ', map { $_->{line} // 'torn' } $r->backend if $r->reached;
+        $odd++;
+    }
+    ok(!@leak, "matrix: $c->{name}: nothing reaches the backend") or diag(join "\n", @leak);
+    my $r = $t->get($c->{url}, host => $c->{host}, headers => \@good);
+    ok($r->status == 200 && $r->reached == 1, "matrix: $c->{name}: control") or diag(M2MGW::Test::describe($r));
+}
+note("$odd requests that had to be refused");
+$t->expect_log(qr/AH10244|AH00135|AH01136|AH01144|AH00687/, qr/\[m2mgw:warn\].*<Proxy/);
+$t->finish(more => 1);
+
+done_testing();
