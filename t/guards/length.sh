@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# Guards against: functions that grow by one line at a time until nobody can hold them in
+# the head. The wall is 60 lines; the mean stays under 20.
+
+. "$(dirname "$0")/lib.sh"
+need_program ctags
+ctags --version 2>/dev/null | grep -q 'Universal Ctags' || die "ctags is not universal-ctags"
+
+functions() {
+    ctags -f - --languages=C --langmap=C:.c --kinds-C=f --fields=+ne --sort=no "$@" |
+        sed -n 's/^\([^\t]*\)\t\([^\t]*\)\t.*\tline:\([0-9]*\).*\tend:\([0-9]*\).*/\1 \2 \3 \4/p' |
+        awk -v top="$top/" '{ sub(top, "", $2); print $4 - $3 + 1, $1, $2 ":" $3 }'
+}
+# shellcheck disable=SC2046
+functions $(ls "$top"/mod_m2mgw/*.c "$top"/mod_m2mgw/core/*.c "$top"/mod_m2mgw/issuer/*.c \
+    2>/dev/null) >"$work/functions"
+[ "$(wc -l <"$work/functions")" -ge 200 ] || die "ctags found fewer than 200 functions"
+
+awk '$1 > 60' "$work/functions" >>"$work/complaints"
+verdict "no function is over 60 lines"
+
+mean=$(awk '{ n += $1 } END { printf "%.1f", n / NR }' "$work/functions")
+awk -v m="$mean" 'BEGIN { exit !(m >= 20) }' && complain "mean length is $mean"
+verdict "the mean is under 20 lines ($(wc -l <"$work/functions") functions, mean $mean)"
+
+awk 'length > 100 { print FILENAME ":" FNR ": " length " columns" }' \
+    "$top"/mod_m2mgw/*.[ch] "$top"/mod_m2mgw/core/*.[ch] $(ls "$top"/mod_m2mgw/issuer/*.[ch] \
+    2>/dev/null) | sed "s|$top/||" >>"$work/complaints"
+verdict "no line is over 100 columns"
+
+finish

@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# Guards against: a setting that is parsed and stored, but for which the merge of sections
+# (or the unset value at creation) has no line. In a section below another one it silently
+# becomes zero, which for a flag means Off.
+
+. "$(dirname "$0")/lib.sh"
+header=$top/mod_m2mgw/mod_m2mgw.h
+source=$top/mod_m2mgw/mod_m2mgw_config.c
+need_files "$header" "$source"
+need_program perl
+
+code_of "$header" | sed -n '/^typedef struct m2mgw_dir_t {/,/^} m2mgw_dir_t;/p' |
+    sed '1d;$d' |
+    sed -n 's/.*[ *]\([a-z_][a-z_0-9]*\);.*/\1/p' >"$work/members"
+# shellcheck disable=SC2046
+at_least 20 $(cat "$work/members")
+
+function_body() {
+    code_of "$source" | sed -n "/^void \*$1(/,/^}/p"
+}
+function_body m2mgw_config_dir_create >"$work/create"
+function_body m2mgw_config_dir_merge >"$work/merge"
+need_files "$work/create" "$work/merge"
+
+while read -r member; do
+    grep -qE "\bdir->$member = " "$work/create" || complain "$member is not created"
+done <"$work/members"
+verdict "every member of m2mgw_dir_t is created"
+
+while read -r member; do
+    grep -qE "\bdir->$member = .*\binner->$member\b.*\bouter->$member\b" "$work/merge" ||
+        tr '\n' ' ' <"$work/merge" | tr ';' '\n' |
+        grep -qE "\bdir->$member = .*\binner->$member\b.*\bouter->$member\b" ||
+        complain "$member is not merged"
+done <"$work/members"
+verdict "every member of m2mgw_dir_t is merged, inner before outer"
+
+for function in create merge; do
+    sed -n 's/.*\bdir->\([a-z_0-9]*\) = .*/\1/p' "$work/$function" >"$work/order"
+    cmp -s "$work/order" "$work/members" ||
+        diff "$work/members" "$work/order" | grep '^[<>]' >>"$work/complaints"
+    verdict "$function follows the order of the struct"
+done
+
+finish

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# Guards against: a directive that exists and is not documented, or is documented and does
+# not exist. Operators configure from the reference; a misspelt line there fails at their
+# site, a missing one is a feature nobody finds.
+
+. "$(dirname "$0")/lib.sh"
+conf=$top/conf/m2mgw.conf
+docs=$top/docs/directives.md
+need_files "$conf" "$docs"
+
+# the directives of a command table, in its order
+table() {
+    sed -n 's/.*AP_INIT_[A-Z0-9_]*("\(M2M[A-Za-z]*\)".*/\1/p' "$@"
+}
+table "$top"/mod_m2mgw/mod_m2mgw_config*.c >"$work/gateway"
+table "$top"/mod_m2mgw/issuer/*.c >"$work/issuer" 2>/dev/null
+# shellcheck disable=SC2046
+at_least 30 $(cat "$work/gateway")
+cat "$work/gateway" "$work/issuer" >"$work/table"
+
+# a reference line is a directive, or one that is commented out
+sed -n 's/^#\{0,1\}[ \t]*\(M2M[A-Z][A-Za-z]*\)\([ \t].*\)\{0,1\}$/\1/p' "$conf" |
+    awk '!seen[$0]++' >"$work/conf"
+# a heading of its own: "## M2MEngine" or "### `M2MEngine`"
+sed -n 's/^##*[ \t]*`\{0,1\}\(M2M[A-Z][A-Za-z]*\).*/\1/p' "$docs" >"$work/docs"
+
+same() {
+    sort "$1" >"$work/a"
+    sort "$2" >"$work/b"
+    comm -23 "$work/a" "$work/b" | sed "s|\$| is in $3 and not in $4|" >>"$work/complaints"
+    comm -13 "$work/a" "$work/b" | sed "s|\$| is in $4 and not in $3|" >>"$work/complaints"
+}
+same "$work/table" "$work/conf" "the command tables" "conf/m2mgw.conf"
+verdict "conf/m2mgw.conf has every directive"
+
+same "$work/table" "$work/docs" "the command tables" "docs/directives.md"
+verdict "docs/directives.md has every directive"
+
+sort "$work/docs" | uniq -d | sed 's/$/ has two headings/' >>"$work/complaints"
+sort "$work/table" | uniq -d | sed 's/$/ is in the table twice/' >>"$work/complaints"
+verdict "each directive is described once"
+
+for text in "$top"/README.md "$top"/docs/*.md; do
+    [ -f "$text" ] || continue
+    for word in $(grep -oE '\bM2M[A-Z][A-Za-z]+\b' "$text" | sort -u); do
+        grep -qx "$word" "$work/table" || complain "$(basename "$text") speaks of $word"
+    done
+done
+verdict "the docs name no directive that does not exist"
+
+finish
