@@ -49,7 +49,7 @@ static void assert_value(const char *template, const char *path, const char *nam
 
     if (!expected) {
         if (value.p) {
-            fail_msg("%s fits %s", path, template);
+            fail_msg("%s fits %s", path ? path : "nothing", template);
         }
         return;
     }
