@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
+ *
+ * Digits are compared where they stand. Zeros that say nothing are cut off while reading,
+ * so that the longer whole part is the larger one and equal numbers have equal bytes.
  */
 #include "m2_decimal.h"
 
