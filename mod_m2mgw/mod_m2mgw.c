@@ -123,7 +123,7 @@ static m2_code_t spend_once(const m2_verdict_t *verdict, void *baton, m2_err_t *
     }
     mark = apr_array_push(spent);
     mark->token = ctx->token;
-    mark->code = m2mgw_runtime_spend(verdict, ctx->r->server, err);
+    mark->code = m2mgw_runtime_spend(verdict, err);
     return mark->code;
 }
 
@@ -451,6 +451,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_nocache_register();
     m2mgw_path_register();
     m2mgw_status_register();
+    m2mgw_runtime_register();
     m2mgw_response_register();
     m2mgw_body_register();
     m2mgw_authz_register(pool);

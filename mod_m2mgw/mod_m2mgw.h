@@ -11,6 +11,7 @@
 
 #include "core/m2_gate.h"
 #include "core/m2_plugin.h"
+#include "core/m2_replay.h"
 
 #include <httpd.h>
 #include <http_config.h>
@@ -58,30 +59,11 @@ typedef struct m2mgw_jwks_tls_t {
     const char *proxy;
 } m2mgw_jwks_tls_t;
 
-typedef enum m2mgw_store_kind_t {
-    M2MGW_STORE_SHM,
-    M2MGW_STORE_MEMCACHE,
-    M2MGW_STORE_REDIS
-} m2mgw_store_kind_t;
-
-/* M2MReplayStore */
-typedef struct m2mgw_store_t {
-    m2mgw_store_kind_t kind;
-    const char *path;                  /* shm: absolute file name, NULL: anonymous */
-    int entries;                       /* shm */
-    const apr_array_header_t *servers; /* memcache, redis: of m2mgw_host_t, at least one */
-} m2mgw_store_t;
-
-typedef struct m2mgw_host_t {
-    const char *host;
-    apr_port_t port;
-} m2mgw_host_t;
-
 /* Directives of the whole server process; defaults are filled in. */
 typedef struct m2mgw_globals_t {
     m2mgw_jwks_tls_t jwks_tls; /* M2MJwksTLS */
     const char *state_dir;     /* M2MStateDir, absolute; NULL: below the runtime directory */
-    m2mgw_store_t replay_store; /* M2MReplayStore */
+    const m2_replay_spec_t *replay_store; /* M2MReplayStore, files absolute; never NULL */
     int replay_max_lifetime;   /* M2MReplayMaxLifetime, seconds */
     int verify_cache;          /* M2MVerifyCache: entries per child process, 0: off */
 } m2mgw_globals_t;

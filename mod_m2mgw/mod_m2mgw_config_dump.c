@@ -264,25 +264,6 @@ static void print_section(const out_t *out, const m2mgw_section_t *section)
 
 /* --- global directives --- */
 
-static void print_store(const out_t *out, const m2mgw_store_t *store)
-{
-    const char *text = store->kind == M2MGW_STORE_REDIS ? "M2MReplayStore redis:"
-                                                        : "M2MReplayStore memcache:";
-    int i;
-
-    if (store->kind == M2MGW_STORE_SHM) {
-        line(out, "M2MReplayStore shm%s%s entries=%d", store->path ? ":" : "",
-             store->path ? store->path : "", store->entries);
-        return;
-    }
-    for (i = 0; i < store->servers->nelts; i++) {
-        const m2mgw_host_t *host = &APR_ARRAY_IDX(store->servers, i, m2mgw_host_t);
-        text = apr_psprintf(out->pool, "%s%s%s:%d", text, i ? " " : "", host->host,
-                            host->port);
-    }
-    line(out, "%s", text);
-}
-
 static void print_globals(const out_t *out)
 {
     const m2mgw_globals_t *globals = m2mgw_globals();
@@ -290,7 +271,7 @@ static void print_globals(const out_t *out)
     apr_file_printf(out->file, "M2M, whole server\n");
     line(out, "M2MStateDir %s", globals->state_dir ? word(out, globals->state_dir)
                                                    : "(below the runtime directory)");
-    print_store(out, &globals->replay_store);
+    line(out, "M2MReplayStore %s", m2_replay_describe(out->pool, globals->replay_store));
     line(out, "M2MReplayMaxLifetime %d", globals->replay_max_lifetime);
     line(out, globals->verify_cache ? "M2MVerifyCache entries=%d" : "M2MVerifyCache Off",
          globals->verify_cache);

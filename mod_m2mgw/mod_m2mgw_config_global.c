@@ -8,8 +8,7 @@
 
 #include <apr_file_info.h>
 
-#define MIN_ENTRIES 64        /* fewer would refuse requests by accident */
-#define MAX_ENTRIES 100000000 /* of a shared table; 64 bytes each */
+#define MAX_ENTRIES 100000000 /* of a cache */
 #define MAX_SECONDS 315360000 /* ten years */
 
 static int has_prefix(const char *word, const char *prefix)
@@ -122,102 +121,40 @@ const char *m2mgw_cfg_state_dir(cmd_parms *cmd, void *dir, const char *arg)
 
 /* --- M2MReplayStore --- */
 
-static const char *shm_store(m2mgw_store_t *store, cmd_parms *cmd, const char *word,
-                             const apr_array_header_t *more)
+/* Names of files as the server sees them; the parent opens them when it starts. */
+static void make_absolute(const char **pfile, cmd_parms *cmd)
 {
-    const char *entries = more->nelts ? APR_ARRAY_IDX(more, 0, const char *) : NULL;
+    const char *absolute = *pfile ? ap_server_root_relative(cmd->pool, *pfile) : NULL;
 
-    store->kind = M2MGW_STORE_SHM;
-    if (word[3] == ':') {
-        store->path = ap_server_root_relative(cmd->pool, word + 4);
-        if (!word[4] || !store->path) {
-            return m2mgw_cfg_error(cmd, "\"%s\" names no file", word);
-        }
-    }
-    if (more->nelts > 1 || (entries && !has_prefix(entries, "entries="))) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; behind shm it takes entries=N",
-                               APR_ARRAY_IDX(more, more->nelts - 1, const char *));
-    }
-    if (entries && !m2mgw_cfg_number(&store->entries, entries + 8, MIN_ENTRIES, MAX_ENTRIES)) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes a number of entries from "
-                               "%d to %d", entries, MIN_ENTRIES, MAX_ENTRIES);
-    }
-    return NULL;
-}
-
-static const char *add_server(apr_array_header_t *servers, cmd_parms *cmd, const char *word)
-{
-    m2mgw_host_t *server = apr_array_push(servers);
-    char *host, *scope;
-    apr_port_t port;
-
-    if (apr_parse_addr_port(&host, &scope, &port, word, cmd->pool) != APR_SUCCESS || !host
-        || !*host || !port || scope) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is not of the form HOST:PORT", word);
-    }
-    server->host = host;
-    server->port = port;
-    return NULL;
-}
-
-static const char *server_store(m2mgw_store_t *store, cmd_parms *cmd, const char *first,
-                                const apr_array_header_t *more)
-{
-    apr_array_header_t *servers = apr_array_make(cmd->pool, 2, sizeof(m2mgw_host_t));
-    const char *bad = add_server(servers, cmd, strchr(first, ':') + 1);
-    int i;
-
-    if (!bad && store->kind == M2MGW_STORE_REDIS && more->nelts) {
-        bad = m2mgw_cfg_error(cmd, "\"%s\" is not allowed; redis takes one HOST:PORT",
-                              APR_ARRAY_IDX(more, 0, const char *));
-    }
-    for (i = 0; !bad && i < more->nelts; i++) {
-        bad = add_server(servers, cmd, APR_ARRAY_IDX(more, i, const char *));
-    }
-    store->servers = servers;
-    return bad;
-}
-
-static const char *parse_store(m2mgw_store_t *store, cmd_parms *cmd, apr_array_header_t *words)
-{
-    const char *first = *(const char **)words->elts;
-    apr_array_header_t more = *words;
-
-    more.elts += more.elt_size;
-    more.nelts--;
-    if (ap_cstr_casecmp(first, "shm") == 0 || has_prefix(first, "shm:")) {
-        return shm_store(store, cmd, first, &more);
-    }
-    if (has_prefix(first, "memcache:")) {
-        store->kind = M2MGW_STORE_MEMCACHE;
-        return server_store(store, cmd, first, &more);
-    }
-    if (has_prefix(first, "redis:")) {
-        store->kind = M2MGW_STORE_REDIS;
-        return server_store(store, cmd, first, &more);
-    }
-    return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes shm[:PATH] [entries=N], "
-                           "memcache:HOST:PORT [HOST:PORT ...] or redis:HOST:PORT", first);
+    *pfile = absolute ? absolute : *pfile;
 }
 
 const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args)
 {
-    m2mgw_store_t store = { M2MGW_STORE_SHM, NULL, 65536, NULL };
+    m2_replay_spec_t *spec;
     apr_array_header_t *words;
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    m2_err_t err;
 
     (void)dir;
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "shm[:PATH] [entries=N], "
                               "memcache:HOST:PORT [HOST:PORT ...] or redis:HOST:PORT");
     }
-    if (!bad) {
-        bad = parse_store(&store, cmd, words);
+    if (bad) {
+        return bad;
     }
-    if (!bad) {
-        m2mgw_cfg_globals()->replay_store = store;
+    m2_err_init(&err, cmd->pool);
+    if (m2_replay_parse(&spec, cmd->pool, words, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
     }
-    return bad;
+    make_absolute(&spec->path, cmd);
+    make_absolute(&spec->password_file, cmd);
+    make_absolute(&spec->ca, cmd);
+    make_absolute(&spec->cert, cmd);
+    make_absolute(&spec->key, cmd);
+    m2mgw_cfg_globals()->replay_store = spec;
+    return NULL;
 }
 
 /* --- numbers --- */

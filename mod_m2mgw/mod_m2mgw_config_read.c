@@ -22,8 +22,7 @@ static struct {
 } reading;
 
 static const m2mgw_globals_t default_globals = {
-    .replay_store = { .kind = M2MGW_STORE_SHM, .entries = 65536 },
-    .replay_max_lifetime = 86400,
+    .replay_max_lifetime = M2_REPLAY_MAX_LIFETIME,
     .verify_cache = 4096,
 };
 
@@ -44,6 +43,7 @@ void m2mgw_cfg_reset(apr_pool_t *pconf)
     reading.sections = apr_array_make(pconf, 8, sizeof(m2mgw_section_t *));
     reading.notices = apr_array_make(pconf, 8, sizeof(m2mgw_notice_t));
     reading.globals = default_globals;
+    reading.globals.replay_store = m2_replay_default(pconf);
     m2_log_set(collect_notice, NULL);
 }
 

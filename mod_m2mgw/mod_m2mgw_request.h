@@ -173,7 +173,9 @@ void m2mgw_body_register(void);
 
 /* --- mod_m2mgw_runtime.c --- */
 
-/** Mark the verdict's token in the replay store (an m2_spend_fn). */
-m2_code_t m2mgw_runtime_spend(const m2_verdict_t *verdict, void *baton, m2_err_t *err);
+/** Mark the verdict's token in the replay store. */
+m2_code_t m2mgw_runtime_spend(const m2_verdict_t *verdict, m2_err_t *err);
+
+void m2mgw_runtime_register(void);
 
 #endif /* MOD_M2MGW_REQUEST_H */

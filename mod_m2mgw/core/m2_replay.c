@@ -292,18 +292,26 @@ static m2_code_t check_whole(const m2_replay_spec_t *spec, m2_err_t *err)
     return M2_OK;
 }
 
-m2_code_t m2_replay_parse(m2_replay_spec_t **pspec, apr_pool_t *pool,
-                          const apr_array_header_t *words, m2_err_t *err)
+m2_replay_spec_t *m2_replay_default(apr_pool_t *pool)
 {
     m2_replay_spec_t *spec = apr_pcalloc(pool, sizeof(*spec));
-    m2_code_t code;
-    int i;
 
-    *pspec = NULL;
+    spec->kind = M2_REPLAY_SHM;
     spec->entries = M2_REPLAY_ENTRIES;
     spec->timeout = M2_REPLAY_TIMEOUT;
     spec->prefix = "m2m:jti:";
     spec->hosts = apr_array_make(pool, 2, sizeof(m2_replay_host_t));
+    return spec;
+}
+
+m2_code_t m2_replay_parse(m2_replay_spec_t **pspec, apr_pool_t *pool,
+                          const apr_array_header_t *words, m2_err_t *err)
+{
+    m2_replay_spec_t *spec = m2_replay_default(pool);
+    m2_code_t code;
+    int i;
+
+    *pspec = NULL;
     code = set_store(spec, pool, words->nelts ? APR_ARRAY_IDX(words, 0, const char *) : "",
                      err);
     for (i = 1; code == M2_OK && i < words->nelts; i++) {
@@ -322,6 +330,47 @@ m2_code_t m2_replay_parse(m2_replay_spec_t **pspec, apr_pool_t *pool,
         *pspec = spec;
     }
     return code;
+}
+
+static const char *name_of(apr_pool_t *pool, const m2_replay_spec_t *spec)
+{
+    const char *name = apr_pstrcat(pool, stores[spec->kind]->word,
+                                   spec->path ? ":" : NULL, spec->path, NULL);
+    int i;
+
+    for (i = 0; i < spec->hosts->nelts; i++) {
+        m2_replay_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_replay_host_t);
+
+        name = apr_pstrcat(pool, name, i ? "," : ":", host->name, NULL);
+        if (host->port) {
+            name = apr_psprintf(pool, "%s:%u", name, (unsigned)host->port);
+        }
+    }
+    return name;
+}
+
+static const char *with(apr_pool_t *pool, const char *text, const char *option,
+                        const char *value)
+{
+    return value ? apr_pstrcat(pool, text, " ", option, "=", value, NULL) : text;
+}
+
+const char *m2_replay_describe(apr_pool_t *pool, const m2_replay_spec_t *spec)
+{
+    const char *text = name_of(pool, spec);
+
+    if (spec->kind == M2_REPLAY_SHM) {
+        return apr_psprintf(pool, "%s entries=%u", text, spec->entries);
+    }
+    text = with(pool, text, "user", spec->user);
+    text = with(pool, text, "password-file", spec->password_file);
+    text = with(pool, text, "db", spec->db ? apr_itoa(pool, spec->db) : NULL);
+    text = with(pool, text, "tls", spec->tls ? "On" : NULL);
+    text = with(pool, text, "ca", spec->ca);
+    text = with(pool, text, "cert", spec->cert);
+    text = with(pool, text, "key", spec->key);
+    text = with(pool, text, "prefix", spec->prefix);
+    return apr_psprintf(pool, "%s timeout=%dms", text, spec->timeout);
 }
 
 /**************************************************************************************/
@@ -408,23 +457,6 @@ static void log_trouble(const m2_replay_t *store, apr_time_t now, const char *wh
     m2_log(M2_LOG_ERR, "replay store %s: %s (%" APR_UINT64_T_FMT " refused since last told)",
            store->name, why, __atomic_exchange_n(&store->counters->unlogged, 0,
                                                  __ATOMIC_RELAXED));
-}
-
-static const char *name_of(apr_pool_t *pool, const m2_replay_spec_t *spec)
-{
-    const char *name = apr_pstrcat(pool, stores[spec->kind]->word,
-                                   spec->path ? ":" : NULL, spec->path, NULL);
-    int i;
-
-    for (i = 0; i < spec->hosts->nelts; i++) {
-        m2_replay_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_replay_host_t);
-
-        name = apr_pstrcat(pool, name, i ? "," : ":", host->name, NULL);
-        if (host->port) {
-            name = apr_psprintf(pool, "%s:%u", name, (unsigned)host->port);
-        }
-    }
-    return name;
 }
 
 m2_code_t m2_replay_open(m2_replay_t **pstore, apr_pool_t *pool, apr_pool_t *process,

@@ -76,6 +76,12 @@ typedef struct m2_replay_t m2_replay_t;
 m2_code_t m2_replay_parse(m2_replay_spec_t **pspec, apr_pool_t *pool,
                           const apr_array_header_t *words, m2_err_t *err);
 
+/** What is in force when nothing is said: `shm`. */
+m2_replay_spec_t *m2_replay_default(apr_pool_t *pool);
+
+/** The words again, as M2MReplayStore would have them; options at their default left out. */
+const char *m2_replay_describe(apr_pool_t *pool, const m2_replay_spec_t *spec);
+
 /**
  * Open the store, in the parent, before children are forked and while it may still create
  * files. pool lives as long as the configuration. process lives as long as the parent
