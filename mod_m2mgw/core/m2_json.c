@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define MAX_NUMBER 64     /* bytes of a number's text; 25 digits and 7 signs at most */
+#define PLAIN_DIGITS 18   /* integer digits of a real without an exponent */
 #define MAX_TIME 9007199254740992.0 /* 2^53: above it doubles skip whole seconds */
 
 /* --- reading --- */
@@ -323,8 +324,9 @@ static int shortest(char *digits, int *point, double value)
     return n;
 }
 
-/* ECMAScript's spelling of numbers, as RFC 8785 3.2.2.3 takes it for JSON: 100000 and not
- * 1e+05, 1e+21 and not 22 digits. */
+/* ECMAScript's spelling of numbers, as RFC 8785 3.2.2.3 takes it for JSON (100000 and not
+ * 1e+05), except that an exponent comes as soon as the digits alone might read as an integer
+ * beyond 64 bits, which we and others refuse. */
 static void real_text(char *out, apr_size_t size, double value)
 {
     char digits[MAX_NUMBER];
@@ -336,11 +338,11 @@ static void real_text(char *out, apr_size_t size, double value)
         return;
     }
     n = shortest(digits, &point, value < 0 ? -value : value);
-    if (n <= point && point <= 21) {
+    if (n <= point && point <= PLAIN_DIGITS) {
         apr_snprintf(out, size, "%s%s%.*s", sign, digits, point - n,
-                     "000000000000000000000");
+                     "000000000000000000");
     }
-    else if (0 < point && point <= 21) {
+    else if (0 < point && point <= PLAIN_DIGITS) {
         apr_snprintf(out, size, "%s%.*s.%s", sign, point, digits, digits + point);
     }
     else if (-6 < point && point <= 0) {

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Swapping under readers: sets are freed while threads use them, and every set that a reader
+ * holds must be whole until it leaves. Run under ThreadSanitizer as well: see docs/keys.md.
+ */
+#include "unit.h"
+
+#include <apr_thread_proc.h>
+
+#include "core/m2_keyring.h"
+
+#define READERS 4
+#define SWAPS 2000
+
+static m2_keyring_t *ring;
+static int done;
+
+static m2_keyset_t *fresh(void)
+{
+    apr_pool_t *own;
+    m2_keyset_t *set;
+
+    assert_int_equal(apr_pool_create(&own, NULL), APR_SUCCESS);
+    set = m2_keyset_make(own);
+    set->unnamed_count = (int)(set->generation & 0xffff);
+    return set;
+}
+
+/* what a request does, as far as memory goes */
+static void *APR_THREAD_FUNC reader(apr_thread_t *thread, void *data)
+{
+    apr_uint64_t last = 0, reads = 0;
+    apr_uint64_t *seen = data; /* 0 says that something was wrong */
+
+    (void)thread;
+    while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
+        const m2_keyset_t *set = m2_keyring_enter(ring);
+
+        if (set->unnamed_count != (int)(set->generation & 0xffff) || set->generation < last
+            || set->keys->nelts != 0) {
+            m2_keyring_leave(ring);
+            __atomic_store_n(seen, 0, __ATOMIC_RELAXED);
+            return NULL;
+        }
+        last = set->generation;
+        m2_keyring_leave(ring);
+        __atomic_store_n(seen, 2 + reads++, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+static void test_swap_under_readers(void **state)
+{
+    apr_thread_t *threads[READERS];
+    apr_uint64_t seen[READERS] = { 0 };
+    const m2_keyset_t *old;
+    apr_status_t result;
+    int i;
+
+    (void)state;
+    done = 0;
+    ring = m2_keyring_make(pool, fresh());
+    for (i = 0; i < READERS; i++) {
+        seen[i] = 1;
+        assert_int_equal(apr_thread_create(&threads[i], NULL, reader, &seen[i], pool),
+                         APR_SUCCESS);
+        while (__atomic_load_n(&seen[i], __ATOMIC_RELAXED) == 1) {
+            apr_thread_yield();
+        }
+    }
+    for (i = 0; i < SWAPS; i++) {
+        m2_grace_t grace;
+
+        old = m2_keyring_swap(ring, fresh());
+        grace = m2_grace_begin();
+        while (!m2_grace_over(&grace)) {
+            apr_thread_yield();
+        }
+        apr_pool_destroy(old->pool);
+    }
+    __atomic_store_n(&done, 1, __ATOMIC_RELEASE);
+    for (i = 0; i < READERS; i++) {
+        apr_thread_join(&result, threads[i]);
+        assert_true(seen[i] > 1);
+    }
+    apr_pool_destroy(m2_keyring_swap(ring, NULL)->pool);
+}
+
+/* a reader that stays holds the old set, and nobody holds the new one back */
+static void test_grace_waits_for_readers(void **state)
+{
+    m2_grace_t grace;
+
+    (void)state;
+    ring = m2_keyring_make(pool, NULL);
+    m2_keyring_enter(ring);
+    m2_keyring_enter(ring); /* nested, as for two rings at once */
+    grace = m2_grace_begin();
+    assert_false(m2_grace_over(&grace));
+    m2_keyring_leave(ring);
+    assert_false(m2_grace_over(&grace));
+    m2_keyring_leave(ring);
+    assert_true(m2_grace_over(&grace));
+    m2_keyring_enter(ring);
+    assert_true(m2_grace_over(&grace)); /* over is over */
+    m2_keyring_leave(ring);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        unit(test_swap_under_readers),
+        unit(test_grace_waits_for_readers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
