@@ -161,6 +161,14 @@ static int orphan(const look_t *look)
     return look->own->engine != M2MGW_ENGINE_UNSET && look->active && look->in_force.orphan;
 }
 
+/* An outer Off holds until an inner section says otherwise. */
+static int kept_off(const look_t *look)
+{
+    const m2mgw_dir_t *own = look->own;
+
+    return (own->keys || own->rules) && own->engine == M2MGW_ENGINE_UNSET && !look->active;
+}
+
 static int no_issuer(const look_t *look)
 {
     return look->own->keys && look->active && !look->in_force.policy.claims.issuers;
@@ -214,6 +222,8 @@ static int shadow(const look_t *look)
 static const notice_row_t notice_rows[] = {
     { orphan, M2_LOG_WARNING, "M2MEngine is on without keys or rules: every request is "
       "answered 503, unless a section that matches as well brings some" },
+    { kept_off, M2_LOG_WARNING, "its keys or rules are not in force: an outer section says "
+      "M2MEngine Off and this one says nothing" },
     { no_issuer, M2_LOG_NOTICE, "claim iss is not checked: name the issuers with M2MIssuer, "
       "or any token these keys can verify is accepted" },
     { no_audience, M2_LOG_NOTICE, "claim aud is not checked: name the audiences with "

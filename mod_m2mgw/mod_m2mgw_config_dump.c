@@ -149,9 +149,22 @@ static void print_rule(const out_t *out, const m2_rule_t *rule)
          rule->message ? " errorMessage=..." : "", rule->body ? " responseBody=..." : "");
 }
 
+static void print_parameter(const out_t *out, const m2_param_t *param)
+{
+    static const char *const words[] = { /* ORDER SOURCE */
+        "Method", "Path", "Path:", "Query:", "Header:", "Form:", "Cookie:", "Host",
+        "Parameter:", "Token:", "XFF:", "Env:", "System",
+    };
+    const char *arg = param->arg ? param->arg : "";
+
+    if (param->source == M2_SRC_XFF) {
+        arg = apr_itoa(out->pool, param->index);
+    }
+    line(out, "M2MParameter %s %s%s", param->name, words[param->source], arg);
+}
+
 static void print_rules(const out_t *out, const m2_rules_t *rules)
 {
-    const char *names = "parameters:";
     int i;
 
     if (!rules) {
@@ -159,10 +172,8 @@ static void print_rules(const out_t *out, const m2_rules_t *rules)
         return;
     }
     for (i = 0; i < rules->params->list->nelts; i++) {
-        names = apr_pstrcat(out->pool, names, " ",
-                            APR_ARRAY_IDX(rules->params->list, i, m2_param_t).name, NULL);
+        print_parameter(out, &APR_ARRAY_IDX(rules->params->list, i, m2_param_t));
     }
-    line(out, "%s", names);
     for (i = 0; i < rules->rules->nelts; i++) {
         print_rule(out, APR_ARRAY_IDX(rules->rules, i, const m2_rule_t *));
     }

@@ -10,8 +10,6 @@
  */
 #include "mod_m2mgw_config.h"
 
-#include "core/m2_log.h"
-
 #include <apr_uri.h>
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
@@ -87,20 +85,22 @@ static m2_keyset_t *keyset_of(m2mgw_section_t *section, cmd_parms *cmd)
     return section->keyset;
 }
 
+/* code and err: what became of reading the key; file: where it was read, or NULL */
 static const char *add_key(m2mgw_section_t *section, cmd_parms *cmd, const m2_jwk_t *jwk,
-                           m2_code_t code, m2_err_t *err)
+                           const char *file, m2_code_t code, m2_err_t *err)
 {
     m2_keyset_t *set = keyset_of(section, cmd);
 
-    if (code == M2_OK) {
-        code = m2_keyset_add(set, jwk, err);
-    }
     if (code == M2_E_KEY_SKIPPED) {
         m2mgw_cfg_notice(M2_LOG_NOTICE, "%s in %s: the key is left out: %s", cmd->cmd->name,
                          m2mgw_cfg_place(cmd->pool, cmd->directive), err->text);
         return NULL;
     }
-    return code == M2_OK ? NULL : m2mgw_cfg_fault(cmd, err);
+    if (code != M2_OK) {
+        return m2mgw_cfg_error(cmd, "the key%s%s cannot be used: %s", file ? " in " : "",
+                               file ? file : "", err->text);
+    }
+    return m2_keyset_add(set, jwk, err) == M2_OK ? NULL : m2mgw_cfg_fault(cmd, err);
 }
 
 static const char *json_key(m2mgw_section_t *section, cmd_parms *cmd, const char *text)
@@ -115,7 +115,7 @@ static const char *json_key(m2mgw_section_t *section, cmd_parms *cmd, const char
     if (code == M2_OK) {
         code = m2_jwk_from_json(&jwk, cmd->pool, json, LOCAL_KEYS, &err);
     }
-    return add_key(section, cmd, jwk, code, &err);
+    return add_key(section, cmd, jwk, NULL, code, &err);
 }
 
 static const char *words_key(m2mgw_section_t *section, cmd_parms *cmd,
@@ -128,7 +128,7 @@ static const char *words_key(m2mgw_section_t *section, cmd_parms *cmd,
 
     m2_err_init(&err, cmd->pool);
     code = m2_jwk_from_words(&jwk, cmd->pool, m2_slice_z(text), LOCAL_KEYS, &err);
-    return add_key(section, cmd, jwk, code, &err);
+    return add_key(section, cmd, jwk, NULL, code, &err);
 }
 
 /* args: what stands behind `pem:PATH` */
@@ -172,10 +172,7 @@ static const char *pem_key(m2mgw_section_t *section, cmd_parms *cmd, const char 
     }
     m2_err_init(&err, cmd->pool);
     code = m2_jwk_from_pem(&jwk, cmd->pool, text, kid, alg, M2_JWK_PUBLIC, &err);
-    if (code == M2_E_CONFIG) {
-        return m2mgw_cfg_error(cmd, "%s: %s", full, err.text);
-    }
-    return add_key(section, cmd, jwk, code, &err);
+    return add_key(section, cmd, jwk, full, code, &err);
 }
 
 static int has_prefix(const char *word, const char *prefix)
@@ -229,17 +226,15 @@ const char *m2mgw_cfg_jwk(cmd_parms *cmd, void *dir, const char *args)
 }
 
 static const char *json_set(m2mgw_section_t *section, cmd_parms *cmd, m2_slice_t text,
-                            const char *path)
+                            const char *origin)
 {
     m2_keyset_t *set = keyset_of(section, cmd);
     m2_err_t err;
 
     m2_err_init(&err, cmd->pool);
-    if (m2_keyset_parse(set, text, path ? path : "M2MJwks", LOCAL_KEYS, M2_KEYSET_STRICT,
-                        &err) == M2_OK) {
-        return NULL;
-    }
-    return path ? m2mgw_cfg_error(cmd, "%s: %s", path, err.text) : m2mgw_cfg_fault(cmd, &err);
+    return m2_keyset_parse(set, text, origin, LOCAL_KEYS, M2_KEYSET_STRICT, &err) == M2_OK
+               ? NULL
+               : m2mgw_cfg_fault(cmd, &err);
 }
 
 static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path)
@@ -312,7 +307,7 @@ const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
         bad = json_argument(&json, cmd, args);
     }
     if (bad || json) {
-        return bad ? bad : json_set(section, cmd, m2_slice_z(json), NULL);
+        return bad ? bad : json_set(section, cmd, m2_slice_z(json), "the set");
     }
     bad = m2mgw_cfg_words(&words, cmd, args, 1, 1, usage);
     if (bad) {

@@ -21,14 +21,12 @@ static const char *enter_rules(m2mgw_section_t **psection, cmd_parms *cmd, void 
 }
 
 /* `M2MRule NAME: column N: what is wrong` */
-static const char *rule_fault(cmd_parms *cmd, const char *rule, const char *option,
-                              const m2_err_t *err)
+static const char *rule_fault(cmd_parms *cmd, const char *rule, const m2_err_t *err)
 {
     const char *column = err->column ? apr_psprintf(cmd->pool, "column %d: ", err->column)
                                      : "";
 
-    return apr_pstrcat(cmd->pool, cmd->cmd->name, " ", rule, ": ", option ? option : "",
-                       option ? ": " : "", column, err->text, NULL);
+    return apr_pstrcat(cmd->pool, cmd->cmd->name, " ", rule, ": ", column, err->text, NULL);
 }
 
 /* --- M2MPath --- */
@@ -144,7 +142,7 @@ static const char *rule_options(m2_rule_t *rule, m2_rules_t *rules, cmd_parms *c
             return bad;
         }
         if (m2_rule_option(rule, rules, name, value, M2_MARK_PERCENT, &err) != M2_OK) {
-            return rule_fault(cmd, rule->name, err.column ? name : NULL, &err);
+            return rule_fault(cmd, rule->name, &err);
         }
     }
 }
@@ -173,11 +171,11 @@ const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args)
     }
     m2_err_init(&err, cmd->pool);
     if (m2_rule_make(&rule, section->rules, name, condition, &err) != M2_OK) {
-        return rule_fault(cmd, name, NULL, &err);
+        return rule_fault(cmd, name, &err);
     }
     bad = rule_options(rule, section->rules, cmd, args);
     if (!bad && m2_rules_add(section->rules, rule, &err) != M2_OK) {
-        bad = rule_fault(cmd, name, NULL, &err);
+        bad = rule_fault(cmd, name, &err);
     }
     return bad;
 }
@@ -206,7 +204,7 @@ const char *m2mgw_cfg_rule_header(cmd_parms *cmd, void *dir, const char *args)
     if (m2_rule_header(rule, section->rules, APR_ARRAY_IDX(words, 1, const char *),
                        APR_ARRAY_IDX(words, 2, const char *), M2_MARK_PERCENT, &err)
         != M2_OK) {
-        return rule_fault(cmd, name, APR_ARRAY_IDX(words, 1, const char *), &err);
+        return rule_fault(cmd, name, &err);
     }
     return NULL;
 }
