@@ -435,6 +435,7 @@ static void register_hooks(apr_pool_t *pool)
 
     ap_hook_pre_config(m2mgw_config_pre, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mgw_config_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(m2mgw_config_post, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_post_read_request(hook_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(hook_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_check_access(hook_check_access, NULL, NULL, APR_HOOK_LAST,

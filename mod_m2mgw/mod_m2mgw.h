@@ -143,9 +143,9 @@ int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
  *  with -D DUMP_M2M prints the effective policy of every section. */
 int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
-/** For post_config: log once what is legal and deserves a second look. Silent on the first
- *  of the two readings of the configuration when httpd starts. */
-void m2mgw_config_notices(server_rec *s);
+/** post_config hook: logs once what is legal and deserves a second look, and hands what the
+ *  core logs from now on to the server's log. */
+int m2mgw_config_post(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
 /** The global directives with their defaults; valid from check_config on. */
 const m2mgw_globals_t *m2mgw_globals(void);

@@ -8,6 +8,8 @@
  */
 #include "mod_m2mgw_config.h"
 
+#include "core/m2_log.h"
+
 typedef const char *section_check_fn(const ap_directive_t **pat, apr_pool_t *pool,
                                      const m2mgw_section_t *section);
 
@@ -279,33 +281,39 @@ static void log_row(server_rec *s, apr_pool_t *pool, const notice_row_t *row,
     if (found > 1) {
         others = apr_psprintf(pool, " and %d more", found - 1);
     }
-    ap_log_error(APLOG_MARK, server_levels[row->level], 0, s, "M2M-101: section of %s%s: %s",
+    ap_log_error(APLOG_MARK, server_levels[row->level], 0, s, "M2M-101: the section in %s%s: %s",
                  m2mgw_cfg_place(pool, first->where ? first->where : first->first), others,
                  row->text);
 }
 
-void m2mgw_config_notices(server_rec *s)
+static void log_core(m2_level_t level, const char *text, void *baton)
+{
+    ap_log_error(APLOG_MARK, server_levels[level], 0, baton, "M2M-102: %s", text);
+}
+
+/* httpd reads its configuration twice when it starts; only the second time counts. */
+int m2mgw_config_post(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();
     const apr_array_header_t *notices = m2mgw_cfg_notices();
-    apr_pool_t *pool;
     look_t *looks;
     apr_size_t i;
     int n;
 
+    (void)pconf;
+    (void)plog;
+    m2_log_set(log_core, s);
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
-        return;
+        return OK;
     }
     for (n = 0; n < notices->nelts; n++) {
         const m2mgw_notice_t *notice = &APR_ARRAY_IDX(notices, n, m2mgw_notice_t);
         ap_log_error(APLOG_MARK, server_levels[notice->level], 0, s, "M2M-100: %s",
                      notice->text);
     }
-    apr_pool_create(&pool, s->process->pconf);
-    apr_pool_tag(pool, "m2mgw_notices");
-    looks = look_everywhere(pool, sections);
+    looks = look_everywhere(ptemp, sections);
     for (i = 0; i < sizeof(notice_rows) / sizeof(notice_rows[0]); i++) {
-        log_row(s, pool, &notice_rows[i], looks, sections->nelts);
+        log_row(s, ptemp, &notice_rows[i], looks, sections->nelts);
     }
-    apr_pool_destroy(pool);
+    return OK;
 }
