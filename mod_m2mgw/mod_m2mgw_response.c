@@ -106,16 +106,19 @@ static void choose_body(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *rea
     }
 }
 
+/* A rule's fields take the place of others of their name, and not of each other: two
+ * Set-Cookie are two. */
 static void add_rule_headers(request_rec *r, const apr_array_header_t *headers)
 {
     int i;
 
     for (i = 0; headers && i < headers->nelts; i++) {
+        apr_table_unset(r->err_headers_out, APR_ARRAY_IDX(headers, i, m2_publish_t).name);
+    }
+    for (i = 0; headers && i < headers->nelts; i++) {
         const m2_publish_t *header = &APR_ARRAY_IDX(headers, i, m2_publish_t);
 
-        if (ap_cstr_casecmp(header->name, "Content-Type") != 0) {
-            apr_table_set(r->err_headers_out, header->name, header->value);
-        }
+        apr_table_addn(r->err_headers_out, header->name, header->value);
     }
 }
 

@@ -316,9 +316,10 @@ static m2_truth_t eval_find(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *
     }
     truth = find(expr, &a);
     if (truth == M2_ERROR) {
-        m2_err_at(err, M2_E_RULE_ERROR, 0, expr->left.column, "%s %s",
-                  expr->left.kind == M2_OPERAND_VARIABLE ? expr->left.text.p : "the text",
-                  trouble);
+        int named = expr->left.kind == M2_OPERAND_VARIABLE;
+
+        m2_err_at(err, M2_E_RULE_ERROR, 0, expr->left.column, "%s%s %s",
+                  named ? "parameter " : "the text", named ? expr->left.text.p : "", trouble);
         return M2_ERROR;
     }
     return truth_of((truth == M2_TRUE) != expr->negate);
