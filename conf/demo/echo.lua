@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Copyright The mod_m2mgw authors
+--
+-- The backend of the demo: says what reached it, as JSON, names sorted.
+
+local function quoted(text)
+    return '"' .. tostring(text):gsub('[%z\1-\31"\\\127]', function(c)
+        return string.format('\\u%04x', c:byte())
+    end) .. '"'
+end
+
+local function object(t, indent)
+    local names, lines = {}, {}
+    for name in pairs(t) do
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+        lines[#lines + 1] = indent .. '  ' .. quoted(name) .. ': ' .. quoted(t[name])
+    end
+    if #lines == 0 then
+        return '{}'
+    end
+    return '{\n' .. table.concat(lines, ',\n') .. '\n' .. indent .. '}'
+end
+
+function handle(r)
+    r.content_type = 'application/json'
+    r:puts('{\n  "method": ' .. quoted(r.method) .. ',\n')
+    r:puts('  "path": ' .. quoted(r.uri) .. ',\n')
+    r:puts('  "query": ' .. object(r:parseargs(), '  ') .. ',\n')
+    r:puts('  "headers": ' .. object(r:headers_in_table(), '  ') .. '\n}\n')
+    return apache2.OK
+end
