@@ -9,6 +9,21 @@ local function quoted(text)
     end) .. '"'
 end
 
+-- several values of one name stay several
+local function value(v)
+    if type(v) ~= 'table' then
+        return quoted(v)
+    end
+    if #v == 1 then
+        return quoted(v[1])
+    end
+    local all = {}
+    for i, one in ipairs(v) do
+        all[i] = quoted(one)
+    end
+    return '[' .. table.concat(all, ', ') .. ']'
+end
+
 local function object(t, indent)
     local names, lines = {}, {}
     for name in pairs(t) do
@@ -16,7 +31,7 @@ local function object(t, indent)
     end
     table.sort(names)
     for _, name in ipairs(names) do
-        lines[#lines + 1] = indent .. '  ' .. quoted(name) .. ': ' .. quoted(t[name])
+        lines[#lines + 1] = indent .. '  ' .. quoted(name) .. ': ' .. value(t[name])
     end
     if #lines == 0 then
         return '{}'
@@ -25,10 +40,12 @@ local function object(t, indent)
 end
 
 function handle(r)
+    local _, parameters = r:parseargs()
     r.content_type = 'application/json'
     r:puts('{\n  "method": ' .. quoted(r.method) .. ',\n')
     r:puts('  "path": ' .. quoted(r.uri) .. ',\n')
-    r:puts('  "query": ' .. object(r:parseargs(), '  ') .. ',\n')
+    r:puts('  "query": ' .. quoted(r.args or '') .. ',\n')
+    r:puts('  "parameters": ' .. object(parameters, '  ') .. ',\n')
     r:puts('  "headers": ' .. object(r:headers_in_table(), '  ') .. '\n}\n')
     return apache2.OK
 end
