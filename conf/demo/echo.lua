@@ -39,13 +39,29 @@ local function object(t, indent)
     return '{\n' .. table.concat(lines, ',\n') .. '\n' .. indent .. '}'
 end
 
+-- the query as most servers read it, but with every value of a name
+local function parameters(query)
+    local all = {}
+    for pair in query:gmatch('[^&;]+') do
+        local name, text = pair:match('^([^=]*)=?(.*)$')
+        local function plain(part)
+            return (part:gsub('+', ' '):gsub('%%(%x%x)', function(hex)
+                return string.char(tonumber(hex, 16))
+            end))
+        end
+        name = plain(name)
+        all[name] = all[name] or {}
+        table.insert(all[name], plain(text))
+    end
+    return all
+end
+
 function handle(r)
-    local _, parameters = r:parseargs()
     r.content_type = 'application/json'
     r:puts('{\n  "method": ' .. quoted(r.method) .. ',\n')
     r:puts('  "path": ' .. quoted(r.uri) .. ',\n')
     r:puts('  "query": ' .. quoted(r.args or '') .. ',\n')
-    r:puts('  "parameters": ' .. object(parameters, '  ') .. ',\n')
+    r:puts('  "parameters": ' .. object(parameters(r.args or ''), '  ') .. ',\n')
     r:puts('  "headers": ' .. object(r:headers_in_table(), '  ') .. '\n}\n')
     return apache2.OK
 end
