@@ -71,12 +71,21 @@ const m2_like_t *m2_like_compile(apr_pool_t *pool, m2_slice_t raw)
     return like;
 }
 
-/* offset behind the first occurrence of piece in value from offset at on; 0: none */
+/* Offset behind the first occurrence of piece, which is not empty, in value from offset at
+ * on; 0: none. */
 static apr_size_t find_piece(const piece_t *piece, m2_slice_t value, apr_size_t at)
 {
     apr_size_t k = 0;
 
     for (; at < value.n; at++) {
+        if (k == 0) {
+            const char *next = memchr(value.p + at, piece->text.p[0], value.n - at);
+
+            if (!next) {
+                return 0;
+            }
+            at = (apr_size_t)(next - value.p);
+        }
         while (k > 0 && value.p[at] != piece->text.p[k]) {
             k = (apr_size_t)piece->border[k - 1];
         }
