@@ -38,6 +38,19 @@ typedef struct m2_plugin_jwt_t {
     m2_keyset_t *keys;           /* never NULL, at least one key */
 } m2_plugin_jwt_t;
 
+/* what a document is, by the names at its top */
+typedef enum m2_plugin_kind_t { /* ORDER KIND: see m2_plugin_kind */
+    M2_PLUGIN_UNKNOWN,
+    M2_PLUGIN_JWT,
+    M2_PLUGIN_ACCESS,
+    M2_PLUGIN_KEYS /* a JWK or a set of them */
+} m2_plugin_kind_t;
+
+/** Tell the kind of a document that may be a script or a key document, for tools that are
+ *  handed files of any kind. M2_E_CONFIG when it cannot be read as YAML or JSON. */
+m2_code_t m2_plugin_kind(m2_plugin_kind_t *pkind, apr_pool_t *pool, m2_slice_t text,
+                         m2_err_t *err);
+
 /** text of a jwtAuth script; origin names it in logged notices. Results live in pool. */
 m2_code_t m2_plugin_jwt(m2_plugin_jwt_t **pplugin, apr_pool_t *pool, m2_slice_t text,
                         const char *origin, m2_err_t *err);
