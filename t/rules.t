@@ -85,6 +85,23 @@ for my $i (grep { $_ % 2 == 0 } 0 .. $#refused) {
     isnt($status, 0, 'and exits so');
 }
 
+# --- the examples of the documentation ---
+
+open my $doc, '<:raw', "$FindBin::Bin/../docs/rules.md" or die $!;
+my $text = join '', <$doc>;
+close $doc;
+my @examples = grep { /^    M2MRule /m && !/: column/ || /^    <Location/ }
+    $text =~ /((?:^    .*\n)+)/mg;
+ok(@examples >= 5, 'examples in docs/rules.md: ' . @examples);
+for my $example (@examples) {
+    $example = "<Location /doc>\n$example</Location>\n" if $example !~ /<Location/;
+    my ($status, $said) = try_config($example, files => { 'conf/keys.json' => jwks_json(jwk('p256')) });
+    is($status, 0, 'httpd -t takes the example') or diag("$example\n$said");
+}
+my ($said) = $text =~ /^    (M2MRule owners: column .*)$/m;
+like((try_config(qq(<Location /a>\nM2MRule owners "1 = 1 and 2 = 2 or 3 = 3" ifTrue=DENY\n</Location>\n)))[1],
+     qr/\Q$said\E/, 'and refuses what it is said to refuse, in these words');
+
 # --- where values come from ---
 
 # a location per case whose refusal tells what the parameters hold
