@@ -6,6 +6,10 @@
  */
 #include "m2mctl.h"
 
+#include "core/m2_b64.h"
+
+#include <apr_general.h>
+
 /* --- keygen --- */
 
 typedef struct keygen_t {
@@ -19,7 +23,8 @@ typedef struct keygen_t {
 static const m2mctl_option_t keygen_options[] = {
     { "alg",    M2MCTL_TEXT,   SLOT(alg), "NAME", "what the key is for; default RS256" },
     { "bits",   M2MCTL_NUMBER, SLOT(bits), "N", "RSA: modulus, default 2048; HS: key" },
-    { "kid",    M2MCTL_TEXT,   SLOT(kid), "ID", "default: the RFC 7638 thumbprint" },
+    { "kid",    M2MCTL_TEXT,   SLOT(kid), "ID", "default: the RFC 7638 thumbprint; of HS "
+                                            "keys a random name" },
     { "no-kid", M2MCTL_FLAG,   SLOT(no_kid), NULL, "write no kid" },
     { "format", M2MCTL_TEXT,   SLOT(format), "jwk|pem", "default jwk" },
     { "out",    M2MCTL_TEXT,   SLOT(out), "FILE", "private key, mode 0600; default: "
@@ -103,7 +108,19 @@ static void print_made(m2mctl_t *ctl, const m2_jwk_t *jwk, const keygen_t *o)
     m2mctl_print_json(ctl->pool, json);
 }
 
-/* the key under its name; a name given is the caller's business, else it is the thumbprint */
+/* a name for a key that has none; the thumbprint of a secret would be a hint at it
+ * (RFC 7638 7), so that one gets a random name */
+static const char *make_kid(apr_pool_t *pool, const m2_jwk_t *jwk)
+{
+    unsigned char bytes[16];
+
+    if (!m2_slice_is(m2_slice_z(jwk->kty), "oct")) {
+        return m2_jwk_thumbprint(pool, jwk);
+    }
+    apr_generate_random_bytes(bytes, sizeof(bytes));
+    return m2_b64_encode(pool, m2_slice((const char *)bytes, sizeof(bytes)));
+}
+
 static m2_code_t make_key(m2_jwk_t **pjwk, apr_pool_t *pool, const keygen_t *o,
                           const m2_alg_t *alg, int bits, m2_err_t *err)
 {
@@ -111,7 +128,7 @@ static m2_code_t make_key(m2_jwk_t **pjwk, apr_pool_t *pool, const keygen_t *o,
     m2_code_t code = m2_jwk_generate(pjwk, pool, alg, bits, kid, err);
 
     if (!code && !kid && !o->no_kid) {
-        (*pjwk)->kid = m2_jwk_thumbprint(pool, *pjwk);
+        (*pjwk)->kid = make_kid(pool, *pjwk);
     }
     return code;
 }
