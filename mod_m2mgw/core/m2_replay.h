@@ -17,7 +17,7 @@
 
 #include <apr_network_io.h>
 
-#define M2_REPLAY_MAX_ENTRIES 100000000 /* 6.4 GB of table */
+#define M2_REPLAY_MAX_ENTRIES 100000000 /* 5.1 GB of table */
 #define M2_REPLAY_ENTRIES 65536         /* default */
 #define M2_REPLAY_MAX_LIFETIME 86400    /* default of M2MReplayMaxLifetime, seconds */
 #define M2_REPLAY_TIMEOUT 1000          /* default, milliseconds */

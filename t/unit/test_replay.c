@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PROCESSES 4
@@ -370,7 +371,8 @@ static void test_shm_rolling(void **state)
     const unsigned entries = soak() ? 1000000 : 20000, all = entries * 10;
     m2_replay_t *store = open_spec(spec_of("shm entries=%u", entries));
     const apr_time_t step = 1000 * SEC / entries; /* so many marks end in one second */
-    apr_time_t now = T0, began = apr_time_now();
+    apr_time_t now = T0;
+    clock_t began = clock();
     unsigned i, again = 0;
 
     (void)state;
@@ -389,8 +391,8 @@ static void test_shm_rolling(void **state)
             }
         }
     }
-    print_message("# %u marks through %u entries, %.3f us each\n", all + again, entries,
-                  (double)(apr_time_now() - began) / (all + again));
+    print_message("# %u marks through %u entries, %.3f us of CPU each\n", all + again,
+                  entries, (double)(clock() - began) * 1e6 / CLOCKS_PER_SEC / (all + again));
 }
 
 /**************************************************************************************/
