@@ -30,6 +30,7 @@ struct m2_jwk_t {
                               private part is an error */
 #define M2_JWK_PRIVATE 0x2 /* private parts are read (signing) */
 #define M2_JWK_OCT 0x4     /* symmetric keys are read; never set for fetched documents */
+#define M2_JWK_QUIET 0x8   /* m2_keyset_parse logs nothing: another process did already */
 
 /**
  * From a JWK object. M2_OK; M2_E_KEY_SKIPPED for what RFC 7517 5 wants ignored (`use` other

@@ -98,13 +98,20 @@ static const char *name_of(const reader_t *r, const m2_json_t *json, apr_size_t 
                  : apr_psprintf(r->set->pool, "key number %d", (int)i + 1);
 }
 
+static void say(const reader_t *r, m2_level_t level, const char *name, const char *text)
+{
+    if (!(r->flags & M2_JWK_QUIET)) {
+        m2_log(level, "%s: %s is skipped: %s", r->origin, name, text);
+    }
+}
+
 /* A fault of one key: it ends a strict reading, and costs a lenient one only that key. */
 static m2_code_t fault(reader_t *r, const char *name, const char *text)
 {
     if (r->mode == M2_KEYSET_STRICT) {
         return m2_err_set(r->err, M2_E_CONFIG, "%s: %s: %s", r->origin, name, text);
     }
-    m2_log(M2_LOG_WARNING, "%s: %s is skipped: %s", r->origin, name, text);
+    say(r, M2_LOG_WARNING, name, text);
     return M2_OK;
 }
 
@@ -141,7 +148,7 @@ static m2_code_t read_key(reader_t *r, const m2_json_t *json, apr_size_t i)
     m2_err_init(&why, r->set->pool);
     code = m2_jwk_from_json(&jwk, r->set->pool, json, r->flags, &why);
     if (code == M2_E_KEY_SKIPPED) {
-        m2_log(M2_LOG_NOTICE, "%s: %s is skipped: %s", r->origin, name, why.text);
+        say(r, M2_LOG_NOTICE, name, why.text);
         return M2_OK;
     }
     return code == M2_OK ? keep(r, jwk, name) : fault(r, name, why.text);
@@ -176,8 +183,8 @@ static m2_code_t fill(reader_t *r)
         m2_err_t why;
 
         if (jwk->kid && apr_hash_get(r->by_kid, jwk->kid, APR_HASH_KEY_STRING) == &twice) {
-            m2_log(M2_LOG_WARNING, "%s: key '%s' is skipped: another key has this kid",
-                   r->origin, jwk->kid);
+            say(r, M2_LOG_WARNING, apr_pstrcat(r->set->pool, "key '", jwk->kid, "'", NULL),
+                "another key has this kid");
             continue;
         }
         m2_err_init(&why, r->set->pool);

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Sources that are fetched. The child that wins the claim fetches, checks and stores the
+ * document and then raises the version; every child, that one included, picks it up from
+ * the state directory. So what is served is what survives a restart.
+ *
+ *     due? -> claim -> [metadata] -> document -> parse -> store -> version + 1, due = later
+ *                          \-- anything wrong: due = a little later, all else as it was
+ *
+ * A file of the state directory is a line of JSON about the document, then the document as
+ * it came. Its modification time is when the document was last confirmed.
+ */
+#include "m2_jwks_int.h"
+
+#include "m2_log.h"
+
+#include <apr_file_io.h>
+#include <apr_uri.h>
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#define MAX_STATE (M2_MAX_KEYSET_BYTES + 8192) /* document and the line in front of it */
+#define CLAIM_MARGIN 5 /* seconds a claim outlives its timeouts, for a busy machine */
+#define FIRST_RETRY 5  /* seconds to the next attempt after a failure, then doubling */
+#define MAX_DOUBLINGS 5
+
+/* steps of a fetch: a URL has the last one only */
+enum { STEP_RFC8414, STEP_OPENID, STEP_KEYS };
+
+static apr_uint64_t seconds(int n)
+{
+    return (apr_uint64_t)apr_time_from_sec(n);
+}
+
+/* Up to a tenth less, so that servers that started together do not ask together. */
+static apr_uint64_t jittered(apr_uint64_t interval)
+{
+    apr_uint32_t random = 0;
+
+    RAND_bytes((unsigned char *)&random, sizeof(random));
+    return interval - interval / 10 * (random & 0xff) / 0xff;
+}
+
+/* --- the state directory --- */
+
+static const char *state_path(m2_source_t *source, const char *state_dir)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char name[33];
+    unsigned int n = 0;
+    int i;
+
+    if (EVP_Digest(source->name, strlen(source->name), digest, &n, EVP_sha256(), NULL) != 1) {
+        return NULL;
+    }
+    for (i = 0; i < 16; i++) {
+        apr_snprintf(name + 2 * i, 3, "%02x", digest[i]);
+    }
+    return apr_psprintf(source->jwks->pool, "%s/%s.jwks", state_dir, name);
+}
+
+static const char *state_line(apr_pool_t *pool, const m2_source_t *source, const char *etag,
+                              apr_uint64_t interval)
+{
+    m2_json_t *line = m2_json_make(pool);
+
+    m2_json_set_string(line, "source", source->name);
+    if (etag) {
+        m2_json_set_string(line, "etag", etag);
+    }
+    m2_json_set_int(line, "interval", (apr_int64_t)(interval / APR_USEC_PER_SEC));
+    return apr_pstrcat(pool, m2_json_dump(pool, line), "\n", NULL);
+}
+
+/* Written whole under another name, then renamed: a reader sees the old file or the new. */
+static apr_status_t write_state(const m2_source_t *source, apr_pool_t *pool, const char *line,
+                                m2_slice_t document)
+{
+    char *name = apr_pstrcat(pool, source->state_path, ".XXXXXX", NULL);
+    apr_file_t *file;
+    apr_status_t status =
+        apr_file_mktemp(&file, name,
+                        APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_BINARY | APR_FOPEN_EXCL,
+                        pool);
+
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    status = apr_file_write_full(file, line, strlen(line), NULL);
+    if (status == APR_SUCCESS) {
+        status = apr_file_write_full(file, document.p, document.n, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = apr_file_sync(file);
+    }
+    apr_file_close(file);
+    if (status == APR_SUCCESS) {
+        status = apr_file_rename(name, source->state_path, pool);
+    }
+    if (status != APR_SUCCESS) {
+        apr_file_remove(name, pool);
+    }
+    return status;
+}
+
+/* what a file of the state directory says */
+typedef struct state_t {
+    m2_slice_t document;
+    const char *etag;
+    int interval;
+    apr_time_t checked;
+    apr_uint64_t digest;
+} state_t;
+
+static int parse_state(state_t *state, apr_pool_t *pool, const m2_source_t *source,
+                       m2_slice_t text)
+{
+    const char *end = memchr(text.p, '\n', text.n);
+    const m2_json_t *line;
+    double interval;
+
+    if (!end
+        || m2_json_parse(&line, pool, m2_slice(text.p, (apr_size_t)(end - text.p)), M2_E_CONFIG,
+                         NULL) != M2_OK
+        || !m2_slice_is(m2_json_string(m2_json_get(line, "source")), source->name)
+        || m2_json_time(m2_json_get(line, "interval"), &interval) != M2_OK) {
+        return 0;
+    }
+    state->etag = m2_slice_dup(pool, m2_json_string(m2_json_get(line, "etag")));
+    state->interval = interval < source->refresh.ttl ? (int)interval : source->refresh.ttl;
+    state->document = m2_slice(end + 1, text.n - (apr_size_t)(end + 1 - text.p));
+    state->digest = m2_slot_hash(0, state->document);
+    return 1;
+}
+
+static int read_state(state_t *state, apr_pool_t *pool, const m2_source_t *source)
+{
+    apr_finfo_t info;
+    apr_file_t *file;
+    apr_size_t n = 0;
+    char *text;
+    int done = 0;
+
+    if (apr_file_open(&file, source->state_path, APR_FOPEN_READ | APR_FOPEN_BINARY,
+                      APR_OS_DEFAULT, pool) != APR_SUCCESS) {
+        return 0;
+    }
+    if (apr_file_info_get(&info, APR_FINFO_MTIME | APR_FINFO_SIZE, file) == APR_SUCCESS
+        && info.size > 0 && info.size <= MAX_STATE) {
+        text = apr_palloc(pool, (apr_size_t)info.size);
+        state->checked = info.mtime;
+        done = apr_file_read_full(file, text, (apr_size_t)info.size, &n) == APR_SUCCESS
+               && parse_state(state, pool, source, m2_slice(text, n));
+    }
+    apr_file_close(file);
+    return done;
+}
+
+/* Make what lies in the state directory the current document. */
+static int take_state(state_t *state, m2_source_t *source, int flags, m2_err_t *err)
+{
+    apr_pool_t *pool;
+    int taken;
+
+    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+        return 0;
+    }
+    taken = read_state(state, pool, source)
+            && m2_source_take(source, state->document, M2_JWK_PUBLIC | flags, M2_KEYSET_LENIENT,
+                              err) == M2_OK;
+    if (taken) {
+        source->etag = apr_pstrdup(source->current->pool, state->etag);
+        state->document.n = 0; /* not valid any more */
+    }
+    apr_pool_destroy(pool);
+    return taken;
+}
+
+void m2_source_restore(m2_source_t *source, const char *state_dir, apr_time_t now)
+{
+    m2_slot_t *slot = source->slot;
+    state_t state;
+
+    source->state_path = state_path(source, state_dir);
+    memset(&state, 0, sizeof(state));
+    if (!source->state_path || !take_state(&state, source, 0, NULL)) {
+        return;
+    }
+    if (state.checked > now) { /* the clock was set back, or somebody touched it */
+        state.checked = now;
+    }
+    source->seen = 1;
+    m2_slot_set(&slot->version, 1);
+    m2_slot_set(&slot->digest, state.digest);
+    m2_slot_set(&slot->checked, (apr_uint64_t)state.checked);
+    m2_slot_set(&slot->interval, seconds(state.interval));
+    m2_slot_set(&slot->due, (apr_uint64_t)state.checked + seconds(state.interval));
+}
+
+/* --- the end of a fetch --- */
+
+static void release(m2_source_t *source, apr_uint64_t due)
+{
+    m2_slot_t *slot = source->slot;
+
+    m2_slot_set(&slot->due, due);
+    m2_slot_count(&slot->ended);
+    m2_slot_set(&slot->claimed, 0);
+    apr_pool_destroy(source->fetching);
+    source->fetching = NULL;
+}
+
+/* The first failure of a row is told, and so is what it means. */
+static void failed(m2_source_t *source, const char *why)
+{
+    m2_slot_t *slot = source->slot;
+    const apr_uint64_t row = m2_slot_get(&slot->failing);
+    const int retry = FIRST_RETRY << (row < MAX_DOUBLINGS ? row : MAX_DOUBLINGS);
+
+    if (row == 0 && source->current) {
+        m2_log(M2_LOG_WARNING, "%s: cannot be refreshed: %s; the last good keys stay in use for "
+               "up to %d seconds", source->name, why, source->refresh.max_stale);
+    }
+    else if (row == 0) {
+        m2_log(M2_LOG_ERR, "%s: cannot be fetched: %s; there are no keys from it", source->name,
+               why);
+    }
+    m2_source_set_fault(source, why);
+    m2_slot_count(&slot->failing);
+    m2_slot_count(&slot->failures);
+    release(source, (apr_uint64_t)apr_time_now()
+                        + jittered(seconds(retry < source->refresh.ttl ? retry
+                                                                       : source->refresh.ttl)));
+}
+
+/* RFC 9111 5.2.2.1, within bounds: never slower than ttl, nor faster than cooldown. */
+static apr_uint64_t interval_of(const m2_source_t *source, int max_age)
+{
+    const m2_refresh_t *refresh = &source->refresh;
+
+    if (max_age == M2_UNSET || max_age > refresh->ttl) {
+        return seconds(refresh->ttl);
+    }
+    if (max_age < refresh->cooldown) {
+        return seconds(refresh->cooldown < refresh->ttl ? refresh->cooldown : refresh->ttl);
+    }
+    return seconds(max_age);
+}
+
+static void confirmed(m2_source_t *source, apr_uint64_t interval)
+{
+    m2_slot_t *slot = source->slot;
+    const apr_uint64_t now = (apr_uint64_t)apr_time_now();
+
+    if (m2_slot_get(&slot->failing)) {
+        m2_log(M2_LOG_NOTICE, "%s: is back", source->name);
+    }
+    m2_slot_set(&slot->failing, 0);
+    m2_slot_set(&slot->noted, 0);
+    m2_slot_set(&slot->interval, interval);
+    m2_slot_set(&slot->checked, now);
+    release(source, now + jittered(interval));
+}
+
+/* The whole document is checked before it is stored; what is stored replaces the last. */
+static void store(m2_source_t *source, const m2_answer_t *answer)
+{
+    const apr_uint64_t interval = interval_of(source, answer->max_age);
+    const apr_uint64_t digest = m2_slot_hash(0, answer->body);
+    m2_keyset_t *set = m2_keyset_make(source->fetching);
+    apr_status_t status;
+    m2_err_t why;
+    char text[120];
+    const int same = m2_slot_get(&source->slot->version)
+                     && m2_slot_get(&source->slot->digest) == digest;
+
+    m2_err_init(&why, source->fetching);
+    if (m2_keyset_parse(set, answer->body, source->name,
+                        M2_JWK_PUBLIC | (same ? M2_JWK_QUIET : 0), M2_KEYSET_LENIENT, &why)
+        != M2_OK) {
+        failed(source, why.text + strlen(source->name) + 2); /* behind "NAME: " */
+        return;
+    }
+    status = write_state(source, source->fetching,
+                         state_line(source->fetching, source,
+                                    source->kind == M2_SOURCE_URL ? answer->etag : NULL,
+                                    interval),
+                         answer->body);
+    if (status != APR_SUCCESS) {
+        failed(source, apr_psprintf(source->fetching, "it cannot be stored in %s: %s",
+                                    source->state_path,
+                                    apr_strerror(status, text, sizeof(text))));
+        return;
+    }
+    if (!same) {
+        m2_slot_set(&source->slot->digest, digest);
+        m2_slot_count(&source->slot->swaps);
+        m2_slot_count(&source->slot->version);
+    }
+    confirmed(source, interval);
+}
+
+static const char *fault_of(const m2_answer_t *answer, apr_pool_t *pool)
+{
+    if (answer->fault) {
+        return answer->fault;
+    }
+    return answer->status == 200 ? NULL : apr_psprintf(pool, "status %d", answer->status);
+}
+
+static void on_keys(const m2_answer_t *answer, void *baton)
+{
+    m2_source_t *source = baton;
+    const char *fault = fault_of(answer, source->fetching);
+
+    m2_slot_count(&source->slot->fetches);
+    if (!answer->fault && answer->status == 304 && source->etag) {
+        apr_file_mtime_set(source->state_path, apr_time_now(), source->fetching);
+        confirmed(source, interval_of(source, answer->max_age));
+    }
+    else if (fault) {
+        failed(source, fault);
+    }
+    else {
+        store(source, answer);
+    }
+}
+
+/* --- discovery --- */
+
+/* RFC 8414 3.1 puts the well-known name in front of the issuer's path, OpenID Connect
+ * Discovery 4 behind it. */
+static const char *metadata_url(apr_pool_t *pool, const char *issuer, int step)
+{
+    apr_size_t n = strlen(issuer);
+    const char *path = strchr(strstr(issuer, "://") + 3, '/');
+    const char *bare;
+
+    while (n && issuer[n - 1] == '/') {
+        n--;
+    }
+    bare = apr_pstrmemdup(pool, issuer, n);
+    if (step == STEP_OPENID) {
+        return apr_pstrcat(pool, bare, "/.well-known/openid-configuration", NULL);
+    }
+    if (!path || (apr_size_t)(path - issuer) >= n) {
+        return apr_pstrcat(pool, bare, "/.well-known/oauth-authorization-server", NULL);
+    }
+    return apr_pstrcat(pool, apr_pstrmemdup(pool, issuer, (apr_size_t)(path - issuer)),
+                       "/.well-known/oauth-authorization-server", bare + (path - issuer), NULL);
+}
+
+/* RFC 8414 3.3: metadata that names another issuer must not be used, or anybody who can
+ * answer for one path of a host could speak for all of them. */
+static const char *keys_url(const char **purl, apr_pool_t *pool, const m2_source_t *source,
+                            m2_slice_t body)
+{
+    const m2_json_t *metadata;
+    m2_slice_t url;
+
+    if (m2_json_parse(&metadata, pool, body, M2_E_CONFIG, NULL) != M2_OK) {
+        return "its metadata is no JSON";
+    }
+    if (!m2_slice_is(m2_json_string(m2_json_get(metadata, "issuer")), source->name)) {
+        return "its metadata names another issuer";
+    }
+    url = m2_json_string(m2_json_get(metadata, "jwks_uri"));
+    *purl = m2_slice_dup(pool, url);
+    if (!*purl || m2_url_check(pool, *purl, NULL) != M2_OK) {
+        return "its metadata has no jwks_uri that keys may come from";
+    }
+    /* a public server must not send us to what listens on loopback */
+    if (m2_slice_is_nocase(m2_slice(*purl, 5), "http:")
+        && !m2_slice_is_nocase(m2_slice(source->name, 5), "http:")) {
+        return "its jwks_uri is no https:// URL";
+    }
+    return NULL;
+}
+
+static int start(m2_source_t *source, const char *url);
+
+static void on_metadata(const m2_answer_t *answer, void *baton)
+{
+    m2_source_t *source = baton;
+    const char *url = NULL, *fault = fault_of(answer, source->fetching);
+
+    m2_slot_count(&source->slot->fetches);
+    fault = fault ? fault : keys_url(&url, source->fetching, source, answer->body);
+    if (fault && source->step == STEP_OPENID) {
+        failed(source, fault);
+        return;
+    }
+    source->step = fault ? STEP_OPENID : STEP_KEYS;
+    if (!start(source, fault ? metadata_url(source->fetching, source->name, STEP_OPENID)
+                             : url)) {
+        failed(source, "too many fetches are under way");
+    }
+}
+
+/* --- the beginning of a fetch --- */
+
+static int start(m2_source_t *source, const char *url)
+{
+    const char *etag = source->step == STEP_KEYS && source->kind == M2_SOURCE_URL
+                           ? source->etag : NULL;
+
+    return m2_fetch_start(source->jwks->fetch, url, etag, source->refresh.timeout,
+                          source->step == STEP_KEYS ? on_keys : on_metadata, source);
+}
+
+static void claim(m2_source_t *source, apr_time_t now)
+{
+    m2_slot_t *slot = source->slot;
+    const apr_uint64_t claimed = m2_slot_get(&slot->claimed);
+    const int steps = source->kind == M2_SOURCE_ISSUER ? 3 : 1;
+    const char *url = source->name;
+
+    if (source->fetching || (apr_time_t)claimed > now
+        || (apr_time_t)m2_slot_get(&slot->due) > now
+        || !m2_slot_win(&slot->claimed, claimed,
+                        (apr_uint64_t)now
+                            + seconds(steps * source->refresh.timeout + CLAIM_MARGIN))) {
+        return;
+    }
+    if ((apr_time_t)m2_slot_get(&slot->due) > now /* done between the two looks */
+        || apr_pool_create_unmanaged(&source->fetching) != APR_SUCCESS) {
+        m2_slot_set(&slot->claimed, 0);
+        return;
+    }
+    source->step = STEP_KEYS;
+    if (source->kind == M2_SOURCE_ISSUER) {
+        source->step = STEP_RFC8414;
+        url = metadata_url(source->fetching, source->name, STEP_RFC8414);
+    }
+    if (!start(source, url)) { /* as many as may be are under way: leave it to others */
+        m2_source_abandon(source);
+    }
+}
+
+void m2_source_abandon(m2_source_t *source)
+{
+    if (source->fetching) {
+        m2_slot_set(&source->slot->claimed, 0);
+        apr_pool_destroy(source->fetching);
+        source->fetching = NULL;
+    }
+}
+
+/* --- every tick --- */
+
+static void pick_up(m2_source_t *source)
+{
+    const apr_uint64_t version = m2_slot_get(&source->slot->version);
+    state_t state;
+
+    if (version == source->seen) {
+        return;
+    }
+    memset(&state, 0, sizeof(state));
+    if (take_state(&state, source, M2_JWK_QUIET, NULL)) {
+        m2_source_soil(source);
+    }
+    else {
+        m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->name, source->state_path);
+    }
+    m2_slot_set(&source->seen, version);
+}
+
+/* What people have to know about a source that stays away, once for all children. */
+static void tell_age(m2_source_t *source, apr_time_t now)
+{
+    const apr_time_t checked = (apr_time_t)m2_slot_get(&source->slot->checked);
+    const apr_time_t age = now - checked;
+
+    if (!checked || !m2_slot_get(&source->slot->failing)) {
+        return;
+    }
+    if (age > apr_time_from_sec(source->refresh.max_stale)) {
+        if (m2_source_note(source, (apr_uint64_t)checked + 1)) {
+            m2_log(M2_LOG_ERR, "%s: not fetched for %d seconds, longer than max-stale: its keys "
+                   "are not used any more", source->name, (int)apr_time_sec(age));
+        }
+    }
+}
+
+void m2_source_tick(m2_source_t *source, apr_time_t now)
+{
+    if (!source->slot || !source->state_path) {
+        return;
+    }
+    pick_up(source);
+    m2_source_judge(source, now);
+    tell_age(source, now);
+    if (source->jwks->fetch) {
+        claim(source, now);
+    }
+}
