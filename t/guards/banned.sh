@@ -14,10 +14,8 @@ sources=$(ls "$top"/mod_m2mgw/*.[ch] "$top"/mod_m2mgw/core/*.[ch] \
     "$top"/mod_m2mgw/issuer/*.[ch] 2>/dev/null)
 # shellcheck disable=SC2086
 at_least 30 $sources
-for file in $sources; do
-    mkdir -p "$work/code/$(dirname "${file#"$top"/}")"
-    code_of "$file" >"$work/code/${file#"$top"/}"
-done
+# shellcheck disable=SC2086
+code_tree $sources
 
 # forbid WHY ALLOWED-FILES REGEX
 forbid() {

@@ -63,10 +63,29 @@ finish() {
 }
 
 # C source without comments and without what stands inside quotes; lines keep their number
+strip_c='
+    s{(/\*.*?\*/)|(//[^\n]*)|("(?:[^"\\\n]|\\.)*")|(\x27(?:[^\x27\\\n]|\\.)*\x27)}
+     {defined $1 ? $1 =~ s/[^\n]//gr : defined $2 ? "" : defined $3 ? "\"\"" : "0"}gse;'
+
 code_of() {
-    perl -0777 -pe '
-        s{(/\*.*?\*/)|(//[^\n]*)|("(?:[^"\\\n]|\\.)*")|(\x27(?:[^\x27\\\n]|\\.)*\x27)}
-         {defined $1 ? $1 =~ s/[^\n]//gr : defined $2 ? "" : defined $3 ? "\"\"" : "0"}gse' "$1"
+    perl -0777 -pe "$strip_c" "$1"
+}
+
+# code_tree FILE...: the same of many files, below $work/code, named as in the tree
+code_tree() {
+    perl -MFile::Path=make_path -e '
+        my ($strip, $top, $to, @files) = @ARGV;
+        my $sub = eval "sub { $strip }" or die $@;
+        for my $file (@files) {
+            local $/;
+            open my $in, "<", $file or die "$file: $!";
+            local $_ = <$in>;
+            $sub->();
+            my $out = $to . substr $file, length $top;
+            make_path($out =~ s{/[^/]*\z}{}r);
+            open my $fh, ">", $out or die "$out: $!";
+            print {$fh} $_;
+        }' "$strip_c" "$top" "$work/code" "$@" || die "cannot read the sources"
 }
 
 : >"$work/complaints"
