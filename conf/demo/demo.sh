@@ -9,6 +9,7 @@
 
 set -euo pipefail
 umask 022
+export no_proxy=127.0.0.1
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 build=$(cd "${1:?usage: demo.sh BUILD_DIR [--once]}" && pwd -P)
@@ -151,7 +152,7 @@ token() {
     local name=$1 key=$2 id=$3 scope=$4
     shift 4
     "$m2mctl" sign --key "$root/keys/$key" --iss "$audience" --aud "$audience" --sub "$id" \
-        --client-id "$id" --scope "$scope" --jti auto --exp-in 1200 "$@" |
+        --client-id "$id" --scope "$scope" --jti auto "$@" |
         tr -d '\n' >"$root/tokens/$name"
 }
 
@@ -162,7 +163,7 @@ make_keys() {
 }
 
 make_tokens() {
-    token right signing.jwk $client user:read:one
+    token right signing.jwk $client user:read:one --exp-in 1200
     token expired signing.jwk $client user:read:one --iat-in -7200 --exp-in -3600
     token forged stranger.jwk $client user:read:one
     token other-client signing.jwk app_somebody_else user:read:one

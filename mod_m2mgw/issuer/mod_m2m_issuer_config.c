@@ -339,6 +339,6 @@ const command_rec m2mi_commands[] = {
         "M2MIssuerName and the <Location> of the handler."),
     AP_INIT_ITERATE("M2MClientProvider", set_provider, NULL, ACCESS_CONF,
         "Authn providers that know the clients' secrets, asked in order."),
-    { NULL }
+    { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 /* clang-format on */
