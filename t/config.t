@@ -201,6 +201,21 @@ my $p = policies($all);
 has($p, "<Location \"/g$_\">", $good[$_][1], 'taken: ' . ($good[$_][2] // brief($good[$_][0])))
     for 0 .. $#good;
 
+# --- the reference configuration ---
+
+my $reference = slurp("$FindBin::Bin/../conf/m2mgw.conf");
+is((try($reference))[0], 0, 'conf/m2mgw.conf is taken as it stands');
+my @examples = qw(M2MJwk M2MJwks M2MIssuerDiscovery M2MJwksTLS M2MStateDir M2MPlugin M2MIssuerName M2MSigningKey
+    M2MClientKeys M2MGrant M2MGrantFile M2MTokenLifetime M2MAllowPlainHTTP M2MIssuerEndpoint M2MClientProvider);
+my %example = map { $_ => 1 } @examples;
+(my $switched_on = $reference) =~ s/^#(M2M\w+)/$example{$1} ? "#$1" : $1/gme;
+my $said_all = policies("$switched_on\n$KEY\n");
+my $silent = policies("$KEY\n");
+my @defaults = grep { !/M2M(?:ForwardToken|Realm|Api|Stage)/ } @{ $silent->{server} // [] };
+ok(@defaults > 10, 'defaults are printed');
+has($said_all, 'server', $_, "conf/m2mgw.conf has the default: $_") for grep { !/^no rules/ } @defaults;
+has($said_all, 'M2M, whole server', $_) for grep { !/StateDir/ } @{ $silent->{'M2M, whole server'} };
+
 # --- what each refuses ---
 
 my $UNIT = qr/takes a number of seconds from 0 to 86400/;
