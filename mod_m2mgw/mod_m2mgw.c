@@ -161,9 +161,7 @@ static void deny(m2mgw_ctx_t *ctx, m2_code_t code, const char *why)
     m2_err_set(&ctx->verdict.err, code, "%s", why);
 }
 
-/* Rules, and after them the mark; what a rule refuses costs the caller no token. */
-static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now,
-                          const m2_services_t *services)
+static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
 {
     const m2_policy_t *policy = &ctx->effective.policy;
     m2_facts_t facts;
@@ -177,8 +175,16 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now,
     }
     m2mgw_facts_init(&facts, ctx, r, now);
     m2_gate_rules(&ctx->verdict, policy, &facts);
-    if (ctx->verdict.code == M2_OK) {
-        m2_gate_spend(&ctx->verdict, policy, services);
+}
+
+/* The mark, behind rules and `Require`: what anybody refuses costs the caller no token. */
+static void spend(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const m2_services_t services = { spend_once, ctx, NULL };
+
+    if (ctx->verdict.code == M2_OK
+        && m2_gate_spend(&ctx->verdict, &ctx->effective.policy, &services) != M2_OK) {
+        m2mgw_note_decision(ctx, r);
     }
 }
 
@@ -228,7 +234,7 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     else {
         judge_token(ctx, now, &services);
         publish(ctx, r);
-        judge_request(ctx, r, now, &services);
+        judge_request(ctx, r, now);
     }
     m2mgw_note_decision(ctx, r);
     ctx->decided = 1;
@@ -414,7 +420,11 @@ static int hook_guard(request_rec *r)
     if (ctx->error_document) {
         return is_proxied(r) ? r->status : DECLINED;
     }
-    status = ctx->in_force ? conclude(ctx, r) : DECLINED;
+    if (!ctx->in_force) {
+        return DECLINED;
+    }
+    spend(ctx, r);
+    status = conclude(ctx, r);
     return status == OK ? DECLINED : status;
 }
 

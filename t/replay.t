@@ -154,6 +154,7 @@ denies($t->get('/rule', token => $rule), 403, 'rule_denied', 'a rule refuses');
 passes($t->get('/api', token => $rule), 'which spends nothing');
 my $scope = token({ scope => 'read' });
 is($t->get('/require/x', token => $scope)->status, 403, 'Require refuses');
+passes($t->get('/api', token => $scope), 'which spends nothing either');
 my $mangled = token();
 $mangled =~ s/\.([^.]*)\z/'.' . reverse $1/e;
 $t->secret($mangled =~ /([^.]*)\z/);
