@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * m2mctl: keys, test tokens and answers to "why", without a server. This file is the table
- * of verbs and the way to one of them.
+ * m2mctl: keys, test tokens and answers to "why", without a server. This file is the
+ * table of verbs and the way to one of them.
  */
 #include "config.h" /* PACKAGE_VERSION */
 
@@ -53,8 +53,9 @@ static void print_help(void)
     for (i = 0; i < VERBS; i++) {
         printf("  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
     }
-    printf("\n`m2mctl help VERB` tells more. With --json a verb prints one JSON document.\n"
-           "Exit status: 0 allow or done, 1 deny, 2 usage or bad input.\n");
+    printf(
+        "\n`m2mctl help VERB` tells more. With --json a verb prints one JSON document.\n"
+        "Exit status: 0 allow or done, 1 deny, 2 usage or bad input.\n");
 }
 
 static void print_verb_help(const m2mctl_verb_t *verb)
@@ -98,7 +99,8 @@ static int run(m2mctl_t *ctl, int argc, const char *const *argv)
 {
     m2_slice_t word = m2_slice_z(argc > 1 ? argv[1] : NULL);
 
-    if (m2_slice_is(word, "help") || m2_slice_is(word, "--help") || m2_slice_is(word, "-h")) {
+    if (m2_slice_is(word, "help") || m2_slice_is(word, "--help") ||
+        m2_slice_is(word, "-h")) {
         return help(ctl, argc > 2 ? argv[2] : NULL);
     }
     if (m2_slice_is(word, "--version")) {
@@ -107,7 +109,8 @@ static int run(m2mctl_t *ctl, int argc, const char *const *argv)
     }
     ctl->verb = word.p ? find_verb(argv[1]) : NULL;
     if (!ctl->verb) {
-        return m2mctl_usage(ctl, word.p ? "there is no verb \"%s\"" : "a verb is missing%s",
+        return m2mctl_usage(ctl,
+                            word.p ? "there is no verb \"%s\"" : "a verb is missing%s",
                             word.p ? argv[1] : "");
     }
     return run_verb(ctl, argc - 2, argv + 2);

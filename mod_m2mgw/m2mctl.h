@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Between the files of m2mctl, the command line tool: the second host of the core, with no
- * web server in it. A verb is one row of the table in m2mctl.c: its options, a struct its
- * options fill, and one function. A new verb needs a file, a row, and nothing else.
+ * Between the files of m2mctl, the command line tool: the second host of the core, with
+ * no web server in it. A verb is one row of the table in m2mctl.c: its options, a struct
+ * its options fill, and one function. A new verb needs a file, a row, and nothing else.
  *
  * Exit codes are part of the public contract: 0 allow (or done), 1 deny, 2 usage or bad
  * input. Tokens and private keys are read from files and standard input, never from the
@@ -75,9 +75,10 @@ struct m2mctl_verb_t {
     m2mctl_run_fn *run;
 };
 
-/** Read arguments into a struct of the verb. Names are compared without dashes, in any case
- *  and without a leading M2M, so that an option may be written as the directive it is named
- *  after. 0, or M2MCTL_USAGE after saying why; *phelp is set where help was asked for. */
+/** Read arguments into a struct of the verb. Names are compared without dashes, in any
+ * case and without a leading M2M, so that an option may be written as the directive it is
+ * named after. 0, or M2MCTL_USAGE after saying why; *phelp is set where help was asked
+ * for. */
 int m2mctl_options(void *options, m2mctl_t *ctl, int argc, const char *const *argv,
                    int *phelp);
 
@@ -100,7 +101,8 @@ const char *m2mctl_text(const m2_err_t *err, const char *origin);
 const char *m2mctl_place(apr_pool_t *pool, const char *origin, const m2_err_t *err);
 
 /** The bytes of a file; "-" is standard input. */
-m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path, m2_err_t *err);
+m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
+                      m2_err_t *err);
 
 /** Write a file that must not exist yet, unless force; secret files are for the user only
  *  (0600). path NULL is standard output. */
@@ -112,10 +114,10 @@ m2_code_t m2mctl_write(apr_pool_t *pool, const char *path, const char *text, int
 m2_code_t m2mctl_read_token(m2_slice_t *ptoken, apr_pool_t *pool, const char *path,
                             m2_err_t *err);
 
-/** Add the keys of a JWK, JWK set or PEM text to a set. Private keys are read as such with
- *  M2_JWK_PRIVATE in flags. */
-m2_code_t m2mctl_parse_keys(m2_keyset_t *set, m2_slice_t text, const char *origin, int flags,
-                            m2_err_t *err);
+/** Add the keys of a JWK, JWK set or PEM text to a set. Private keys are read as such
+ * with M2_JWK_PRIVATE in flags. */
+m2_code_t m2mctl_parse_keys(m2_keyset_t *set, m2_slice_t text, const char *origin,
+                            int flags, m2_err_t *err);
 
 /** The same, of a file. */
 m2_code_t m2mctl_read_keys(m2_keyset_t *set, const char *path, int flags, m2_err_t *err);
@@ -132,7 +134,8 @@ void m2mctl_print_json(apr_pool_t *pool, const m2_json_t *json);
 typedef struct m2mctl_policy_t {
     apr_array_header_t *jwks, *jwk;
     const char *plugin;
-    apr_array_header_t *algorithms, *issuers, *audiences, *types, *requires, *users, *claims;
+    apr_array_header_t *algorithms, *issuers, *audiences, *types, *requires, *users,
+        *claims;
     m2mctl_number_t leeway, max_age, now;
     int ignore_expiration, prevent_replay, bypass_empty;
 } m2mctl_policy_t;
@@ -163,11 +166,12 @@ extern const m2mctl_option_t m2mctl_request_options[];
 typedef struct m2mctl_facts_t m2mctl_facts_t;
 
 /** Read what the options say about a request. 0, or M2MCTL_USAGE after saying why. */
-int m2mctl_request(m2mctl_facts_t **pfacts, m2mctl_t *ctl, const m2mctl_request_t *options,
-                   apr_time_t now);
+int m2mctl_request(m2mctl_facts_t **pfacts, m2mctl_t *ctl,
+                   const m2mctl_request_t *options, apr_time_t now);
 
-/** Find the tokens of a request: the first in *ptoken, where it was in *pwhere (as header:NAME
- *  and so on). Tokens are taken out of query, cookies and body. Returns how many there are. */
+/** Find the tokens of a request: the first in *ptoken, where it was in *pwhere (as
+ * header:NAME and so on). Tokens are taken out of query, cookies and body. Returns how
+ * many there are. */
 int m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
                       const apr_array_header_t *sources);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * m2mctl check: are these files good? What a file is shows in the file. A fault is said as
- * FILE:LINE:COLUMN, so that editors and build servers find the place.
+ * m2mctl check: are these files good? What a file is shows in the file. A fault is said
+ * as FILE:LINE:COLUMN, so that editors and build servers find the place.
  */
 #include "m2mctl.h"
 
@@ -42,9 +42,12 @@ static m2_code_t look_at_jwt(file_t *f)
 
     if (!code) {
         source = &APR_ARRAY_IDX(script->tokens, 0, m2_token_source_t);
-        f->summary = apr_psprintf(f->pool, "jwtAuth script: token in %s:%s, keys: %d, claims to "
-                                  "the backend: %d", places[source->place], source->name,
-                                  script->keys->keys->nelts, script->mapping->targets->nelts);
+        f->summary =
+            apr_psprintf(f->pool,
+                         "jwtAuth script: token in %s:%s, keys: %d, claims to "
+                         "the backend: %d",
+                         places[source->place], source->name, script->keys->keys->nelts,
+                         script->mapping->targets->nelts);
     }
     return code;
 }
@@ -84,14 +87,16 @@ static m2_code_t look_at_keys(file_t *f)
                                        f->err);
 
     if (!code) {
-        f->summary = apr_psprintf(f->pool, "key set: usable keys: %d, for %s",
-                                  set->keys->nelts, m2_alg_mask_names(f->pool, set->algs));
+        f->summary =
+            apr_psprintf(f->pool, "key set: usable keys: %d, for %s", set->keys->nelts,
+                         m2_alg_mask_names(f->pool, set->algs));
     }
     return code;
 }
 
-static look_fn *const looks[] = { NULL, look_at_jwt, look_at_access, look_at_keys }; /* ORDER
-                                                                                   KIND */
+static look_fn *const looks[] = {NULL, look_at_jwt, look_at_access,
+                                 look_at_keys}; /* ORDER
+                                              KIND */
 
 static const struct type_t {
     const char *word;
@@ -133,7 +138,8 @@ static m2_code_t guess(look_fn **plook, file_t *f)
     code = m2_plugin_kind(&kind, f->pool, f->text, f->err);
     *plook = code ? NULL : looks[kind];
     if (!code && !*plook) {
-        code = m2_err_set(f->err, M2_E_CONFIG, "this is neither a script, a key set nor rule "
+        code = m2_err_set(f->err, M2_E_CONFIG,
+                          "this is neither a script, a key set nor rule "
                           "directives; --type says what it should be");
     }
     return code;
@@ -176,8 +182,9 @@ static int check_all(m2mctl_t *ctl, m2_json_t *list, look_fn *look,
 
     for (i = 0; i < ctl->words->nelts; i++) {
         m2_err_t err;
-        file_t f = { ctl->pool, APR_ARRAY_IDX(ctl->words, i, const char *), { NULL, 0 }, path,
-                     NULL, &err };
+        file_t f = {ctl->pool, APR_ARRAY_IDX(ctl->words, i, const char *),
+                    {NULL, 0}, path,
+                    NULL,      &err};
         int good;
 
         m2_err_init(&err, ctl->pool);
@@ -217,9 +224,14 @@ static int run_check(m2mctl_t *ctl, void *options)
 }
 
 const m2mctl_verb_t m2mctl_check = {
-    "check", "FILE...", "check scripts, key sets and rule files",
-    "Reads gateway plugin scripts (jwtAuth, accessControl), JWK sets, JWKs, PEM keys and\n"
+    "check",
+    "FILE...",
+    "check scripts, key sets and rule files",
+    "Reads gateway plugin scripts (jwtAuth, accessControl), JWK sets, JWKs, PEM keys "
+    "and\n"
     "files of rule directives, as the server would at start. A fault is printed as\n"
     "FILE:LINE:COLUMN: text, and the exit status is 2.\n",
-    { { check_options, 0 } }, sizeof(check_t), run_check,
+    {{check_options, 0}},
+    sizeof(check_t),
+    run_check,
 };

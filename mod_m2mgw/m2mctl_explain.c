@@ -83,9 +83,9 @@ static const char *value_words(const story_t *s, m2_slice_t value)
     if (!value.p) {
         return "null";
     }
-    return contains(value, s->token) ? "[redacted]"
-                                     : apr_pstrcat(s->pool, "\"", shown(s->pool, value), "\"",
-                                                   NULL);
+    return contains(value, s->token)
+               ? "[redacted]"
+               : apr_pstrcat(s->pool, "\"", shown(s->pool, value), "\"", NULL);
 }
 
 static void tell(story_t *s, const char *step, int ok, const char *text)
@@ -128,9 +128,9 @@ static void tell_times(story_t *s, const m2_times_t *t)
                                    time_words(s, "nbf", t->has_nbf, t->nbf),
                                    time_words(s, "iat", t->has_iat, t->iat), NULL);
 
-    tell(s, "times", 1, apr_psprintf(s->pool, "%sleeway %" APR_INT64_T_FMT " s%s", text,
-                                     claims->leeway,
-                                     claims->ignore_expiration ? ", exp is ignored" : ""));
+    tell(s, "times", 1,
+         apr_psprintf(s->pool, "%sleeway %" APR_INT64_T_FMT " s%s", text, claims->leeway,
+                      claims->ignore_expiration ? ", exp is ignored" : ""));
 }
 
 static void tell_claims(story_t *s)
@@ -255,7 +255,8 @@ static void explain_token(story_t *s, const char *where, int count)
         step_token(s);
     }
     tell_published(s);
-    if (s->verdict.code == M2_E_CLAIM_UNSAFE || s->verdict.code == M2_E_CLAIM_MISSING_PATH) {
+    if (s->verdict.code == M2_E_CLAIM_UNSAFE ||
+        s->verdict.code == M2_E_CLAIM_MISSING_PATH) {
         tell(s, "publish", 0, s->verdict.err.text);
     }
 }
@@ -366,7 +367,8 @@ static void end_json(story_t *s, int pass)
     if (!pass) {
         m2_json_set_string(json, "error_code", reason->ca_code);
         m2_json_set_string(json, "message", v->err.text);
-        m2_json_set_int(json, "status", reason->status ? reason->status : v->refusal.status);
+        m2_json_set_int(json, "status",
+                        reason->status ? reason->status : v->refusal.status);
     }
     if (v->code == M2_E_RULE_DENIED) {
         m2_json_set_json(json, "response", refusal_json(s));
@@ -435,7 +437,8 @@ static int read_rules(m2mctl_force_t *force, m2mctl_t *ctl, const explain_t *o)
         return m2mctl_usage(ctl, "--access-control and --rules exclude each other");
     }
     if (o->path && !o->access) {
-        return m2mctl_usage(ctl, "--path goes with --access-control; a file of rules has its "
+        return m2mctl_usage(ctl,
+                            "--path goes with --access-control; a file of rules has its "
                             "own M2MPath");
     }
     m2_err_init(&err, ctl->pool);
@@ -505,14 +508,21 @@ static int run_explain(m2mctl_t *ctl, void *options)
 }
 
 const m2mctl_verb_t m2mctl_explain = {
-    "explain", "[-]", "why a request is allowed or denied, step by step",
-    "Decides as the gateway would, and tells each step. The policy comes from options named\n"
-    "after directives or from --jwt-auth; the rules from --access-control or from a file of\n"
-    "rule directives; the request from --url, --method, --header and so on. The token is\n"
-    "looked for in that request, unless it comes from --token-file or, with -, from standard\n"
+    "explain",
+    "[-]",
+    "why a request is allowed or denied, step by step",
+    "Decides as the gateway would, and tells each step. The policy comes from options "
+    "named\n"
+    "after directives or from --jwt-auth; the rules from --access-control or from a file "
+    "of\n"
+    "rule directives; the request from --url, --method, --header and so on. The token "
+    "is\n"
+    "looked for in that request, unless it comes from --token-file or, with -, from "
+    "standard\n"
     "input.\n",
-    { { m2mctl_policy_options, offsetof(explain_t, policy) },
-      { explain_options, 0 },
-      { m2mctl_request_options, offsetof(explain_t, request) } },
-    sizeof(explain_t), run_explain,
+    {{m2mctl_policy_options, offsetof(explain_t, policy)},
+     {explain_options, 0},
+     {m2mctl_request_options, offsetof(explain_t, request)}},
+    sizeof(explain_t),
+    run_explain,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What goes into m2mctl and what comes out. Secrets are written into files nobody else can
- * read, and a file that is there already is not overwritten unasked.
+ * What goes into m2mctl and what comes out. Secrets are written into files nobody else
+ * can read, and a file that is there already is not overwritten unasked.
  */
 #include "m2mctl.h"
 
@@ -61,9 +61,10 @@ const char *m2mctl_text(const m2_err_t *err, const char *origin)
     if (!err->text) {
         return "cannot be used";
     }
-    return n && strlen(err->text) > n + 2 && m2_slice_is(m2_slice(err->text, n), origin) &&
-                   err->text[n] == ':'
-               ? err->text + n + 2 : err->text;
+    return n && strlen(err->text) > n + 2 &&
+                   m2_slice_is(m2_slice(err->text, n), origin) && err->text[n] == ':'
+               ? err->text + n + 2
+               : err->text;
 }
 
 int m2mctl_fault(m2mctl_t *ctl, const char *origin, const m2_err_t *err)
@@ -91,7 +92,8 @@ static apr_status_t open_input(apr_file_t **pfile, apr_pool_t *pool, const char 
                                APR_OS_DEFAULT, pool);
 }
 
-m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path, m2_err_t *err)
+m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
+                      m2_err_t *err)
 {
     apr_size_t room = 65536, n = 0, got;
     char *text = apr_palloc(pool, room), *more;
@@ -145,8 +147,9 @@ m2_code_t m2mctl_write(apr_pool_t *pool, const char *path, const char *text, int
     if (force) {
         apr_file_remove(path, pool); /* its permissions would stay otherwise */
     }
-    status = apr_file_open(&file, path, APR_FOPEN_WRITE | APR_FOPEN_CREATE | APR_FOPEN_EXCL,
-                           secret ? mine : all, pool);
+    status =
+        apr_file_open(&file, path, APR_FOPEN_WRITE | APR_FOPEN_CREATE | APR_FOPEN_EXCL,
+                      secret ? mine : all, pool);
     if (APR_STATUS_IS_EEXIST(status)) {
         return m2_err_set(err, M2_E_CONFIG, "exists already; --force overwrites it");
     }
@@ -190,13 +193,14 @@ static m2_code_t read_pem(m2_keyset_t *set, m2_slice_t text, int flags, m2_err_t
     return code ? code : m2_keyset_add(set, jwk, err);
 }
 
-m2_code_t m2mctl_parse_keys(m2_keyset_t *set, m2_slice_t text, const char *origin, int flags,
-                            m2_err_t *err)
+m2_code_t m2mctl_parse_keys(m2_keyset_t *set, m2_slice_t text, const char *origin,
+                            int flags, m2_err_t *err)
 {
     static const char pem[] = "-----BEGIN ";
 
     text = trim(text);
-    if (text.n >= sizeof(pem) - 1 && m2_slice_is(m2_slice(text.p, sizeof(pem) - 1), pem)) {
+    if (text.n >= sizeof(pem) - 1 &&
+        m2_slice_is(m2_slice(text.p, sizeof(pem) - 1), pem)) {
         return read_pem(set, text, flags, err);
     }
     return m2_keyset_parse(set, text, origin, flags, M2_KEYSET_STRICT, err);

@@ -49,7 +49,8 @@ static const m2_alg_t *alg_of(const char *name, int *pbits)
     return m2_alg_find(word);
 }
 
-static const char *key_text(apr_pool_t *pool, const m2_jwk_t *jwk, int pem, int with_private)
+static const char *key_text(apr_pool_t *pool, const m2_jwk_t *jwk, int pem,
+                            int with_private)
 {
     const m2_json_t *json;
 
@@ -60,8 +61,8 @@ static const char *key_text(apr_pool_t *pool, const m2_jwk_t *jwk, int pem, int 
     return json ? apr_pstrcat(pool, m2_json_dump(pool, json), "\n", NULL) : NULL;
 }
 
-static m2_code_t write_key(const m2_jwk_t *jwk, const keygen_t *o, const char *path, int pem,
-                           int with_private, apr_pool_t *pool, m2_err_t *err)
+static m2_code_t write_key(const m2_jwk_t *jwk, const keygen_t *o, const char *path,
+                           int pem, int with_private, apr_pool_t *pool, m2_err_t *err)
 {
     const char *text = key_text(pool, jwk, pem, with_private);
     int to_stdout = path && m2_slice_is(m2_slice_z(path), "-");
@@ -168,11 +169,17 @@ static int run_keygen(m2mctl_t *ctl, void *options)
 }
 
 const m2mctl_verb_t m2mctl_keygen = {
-    "keygen", "", "make a key: RSA, EC, Ed25519, Ed448 or symmetric",
-    "Writes the private key (for HS algorithms the secret) as a JWK or as PEM. Files are\n"
-    "made with mode 0600 and not overwritten without --force. A PEM file has no room for a\n"
+    "keygen",
+    "",
+    "make a key: RSA, EC, Ed25519, Ed448 or symmetric",
+    "Writes the private key (for HS algorithms the secret) as a JWK or as PEM. Files "
+    "are\n"
+    "made with mode 0600 and not overwritten without --force. A PEM file has no room for "
+    "a\n"
     "kid; `m2mctl jwks` names such keys by their thumbprint.\n",
-    { { keygen_options, 0 } }, sizeof(keygen_t), run_keygen,
+    {{keygen_options, 0}},
+    sizeof(keygen_t),
+    run_keygen,
 };
 
 /* --- jwks --- */
@@ -221,7 +228,8 @@ static m2_code_t add_new(m2_keyset_t *all, const m2_jwk_t *jwk, m2_err_t *err)
 
         if (m2_slice_is(m2_slice_z(m2_jwk_thumbprint(all->pool, other)),
                         m2_jwk_thumbprint(all->pool, jwk)) &&
-            m2_slice_is(m2_slice_z(other->kid ? other->kid : ""), jwk->kid ? jwk->kid : "")) {
+            m2_slice_is(m2_slice_z(other->kid ? other->kid : ""),
+                        jwk->kid ? jwk->kid : "")) {
             return M2_OK;
         }
     }
@@ -231,8 +239,8 @@ static m2_code_t add_new(m2_keyset_t *all, const m2_jwk_t *jwk, m2_err_t *err)
 static m2_code_t read_one(m2_keyset_t *all, const char *path, m2_err_t *err)
 {
     m2_keyset_t *set = m2_keyset_make(all->pool);
-    m2_code_t code = m2mctl_read_keys(set, path, M2_JWK_PUBLIC | M2_JWK_PRIVATE | M2_JWK_OCT,
-                                      err);
+    m2_code_t code =
+        m2mctl_read_keys(set, path, M2_JWK_PUBLIC | M2_JWK_PRIVATE | M2_JWK_OCT, err);
     int i;
 
     for (i = 0; !code && i < set->keys->nelts; i++) {
@@ -276,8 +284,8 @@ static int run_jwks(m2mctl_t *ctl, void *options)
     }
     m2_err_init(&err, ctl->pool);
     for (i = 0; !code && i < all->keys->nelts; i++) {
-        code = append_public(list, ctl->pool, APR_ARRAY_IDX(all->keys, i, const m2_jwk_t *),
-                             &err);
+        code = append_public(list, ctl->pool,
+                             APR_ARRAY_IDX(all->keys, i, const m2_jwk_t *), &err);
     }
     m2_json_set_json(set, "keys", list);
     code = code ? code : m2mctl_write(ctl->pool, o->out,
@@ -287,8 +295,13 @@ static int run_jwks(m2mctl_t *ctl, void *options)
 }
 
 const m2mctl_verb_t m2mctl_jwks = {
-    "jwks", "FILE...", "the public JWK set of key files",
-    "Files are JWKs, JWK sets or PEM, private or public; - is standard input. The set holds\n"
+    "jwks",
+    "FILE...",
+    "the public JWK set of key files",
+    "Files are JWKs, JWK sets or PEM, private or public; - is standard input. The set "
+    "holds\n"
     "public members only. A key without a kid is named by its RFC 7638 thumbprint.\n",
-    { { jwks_options, 0 } }, sizeof(jwks_t), run_jwks,
+    {{jwks_options, 0}},
+    sizeof(jwks_t),
+    run_jwks,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Arguments -> the struct of a verb. `--name value`, `--name=value`, `--` ends the options,
+ * Arguments -> the struct of a verb. `--name value`, `--name=value`, `--` ends the
+ * options,
  * `-` alone is a word (standard input). An option that takes one value is given once.
  */
 #include "m2mctl.h"
@@ -115,8 +116,8 @@ static int read_list(given_t *given, m2mctl_t *ctl)
 
 typedef int read_fn(given_t *given, m2mctl_t *ctl);
 
-static read_fn *const readers[] = { read_flag, read_text, read_number, read_list }; /* ORDER
-                                                                                 OPTION */
+static read_fn *const readers[] = {read_flag, read_text, read_number, read_list}; /* ORDER
+                                                                               OPTION */
 
 /* --- arguments --- */
 

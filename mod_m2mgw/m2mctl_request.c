@@ -59,12 +59,14 @@ static int read_headers(m2mctl_facts_t *request, m2mctl_t *ctl,
         for (value = colon + 1; *value == ' '; value++) {
         }
         apr_table_mergen(request->headers,
-                         apr_pstrmemdup(ctl->pool, line, (apr_size_t)(colon - line)), value);
+                         apr_pstrmemdup(ctl->pool, line, (apr_size_t)(colon - line)),
+                         value);
     }
     return 0;
 }
 
-static int read_env(m2mctl_facts_t *request, m2mctl_t *ctl, const apr_array_header_t *list)
+static int read_env(m2mctl_facts_t *request, m2mctl_t *ctl,
+                    const apr_array_header_t *list)
 {
     const char *name, *value;
     m2_err_t err;
@@ -195,7 +197,8 @@ static void each_cookie(m2mctl_facts_t *request, const char *name, visit_fn *vis
         char *equals = strchr(cookie, '=');
 
         cookie += strspn(cookie, " \t");
-        if (equals && m2_slice_is(m2_slice(cookie, (apr_size_t)(equals - cookie)), name) &&
+        if (equals &&
+            m2_slice_is(m2_slice(cookie, (apr_size_t)(equals - cookie)), name) &&
             visit(m2_slice_z(equals + 1), baton)) {
             return;
         }
@@ -227,7 +230,8 @@ static void find_in_header(found_t *f, m2mctl_facts_t *request, const char *name
 {
     const char *value = apr_table_get(request->headers, name);
     int bearer = value && strlen(value) > 6 &&
-                 m2_slice_is_nocase(m2_slice(value, 6), "Bearer") && apr_isspace(value[6]);
+                 m2_slice_is_nocase(m2_slice(value, 6), "Bearer") &&
+                 apr_isspace(value[6]);
 
     if (bearer) {
         value += 7 + strspn(value + 7, " ");
@@ -445,8 +449,9 @@ static void ask_xff(asked_t *a)
 {
     const char *list = apr_table_get(a->request->headers, "X-Forwarded-For");
     apr_array_header_t *all = apr_array_make(a->request->pool, 4, sizeof(char *));
-    char *last, *one = list ? apr_strtok(apr_pstrdup(a->request->pool, list), ", \t", &last)
-                            : NULL;
+    char *last,
+        *one =
+            list ? apr_strtok(apr_pstrdup(a->request->pool, list), ", \t", &last) : NULL;
     int i;
 
     for (; one; one = apr_strtok(NULL, ", \t", &last)) {
@@ -480,9 +485,11 @@ static void ask_system(asked_t *a)
 
 typedef void ask_fn(asked_t *a);
 
-static ask_fn *const asks[] = { /* ORDER SOURCE */
-    ask_method, ask_path,      ask_path_name, ask_query, ask_header, ask_form,   ask_cookie,
-    ask_host,   ask_parameter, ask_token,     ask_xff,   ask_env,    ask_system,
+static ask_fn *const asks[] = {
+    /* ORDER SOURCE */
+    ask_method, ask_path,   ask_path_name, ask_query,     ask_header,
+    ask_form,   ask_cookie, ask_host,      ask_parameter, ask_token,
+    ask_xff,    ask_env,    ask_system,
 };
 
 static m2_code_t look_up(m2_value_t *value, const m2_param_t *param, void *baton)

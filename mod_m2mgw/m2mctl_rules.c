@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Rule directives as they stand in a section of a configuration, read from a file of their
- * own, with the words and quotes of the server. Anything else in such a file is a fault:
- * leaving it out in silence would explain another decision than the server's.
+ * Rule directives as they stand in a section of a configuration, read from a file of
+ * their own, with the words and quotes of the server. Anything else in such a file is a
+ * fault: leaving it out in silence would explain another decision than the server's.
  */
 #include "m2mctl.h"
 
@@ -144,8 +144,9 @@ static m2_code_t add_parameter(rule_file_t *f, const char *args)
                            m2_param_t);
     if (param->source == M2_SRC_PATH_NAME &&
         !(f->rules->path && m2_path_has(f->rules->path, param->arg))) {
-        return fault(f, apr_psprintf(f->pool, "M2MParameter: %s needs an M2MPath with {%s}",
-                                     w[1], param->arg));
+        return fault(f,
+                     apr_psprintf(f->pool, "M2MParameter: %s needs an M2MPath with {%s}",
+                                  w[1], param->arg));
     }
     return M2_OK;
 }
@@ -163,7 +164,8 @@ static m2_code_t add_options(rule_file_t *f, m2_rule_t *rule, const char *args)
             return code;
         }
         if (m2_rule_option(rule, f->rules, name, value, M2_MARK_PERCENT, &cause)) {
-            return fault_of(f, apr_pstrcat(f->pool, "M2MRule ", rule->name, NULL), &cause);
+            return fault_of(f, apr_pstrcat(f->pool, "M2MRule ", rule->name, NULL),
+                            &cause);
         }
     }
 }
@@ -211,8 +213,8 @@ static m2_code_t add_header(rule_file_t *f, const char *args)
 }
 
 /* one of two words, any case */
-static m2_code_t choose(int *pfirst, const char *first, const char *second, rule_file_t *f,
-                        const char *args)
+static m2_code_t choose(int *pfirst, const char *first, const char *second,
+                        rule_file_t *f, const char *args)
 {
     const char *word;
     const char *usage = apr_psprintf(f->pool, "the value is %s or %s", first, second);
@@ -222,7 +224,8 @@ static m2_code_t choose(int *pfirst, const char *first, const char *second, rule
         return code;
     }
     *pfirst = m2_slice_is_nocase(m2_slice_z(word), first);
-    return *pfirst || m2_slice_is_nocase(m2_slice_z(word), second) ? M2_OK : fault(f, usage);
+    return *pfirst || m2_slice_is_nocase(m2_slice_z(word), second) ? M2_OK
+                                                                   : fault(f, usage);
 }
 
 static m2_code_t set_default(rule_file_t *f, const char *args)
@@ -267,7 +270,8 @@ static directive_fn *find_directive(const char *name)
 
 /* --- lines --- */
 
-/* the next directive as one line, NULL at the end: `\` at the end goes on, # is a comment */
+/* the next directive as one line, NULL at the end: `\` at the end goes on, # is a
+ * comment */
 static char *next_line(rule_file_t *f, const char **prest, int *pnext)
 {
     const char *p = *prest;

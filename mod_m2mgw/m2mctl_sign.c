@@ -13,7 +13,8 @@
 #include <stdio.h>
 
 typedef struct sign_t {
-    const char *key, *alg, *kid, *claims, *raw, *iss, *sub, *jti, *scope, *client_id, *typ;
+    const char *key, *alg, *kid, *claims, *raw, *iss, *sub, *jti, *scope, *client_id,
+        *typ;
     apr_array_header_t *aud, *claim, *text, *header;
     m2mctl_number_t exp_in, nbf_in, iat_in, now;
     int no_exp, no_iat, no_kid;
@@ -70,7 +71,8 @@ static m2_code_t set_pair(m2_json_t *object, apr_pool_t *pool, const char *word,
     if (code) {
         return code;
     }
-    if (!always_text && !m2_json_parse(&json, pool, m2_slice_z(value), M2_E_CONFIG, NULL)) {
+    if (!always_text &&
+        !m2_json_parse(&json, pool, m2_slice_z(value), M2_E_CONFIG, NULL)) {
         m2_json_set_json(object, name, json);
     }
     else {
@@ -94,7 +96,8 @@ static m2_code_t set_pairs(m2_json_t *object, apr_pool_t *pool,
 
 /* --- claims --- */
 
-static void set_audience(m2_json_t *claims, apr_pool_t *pool, const apr_array_header_t *aud)
+static void set_audience(m2_json_t *claims, apr_pool_t *pool,
+                         const apr_array_header_t *aud)
 {
     m2_json_t *list;
     int i;
@@ -271,10 +274,16 @@ static int run_sign(m2mctl_t *ctl, void *options)
 }
 
 const m2mctl_verb_t m2mctl_sign = {
-    "sign", "", "make a token",
+    "sign",
+    "",
+    "make a token",
     "Prints a compact JWS. Without options about times it is good from now on for five\n"
     "minutes. Claims come from --claims, then the named options, then --claim and\n"
-    "--claim-text, each over the one before. For tests of a verifier a token may be as odd\n"
-    "as wanted: --exp-in -100, --no-exp, --header crit='[\"exp\"]', --raw-payload FILE.\n",
-    { { sign_options, 0 } }, sizeof(sign_t), run_sign,
+    "--claim-text, each over the one before. For tests of a verifier a token may be as "
+    "odd\n"
+    "as wanted: --exp-in -100, --no-exp, --header crit='[\"exp\"]', --raw-payload "
+    "FILE.\n",
+    {{sign_options, 0}},
+    sizeof(sign_t),
+    run_sign,
 };

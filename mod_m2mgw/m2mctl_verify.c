@@ -52,8 +52,8 @@ static void print_text(m2mctl_t *ctl, const m2_verdict_t *verdict)
         printf("deny: %s: %s\n", m2_reason_of(verdict->code)->reason, verdict->err.text);
         return;
     }
-    printf("allow: %s, kid %s, user %s\n", verdict->alg, verdict->kid ? verdict->kid : "-",
-           verdict->user ? verdict->user : "-");
+    printf("allow: %s, kid %s, user %s\n", verdict->alg,
+           verdict->kid ? verdict->kid : "-", verdict->user ? verdict->user : "-");
     m2mctl_print_json(ctl->pool, verdict->claims);
 }
 
@@ -97,11 +97,15 @@ static int run_verify(m2mctl_t *ctl, void *options)
 }
 
 const m2mctl_verb_t m2mctl_verify = {
-    "verify", "[-]", "check a token against keys and a policy",
-    "Reads a token, with or without `Bearer`, from --token-file or standard input. Options\n"
+    "verify",
+    "[-]",
+    "check a token against keys and a policy",
+    "Reads a token, with or without `Bearer`, from --token-file or standard input. "
+    "Options\n"
     "of the policy are named after the directives (--M2MIssuer is understood as well).\n"
     "Prints the claims of a good token, and of a bad one the reason, which is what\n"
     "M2M_REASON would be. A jti is not remembered: use the gateway for that.\n",
-    { { m2mctl_policy_options, offsetof(verify_t, policy) }, { verify_options, 0 } },
-    sizeof(verify_t), run_verify,
+    {{m2mctl_policy_options, offsetof(verify_t, policy)}, {verify_options, 0}},
+    sizeof(verify_t),
+    run_verify,
 };

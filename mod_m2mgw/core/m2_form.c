@@ -201,7 +201,8 @@ int m2_form_name_like(apr_pool_t *pool, m2_slice_t raw_name, const char *name)
     return folds_to(base, ours);
 }
 
-static int named_exactly(apr_pool_t *pool, m2_slice_t raw, const apr_array_header_t *names)
+static int named_exactly(apr_pool_t *pool, m2_slice_t raw,
+                         const apr_array_header_t *names)
 {
     int i;
 
@@ -234,7 +235,8 @@ static char *put(char *out, const char *from, const char *to)
 }
 
 const char *m2_form_remove(apr_pool_t *pool, const char *text,
-                           const apr_array_header_t *exact, const apr_array_header_t *like)
+                           const apr_array_header_t *exact,
+                           const apr_array_header_t *like)
 {
     m2_slice_t rest = m2_slice_z(text);
     const char *done = text;
@@ -269,7 +271,8 @@ const char *m2_form_encode(apr_pool_t *pool, m2_slice_t value)
     for (i = 0; i < value.n; i++) {
         unsigned char c = (unsigned char)value.p[i];
 
-        if ((c < 0x80 && apr_isalnum(c)) || c == '-' || c == '.' || c == '_' || c == '~') {
+        if ((c < 0x80 && apr_isalnum(c)) || c == '-' || c == '.' || c == '_' ||
+            c == '~') {
             *p++ = (char)c;
         }
         else {
@@ -292,8 +295,8 @@ const char *m2_form_append(apr_pool_t *pool, const char *text, const char *name,
                        m2_form_encode(pool, value), NULL);
 }
 
-const char *m2_form_mask(apr_pool_t *pool, const char *text, const apr_array_header_t *names,
-                         const char *replacement)
+const char *m2_form_mask(apr_pool_t *pool, const char *text,
+                         const apr_array_header_t *names, const char *replacement)
 {
     m2_slice_t rest = m2_slice_z(text);
     const char *done = text, *out = NULL;
@@ -304,9 +307,10 @@ const char *m2_form_mask(apr_pool_t *pool, const char *text, const apr_array_hea
     }
     while (m2_form_next(&rest, &pair)) {
         if (pair.value.n && named_exactly(pool, pair.name, names)) {
-            out = apr_pstrcat(pool, out ? out : "",
-                              apr_pstrmemdup(pool, done, (apr_size_t)(pair.value.p - done)),
-                              replacement, NULL);
+            out =
+                apr_pstrcat(pool, out ? out : "",
+                            apr_pstrmemdup(pool, done, (apr_size_t)(pair.value.p - done)),
+                            replacement, NULL);
             done = pair.value.p + pair.value.n;
         }
     }

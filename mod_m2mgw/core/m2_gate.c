@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The order of the checks is the point of this file: nothing of a token is believed before
- * its signature, nothing is published before its claims passed, nothing is spent before the
- * rules passed.
+ * The order of the checks is the point of this file: nothing of a token is believed
+ * before its signature, nothing is published before its claims passed, nothing is spent
+ * before the rules passed.
  *
  * What does not depend on the time is apart (open_token), so that its outcome can be kept
  * for a token that comes again, while times, rules and replay are looked at every time.
@@ -23,7 +23,8 @@ static int has_control(const char *z)
     return *z != '\0';
 }
 
-/* a jti that can be told from others; anything but a string with bytes in it counts as none */
+/* a jti that can be told from others; anything but a string with bytes in it counts as
+ * none */
 static int has_jti(const m2_json_t *claims)
 {
     return m2_json_string(m2_json_get(claims, "jti")).n > 0;
@@ -42,7 +43,8 @@ static const char *user_text(apr_pool_t *pool, const m2_json_t *claim)
     return *text ? text : NULL;
 }
 
-static m2_code_t find_user(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy)
+static m2_code_t find_user(m2_verdict_t *verdict, apr_pool_t *pool,
+                           const m2_policy_t *policy)
 {
     const apr_array_header_t *names = policy->user_claims;
     int i;
@@ -95,7 +97,8 @@ static m2_code_t check_claims(m2_times_t *times, const m2_json_t *claims,
         code = m2_claims_check(claims, &wanted, err);
     }
     if (!code && policy->replay == M2_REPLAY_ON && !has_jti(claims)) {
-        code = m2_err_set(err, M2_E_JTI_MISSING, "the token has no jti, which is needed to "
+        code = m2_err_set(err, M2_E_JTI_MISSING,
+                          "the token has no jti, which is needed to "
                           "tell a first use from a second");
     }
     return code;
@@ -116,7 +119,8 @@ static m2_code_t open_token(m2_verdict_t *verdict, const m2_json_t **pclaims,
     if (code) {
         return code;
     }
-    verdict->kid = apr_pstrdup(pool, jwk->kid); /* the key may go when its set is swapped */
+    verdict->kid =
+        apr_pstrdup(pool, jwk->kid); /* the key may go when its set is swapped */
     verdict->alg = jws.alg->name;
     code = m2_jws_payload(pclaims, &jws, pool, err);
     return code ? code : check_claims(&verdict->times, *pclaims, policy, err);
@@ -154,7 +158,8 @@ static m2_code_t without_token(m2_verdict_t *verdict, const m2_policy_t *policy)
     return m2_err_set(&verdict->err, M2_E_TOKEN_MISSING, "the request has no token");
 }
 
-static m2_code_t publish(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy)
+static m2_code_t publish(m2_verdict_t *verdict, apr_pool_t *pool,
+                         const m2_policy_t *policy)
 {
     m2_code_t code = verdict->code, user = M2_OK, collect;
 
@@ -162,17 +167,20 @@ static m2_code_t publish(m2_verdict_t *verdict, apr_pool_t *pool, const m2_polic
         user = find_user(verdict, pool, policy);
         verdict->env = m2_publish_env(pool, verdict->claims);
     }
-    /* a refused request has its names scrubbed too: it may be one that only looks ahead */
-    collect = m2_publish_collect(&verdict->publish, pool, policy->mapping, verdict->claims,
-                                 passes(code) && !user ? &verdict->err : NULL);
+    /* a refused request has its names scrubbed too: it may be one that only looks
+     * ahead */
+    collect =
+        m2_publish_collect(&verdict->publish, pool, policy->mapping, verdict->claims,
+                           passes(code) && !user ? &verdict->err : NULL);
     if (!passes(code)) {
         return code;
     }
     return user ? user : collect ? collect : code;
 }
 
-m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy,
-                        m2_slice_t token, apr_time_t now, const m2_services_t *services)
+m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool,
+                        const m2_policy_t *policy, m2_slice_t token, apr_time_t now,
+                        const m2_services_t *services)
 {
     int looked_for = policy->keys && token.p && token.n;
 
@@ -184,7 +192,8 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
     return verdict->code;
 }
 
-m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy, m2_facts_t *facts)
+m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy,
+                        m2_facts_t *facts)
 {
     m2_err_t *err = &verdict->err;
     m2_code_t code;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Text -> tree. libyaml gives events, this file builds nodes with their places and refuses
- * what makes two readers see two documents: anchors and aliases, merge keys, own tags,
- * a second document, a name given twice. The fields of the two kinds of script are in
- * m2_plugin_jwt.c and m2_plugin_access.c.
+ * Text -> tree. libyaml gives events, this file builds nodes with their places and
+ * refuses what makes two readers see two documents: anchors and aliases, merge keys, own
+ * tags, a second document, a name given twice. The fields of the two kinds of script are
+ * in m2_plugin_jwt.c and m2_plugin_access.c.
  */
 #include "m2_plugin_int.h"
 
@@ -34,14 +34,14 @@ static const struct word_t {
     m2_node_type_t type;
     int truth;
 } words[] = {
-    { "", M2_NODE_NULL, 0 },     { "~", M2_NODE_NULL, 0 },     { "null", M2_NODE_NULL, 0 },
-    { "Null", M2_NODE_NULL, 0 }, { "NULL", M2_NODE_NULL, 0 },
-    { "true", M2_NODE_BOOL, 1 }, { "True", M2_NODE_BOOL, 1 },  { "TRUE", M2_NODE_BOOL, 1 },
-    { "yes", M2_NODE_BOOL, 1 },  { "Yes", M2_NODE_BOOL, 1 },   { "YES", M2_NODE_BOOL, 1 },
-    { "on", M2_NODE_BOOL, 1 },   { "On", M2_NODE_BOOL, 1 },    { "ON", M2_NODE_BOOL, 1 },
-    { "false", M2_NODE_BOOL, 0 }, { "False", M2_NODE_BOOL, 0 }, { "FALSE", M2_NODE_BOOL, 0 },
-    { "no", M2_NODE_BOOL, 0 },   { "No", M2_NODE_BOOL, 0 },    { "NO", M2_NODE_BOOL, 0 },
-    { "off", M2_NODE_BOOL, 0 },  { "Off", M2_NODE_BOOL, 0 },   { "OFF", M2_NODE_BOOL, 0 },
+    {"", M2_NODE_NULL, 0},      {"~", M2_NODE_NULL, 0},     {"null", M2_NODE_NULL, 0},
+    {"Null", M2_NODE_NULL, 0},  {"NULL", M2_NODE_NULL, 0},  {"true", M2_NODE_BOOL, 1},
+    {"True", M2_NODE_BOOL, 1},  {"TRUE", M2_NODE_BOOL, 1},  {"yes", M2_NODE_BOOL, 1},
+    {"Yes", M2_NODE_BOOL, 1},   {"YES", M2_NODE_BOOL, 1},   {"on", M2_NODE_BOOL, 1},
+    {"On", M2_NODE_BOOL, 1},    {"ON", M2_NODE_BOOL, 1},    {"false", M2_NODE_BOOL, 0},
+    {"False", M2_NODE_BOOL, 0}, {"FALSE", M2_NODE_BOOL, 0}, {"no", M2_NODE_BOOL, 0},
+    {"No", M2_NODE_BOOL, 0},    {"NO", M2_NODE_BOOL, 0},    {"off", M2_NODE_BOOL, 0},
+    {"Off", M2_NODE_BOOL, 0},   {"OFF", M2_NODE_BOOL, 0},
 };
 
 typedef struct reader_t {
@@ -83,8 +83,8 @@ static m2_code_t event_fault(reader_t *r, const char *text)
 {
     const yaml_mark_t *mark = &r->event.start_mark;
 
-    return m2_err_at(r->err, M2_E_CONFIG, (int)mark->line + 1, (int)mark->column + 1, "%s",
-                     text);
+    return m2_err_at(r->err, M2_E_CONFIG, (int)mark->line + 1, (int)mark->column + 1,
+                     "%s", text);
 }
 
 /* a fault of the bytes below YAML comes with an offset only */
@@ -168,7 +168,8 @@ static m2_code_t check_tag(reader_t *r, const yaml_char_t *tag, m2_node_type_t t
     return event_fault(r, "tags are not supported");
 }
 
-/* type and value of a scalar; only `!!str` makes a text of what looks like something else */
+/* type and value of a scalar; only `!!str` makes a text of what looks like something
+ * else */
 static m2_code_t resolve_scalar(m2_node_t *node, reader_t *r)
 {
     const yaml_char_t *tag = r->event.data.scalar.tag;
@@ -384,7 +385,8 @@ static const char *want_words(apr_pool_t *pool, unsigned want)
     return text;
 }
 
-m2_code_t m2_node_want(const m2_node_t *node, unsigned want, const char *what, m2_err_t *err)
+m2_code_t m2_node_want(const m2_node_t *node, unsigned want, const char *what,
+                       m2_err_t *err)
 {
     if (want & M2_WANT(node->type)) {
         return M2_OK;
@@ -431,8 +433,10 @@ static m2_code_t read_field(void *slots, const m2_node_t *name, const m2_node_t 
                              name->text, err ? field_names(err->pool, fields) : "");
     }
     if (!field->want) {
-        return m2_node_fault(name, err, "%s is a field of the gateway that is not supported"
-                             "; %s", field->name, field->instead);
+        return m2_node_fault(name, err,
+                             "%s is a field of the gateway that is not supported"
+                             "; %s",
+                             field->name, field->instead);
     }
     code = m2_node_want(value, field->want, field->name, err);
     if (!code) {

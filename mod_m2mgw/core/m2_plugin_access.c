@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The fields of an accessControl script. Conditions and texts are compiled by the code that
- * directives use; this file adds where in the script they stand. Faults of a condition name
- * the line of the script and the column inside the condition.
+ * The fields of an accessControl script. Conditions and texts are compiled by the code
+ * that directives use; this file adds where in the script they stand. Faults of a
+ * condition name the line of the script and the column inside the condition.
  */
 #include "m2_plugin_int.h"
 
@@ -65,11 +65,13 @@ static m2_code_t check_path(building_t *b, const m2_node_t *node, const m2_param
         (b->rules->path && m2_path_has(b->rules->path, param->arg))) {
         return M2_OK;
     }
-    return m2_node_fault(node, b->err, "parameter %s: %s needs an M2MPath with {%s} in it",
-                         param->name, node->text, param->arg);
+    return m2_node_fault(node, b->err,
+                         "parameter %s: %s needs an M2MPath with {%s} in it", param->name,
+                         node->text, param->arg);
 }
 
-static m2_code_t read_parameter(building_t *b, const m2_node_t *name, const m2_node_t *value)
+static m2_code_t read_parameter(building_t *b, const m2_node_t *name,
+                                const m2_node_t *value)
 {
     const apr_array_header_t *list = b->rules->params->list;
     m2_code_t code = m2_node_want(value, M2_WANT_STRING, name->text, b->err);
@@ -81,8 +83,8 @@ static m2_code_t read_parameter(building_t *b, const m2_node_t *name, const m2_n
     }
     m2_err_init(&cause, b->pool);
     if (m2_params_declare(b->rules->params, name->text, value->text, &cause)) {
-        return m2_node_fault_of(value, apr_pstrcat(b->pool, "parameter ", name->text, NULL),
-                                &cause, b->err);
+        return m2_node_fault_of(
+            value, apr_pstrcat(b->pool, "parameter ", name->text, NULL), &cause, b->err);
     }
     index = m2_params_find(b->rules->params, m2_slice_z(name->text));
     return check_path(b, value, &APR_ARRAY_IDX(list, index, m2_param_t));
@@ -101,7 +103,8 @@ static m2_code_t read_parameters(building_t *b, const m2_node_t *map)
 
 /* --- rules --- */
 
-static const char *rule_words(building_t *b, const rule_fields_t *fields, const char *part)
+static const char *rule_words(building_t *b, const rule_fields_t *fields,
+                              const char *part)
 {
     return apr_pstrcat(b->pool, "rule ", fields->name->text, part, NULL);
 }
@@ -116,11 +119,12 @@ static m2_code_t make_rule(m2_rule_t **prule, building_t *b, const m2_node_t *no
                              fields->name ? "condition" : "name");
     }
     m2_err_init(&cause, b->pool);
-    if (m2_rule_make(prule, b->rules, fields->name->text, fields->condition->text, &cause)) {
-        return cause.column
-                   ? m2_node_fault_of(fields->condition,
-                                      rule_words(b, fields, ": condition"), &cause, b->err)
-                   : m2_node_fault_of(fields->name, "rules", &cause, b->err);
+    if (m2_rule_make(prule, b->rules, fields->name->text, fields->condition->text,
+                     &cause)) {
+        return cause.column ? m2_node_fault_of(fields->condition,
+                                               rule_words(b, fields, ": condition"),
+                                               &cause, b->err)
+                            : m2_node_fault_of(fields->name, "rules", &cause, b->err);
     }
     return M2_OK;
 }

@@ -12,7 +12,8 @@
 #include <stddef.h>
 
 typedef struct jwt_fields_t {
-    const m2_node_t *parameter, *location, *bypass, *ignore_exp, *jti, *claims, *jwk, *jwks;
+    const m2_node_t *parameter, *location, *bypass, *ignore_exp, *jti, *claims, *jwk,
+        *jwks;
 } jwt_fields_t;
 
 /* clang-format off */
@@ -110,8 +111,10 @@ m2_code_t m2_token_source_parse(m2_token_source_t *source, apr_pool_t *pool,
             if (fits_token_place(source->place, source->name)) {
                 return M2_OK;
             }
-            return m2_err_set(err, M2_E_CONFIG, "\"%s\" is no name of a %s that may carry "
-                              "a token", source->name, token_words[i]);
+            return m2_err_set(err, M2_E_CONFIG,
+                              "\"%s\" is no name of a %s that may carry "
+                              "a token",
+                              source->name, token_words[i]);
         }
     }
     return m2_err_set(err, M2_E_CONFIG, "token source \"%s\" must be header:NAME, "
@@ -136,8 +139,9 @@ static m2_code_t place_word(const char **pword, apr_pool_t *pool, const place_t 
                          location->text, known);
 }
 
-static m2_code_t read_token(m2_plugin_jwt_t *plugin, apr_pool_t *pool, const m2_node_t *root,
-                            const jwt_fields_t *fields, m2_err_t *err)
+static m2_code_t read_token(m2_plugin_jwt_t *plugin, apr_pool_t *pool,
+                            const m2_node_t *root, const jwt_fields_t *fields,
+                            m2_err_t *err)
 {
     const m2_node_t *parameter = fields->parameter;
     const char *word = "header:Authorization";
@@ -145,19 +149,25 @@ static m2_code_t read_token(m2_plugin_jwt_t *plugin, apr_pool_t *pool, const m2_
     m2_err_t cause;
 
     if (!parameter) {
-        return m2_node_fault(root, err, "parameter is missing: the name of what holds the "
+        return m2_node_fault(root, err,
+                             "parameter is missing: the name of what holds the "
                              "token");
     }
     if (fields->location) {
-        code = place_word(&word, pool, token_places, fields->location, parameter->text, err);
+        code =
+            place_word(&word, pool, token_places, fields->location, parameter->text, err);
     }
     else if (!m2_slice_is_nocase(m2_slice_z(parameter->text), "Authorization")) {
-        return m2_node_fault(parameter, err, "parameterLocation is missing: say where \"%s\""
-                             " is (header, query, cookie or formData); only Authorization "
-                             "can do without", parameter->text);
+        return m2_node_fault(
+            parameter, err,
+            "parameterLocation is missing: say where \"%s\""
+            " is (header, query, cookie or formData); only Authorization "
+            "can do without",
+            parameter->text);
     }
     m2_err_init(&cause, pool);
-    if (!code && m2_token_source_parse(apr_array_push(plugin->tokens), pool, word, &cause)) {
+    if (!code &&
+        m2_token_source_parse(apr_array_push(plugin->tokens), pool, word, &cause)) {
         code = m2_node_fault_of(parameter, "parameter", &cause, err);
     }
     return code;
@@ -165,8 +175,8 @@ static m2_code_t read_token(m2_plugin_jwt_t *plugin, apr_pool_t *pool, const m2_
 
 /* --- claims --- */
 
-static m2_code_t read_claim(m2_mapping_t *mapping, apr_pool_t *pool, const m2_node_t *node,
-                            m2_err_t *err)
+static m2_code_t read_claim(m2_mapping_t *mapping, apr_pool_t *pool,
+                            const m2_node_t *node, m2_err_t *err)
 {
     claim_fields_t fields;
     m2_target_t target;
@@ -175,7 +185,8 @@ static m2_code_t read_claim(m2_mapping_t *mapping, apr_pool_t *pool, const m2_no
     m2_code_t code;
 
     memset(&fields, 0, sizeof(fields));
-    code = m2_node_fields(&fields, node, "an entry of claimParameters", claim_fields, err);
+    code =
+        m2_node_fields(&fields, node, "an entry of claimParameters", claim_fields, err);
     if (!code && !(fields.claim && fields.name && fields.location)) {
         code = m2_node_fault(node, err, "an entry of claimParameters needs claimName, "
                              "parameterName and location");
@@ -193,8 +204,8 @@ static m2_code_t read_claim(m2_mapping_t *mapping, apr_pool_t *pool, const m2_no
     return M2_OK;
 }
 
-static m2_code_t read_claims(m2_mapping_t *mapping, apr_pool_t *pool, const m2_node_t *list,
-                             m2_err_t *err)
+static m2_code_t read_claims(m2_mapping_t *mapping, apr_pool_t *pool,
+                             const m2_node_t *list, m2_err_t *err)
 {
     m2_code_t code = M2_OK;
     int i;
@@ -207,8 +218,8 @@ static m2_code_t read_claims(m2_mapping_t *mapping, apr_pool_t *pool, const m2_n
 
 /* --- keys --- */
 
-/* One member of a JWK: what YAML takes for a number or a text is a text to RFC 7517, except
- * in members that nobody here reads. */
+/* One member of a JWK: what YAML takes for a number or a text is a text to RFC 7517,
+ * except in members that nobody here reads. */
 static m2_code_t member_json(m2_json_t *jwk, apr_pool_t *pool, const m2_node_t *name,
                              const m2_node_t *value, m2_err_t *err)
 {
@@ -258,8 +269,8 @@ static m2_code_t read_key(m2_keyset_t *keys, apr_pool_t *pool, const m2_node_t *
     int i;
 
     for (i = 0; !code && i < m2_node_count(node); i++) {
-        code = member_json(json, pool, m2_node_name_at(node, i), m2_node_value_at(node, i),
-                           err);
+        code = member_json(json, pool, m2_node_name_at(node, i),
+                           m2_node_value_at(node, i), err);
     }
     if (code) {
         return code;
@@ -291,7 +302,8 @@ static m2_code_t key_list(const m2_node_t **plist, const m2_node_t *jwks, m2_err
             return m2_node_want(*plist, M2_WANT_LIST, "keys", err);
         }
     }
-    return m2_node_fault(jwks, err, "jwks must be a list of keys, or a set with the member "
+    return m2_node_fault(jwks, err,
+                         "jwks must be a list of keys, or a set with the member "
                          "\"keys\"");
 }
 
@@ -318,7 +330,8 @@ static m2_code_t read_keys(m2_keyset_t *keys, apr_pool_t *pool, const m2_node_t 
     m2_code_t code;
 
     if (!where) {
-        return m2_node_fault(root, err, "jwk is missing: a script needs a key, as jwk or as "
+        return m2_node_fault(root, err,
+                             "jwk is missing: a script needs a key, as jwk or as "
                              "jwks");
     }
     if (fields->jwk && fields->jwks) {
@@ -346,7 +359,8 @@ m2_code_t m2_plugin_jwt(m2_plugin_jwt_t **pplugin, apr_pool_t *pool, m2_slice_t 
     plugin->mapping->targets = apr_array_make(pool, 4, sizeof(m2_target_t));
     plugin->keys = m2_keyset_make(pool);
     code = m2_node_read(&root, pool, text, err);
-    code = code ? code : m2_node_fields(&fields, root, "a jwtAuth script", jwt_fields, err);
+    code =
+        code ? code : m2_node_fields(&fields, root, "a jwtAuth script", jwt_fields, err);
     code = code ? code : read_token(plugin, pool, root, &fields, err);
     code = code ? code : read_claims(plugin->mapping, pool, fields.claims, err);
     code = code ? code : read_keys(plugin->keys, pool, root, &fields, origin, err);

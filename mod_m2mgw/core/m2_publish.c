@@ -104,12 +104,15 @@ static m2_code_t check_path_name(const char *name, m2_err_t *err)
 static m2_code_t check_env_name(const char *name, m2_err_t *err)
 {
     if (!all_of(name, "_-.")) {
-        return m2_err_set(err, M2_E_CONFIG,
-                          "variable name \"%s\" may hold letters, digits, '_', '-' and '.' "
-                          "only", name);
+        return m2_err_set(
+            err, M2_E_CONFIG,
+            "variable name \"%s\" may hold letters, digits, '_', '-' and '.' "
+            "only",
+            name);
     }
     if (is_reserved_env(name)) {
-        return m2_err_set(err, M2_E_CONFIG, "variable %s is set by the module itself", name);
+        return m2_err_set(err, M2_E_CONFIG, "variable %s is set by the module itself",
+                          name);
     }
     return M2_OK;
 }
@@ -139,7 +142,8 @@ static int same_path(apr_pool_t *pool, const char *a, const char *b)
 
 typedef int same_name_fn(apr_pool_t *pool, const char *a, const char *b);
 
-/* environment names are one table for httpd, in any case, and CGI folds them like headers */
+/* environment names are one table for httpd, in any case, and CGI folds them like
+ * headers */
 static same_name_fn *const same_name[] = { /* ORDER PLACE */
     same_query, same_header, same_path, same_query, same_header,
 };
@@ -203,9 +207,11 @@ m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *cla
             return check_name[i](target->name, err);
         }
     }
-    return m2_err_set(err, M2_E_CONFIG,
-                      "target \"%s\" must be query:NAME, header:NAME, path:NAME, form:NAME "
-                      "or env:NAME", word);
+    return m2_err_set(
+        err, M2_E_CONFIG,
+        "target \"%s\" must be query:NAME, header:NAME, path:NAME, form:NAME "
+        "or env:NAME",
+        word);
 }
 
 m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_err_t *err)

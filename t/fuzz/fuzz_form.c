@@ -33,7 +33,8 @@ static void check_removed(apr_pool_t *pool, const char *text,
     }
 }
 
-static void check_masked(apr_pool_t *pool, const char *text, const apr_array_header_t *names)
+static void check_masked(apr_pool_t *pool, const char *text,
+                         const apr_array_header_t *names)
 {
     m2_slice_t rest = m2_slice_z(m2_form_mask(pool, text, names, "MASK"));
     m2_pair_t pair;

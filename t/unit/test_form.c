@@ -144,15 +144,38 @@ static void test_name_is(void **state)
 static void test_name_like(void **state)
 {
     static const char *const same[] = {
-        "client_id",     "CLIENT_ID",     "%63lient_id",   "Client%5FId",   "client.id",
-        "client-id",     "client id",     "client+id",     "client%20id",   "+client_id",
-        "%20%09client_id", "client_id[]", "client_id%5B%5D", "client_id[0]", "client_id[a][b]",
-        "client_id[",    "client[id",     "[client_id]",   "client_id]",    "client_id%00x",
-        "client_id%00",  "client_id%20",  "%u0063lient_id", "%U0063lient_id", NULL,
+        "client_id",
+        "CLIENT_ID",
+        "%63lient_id",
+        "Client%5FId",
+        "client.id",
+        "client-id",
+        "client id",
+        "client+id",
+        "client%20id",
+        "+client_id",
+        "%20%09client_id",
+        "client_id[]",
+        "client_id%5B%5D",
+        "client_id[0]",
+        "client_id[a][b]",
+        "client_id[",
+        "client[id",
+        "[client_id]",
+        "client_id]",
+        "client_id%00x",
+        "client_id%00",
+        "client_id%20",
+        "%u0063lient_id",
+        "%U0063lient_id",
+        NULL,
     };
     static const char *const other[] = {
-        "client_i", "client_idx", "xclient_id", "clientid", "client__id", "id", "",
-        "client%255Fid", "client_id_", "client/id", "c[client_id]", "%uzzzzclient_id", NULL,
+        "client_i",  "client_idx",    "xclient_id",
+        "clientid",  "client__id",    "id",
+        "",          "client%255Fid", "client_id_",
+        "client/id", "c[client_id]",  "%uzzzzclient_id",
+        NULL,
     };
     int i;
 
@@ -208,7 +231,8 @@ static void test_remove_nothing(void **state)
     const char *text = "&a=1&&b=%zz;c;";
 
     (void)state;
-    assert_ptr_equal(m2_form_remove(pool, text, names("x", NULL), names("y", NULL)), text);
+    assert_ptr_equal(m2_form_remove(pool, text, names("x", NULL), names("y", NULL)),
+                     text);
     assert_ptr_equal(m2_form_remove(pool, text, NULL, NULL), text);
     assert_null(m2_form_remove(pool, NULL, names("x", NULL), NULL));
 }
@@ -266,7 +290,8 @@ static void test_mask(void **state)
     (void)state;
     assert_string_equal(masked("id_token=abc"), "id_token=[redacted]");
     assert_string_equal(masked("a=1&id_token=abc&b=2"), "a=1&id_token=[redacted]&b=2");
-    assert_string_equal(masked("%69d_token=abc;t=x"), "%69d_token=[redacted];t=[redacted]");
+    assert_string_equal(masked("%69d_token=abc;t=x"),
+                        "%69d_token=[redacted];t=[redacted]");
     assert_string_equal(masked("id_token=a=b=c"), "id_token=[redacted]");
     assert_ptr_equal(masked(text), text);
     assert_null(masked(NULL));

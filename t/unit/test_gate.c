@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The whole decision on plain structs, at a constant time. Beside every refusal stands the
- * same token passing, so that the refusal is known to come from the one thing that differs.
+ * The whole decision on plain structs, at a constant time. Beside every refusal stands
+ * the same token passing, so that the refusal is known to come from the one thing that
+ * differs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,8 +26,8 @@ static m2_jwk_t *make_key(const char *alg, const char *kid)
 {
     m2_jwk_t *jwk = NULL;
 
-    assert_int_equal(m2_jwk_generate(&jwk, pool, m2_alg_find(m2_slice_z(alg)), 0, kid, NULL),
-                     M2_OK);
+    assert_int_equal(
+        m2_jwk_generate(&jwk, pool, m2_alg_find(m2_slice_z(alg)), 0, kid, NULL), M2_OK);
     return jwk;
 }
 
@@ -193,7 +194,8 @@ static void test_bad_tokens(void **state)
     assert_refused("eyJhbGciOiJub25lIn0.e30.AA", M2_E_ALG_NOT_ALLOWED);
     assert_refused(sign(key, "[]"), M2_E_TOKEN_MALFORMED);
     assert_refused(sign(key, "not json"), M2_E_TOKEN_MALFORMED);
-    assert_refused(sign(make_key("HS256", "K2"), "{\"exp\":1800000100}"), M2_E_KID_UNKNOWN);
+    assert_refused(sign(make_key("HS256", "K2"), "{\"exp\":1800000100}"),
+                   M2_E_KID_UNKNOWN);
     assert_int_equal(decide(token), M2_OK);
 }
 
@@ -212,7 +214,8 @@ static void test_times(void **state)
     (void)state;
     assert_refused(sign(key, "{}"), M2_E_CLAIM_MISSING);
     assert_refused(sign(key, "{\"exp\":\"1800000100\"}"), M2_E_CLAIM_INVALID);
-    assert_refused(sign(key, "{\"exp\":1799999940}"), M2_E_EXPIRED); /* now = exp + leeway */
+    assert_refused(sign(key, "{\"exp\":1799999940}"),
+                   M2_E_EXPIRED); /* now = exp + leeway */
     assert_int_equal(decide(sign(key, "{\"exp\":1799999941}")), M2_OK);
     assert_refused(good(",\"nbf\":1800000061"), M2_E_NOT_YET_VALID);
     assert_int_equal(decide(good(",\"nbf\":1800000060")), M2_OK);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Gateway plugin scripts: what a script becomes, and that everything that is not one stops
- * with the line and column an administrator has to look at.
+ * Gateway plugin scripts: what a script becomes, and that everything that is not one
+ * stops with the line and column an administrator has to look at.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,8 +32,8 @@ static const char *make_key(const char *alg, const char *kid)
 {
     m2_jwk_t *jwk = NULL;
 
-    assert_int_equal(m2_jwk_generate(&jwk, pool, m2_alg_find(m2_slice_z(alg)), 0, kid, NULL),
-                     M2_OK);
+    assert_int_equal(
+        m2_jwk_generate(&jwk, pool, m2_alg_find(m2_slice_z(alg)), 0, kid, NULL), M2_OK);
     return m2_json_dump(pool, m2_jwk_to_json(pool, jwk, 0));
 }
 
@@ -111,22 +111,23 @@ static const m2_target_t *mapped(int i)
 static void test_jwt_whole(void **state)
 {
     (void)state;
-    jwt_ok(with_key("---\n"
-                    "parameter: id_token # where\n"
-                    "parameterLocation: query\n"
-                    "bypassEmptyToken: false\n"
-                    "claimParameters:\n"
-                    "- claimName: aud\n"
-                    "  parameterName: audience\n"
-                    "  location: query\n"
-                    "- {claimName: client_id, parameterName: X-Client, location: header}\n"
-                    "- claimName: \"a.b\"\n"
-                    "  parameterName: 'user'\n"
-                    "  location: formData\n"
-                    "- {claimName: sub, parameterName: userId, location: path}\n"
-                    "preventJtiReplay: true\n"
-                    "ignoreExpirationCheck: no\n"
-                    "#\n"));
+    jwt_ok(
+        with_key("---\n"
+                 "parameter: id_token # where\n"
+                 "parameterLocation: query\n"
+                 "bypassEmptyToken: false\n"
+                 "claimParameters:\n"
+                 "- claimName: aud\n"
+                 "  parameterName: audience\n"
+                 "  location: query\n"
+                 "- {claimName: client_id, parameterName: X-Client, location: header}\n"
+                 "- claimName: \"a.b\"\n"
+                 "  parameterName: 'user'\n"
+                 "  location: formData\n"
+                 "- {claimName: sub, parameterName: userId, location: path}\n"
+                 "preventJtiReplay: true\n"
+                 "ignoreExpirationCheck: no\n"
+                 "#\n"));
     assert_int_equal(source()->place, M2_TOKEN_QUERY);
     assert_string_equal(source()->name, "id_token");
     assert_int_equal(jwt->mapping->targets->nelts, 4);
@@ -175,10 +176,12 @@ static void test_jwt_defaults(void **state)
 static void test_jwt_json(void **state)
 {
     (void)state;
-    jwt_ok(apr_psprintf(pool, "{\"parameter\":\"X-Token\",\n\t\"parameterLocation\":\"header\","
-                        "\"bypassEmptyToken\":true,\"claimParameters\":[{\"claimName\":\"a\\/b\","
-                        "\"parameterName\":\"\\u0061\",\"location\":\"query\"}],\n\"jwk\":%s}\n",
-                        key1));
+    jwt_ok(apr_psprintf(
+        pool,
+        "{\"parameter\":\"X-Token\",\n\t\"parameterLocation\":\"header\","
+        "\"bypassEmptyToken\":true,\"claimParameters\":[{\"claimName\":\"a\\/b\","
+        "\"parameterName\":\"\\u0061\",\"location\":\"query\"}],\n\"jwk\":%s}\n",
+        key1));
     assert_true(jwt->bypass_empty);
     assert_string_equal(mapped(0)->claim, "a/b");
     assert_string_equal(mapped(0)->name, "a");
@@ -215,19 +218,20 @@ static void test_booleans(void **state)
                                        "On", "ON", "!!bool true", NULL };
     static const char *const no[] = { "false", "False", "FALSE", "no", "No", "NO", "off",
                                       "Off", "OFF", NULL };
-    static const char *const bad[] = { "tRUE", "y", "n", "1", "0", "'true'", "\"false\"",
-                                       "null", "~", "", "maybe", "[]", "!!str true", NULL };
+    static const char *const bad[] = {"tRUE",   "y",         "n",          "1", "0",
+                                      "'true'", "\"false\"", "null",       "~", "",
+                                      "maybe",  "[]",        "!!str true", NULL};
     int i;
 
     (void)state;
     for (i = 0; yes[i]; i++) {
-        jwt_ok(with_key(apr_psprintf(pool, "parameter: Authorization\nbypassEmptyToken: %s\n",
-                                     yes[i])));
+        jwt_ok(with_key(apr_psprintf(
+            pool, "parameter: Authorization\nbypassEmptyToken: %s\n", yes[i])));
         assert_true(jwt->bypass_empty);
     }
     for (i = 0; no[i]; i++) {
-        jwt_ok(with_key(apr_psprintf(pool, "parameter: Authorization\nbypassEmptyToken: %s\n",
-                                     no[i])));
+        jwt_ok(with_key(apr_psprintf(
+            pool, "parameter: Authorization\nbypassEmptyToken: %s\n", no[i])));
         assert_false(jwt->bypass_empty);
     }
     for (i = 0; bad[i]; i++) {
@@ -250,7 +254,8 @@ static void test_fields(void **state)
               with_key("parameter: Authorization\nparameter: Authorization\n"));
     jwt_fault(2, 1, "orAppAuth is a field of the gateway that is not supported",
               with_key("parameter: Authorization\norAppAuth: true\n"));
-    jwt_fault(2, 1, "M2MJwks https", with_key("parameter: Authorization\nremoteJwks: {}\n"));
+    jwt_fault(2, 1, "M2MJwks https",
+              with_key("parameter: Authorization\nremoteJwks: {}\n"));
     jwt_fault(1, 1, "parameter is missing", with_key(""));
     jwt_fault(1, 12, "must be a text, not a list", with_key("parameter: [a]\n"));
     jwt_fault(1, 12, "put it in quotes", with_key("parameter: 12\n"));
@@ -305,20 +310,22 @@ static void test_keys_refused(void **state)
 
     (void)state;
     jwt_fault(1, 1, "jwk is missing", head);
-    jwt_fault(3, 7, "cannot both", apr_psprintf(pool, "%sjwk: %s\njwks: [%s]\n", head, key1,
-                                                key2));
+    jwt_fault(3, 7, "cannot both",
+              apr_psprintf(pool, "%sjwk: %s\njwks: [%s]\n", head, key1, key2));
     jwt_fault(4, 3, "key \"K1\"", apr_psprintf(pool, "%sjwks:\n- %s\n- %s\n", head, key1,
                                                key1));
     jwt_fault(2, 6, "key \"A\"", apr_psprintf(pool, "%sjwk: {kty: RSA, kid: A, n: AQAB, "
                                               "e: AQAB}\n", head));
-    jwt_fault(4, 3, "key number 2", apr_psprintf(pool, "%sjwks:\n- %s\n- {kty: oct, k: AA}\n",
-                                                 head, key1));
+    jwt_fault(4, 3, "key number 2",
+              apr_psprintf(pool, "%sjwks:\n- %s\n- {kty: oct, k: AA}\n", head, key1));
     jwt_fault(2, 7, "no usable key", apr_pstrcat(pool, head, "jwks: []\n", NULL));
-    jwt_fault(2, 7, "no usable key", apr_pstrcat(pool, head, "jwks: [{kty: new}]\n", NULL));
+    jwt_fault(2, 7, "no usable key",
+              apr_pstrcat(pool, head, "jwks: [{kty: new}]\n", NULL));
     jwt_fault(2, 7, "with the member", apr_pstrcat(pool, head, "jwks: {}\n", NULL));
     jwt_fault(2, 14, "keys must be a list", apr_pstrcat(pool, head, "jwks: {keys: {}}\n",
                                                         NULL));
-    jwt_fault(2, 8, "a key must be a mapping", apr_pstrcat(pool, head, "jwks: [a]\n", NULL));
+    jwt_fault(2, 8, "a key must be a mapping",
+              apr_pstrcat(pool, head, "jwks: [a]\n", NULL));
     jwt_fault(2, 12, "kty must be", apr_pstrcat(pool, head, "jwk: {kty: {}}\n", NULL));
     jwt_fault(2, 6, "jwk must be a mapping", apr_pstrcat(pool, head, "jwk: 'x'\n", NULL));
 }
@@ -383,7 +390,8 @@ static void test_without_err(void **state)
                      M2_E_CONFIG);
     assert_int_equal(m2_plugin_access(&rules, pool, m2_slice_z("{"), NULL, NULL),
                      M2_E_CONFIG);
-    assert_int_equal(m2_plugin_jwt(&jwt, pool, m2_slice(NULL, 0), "x", NULL), M2_E_CONFIG);
+    assert_int_equal(m2_plugin_jwt(&jwt, pool, m2_slice(NULL, 0), "x", NULL),
+                     M2_E_CONFIG);
 }
 
 /* --- accessControl --- */
@@ -497,15 +505,17 @@ static void test_access_whole(void **state)
     assert_string_equal(header("X-Client"), "a\"b");
     assert_string_equal(header("X-Retry"), "5");
     assert_string_equal(refusal.content_type, "application/json");
-    assert_string_equal(refusal.body, "<Reason>a\\\"b</Reason>\n"); /* block: newline stays */
+    assert_string_equal(refusal.body,
+                        "<Reason>a\\\"b</Reason>\n"); /* block: newline stays */
 }
 
 static void test_access_json(void **state)
 {
     (void)state;
-    access_ok("{\"parameters\":{\"m\":\"Method\"},\"rules\":[{\"name\":\"r\",\"condition\":"
-              "\"$m = 'GET'\",\"ifTrue\":\"ALLOW\",\"ifFalse\":\"DENY\",\"statusCode\":405,"
-              "\"responseBody\":\"a\\n\"}]}");
+    access_ok(
+        "{\"parameters\":{\"m\":\"Method\"},\"rules\":[{\"name\":\"r\",\"condition\":"
+        "\"$m = 'GET'\",\"ifTrue\":\"ALLOW\",\"ifFalse\":\"DENY\",\"statusCode\":405,"
+        "\"responseBody\":\"a\\n\"}]}");
     assert_int_equal(decide("GET"), M2_OK);
     assert_int_equal(decide("PUT"), M2_E_RULE_DENIED);
     assert_int_equal(refusal.status, 405);
@@ -569,9 +579,12 @@ static void test_access_rules_refused(void **state)
 
     (void)state;
     access_fault(3, 3, "needs ifTrue or ifFalse", head);
-    access_fault(5, 11, "ALLOW or DENY", apr_pstrcat(pool, head, "  ifTrue: PASS\n", NULL));
-    access_fault(5, 11, "must be a text", apr_pstrcat(pool, head, "  ifTrue: yes\n", NULL));
-    access_fault(5, 15, "400 to 599", apr_pstrcat(pool, head, "  statusCode: 200\n", NULL));
+    access_fault(5, 11, "ALLOW or DENY",
+                 apr_pstrcat(pool, head, "  ifTrue: PASS\n", NULL));
+    access_fault(5, 11, "must be a text",
+                 apr_pstrcat(pool, head, "  ifTrue: yes\n", NULL));
+    access_fault(5, 15, "400 to 599",
+                 apr_pstrcat(pool, head, "  statusCode: 200\n", NULL));
     access_fault(5, 15, "whole number", apr_pstrcat(pool, head, "  statusCode: \"403\"\n",
                                                     NULL));
     access_fault(5, 15, "whole number", apr_pstrcat(pool, head, "  statusCode: 403.0\n",
@@ -622,7 +635,8 @@ static void test_token_source(void **state)
     int i;
 
     (void)state;
-    assert_int_equal(m2_token_source_parse(&s, pool, "Header:Authorization", NULL), M2_OK);
+    assert_int_equal(m2_token_source_parse(&s, pool, "Header:Authorization", NULL),
+                     M2_OK);
     assert_int_equal(s.place, M2_TOKEN_HEADER);
     assert_string_equal(s.name, "Authorization");
     assert_int_equal(m2_token_source_parse(&s, pool, "query:id_token", NULL), M2_OK);

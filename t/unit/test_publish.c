@@ -110,12 +110,34 @@ static void test_target(void **state)
 static void test_target_refused(void **state)
 {
     static const char *const words[] = {
-        "",           "query",      "query:",        ":x",          "cookie:x",
-        "que:x",      "queryx:x",   "query:[]",      "query: ",     "query:a\nb",
-        "form:",      "header:",    "header:a b",    "header:a:b",  "header:a\r\nb",
-        "header:\xc3\xa4", "path:", "path:a/b",      "path:a.b",    "path:{a}",
-        "env:",       "env:a=b",    "env:a b",       "env:M2M_VERIFIED", "env:m2m_decision",
-        "env:M2M_CLAIM_x", "env:M2M-KID", NULL,
+        "",
+        "query",
+        "query:",
+        ":x",
+        "cookie:x",
+        "que:x",
+        "queryx:x",
+        "query:[]",
+        "query: ",
+        "query:a\nb",
+        "form:",
+        "header:",
+        "header:a b",
+        "header:a:b",
+        "header:a\r\nb",
+        "header:\xc3\xa4",
+        "path:",
+        "path:a/b",
+        "path:a.b",
+        "path:{a}",
+        "env:",
+        "env:a=b",
+        "env:a b",
+        "env:M2M_VERIFIED",
+        "env:m2m_decision",
+        "env:M2M_CLAIM_x",
+        "env:M2M-KID",
+        NULL,
     };
     m2_target_t t;
     int i;
@@ -166,8 +188,9 @@ static m2_code_t add(m2_mapping_t *mapping, const char *word)
 
 static void test_mapping_collisions(void **state)
 {
-    m2_mapping_t *mapping = mapping_of("a", "query:client_id", "a", "header:X-Client-Id",
-                                       "a", "path:id", "a", "form:f", "a", "env:E_1", NULL);
+    m2_mapping_t *mapping =
+        mapping_of("a", "query:client_id", "a", "header:X-Client-Id", "a", "path:id", "a",
+                   "form:f", "a", "env:E_1", NULL);
 
     (void)state;
     assert_int_equal(add(mapping, "query:Client.Id"), M2_E_CONFIG);
@@ -230,12 +253,14 @@ static void test_collect_without_token(void **state)
 
     (void)state;
     m2_err_init(&err, pool);
-    assert_int_equal(m2_publish_collect(&list, pool, mapping_of("a", "query:q", NULL), NULL,
-                                        &err), M2_OK);
+    assert_int_equal(
+        m2_publish_collect(&list, pool, mapping_of("a", "query:q", NULL), NULL, &err),
+        M2_OK);
     assert_int_equal(list->nelts, 1);
     assert_null(entry(list, 0)->value);
-    assert_int_equal(m2_publish_collect(&list, pool, mapping_of("a", "path:p", NULL), NULL,
-                                        &err), M2_E_CLAIM_MISSING_PATH);
+    assert_int_equal(
+        m2_publish_collect(&list, pool, mapping_of("a", "path:p", NULL), NULL, &err),
+        M2_E_CLAIM_MISSING_PATH);
     assert_int_equal(m2_publish_collect(&list, pool, NULL, NULL, &err), M2_OK);
     assert_int_equal(list->nelts, 0);
 }
@@ -302,7 +327,8 @@ static void test_env_name(void **state)
 {
     (void)state;
     assert_string_equal(m2_claim_env_name(pool, "client_id"), "M2M_CLAIM_client_id");
-    assert_string_equal(m2_claim_env_name(pool, "https://a.b/c"), "M2M_CLAIM_https___a_b_c");
+    assert_string_equal(m2_claim_env_name(pool, "https://a.b/c"),
+                        "M2M_CLAIM_https___a_b_c");
     assert_string_equal(m2_claim_env_name(pool, "\xc3\xa4"), "M2M_CLAIM___");
 }
 
@@ -325,7 +351,8 @@ static const char *env_of(const char *claims, const char *name)
 static void test_env(void **state)
 {
     (void)state;
-    assert_string_equal(env_of("{\"a\":\"1\",\"b\":[\"x\",\"y\"]}", "M2M_CLAIM_b"), "x y");
+    assert_string_equal(env_of("{\"a\":\"1\",\"b\":[\"x\",\"y\"]}", "M2M_CLAIM_b"),
+                        "x y");
     assert_string_equal(env_of("{\"a-b\":\"1\"}", "M2M_CLAIM_a_b"), "1");
     assert_null(env_of("{\"a\":{\"b\":1}}", "M2M_CLAIM_a_b"));
     assert_null(env_of("{\"a\":\"x\\ny\"}", "M2M_CLAIM_a"));
@@ -336,7 +363,8 @@ static void test_env_collisions(void **state)
 {
     (void)state;
     /* the exact name wins, in either order */
-    assert_string_equal(env_of("{\"a-b\":\"no\",\"a_b\":\"yes\"}", "M2M_CLAIM_a_b"), "yes");
+    assert_string_equal(env_of("{\"a-b\":\"no\",\"a_b\":\"yes\"}", "M2M_CLAIM_a_b"),
+                        "yes");
     assert_string_equal(env_of("{\"a_b\":\"yes\",\"a-b\":\"no\",\"a.b\":\"no\"}",
                                "M2M_CLAIM_a_b"), "yes");
     /* else nobody does */
