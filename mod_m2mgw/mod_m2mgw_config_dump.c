@@ -233,6 +233,11 @@ static void print_policy(const out_t *out, const m2mgw_effective_t *e)
                                         : on_off(dir->forward_token));
     line(out, "M2MBypassEmptyToken %s", on_off(e->policy.bypass_empty));
     print_keys(out, e->policy.keys);
+    if (dir->refresh) {
+        line(out, "M2MJwksRefresh ttl=%d max-stale=%d timeout=%d cooldown=%d",
+             dir->refresh->ttl, dir->refresh->max_stale, dir->refresh->timeout,
+             dir->refresh->cooldown);
+    }
     line(out, "M2MJwksWait %d", e->jwks_wait);
     print_claims_policy(out, &e->policy);
     line(out, "M2MPreventJtiReplay %s", replays[e->policy.replay]);

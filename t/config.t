@@ -127,7 +127,9 @@ my @good = (
     ["M2MJwks file:single.json\n$KEY", qr/^key kid=R1/],
     ["M2MJwks file:single.json\n$KEY", qr/^key kid=K1/],
     ["$KEY\nM2MJwk " . jwk_json('rsa', use => 'enc', kid => 'E'), qr/^key kid=K1/],
-    ["$KEY\nM2MJwksRefresh ttl=1 max-stale=0 Timeout=300 cooldown=86400", qr/^M2MEngine On/],
+    ["$KEY\nM2MJwksRefresh ttl=1 max-stale=0 Timeout=300 cooldown=86400",
+     'M2MJwksRefresh ttl=1 max-stale=0 timeout=300 cooldown=86400'],
+    ["$KEY\nM2MJwksRefresh ttl=7", 'M2MJwksRefresh ttl=7 max-stale=86400 timeout=5 cooldown=60'],
     ["$KEY\nM2MJwksWait 3000", 'M2MJwksWait 3000'],
     ["$KEY\nM2MJwksWait 0", 'M2MJwksWait 0'],
     [$KEY, qr/^M2MAlgorithms RS256 .*EdDSA.* HS512$/],
@@ -474,12 +476,14 @@ M2MRealm outer
 M2MErrorProfile gateway
 M2MStage outer
 M2MApiName outer
+M2MJwksRefresh ttl=10
 CONF
 my @outer = ('M2MToken query:outer', qr/^key kid=K1/, 'M2MClaim a query:outer', 'M2MRule outer ifTrue=ALLOW statusCode=403',
     'M2MDefaultAction DENY', 'M2MForwardToken On', 'M2MBypassEmptyToken On', 'M2MJwksWait 10', 'M2MAlgorithms HS256',
     'M2MIssuer outer', 'M2MAudience outer', 'M2MTokenType outer', 'M2MRequireClaim outer', 'M2MLeeway 10', 'M2MMaxAge 10',
     'M2MIgnoreExpiration On', 'M2MPreventJtiReplay Observe', 'M2MDuplicateParameter First', 'M2MUserClaim outer',
-    'M2MFormLimit 10', 'M2MRealm outer', 'M2MErrorProfile gateway', 'M2MStage outer', 'M2MApiName outer');
+    'M2MFormLimit 10', 'M2MRealm outer', 'M2MErrorProfile gateway', 'M2MStage outer', 'M2MApiName outer',
+    qr/^M2MJwksRefresh ttl=10 /);
 # [ what the narrower section says, a line it must have, index of the outer line that is replaced ]
 my @inner = (
     ['M2MToken cookie:inner', 'M2MToken cookie:inner', 0], ["M2MJwk $RSA", qr/^key kid=R1/, 1],
@@ -494,7 +498,8 @@ my @inner = (
     ['M2MDuplicateParameter Deny', 'M2MDuplicateParameter Deny', 17], ['M2MUserClaim inner', 'M2MUserClaim inner', 18],
     ['M2MFormLimit 20', 'M2MFormLimit 20', 19], ['M2MRealm inner', 'M2MRealm inner', 20],
     ['M2MErrorProfile rfc6750', 'M2MErrorProfile rfc6750', 21], ['M2MStage inner', 'M2MStage inner', 22],
-    ['M2MApiName inner', 'M2MApiName inner', 23], ['M2MEngine Shadow', 'M2MEngine Shadow'], ['M2MEngine On', 'M2MEngine On'],
+    ['M2MApiName inner', 'M2MApiName inner', 23],
+    ['M2MJwksRefresh ttl=20', qr/^M2MJwksRefresh ttl=20 /, 24], ['M2MEngine Shadow', 'M2MEngine Shadow'], ['M2MEngine On', 'M2MEngine On'],
     ["M2MPlugin accessControl access.yaml", qr/^M2MRule fromFile/, 3, 4],
     ["M2MPlugin jwtAuth jwt.json", 'M2MToken query:t', 0, 1, 2, 6, 15, 16],
 );
