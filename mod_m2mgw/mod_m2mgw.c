@@ -10,6 +10,7 @@
  * fixups, before mod_proxy: what has no complete verdict there does not go on.
  */
 #include "mod_m2mgw_request.h"
+#include "mod_m2mgw_keys.h"
 #include "mod_m2mgw_status.h"
 
 #include <openssl/rand.h>
@@ -463,6 +464,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_path_register();
     m2mgw_status_register();
     m2mgw_runtime_register();
+    m2mgw_keys_register();
     m2mgw_response_register();
     m2mgw_body_register();
     m2mgw_authz_register(pool);

@@ -51,6 +51,8 @@ typedef struct m2mgw_refresh_t {
     int cooldown;  /* between two early fetches for an unknown kid */
 } m2mgw_refresh_t;
 
+#define M2MGW_REFRESH_DEFAULTS { 600, 86400, 5, 60 }
+
 /* M2MJwksTLS; members NULL where nothing was said */
 typedef struct m2mgw_jwks_tls_t {
     const char *ca;

@@ -32,7 +32,10 @@ struct m2mgw_section_t {
     const ap_directive_t *native[M2MGW_PLUGINS]; /* the first native directive of the same */
     const ap_directive_t *path_at;               /* the M2MPath that has been compiled */
     m2mgw_sources_t *sources;
-    m2_keyset_t *keyset;
+    m2_keyset_t *keyset;                         /* every key known by now, for the checks */
+    m2_keyset_t *fixed;                          /* those that stand in the configuration */
+    apr_array_header_t *key_sources;             /* of m2_keysource_t *: files, URLs, issuers */
+    apr_array_header_t *found_issuers;           /* of const char *: M2MIssuerDiscovery */
     const ap_directive_t *keys_at;               /* first directive of the keys group */
     m2_mapping_t *mapping;
     m2_rules_t *rules;

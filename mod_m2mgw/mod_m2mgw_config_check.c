@@ -7,6 +7,7 @@
  * and line.
  */
 #include "mod_m2mgw_config.h"
+#include "mod_m2mgw_keys.h"
 
 #include "core/m2_log.h"
 
@@ -28,18 +29,41 @@ static const char *check_rules(const ap_directive_t **pat, apr_pool_t *pool,
                         "rules of an outer section do not see it", (*pat)->directive);
 }
 
+static int is_fetched(const m2mgw_section_t *section)
+{
+    int i;
+
+    for (i = 0; section->key_sources && i < section->key_sources->nelts; i++) {
+        if (!m2_keysource_keys(APR_ARRAY_IDX(section->key_sources, i, m2_keysource_t *))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static const char *check_keys(const ap_directive_t **pat, apr_pool_t *pool,
                               const m2mgw_section_t *section)
 {
-    if (!section->keyset || section->keyset->keys->nelts) {
+    *pat = section->keys_at;
+    if (section->found_issuers && section->found_issuers->nelts && section->dir->issuers) {
+        return apr_psprintf(pool, "M2MIssuer: M2MIssuerDiscovery in the same section says "
+                            "which issuers are accepted");
+    }
+    if (!section->keyset || section->keyset->keys->nelts || is_fetched(section)) {
         return NULL;
     }
-    *pat = section->keys_at;
     return apr_psprintf(pool, "%s: its section has no usable key, see the notices about the "
                         "keys that were left out", (*pat)->directive);
 }
 
 static section_check_fn *const section_checks[] = { check_rules, check_keys };
+
+static void complain(const ap_directive_t *at, const char *bad)
+{
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL,
+                 "Syntax error on line %d of %s:", at->line_num, at->filename);
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL, "%s", bad);
+}
 
 static int check_section(apr_pool_t *pool, const m2mgw_section_t *section)
 {
@@ -50,9 +74,65 @@ static int check_section(apr_pool_t *pool, const m2mgw_section_t *section)
     for (i = 0; i < sizeof(section_checks) / sizeof(section_checks[0]); i++) {
         bad = section_checks[i](&at, pool, section);
         if (bad) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL,
-                         "Syntax error on line %d of %s:", at->line_num, at->filename);
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL, "%s", bad);
+            complain(at, bad);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* --- keys --- */
+
+/* From here on the ring has keys: those that stand here, and those its sources bring. */
+static void fill_ring(const m2mgw_section_t *section)
+{
+    m2mgw_dir_t *dir = section->dir;
+
+    if (!section->keyset) {
+        return;
+    }
+    if (section->found_issuers && section->found_issuers->nelts) {
+        dir->issuers = section->found_issuers;
+    }
+    if (section->key_sources && section->key_sources->nelts) {
+        m2_jwks_feed(m2mgw_keys_registry(), dir->keys, section->fixed, section->key_sources);
+    }
+    else {
+        m2_keyring_swap(dir->keys, section->keyset);
+    }
+}
+
+static const char *set_refresh(apr_pool_t *pool, const m2mgw_dir_t *dir)
+{
+    static const m2mgw_refresh_t defaults = M2MGW_REFRESH_DEFAULTS;
+    const m2mgw_refresh_t *r = dir->refresh ? dir->refresh : &defaults;
+    const m2_refresh_t refresh = { r->ttl, r->max_stale, r->timeout, r->cooldown };
+    const apr_array_header_t *sources = m2_feed_sources(m2_keyring_feed(dir->keys));
+    m2_err_t err;
+    int i;
+
+    m2_err_init(&err, pool);
+    for (i = 0; sources && i < sources->nelts; i++) {
+        if (m2_keysource_refresh(APR_ARRAY_IDX(sources, i, m2_keysource_t *), &refresh, &err)
+            != M2_OK) {
+            return apr_pstrcat(pool, "M2MJwksRefresh: ", err.text, NULL);
+        }
+    }
+    return NULL;
+}
+
+/* One source is refreshed in one way, wherever it is inherited to. */
+static int check_refresh(apr_pool_t *pool, const apr_array_header_t *sections)
+{
+    int i;
+
+    for (i = 0; i < sections->nelts; i++) {
+        const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+        const m2mgw_dir_t *dir = m2mgw_cfg_resolved(pool, section);
+        const char *bad = dir->keys ? set_refresh(pool, dir) : NULL;
+
+        if (bad) {
+            complain(section->first, bad);
             return 0;
         }
     }
@@ -129,9 +209,10 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         if (!check_section(ptemp, section)) {
             return HTTP_INTERNAL_SERVER_ERROR;
         }
-        if (section->keyset) {
-            m2_keyring_swap(section->dir->keys, section->keyset);
-        }
+        fill_ring(section);
+    }
+    if (!check_refresh(ptemp, sections)) {
+        return HTTP_INTERNAL_SERVER_ERROR;
     }
     for (each = s; each; each = each->next) {
         make_server(pconf, s, each);

@@ -9,8 +9,7 @@
  * text never reaches an error or a log line.
  */
 #include "mod_m2mgw_config.h"
-
-#include <apr_uri.h>
+#include "mod_m2mgw_keys.h"
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
 
@@ -79,6 +78,9 @@ static m2_keyset_t *keyset_of(m2mgw_section_t *section, cmd_parms *cmd)
 {
     if (!section->keyset) {
         section->keyset = m2_keyset_make(cmd->pool);
+        section->fixed = m2_keyset_make(cmd->pool);
+        section->key_sources = apr_array_make(cmd->pool, 2, sizeof(m2_keysource_t *));
+        section->found_issuers = apr_array_make(cmd->pool, 1, sizeof(const char *));
         section->keys_at = cmd->directive;
         section->dir->keys = m2_keyring_make(cmd->pool, NULL);
     }
@@ -100,7 +102,10 @@ static const char *add_key(m2mgw_section_t *section, cmd_parms *cmd, const m2_jw
         return m2mgw_cfg_error(cmd, "the key%s%s cannot be used: %s", file ? " in " : "",
                                file ? file : "", err->text);
     }
-    return m2_keyset_add(set, jwk, err) == M2_OK ? NULL : m2mgw_cfg_fault(cmd, err);
+    return m2_keyset_add(set, jwk, err) == M2_OK
+                   && m2_keyset_add(section->fixed, jwk, err) == M2_OK
+               ? NULL
+               : m2mgw_cfg_fault(cmd, err);
 }
 
 static const char *json_key(m2mgw_section_t *section, cmd_parms *cmd, const char *text)
@@ -225,74 +230,61 @@ const char *m2mgw_cfg_jwk(cmd_parms *cmd, void *dir, const char *args)
     return words_key(section, cmd, words);
 }
 
-static const char *json_set(m2mgw_section_t *section, cmd_parms *cmd, m2_slice_t text,
-                            const char *origin)
+static const char *json_set(m2mgw_section_t *section, cmd_parms *cmd, m2_slice_t text)
 {
-    m2_keyset_t *set = keyset_of(section, cmd);
+    m2_keyset_t *given = m2_keyset_make(cmd->pool);
     m2_err_t err;
 
     m2_err_init(&err, cmd->pool);
-    return m2_keyset_parse(set, text, origin, LOCAL_KEYS, M2_KEYSET_STRICT, &err) == M2_OK
-               ? NULL
-               : m2mgw_cfg_fault(cmd, &err);
-}
-
-static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path)
-{
-    m2_slice_t text;
-    const char *full;
-    const char *bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
-
-    return bad ? bad : json_set(section, cmd, text, full);
-}
-
-static int is_loopback(const char *host)
-{
-    apr_uint32_t octets = 0;
-    const char *p;
-
-    if (ap_cstr_casecmp(host, "localhost") == 0 || strcmp(host, "::1") == 0) {
-        return 1;
-    }
-    for (p = host; *p; p++) {
-        if (*p == '.') {
-            octets++;
-        }
-        else if (!apr_isdigit(*p)) {
-            return 0;
-        }
-    }
-    return octets == 3 && has_prefix(host, "127.");
-}
-
-/* A key set fetched in the clear could be replaced on its way by anybody's keys. */
-static const char *check_url(cmd_parms *cmd, const char *url)
-{
-    apr_uri_t uri;
-    int clear = has_prefix(url, "http://");
-
-    if (!clear && !has_prefix(url, "https://")) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is no https:// URL", url);
-    }
-    if (apr_uri_parse(cmd->pool, url, &uri) != APR_SUCCESS || !uri.hostname
-        || !*uri.hostname || uri.user || uri.fragment || strpbrk(url, " \t\\\"<>")) {
-        return m2mgw_cfg_error(cmd, "this is no usable URL: it needs a host, and user names, "
-                               "fragments and quotes are not allowed");
-    }
-    if (clear && !is_loopback(uri.hostname)) {
-        return m2mgw_cfg_error(cmd, "\"%s\" would fetch keys without TLS; http:// is allowed "
-                               "to a loopback address only, use https://", url);
+    if (m2_keyset_parse(given, text, "the set", LOCAL_KEYS, M2_KEYSET_STRICT, &err) != M2_OK
+        || m2_keyset_add_all(keyset_of(section, cmd), given, &err) != M2_OK
+        || m2_keyset_add_all(section->fixed, given, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
     }
     return NULL;
 }
 
-static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, const char *url)
+static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path)
 {
-    const char *bad = check_url(cmd, url);
+    m2_keysource_t *source;
+    m2_slice_t text;
+    const char *full;
+    m2_err_t err;
+    const char *bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
 
-    (void)section;
-    return bad ? bad : m2mgw_cfg_error(cmd, "key sets at a URL are not available yet; use "
-                                       "file:PATH or a JSON set");
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_jwks_file(&source, m2mgw_keys_registry(), full, text, &err) != M2_OK) {
+        return m2mgw_cfg_error(cmd, "%s", err.text);
+    }
+    if (m2_keyset_add_all(keyset_of(section, cmd), m2_keysource_keys(source), &err) != M2_OK) {
+        return m2mgw_cfg_error(cmd, "%s: %s", full, err.text);
+    }
+    APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
+    return NULL;
+}
+
+static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, m2_keysource_kind_t kind,
+                           const char *url)
+{
+    m2_keysource_t *source;
+    m2_err_t err;
+    int i;
+
+    m2_err_init(&err, cmd->pool);
+    if (m2_jwks_url(&source, m2mgw_keys_registry(), kind, url, &err) != M2_OK) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed: %s", url, err.text);
+    }
+    keyset_of(section, cmd);
+    for (i = 0; i < section->key_sources->nelts; i++) {
+        if (APR_ARRAY_IDX(section->key_sources, i, m2_keysource_t *) == source) {
+            return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section", url);
+        }
+    }
+    APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
+    return NULL;
 }
 
 const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
@@ -307,7 +299,7 @@ const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
         bad = json_argument(&json, cmd, args);
     }
     if (bad || json) {
-        return bad ? bad : json_set(section, cmd, m2_slice_z(json), "the set");
+        return bad ? bad : json_set(section, cmd, m2_slice_z(json));
     }
     bad = m2mgw_cfg_words(&words, cmd, args, 1, 1, usage);
     if (bad) {
@@ -318,7 +310,7 @@ const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
         return add_file(section, cmd, word + 5);
     }
     if (has_prefix(word, "https:") || has_prefix(word, "http:")) {
-        return add_url(section, cmd, word);
+        return add_url(section, cmd, M2_KEYSOURCE_URL, word);
     }
     /* no more of it than tells which word is meant: it might be part of a key */
     return m2mgw_cfg_error(cmd, "\"%.12s...\" is not allowed; it takes %s", word, usage);
@@ -330,10 +322,12 @@ const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *arg)
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
 
     if (!bad) {
-        bad = check_url(cmd, arg);
+        bad = add_url(section, cmd, M2_KEYSOURCE_ISSUER, arg);
     }
-    return bad ? bad : m2mgw_cfg_error(cmd, "discovery is not available yet; use M2MJwks and "
-                                       "M2MIssuer");
+    if (!bad) {
+        APR_ARRAY_PUSH(section->found_issuers, const char *) = apr_pstrdup(cmd->pool, arg);
+    }
+    return bad;
 }
 
 /* --- claims --- */
@@ -399,7 +393,7 @@ const char *m2mgw_cfg_plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const
     dir->ignore_expiration = plugin->ignore_expiration;
     dir->replay = plugin->prevent_replay ? M2_REPLAY_ON : M2_REPLAY_OFF;
     dir->mapping = section->mapping = plugin->mapping;
-    section->keyset = plugin->keys;
+    section->keyset = section->fixed = plugin->keys;
     section->keys_at = cmd->directive;
     dir->keys = m2_keyring_make(cmd->pool, NULL);
     return NULL;

@@ -11,6 +11,7 @@
 #include "mod_m2mgw_config.h"
 
 #include "core/m2_log.h"
+#include "mod_m2mgw_keys.h"
 
 #include <apr_file_io.h>
 
@@ -45,6 +46,7 @@ void m2mgw_cfg_reset(apr_pool_t *pconf)
     reading.globals = default_globals;
     reading.globals.replay_store = m2_replay_default(pconf);
     m2_log_set(collect_notice, NULL);
+    m2mgw_keys_reset(pconf);
 }
 
 const apr_array_header_t *m2mgw_cfg_sections(void)

@@ -219,7 +219,7 @@ static const char *refresh_option(m2mgw_refresh_t *refresh, cmd_parms *cmd, cons
 
 const char *m2mgw_cfg_refresh(cmd_parms *cmd, void *dir, const char *args)
 {
-    static const m2mgw_refresh_t defaults = { 600, 86400, 5, 60 };
+    static const m2mgw_refresh_t defaults = M2MGW_REFRESH_DEFAULTS;
     m2mgw_refresh_t *refresh = apr_pmemdup(cmd->pool, &defaults, sizeof(defaults));
     m2mgw_section_t *section;
     const char *name = NULL, *value;

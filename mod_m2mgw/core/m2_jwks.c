@@ -35,7 +35,7 @@ static apr_status_t let_go_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-m2_code_t m2_source_take(m2_source_t *source, m2_slice_t text, int flags,
+m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
                          m2_keyset_mode_t mode, m2_err_t *err)
 {
     m2_generation_t *generation;
@@ -65,7 +65,7 @@ m2_code_t m2_source_take(m2_source_t *source, m2_slice_t text, int flags,
     return M2_OK;
 }
 
-void m2_source_soil(m2_source_t *source)
+void m2_keysource_soil(m2_keysource_t *source)
 {
     const apr_array_header_t *feeds = source->jwks->feeds;
     int i, k;
@@ -74,12 +74,12 @@ void m2_source_soil(m2_source_t *source)
         m2_feed_t *feed = APR_ARRAY_IDX(feeds, i, m2_feed_t *);
 
         for (k = 0; k < feed->sources->nelts; k++) {
-            feed->dirty |= APR_ARRAY_IDX(feed->sources, k, m2_source_t *) == source;
+            feed->dirty |= APR_ARRAY_IDX(feed->sources, k, m2_keysource_t *) == source;
         }
     }
 }
 
-int m2_source_note(m2_source_t *source, apr_uint64_t what)
+int m2_keysource_note(m2_keysource_t *source, apr_uint64_t what)
 {
     apr_uint64_t noted;
 
@@ -90,7 +90,7 @@ int m2_source_note(m2_source_t *source, apr_uint64_t what)
     return noted != what && m2_slot_win(&source->slot->noted, noted, what);
 }
 
-void m2_source_set_fault(m2_source_t *source, const char *fault)
+void m2_keysource_set_fault(m2_keysource_t *source, const char *fault)
 {
     apr_size_t i;
 
@@ -103,12 +103,12 @@ void m2_source_set_fault(m2_source_t *source, const char *fault)
 }
 
 /* A file keeps its last good set for ever; what was fetched must be confirmed. */
-void m2_source_judge(m2_source_t *source, apr_time_t now)
+void m2_keysource_judge(m2_keysource_t *source, apr_time_t now)
 {
     const apr_time_t most = apr_time_from_sec(source->refresh.max_stale);
     int usable = source->current != NULL;
 
-    if (source->kind != M2_SOURCE_FILE) {
+    if (source->kind != M2_KEYSOURCE_FILE) {
         const apr_time_t checked = source->slot ? (apr_time_t)m2_slot_get(&source->slot->checked)
                                                 : 0;
 
@@ -116,7 +116,7 @@ void m2_source_judge(m2_source_t *source, apr_time_t now)
     }
     if (usable != source->usable) {
         source->usable = usable;
-        m2_source_soil(source);
+        m2_keysource_soil(source);
     }
 }
 
@@ -142,7 +142,7 @@ static apr_status_t destroy_jwks(void *data)
         apr_pool_destroy(retired->pool);
     }
     for (i = 0; i < jwks->sources->nelts; i++) {
-        let_go(APR_ARRAY_IDX(jwks->sources, i, m2_source_t *)->current);
+        let_go(APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *)->current);
     }
     return APR_SUCCESS;
 }
@@ -152,22 +152,22 @@ m2_jwks_t *m2_jwks_make(apr_pool_t *pool)
     m2_jwks_t *jwks = apr_pcalloc(pool, sizeof(*jwks));
 
     jwks->pool = pool;
-    jwks->sources = apr_array_make(pool, 4, sizeof(m2_source_t *));
+    jwks->sources = apr_array_make(pool, 4, sizeof(m2_keysource_t *));
     jwks->feeds = apr_array_make(pool, 4, sizeof(m2_feed_t *));
     apr_pool_cleanup_register(pool, jwks, destroy_jwks, apr_pool_cleanup_null);
     return jwks;
 }
 
 /* The source of that name, made when there is none; *pnew says which. */
-static m2_source_t *source_named(int *pnew, m2_jwks_t *jwks, m2_source_kind_t kind,
+static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, m2_keysource_kind_t kind,
                                  const char *name)
 {
-    m2_source_t *source;
+    m2_keysource_t *source;
     int i;
 
     *pnew = 0;
     for (i = 0; i < jwks->sources->nelts; i++) {
-        source = APR_ARRAY_IDX(jwks->sources, i, m2_source_t *);
+        source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
         if (source->kind == kind && m2_slice_is(m2_slice_z(source->name), name)) {
             return source;
         }
@@ -204,15 +204,15 @@ static int same_signature(const m2_signature_t *a, const m2_signature_t *b)
            && a->inode == b->inode && a->device == b->device;
 }
 
-m2_code_t m2_jwks_file(m2_source_t **psource, m2_jwks_t *jwks, const char *path,
+m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
                        m2_slice_t text, m2_err_t *err)
 {
-    m2_source_t *source;
+    m2_keysource_t *source;
     m2_code_t code = M2_OK;
     int fresh;
 
     *psource = NULL;
-    source = source_named(&fresh, jwks, M2_SOURCE_FILE, path);
+    source = source_named(&fresh, jwks, M2_KEYSOURCE_FILE, path);
     if (fresh) {
         /* text was read before: should the file have changed since, its signature is left
          * empty, so that the first look reads it again */
@@ -222,14 +222,14 @@ m2_code_t m2_jwks_file(m2_source_t **psource, m2_jwks_t *jwks, const char *path,
             memset(&source->signature, 0, sizeof(source->signature));
         }
         source->digest = m2_slot_hash(0, text);
-        code = m2_source_take(source, text, LOCAL_KEYS, M2_KEYSET_STRICT, err);
+        code = m2_keysource_take(source, text, LOCAL_KEYS, M2_KEYSET_STRICT, err);
     }
     if (code == M2_OK) {
         source->usable = 1;
         *psource = source;
     }
     if (code == M2_OK && fresh) {
-        APR_ARRAY_PUSH(jwks->sources, m2_source_t *) = source;
+        APR_ARRAY_PUSH(jwks->sources, m2_keysource_t *) = source;
     }
     return code;
 }
@@ -273,10 +273,10 @@ m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err)
     return M2_OK;
 }
 
-m2_code_t m2_jwks_url(m2_source_t **psource, m2_jwks_t *jwks, m2_source_kind_t kind,
+m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
                       const char *url, m2_err_t *err)
 {
-    m2_source_t *source;
+    m2_keysource_t *source;
     int fresh;
 
     *psource = NULL;
@@ -288,17 +288,17 @@ m2_code_t m2_jwks_url(m2_source_t **psource, m2_jwks_t *jwks, m2_source_kind_t k
     }
     source = source_named(&fresh, jwks, kind, url);
     if (fresh) {
-        APR_ARRAY_PUSH(jwks->sources, m2_source_t *) = source;
+        APR_ARRAY_PUSH(jwks->sources, m2_keysource_t *) = source;
     }
     *psource = source;
     return M2_OK;
 }
 
-m2_code_t m2_source_refresh(m2_source_t *source, const m2_refresh_t *refresh, m2_err_t *err)
+m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refresh, m2_err_t *err)
 {
     const m2_refresh_t *other = &source->refresh;
 
-    if (source->kind == M2_SOURCE_FILE) {
+    if (source->kind == M2_KEYSOURCE_FILE) {
         return M2_OK;
     }
     if (other->ttl
@@ -314,7 +314,7 @@ m2_code_t m2_source_refresh(m2_source_t *source, const m2_refresh_t *refresh, m2
     return M2_OK;
 }
 
-const m2_keyset_t *m2_source_keys(const m2_source_t *source)
+const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source)
 {
     return source->current ? source->current->set : NULL;
 }
@@ -396,7 +396,7 @@ static m2_keyset_t *compose(m2_feed_t *feed)
             add_keys(set, kids, feed->fixed);
         }
         for (i = 0; i < feed->sources->nelts; i++) {
-            m2_source_t *source = APR_ARRAY_IDX(feed->sources, i, m2_source_t *);
+            m2_keysource_t *source = APR_ARRAY_IDX(feed->sources, i, m2_keysource_t *);
 
             if (!source->usable) {
                 set->incomplete = 1;
@@ -468,7 +468,7 @@ static int has_kind(const apr_array_header_t *sources, int fetched)
     int i;
 
     for (i = 0; i < sources->nelts; i++) {
-        if (!fetched || APR_ARRAY_IDX(sources, i, m2_source_t *)->kind != M2_SOURCE_FILE) {
+        if (!fetched || APR_ARRAY_IDX(sources, i, m2_keysource_t *)->kind != M2_KEYSOURCE_FILE) {
             return 1;
         }
     }
@@ -483,6 +483,11 @@ int m2_jwks_watched(const m2_jwks_t *jwks)
 int m2_jwks_fetched(const m2_jwks_t *jwks)
 {
     return has_kind(jwks->sources, 1);
+}
+
+const apr_array_header_t *m2_feed_sources(const m2_feed_t *feed)
+{
+    return feed ? feed->sources : NULL;
 }
 
 int m2_feed_fetched(const m2_feed_t *feed)
@@ -505,7 +510,7 @@ void m2_jwks_share(m2_jwks_t *jwks, void *memory)
     jwks->seed = (apr_uint64_t *)(jwks->slots + jwks->sources->nelts);
     RAND_bytes((unsigned char *)jwks->seed, sizeof(*jwks->seed));
     for (i = 0; i < jwks->sources->nelts; i++) {
-        m2_source_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_source_t *);
+        m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
         source->slot = &jwks->slots[i];
         if (source->current) {
@@ -533,11 +538,11 @@ void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now)
     int i;
 
     for (i = 0; i < jwks->sources->nelts; i++) {
-        m2_source_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_source_t *);
+        m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
-        if (source->kind != M2_SOURCE_FILE) {
-            m2_source_restore(source, state_dir, now);
-            m2_source_judge(source, now);
+        if (source->kind != M2_KEYSOURCE_FILE) {
+            m2_keysource_restore(source, state_dir, now);
+            m2_keysource_judge(source, now);
         }
     }
     publish_dirty(jwks);
@@ -561,7 +566,7 @@ void m2_jwks_stop(m2_jwks_t *jwks)
         jwks->fetch = NULL;
     }
     for (i = 0; i < jwks->sources->nelts; i++) {
-        m2_source_abandon(APR_ARRAY_IDX(jwks->sources, i, m2_source_t *));
+        m2_keysource_abandon(APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *));
     }
 }
 
@@ -585,7 +590,7 @@ static int read_text(m2_slice_t *ptext, apr_pool_t *pool, const char *path)
 }
 
 /* What the file holds becomes current, unless it is what was there before. */
-static int take_file(m2_source_t *source, int flags, apr_pool_t *pool, m2_err_t *err)
+static int take_file(m2_keysource_t *source, int flags, apr_pool_t *pool, m2_err_t *err)
 {
     apr_uint64_t digest;
     m2_slice_t text;
@@ -596,18 +601,18 @@ static int take_file(m2_source_t *source, int flags, apr_pool_t *pool, m2_err_t 
     }
     digest = m2_slot_hash(0, text);
     if (digest == source->digest
-        || m2_source_take(source, text, LOCAL_KEYS | flags, M2_KEYSET_LENIENT, err) != M2_OK) {
+        || m2_keysource_take(source, text, LOCAL_KEYS | flags, M2_KEYSET_LENIENT, err) != M2_OK) {
         return 0;
     }
     source->digest = digest;
-    m2_source_soil(source);
+    m2_keysource_soil(source);
     return 1;
 }
 
 /* Every child reads; the first that notes the change tells of it. */
-static void reread(m2_source_t *source, const m2_signature_t *signature, apr_pool_t *pool)
+static void reread(m2_keysource_t *source, const m2_signature_t *signature, apr_pool_t *pool)
 {
-    const int first = m2_source_note(source, m2_slot_hash(0, m2_slice((const char *)signature,
+    const int first = m2_keysource_note(source, m2_slot_hash(0, m2_slice((const char *)signature,
                                                                       sizeof(*signature))));
     m2_slot_t *slot = source->slot;
     m2_err_t why;
@@ -627,7 +632,7 @@ static void reread(m2_source_t *source, const m2_signature_t *signature, apr_poo
         m2_slot_count(&slot->swaps);
     }
     m2_slot_set(&slot->failing, why.code != M2_OK);
-    m2_source_set_fault(source, why.code ? why.text : "");
+    m2_keysource_set_fault(source, why.code ? why.text : "");
     if (!why.code) {
         m2_slot_set(&slot->checked, (apr_uint64_t)apr_time_now());
     }
@@ -635,7 +640,7 @@ static void reread(m2_source_t *source, const m2_signature_t *signature, apr_poo
 
 /* A file that changed is read when two looks in a row find it the same: until then somebody
  * may still be writing. A file that is gone is being replaced, or is broken. */
-static void look_at_file(m2_source_t *source, apr_time_t now)
+static void look_at_file(m2_keysource_t *source, apr_time_t now)
 {
     m2_signature_t signature;
     apr_pool_t *pool;
@@ -664,13 +669,13 @@ void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now)
     int i;
 
     for (i = 0; i < jwks->sources->nelts; i++) {
-        m2_source_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_source_t *);
+        m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
-        if (source->kind == M2_SOURCE_FILE) {
+        if (source->kind == M2_KEYSOURCE_FILE) {
             look_at_file(source, now);
         }
         else {
-            m2_source_tick(source, now);
+            m2_keysource_tick(source, now);
         }
     }
     if (jwks->fetch) {
@@ -682,7 +687,7 @@ void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now)
 
 /* --- requests --- */
 
-static int remembered(const m2_source_t *source, apr_uint64_t hash, apr_time_t now)
+static int remembered(const m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
 {
     const m2_slot_t *slot = source->slot;
     const apr_uint64_t since = m2_slot_get(&slot->kids[hash % M2_KIDS].since);
@@ -698,7 +703,7 @@ static int is_wanted(const m2_slot_t *slot, apr_time_t now)
            || (apr_time_t)m2_slot_get(&slot->due) <= now;
 }
 
-static int ask_source(m2_source_t *source, apr_uint64_t hash, apr_time_t now)
+static int ask_source(m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
 {
     m2_slot_t *slot = source->slot;
     apr_uint64_t asked = m2_slot_get(&slot->asked);
@@ -725,9 +730,9 @@ int m2_jwks_ask(const m2_keyring_t *ring, m2_slice_t kid, apr_time_t now)
     int i, wanted = 0;
 
     for (i = 0; feed && i < feed->sources->nelts; i++) {
-        m2_source_t *source = APR_ARRAY_IDX(feed->sources, i, m2_source_t *);
+        m2_keysource_t *source = APR_ARRAY_IDX(feed->sources, i, m2_keysource_t *);
 
-        if (source->kind != M2_SOURCE_FILE && source->slot) {
+        if (source->kind != M2_KEYSOURCE_FILE && source->slot) {
             wanted |= ask_source(source, m2_slot_hash(*source->jwks->seed, kid), now);
         }
     }
@@ -749,9 +754,9 @@ static int any_wanted(const m2_feed_t *feed)
     int i;
 
     for (i = 0; i < feed->sources->nelts; i++) {
-        const m2_source_t *source = APR_ARRAY_IDX(feed->sources, i, m2_source_t *);
+        const m2_keysource_t *source = APR_ARRAY_IDX(feed->sources, i, m2_keysource_t *);
 
-        if (source->kind != M2_SOURCE_FILE && source->slot
+        if (source->kind != M2_KEYSOURCE_FILE && source->slot
             && (is_wanted(source->slot, now)
                 || m2_slot_get(&source->seen) != m2_slot_get(&source->slot->version))) {
             return 1;
@@ -788,10 +793,10 @@ int m2_jwks_count(const m2_jwks_t *jwks)
     return jwks->sources->nelts;
 }
 
-static const char *state_of(const m2_source_t *source, const m2_source_info_t *info,
+static const char *state_of(const m2_keysource_t *source, const m2_keysource_info_t *info,
                             apr_time_t now)
 {
-    if (source->kind == M2_SOURCE_FILE) {
+    if (source->kind == M2_KEYSOURCE_FILE) {
         return source->slot && m2_slot_get(&source->slot->failing) ? "broken" : "ok";
     }
     if (!info->checked
@@ -803,11 +808,11 @@ static const char *state_of(const m2_source_t *source, const m2_source_info_t *i
                ? "stale" : "fresh";
 }
 
-void m2_jwks_info(m2_source_info_t *info, apr_pool_t *pool, const m2_jwks_t *jwks, int i,
+void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *jwks, int i,
                   apr_time_t now)
 {
     static const char *const kinds[] = { "file", "url", "issuer" };
-    const m2_source_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_source_t *);
+    const m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
     const m2_slot_t *slot = source->slot;
 
     memset(info, 0, sizeof(*info));

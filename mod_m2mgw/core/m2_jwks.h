@@ -27,7 +27,7 @@
 #include "m2_keyring.h"
 
 typedef struct m2_jwks_t m2_jwks_t;
-typedef struct m2_source_t m2_source_t;
+typedef struct m2_keysource_t m2_keysource_t;
 typedef struct m2_feed_t m2_feed_t;
 
 /* M2MJwksRefresh, in seconds */
@@ -38,11 +38,11 @@ typedef struct m2_refresh_t {
     int cooldown;  /* between two early fetches for unknown kids */
 } m2_refresh_t;
 
-typedef enum m2_source_kind_t {
-    M2_SOURCE_FILE,
-    M2_SOURCE_URL,
-    M2_SOURCE_ISSUER /* finds its URL by RFC 8414 or OpenID discovery */
-} m2_source_kind_t;
+typedef enum m2_keysource_kind_t {
+    M2_KEYSOURCE_FILE,
+    M2_KEYSOURCE_URL,
+    M2_KEYSOURCE_ISSUER /* finds its URL by RFC 8414 or OpenID discovery */
+} m2_keysource_kind_t;
 
 /* --- while configuration is read --- */
 
@@ -50,29 +50,32 @@ m2_jwks_t *m2_jwks_make(apr_pool_t *pool);
 
 /** The source of a file, absolute path. text is what the file held just now; it is read
  *  strictly. M2_E_CONFIG with the fault. */
-m2_code_t m2_jwks_file(m2_source_t **psource, m2_jwks_t *jwks, const char *path,
+m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
                        m2_slice_t text, m2_err_t *err);
 
 /** The source of a URL or an issuer. M2_E_CONFIG for a URL that keys must not come from. */
-m2_code_t m2_jwks_url(m2_source_t **psource, m2_jwks_t *jwks, m2_source_kind_t kind,
+m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
                       const char *url, m2_err_t *err);
 
 /** https, or http to a loopback address; with a host, without user name or fragment. */
 m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err);
 
 /** The refresh policy of a URL or issuer. M2_E_CONFIG when another was set before. */
-m2_code_t m2_source_refresh(m2_source_t *source, const m2_refresh_t *refresh, m2_err_t *err);
+m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refresh, m2_err_t *err);
 
 /** What a file held when it was read strictly; NULL for others. */
-const m2_keyset_t *m2_source_keys(const m2_source_t *source);
+const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source);
 
-/** Feed ring from fixed keys (may be NULL) and sources (of m2_source_t *), and fill it. */
+/** Feed ring from fixed keys (may be NULL) and sources (of m2_keysource_t *), and fill it. */
 m2_feed_t *m2_jwks_feed(m2_jwks_t *jwks, m2_keyring_t *ring, const m2_keyset_t *fixed,
                         const apr_array_header_t *sources);
 
 /** Whether there is anything to watch, and anything to fetch. */
 int m2_jwks_watched(const m2_jwks_t *jwks);
 int m2_jwks_fetched(const m2_jwks_t *jwks);
+
+/** The sources of a feed (of m2_keysource_t *); NULL for NULL. */
+const apr_array_header_t *m2_feed_sources(const m2_feed_t *feed);
 
 /** Whether a feed has a source that is fetched, so that asking for a key may help. */
 int m2_feed_fetched(const m2_feed_t *feed);
@@ -113,7 +116,7 @@ int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation, apr_interval
 
 /* --- for people --- */
 
-typedef struct m2_source_info_t {
+typedef struct m2_keysource_info_t {
     const char *name; /* path, URL or issuer */
     const char *kind; /* file, url or issuer */
     const char *state; /* fresh, stale, unavailable (a URL); ok, broken (a file) */
@@ -122,10 +125,10 @@ typedef struct m2_source_info_t {
     apr_time_t checked; /* last time the document was confirmed; 0: never */
     apr_time_t due;     /* next fetch; 0: none */
     apr_uint64_t fetches, failures, early, swaps;
-} m2_source_info_t;
+} m2_keysource_info_t;
 
 int m2_jwks_count(const m2_jwks_t *jwks);
-void m2_jwks_info(m2_source_info_t *info, apr_pool_t *pool, const m2_jwks_t *jwks, int i,
+void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *jwks, int i,
                   apr_time_t now);
 
 #endif /* M2_JWKS_H */

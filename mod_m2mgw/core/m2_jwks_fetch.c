@@ -45,7 +45,7 @@ static apr_uint64_t jittered(apr_uint64_t interval)
 
 /* --- the state directory --- */
 
-static const char *state_path(m2_source_t *source, const char *state_dir)
+static const char *state_path(m2_keysource_t *source, const char *state_dir)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     char name[33];
@@ -61,7 +61,7 @@ static const char *state_path(m2_source_t *source, const char *state_dir)
     return apr_psprintf(source->jwks->pool, "%s/%s.jwks", state_dir, name);
 }
 
-static const char *state_line(apr_pool_t *pool, const m2_source_t *source, const char *etag,
+static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source, const char *etag,
                               apr_uint64_t interval)
 {
     m2_json_t *line = m2_json_make(pool);
@@ -75,7 +75,7 @@ static const char *state_line(apr_pool_t *pool, const m2_source_t *source, const
 }
 
 /* Written whole under another name, then renamed: a reader sees the old file or the new. */
-static apr_status_t write_state(const m2_source_t *source, apr_pool_t *pool, const char *line,
+static apr_status_t write_state(const m2_keysource_t *source, apr_pool_t *pool, const char *line,
                                 m2_slice_t document)
 {
     char *name = apr_pstrcat(pool, source->state_path, ".XXXXXX", NULL);
@@ -114,7 +114,7 @@ typedef struct state_t {
     apr_uint64_t digest;
 } state_t;
 
-static int parse_state(state_t *state, apr_pool_t *pool, const m2_source_t *source,
+static int parse_state(state_t *state, apr_pool_t *pool, const m2_keysource_t *source,
                        m2_slice_t text)
 {
     const char *end = memchr(text.p, '\n', text.n);
@@ -135,7 +135,7 @@ static int parse_state(state_t *state, apr_pool_t *pool, const m2_source_t *sour
     return 1;
 }
 
-static int read_state(state_t *state, apr_pool_t *pool, const m2_source_t *source)
+static int read_state(state_t *state, apr_pool_t *pool, const m2_keysource_t *source)
 {
     apr_finfo_t info;
     apr_file_t *file;
@@ -159,7 +159,7 @@ static int read_state(state_t *state, apr_pool_t *pool, const m2_source_t *sourc
 }
 
 /* Make what lies in the state directory the current document. */
-static int take_state(state_t *state, m2_source_t *source, int flags, m2_err_t *err)
+static int take_state(state_t *state, m2_keysource_t *source, int flags, m2_err_t *err)
 {
     apr_pool_t *pool;
     int taken;
@@ -168,7 +168,7 @@ static int take_state(state_t *state, m2_source_t *source, int flags, m2_err_t *
         return 0;
     }
     taken = read_state(state, pool, source)
-            && m2_source_take(source, state->document, M2_JWK_PUBLIC | flags, M2_KEYSET_LENIENT,
+            && m2_keysource_take(source, state->document, M2_JWK_PUBLIC | flags, M2_KEYSET_LENIENT,
                               err) == M2_OK;
     if (taken) {
         source->etag = apr_pstrdup(source->current->pool, state->etag);
@@ -178,7 +178,7 @@ static int take_state(state_t *state, m2_source_t *source, int flags, m2_err_t *
     return taken;
 }
 
-void m2_source_restore(m2_source_t *source, const char *state_dir, apr_time_t now)
+void m2_keysource_restore(m2_keysource_t *source, const char *state_dir, apr_time_t now)
 {
     m2_slot_t *slot = source->slot;
     state_t state;
@@ -201,7 +201,7 @@ void m2_source_restore(m2_source_t *source, const char *state_dir, apr_time_t no
 
 /* --- the end of a fetch --- */
 
-static void release(m2_source_t *source, apr_uint64_t due)
+static void release(m2_keysource_t *source, apr_uint64_t due)
 {
     m2_slot_t *slot = source->slot;
 
@@ -213,7 +213,7 @@ static void release(m2_source_t *source, apr_uint64_t due)
 }
 
 /* The first failure of a row is told, and so is what it means. */
-static void failed(m2_source_t *source, const char *why)
+static void failed(m2_keysource_t *source, const char *why)
 {
     m2_slot_t *slot = source->slot;
     const apr_uint64_t row = m2_slot_get(&slot->failing);
@@ -227,7 +227,7 @@ static void failed(m2_source_t *source, const char *why)
         m2_log(M2_LOG_ERR, "%s: cannot be fetched: %s; there are no keys from it", source->name,
                why);
     }
-    m2_source_set_fault(source, why);
+    m2_keysource_set_fault(source, why);
     m2_slot_count(&slot->failing);
     m2_slot_count(&slot->failures);
     release(source, (apr_uint64_t)apr_time_now()
@@ -236,7 +236,7 @@ static void failed(m2_source_t *source, const char *why)
 }
 
 /* RFC 9111 5.2.2.1, within bounds: never slower than ttl, nor faster than cooldown. */
-static apr_uint64_t interval_of(const m2_source_t *source, int max_age)
+static apr_uint64_t interval_of(const m2_keysource_t *source, int max_age)
 {
     const m2_refresh_t *refresh = &source->refresh;
 
@@ -249,7 +249,7 @@ static apr_uint64_t interval_of(const m2_source_t *source, int max_age)
     return seconds(max_age);
 }
 
-static void confirmed(m2_source_t *source, apr_uint64_t interval)
+static void confirmed(m2_keysource_t *source, apr_uint64_t interval)
 {
     m2_slot_t *slot = source->slot;
     const apr_uint64_t now = (apr_uint64_t)apr_time_now();
@@ -265,7 +265,7 @@ static void confirmed(m2_source_t *source, apr_uint64_t interval)
 }
 
 /* The whole document is checked before it is stored; what is stored replaces the last. */
-static void store(m2_source_t *source, const m2_answer_t *answer)
+static void store(m2_keysource_t *source, const m2_answer_t *answer)
 {
     const apr_uint64_t interval = interval_of(source, answer->max_age);
     const apr_uint64_t digest = m2_slot_hash(0, answer->body);
@@ -285,7 +285,7 @@ static void store(m2_source_t *source, const m2_answer_t *answer)
     }
     status = write_state(source, source->fetching,
                          state_line(source->fetching, source,
-                                    source->kind == M2_SOURCE_URL ? answer->etag : NULL,
+                                    source->kind == M2_KEYSOURCE_URL ? answer->etag : NULL,
                                     interval),
                          answer->body);
     if (status != APR_SUCCESS) {
@@ -312,7 +312,7 @@ static const char *fault_of(const m2_answer_t *answer, apr_pool_t *pool)
 
 static void on_keys(const m2_answer_t *answer, void *baton)
 {
-    m2_source_t *source = baton;
+    m2_keysource_t *source = baton;
     const char *fault = fault_of(answer, source->fetching);
 
     m2_slot_count(&source->slot->fetches);
@@ -354,7 +354,7 @@ static const char *metadata_url(apr_pool_t *pool, const char *issuer, int step)
 
 /* RFC 8414 3.3: metadata that names another issuer must not be used, or anybody who can
  * answer for one path of a host could speak for all of them. */
-static const char *keys_url(const char **purl, apr_pool_t *pool, const m2_source_t *source,
+static const char *keys_url(const char **purl, apr_pool_t *pool, const m2_keysource_t *source,
                             m2_slice_t body)
 {
     const m2_json_t *metadata;
@@ -379,11 +379,11 @@ static const char *keys_url(const char **purl, apr_pool_t *pool, const m2_source
     return NULL;
 }
 
-static int start(m2_source_t *source, const char *url);
+static int start(m2_keysource_t *source, const char *url);
 
 static void on_metadata(const m2_answer_t *answer, void *baton)
 {
-    m2_source_t *source = baton;
+    m2_keysource_t *source = baton;
     const char *url = NULL, *fault = fault_of(answer, source->fetching);
 
     m2_slot_count(&source->slot->fetches);
@@ -401,20 +401,20 @@ static void on_metadata(const m2_answer_t *answer, void *baton)
 
 /* --- the beginning of a fetch --- */
 
-static int start(m2_source_t *source, const char *url)
+static int start(m2_keysource_t *source, const char *url)
 {
-    const char *etag = source->step == STEP_KEYS && source->kind == M2_SOURCE_URL
+    const char *etag = source->step == STEP_KEYS && source->kind == M2_KEYSOURCE_URL
                            ? source->etag : NULL;
 
     return m2_fetch_start(source->jwks->fetch, url, etag, source->refresh.timeout,
                           source->step == STEP_KEYS ? on_keys : on_metadata, source);
 }
 
-static void claim(m2_source_t *source, apr_time_t now)
+static void claim(m2_keysource_t *source, apr_time_t now)
 {
     m2_slot_t *slot = source->slot;
     const apr_uint64_t claimed = m2_slot_get(&slot->claimed);
-    const int steps = source->kind == M2_SOURCE_ISSUER ? 3 : 1;
+    const int steps = source->kind == M2_KEYSOURCE_ISSUER ? 3 : 1;
     const char *url = source->name;
 
     if (source->fetching || (apr_time_t)claimed > now
@@ -430,16 +430,16 @@ static void claim(m2_source_t *source, apr_time_t now)
         return;
     }
     source->step = STEP_KEYS;
-    if (source->kind == M2_SOURCE_ISSUER) {
+    if (source->kind == M2_KEYSOURCE_ISSUER) {
         source->step = STEP_RFC8414;
         url = metadata_url(source->fetching, source->name, STEP_RFC8414);
     }
     if (!start(source, url)) { /* as many as may be are under way: leave it to others */
-        m2_source_abandon(source);
+        m2_keysource_abandon(source);
     }
 }
 
-void m2_source_abandon(m2_source_t *source)
+void m2_keysource_abandon(m2_keysource_t *source)
 {
     if (source->fetching) {
         m2_slot_set(&source->slot->claimed, 0);
@@ -450,7 +450,7 @@ void m2_source_abandon(m2_source_t *source)
 
 /* --- every tick --- */
 
-static void pick_up(m2_source_t *source)
+static void pick_up(m2_keysource_t *source)
 {
     const apr_uint64_t version = m2_slot_get(&source->slot->version);
     state_t state;
@@ -460,7 +460,7 @@ static void pick_up(m2_source_t *source)
     }
     memset(&state, 0, sizeof(state));
     if (take_state(&state, source, M2_JWK_QUIET, NULL)) {
-        m2_source_soil(source);
+        m2_keysource_soil(source);
     }
     else {
         m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->name, source->state_path);
@@ -469,7 +469,7 @@ static void pick_up(m2_source_t *source)
 }
 
 /* What people have to know about a source that stays away, once for all children. */
-static void tell_age(m2_source_t *source, apr_time_t now)
+static void tell_age(m2_keysource_t *source, apr_time_t now)
 {
     const apr_time_t checked = (apr_time_t)m2_slot_get(&source->slot->checked);
     const apr_time_t age = now - checked;
@@ -478,20 +478,20 @@ static void tell_age(m2_source_t *source, apr_time_t now)
         return;
     }
     if (age > apr_time_from_sec(source->refresh.max_stale)) {
-        if (m2_source_note(source, (apr_uint64_t)checked + 1)) {
+        if (m2_keysource_note(source, (apr_uint64_t)checked + 1)) {
             m2_log(M2_LOG_ERR, "%s: not fetched for %d seconds, longer than max-stale: its keys "
                    "are not used any more", source->name, (int)apr_time_sec(age));
         }
     }
 }
 
-void m2_source_tick(m2_source_t *source, apr_time_t now)
+void m2_keysource_tick(m2_keysource_t *source, apr_time_t now)
 {
     if (!source->slot || !source->state_path) {
         return;
     }
     pick_up(source);
-    m2_source_judge(source, now);
+    m2_keysource_judge(source, now);
     tell_age(source, now);
     if (source->jwks->fetch) {
         claim(source, now);

@@ -50,9 +50,9 @@ typedef struct m2_signature_t {
     apr_dev_t device;
 } m2_signature_t;
 
-struct m2_source_t {
+struct m2_keysource_t {
     m2_jwks_t *jwks;
-    m2_source_kind_t kind;
+    m2_keysource_kind_t kind;
     const char *name;
     m2_refresh_t refresh; /* ttl 0: not yet set */
     m2_slot_t *slot;
@@ -89,7 +89,7 @@ struct m2_retired_t {
 
 struct m2_jwks_t {
     apr_pool_t *pool;
-    apr_array_header_t *sources; /* of m2_source_t * */
+    apr_array_header_t *sources; /* of m2_keysource_t * */
     apr_array_header_t *feeds;   /* of m2_feed_t * */
     m2_slot_t *slots;            /* NULL until shared */
     apr_uint64_t *seed;          /* of the hashes of kids, behind the slots */
@@ -133,30 +133,30 @@ static inline apr_uint64_t m2_slot_hash(apr_uint64_t hash, m2_slice_t bytes)
 /* --- m2_jwks.c --- */
 
 /** Parse text and make it the source's current document. */
-m2_code_t m2_source_take(m2_source_t *source, m2_slice_t text, int flags,
+m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
                          m2_keyset_mode_t mode, m2_err_t *err);
 
 /** Whether what the source holds may be used has to be looked at again. */
-void m2_source_judge(m2_source_t *source, apr_time_t now);
+void m2_keysource_judge(m2_keysource_t *source, apr_time_t now);
 
 /** Every feed of the source is to be composed again. */
-void m2_source_soil(m2_source_t *source);
+void m2_keysource_soil(m2_keysource_t *source);
 
 /** The words for people about the last attempt. */
-void m2_source_set_fault(m2_source_t *source, const char *fault);
+void m2_keysource_set_fault(m2_keysource_t *source, const char *fault);
 
 /** Log by one process of all: 1 for the caller who is first to note this. */
-int m2_source_note(m2_source_t *source, apr_uint64_t what);
+int m2_keysource_note(m2_keysource_t *source, apr_uint64_t what);
 
 /* --- m2_jwks_fetch.c --- */
 
 /** Pick up what another child fetched, and fetch when it is due. */
-void m2_source_tick(m2_source_t *source, apr_time_t now);
+void m2_keysource_tick(m2_keysource_t *source, apr_time_t now);
 
 /** Read the last good copy, if there is one that may still be used. */
-void m2_source_restore(m2_source_t *source, const char *state_dir, apr_time_t now);
+void m2_keysource_restore(m2_keysource_t *source, const char *state_dir, apr_time_t now);
 
 /** Give back a claim. */
-void m2_source_abandon(m2_source_t *source);
+void m2_keysource_abandon(m2_keysource_t *source);
 
 #endif /* M2_JWKS_INT_H */

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * post_config, in the parent: memory for the slots, the state directory, the last good
+ * copies, a place in mod_watchdog. Then in every child one thread of mod_watchdog's ticks;
+ * requests only read the ring and, for an unknown kid, leave a wish in a slot.
+ */
+#include "mod_m2mgw_keys.h"
+#include "mod_m2mgw_status.h"
+
+#include <apr_shm.h>
+#include <mod_watchdog.h>
+#include <unixd.h>
+
+#define TICK (APR_USEC_PER_SEC / 10)
+
+/* written while configuration is read, and by child_init */
+static struct {
+    m2_jwks_t *jwks;
+    m2_fetch_tls_t tls;
+    apr_pool_t *pool; /* of the watchdog's thread, in a child */
+    int started;
+} keys;
+
+void m2mgw_keys_reset(apr_pool_t *pconf)
+{
+    keys.jwks = m2_jwks_make(pconf);
+    keys.pool = NULL;
+    keys.started = 0;
+}
+
+m2_jwks_t *m2mgw_keys_registry(void)
+{
+    return keys.jwks;
+}
+
+int m2mgw_keys_missing(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
+                       int wait)
+{
+    return m2_jwks_ask(ring, kid, apr_time_now())
+           && m2_jwks_wait(ring, generation, apr_time_from_msec(wait));
+}
+
+/* --- the watchdog's thread --- */
+
+/* The pool handed in is cleared behind each call, hence our own. */
+static apr_status_t watch(int state, void *data, apr_pool_t *pool)
+{
+    (void)data;
+    (void)pool;
+    if (state == AP_WATCHDOG_STATE_STARTING) {
+        keys.started = keys.pool && m2_jwks_start(keys.jwks, &keys.tls, keys.pool);
+    }
+    else if (state == AP_WATCHDOG_STATE_STOPPING) {
+        if (keys.started) {
+            m2_jwks_stop(keys.jwks);
+            keys.started = 0;
+        }
+    }
+    else if (keys.started) {
+        m2_jwks_tick(keys.jwks, apr_time_now());
+    }
+    return APR_SUCCESS;
+}
+
+/* --- the parent --- */
+
+static int refuse(server_rec *s, apr_status_t status, const char *what)
+{
+    ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "M2M-401: key sources: %s", what);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+static int share_slots(apr_pool_t *pconf, server_rec *s)
+{
+    const apr_size_t size = m2_jwks_shared_size(keys.jwks);
+    apr_shm_t *shm;
+    apr_status_t status = apr_shm_create(&shm, size, NULL, pconf);
+
+    if (status != APR_SUCCESS) {
+        return refuse(s, status, "no shared memory");
+    }
+    memset(apr_shm_baseaddr_get(shm), 0, size);
+    m2_jwks_share(keys.jwks, apr_shm_baseaddr_get(shm));
+    return OK;
+}
+
+static apr_status_t end_fetching(void *data)
+{
+    (void)data;
+    m2_fetch_exit();
+    return APR_SUCCESS;
+}
+
+/* The directory of M2MStateDir, or one below the runtime directory that is made here and
+ * handed to the children's user. */
+static int state_directory(const char **pdir, apr_pool_t *pconf, server_rec *s)
+{
+    const m2mgw_globals_t *globals = m2mgw_globals();
+    apr_status_t status;
+
+    *pdir = globals->state_dir;
+    if (!*pdir) {
+        *pdir = ap_runtime_dir_relative(pconf, "m2mgw");
+        status = apr_dir_make(*pdir, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE,
+                              pconf);
+        if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status)) {
+            return refuse(s, status, apr_psprintf(pconf, "%s cannot be made, set M2MStateDir",
+                                                  *pdir));
+        }
+        if (geteuid() == 0
+            && chown(*pdir, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
+            return refuse(s, errno, apr_psprintf(pconf, "%s cannot be handed to User", *pdir));
+        }
+    }
+    if (geteuid() != 0 && access(*pdir, W_OK | X_OK) != 0) {
+        return refuse(s, errno, apr_psprintf(pconf, "%s is not writable, see M2MStateDir",
+                                             *pdir));
+    }
+    return OK;
+}
+
+static int open_fetching(apr_pool_t *pconf, server_rec *s)
+{
+    const m2mgw_globals_t *globals = m2mgw_globals();
+    const char *dir;
+    int status = state_directory(&dir, pconf, s);
+
+    if (status != OK) {
+        return status;
+    }
+    keys.tls.ca = globals->jwks_tls.ca;
+    keys.tls.cert = globals->jwks_tls.cert;
+    keys.tls.key = globals->jwks_tls.key;
+    keys.tls.proxy = globals->jwks_tls.proxy;
+    if (!m2_fetch_init()) {
+        return refuse(s, 0, "libcurl does not start");
+    }
+    apr_pool_cleanup_register(pconf, NULL, end_fetching, apr_pool_cleanup_null);
+    m2_jwks_open(keys.jwks, dir, apr_time_now());
+    return OK;
+}
+
+static int join_watchdog(apr_pool_t *pconf, server_rec *s)
+{
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =
+        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *add =
+        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
+    ap_watchdog_t *watchdog;
+    apr_status_t status;
+
+    if (!get || !add) {
+        return refuse(s, 0, "M2MJwks file: and https: need mod_watchdog to be loaded");
+    }
+    status = get(&watchdog, "_m2mgw_keys_", 0, 0, pconf);
+    if (status == APR_SUCCESS) {
+        status = add(watchdog, TICK, NULL, watch);
+    }
+    return status == APR_SUCCESS ? OK : refuse(s, status, "mod_watchdog refuses");
+}
+
+static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                            server_rec *s)
+{
+    int status;
+
+    (void)plog;
+    (void)ptemp;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
+        || !m2_jwks_watched(keys.jwks)) {
+        return OK;
+    }
+    status = share_slots(pconf, s);
+    if (status == OK && m2_jwks_fetched(keys.jwks)) {
+        status = open_fetching(pconf, s);
+    }
+    return status == OK ? join_watchdog(pconf, s) : status;
+}
+
+/* First, so that the pool outlives the thread that mod_watchdog starts in its own hook. */
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    (void)s;
+    apr_pool_create(&keys.pool, pchild);
+}
+
+/* --- the status page --- */
+
+static void add_time(m2_json_t *json, const char *name, apr_time_t then, apr_time_t now)
+{
+    if (then) {
+        m2_json_set_int(json, name, apr_time_sec(name[0] == 'a' ? now - then : then - now));
+    }
+}
+
+static m2_json_t *source_json(apr_pool_t *pool, int i, apr_time_t now)
+{
+    m2_json_t *json = m2_json_make(pool);
+    m2_keysource_info_t info;
+
+    m2_jwks_info(&info, pool, keys.jwks, i, now);
+    m2_json_set_string(json, "source", info.name);
+    m2_json_set_string(json, "kind", info.kind);
+    m2_json_set_string(json, "state", info.state);
+    m2_json_set_int(json, "keys", info.keys);
+    add_time(json, "age", info.checked, now);
+    add_time(json, "next_refresh", info.due, now);
+    m2_json_set_int(json, "fetches", (apr_int64_t)info.fetches);
+    m2_json_set_int(json, "failures", (apr_int64_t)info.failures);
+    m2_json_set_int(json, "early", (apr_int64_t)info.early);
+    m2_json_set_int(json, "swaps", (apr_int64_t)info.swaps);
+    if (info.fault && *info.fault) {
+        m2_json_set_string(json, "fault", info.fault);
+    }
+    return json;
+}
+
+static void add_status(m2_json_t *document, apr_pool_t *pool)
+{
+    m2_json_t *list = m2_json_make_array(pool);
+    const apr_time_t now = apr_time_now();
+    int i;
+
+    for (i = 0; i < m2_jwks_count(keys.jwks); i++) {
+        m2_json_append(list, source_json(pool, i, now));
+    }
+    m2_json_set_json(document, "sources", list);
+}
+
+void m2mgw_keys_register(void)
+{
+    m2mgw_status_add(add_status);
+    ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_REALLY_FIRST);
+}
