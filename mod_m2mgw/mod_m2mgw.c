@@ -148,7 +148,9 @@ static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *s
     judged->token = ctx->token;
     m2_gate_token(&judged->verdict, root->r->pool, policy, ctx->token, now, services);
     if (ctx->token.p) {
-        m2mgw_status_verified(apr_time_now() - now);
+        const int cached = judged->verdict.cached;
+
+        m2mgw_status_token(cached, cached ? 0 : apr_time_now() - now);
     }
     judged->next = root->judged;
     root->judged = judged;
@@ -212,7 +214,7 @@ static void publish(m2mgw_ctx_t *ctx, request_rec *r)
 static void decide(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const apr_time_t now = apr_time_now();
-    const m2_services_t services = { spend_once, ctx, NULL };
+    const m2_services_t services = { spend_once, ctx, m2mgw_cache() };
     m2_err_t err;
     m2_code_t found = M2_OK;
 
@@ -465,6 +467,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_status_register();
     m2mgw_runtime_register();
     m2mgw_keys_register();
+    m2mgw_cache_register();
     m2mgw_response_register();
     m2mgw_body_register();
     m2mgw_authz_register(pool);

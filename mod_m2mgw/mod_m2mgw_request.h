@@ -171,6 +171,13 @@ void m2mgw_body_replace(m2mgw_ctx_t *ctx, request_rec *r, const char *form);
 
 void m2mgw_body_register(void);
 
+/* --- mod_m2mgw_cache.c --- */
+
+/** The verified-token cache of this process, or NULL. */
+struct m2_cache_t *m2mgw_cache(void);
+
+void m2mgw_cache_register(void);
+
 /* --- mod_m2mgw_runtime.c --- */
 
 /** Mark the verdict's token in the replay store. */

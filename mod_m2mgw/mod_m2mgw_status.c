@@ -24,6 +24,7 @@ static const int bounds[LATENCIES] = { 5, 10, 25, 50, 75, 100, 250, 1000, 10000,
 typedef struct shard_t {
     apr_uint64_t decisions[M2_CODES];
     apr_uint64_t shadow;
+    apr_uint64_t cached;
     apr_uint64_t latency[LATENCIES];
     apr_uint64_t latency_sum;
 } __attribute__((aligned(64))) shard_t;
@@ -102,7 +103,7 @@ void m2mgw_status_count(request_rec *r)
     }
 }
 
-void m2mgw_status_verified(apr_interval_time_t took)
+void m2mgw_status_token(int cached, apr_interval_time_t took)
 {
     shard_t *shard;
     int i = 0;
@@ -111,6 +112,10 @@ void m2mgw_status_verified(apr_interval_time_t took)
         return;
     }
     shard = shard_of(&took);
+    if (cached) {
+        add(&shard->cached, 1);
+        return;
+    }
     while (i < LATENCIES - 1 && took > bounds[i]) {
         i++;
     }
@@ -157,6 +162,18 @@ static m2_json_t *decisions(apr_pool_t *pool)
         put(json, reason, sum);
     }
     return json;
+}
+
+void m2mgw_status_cache_counts(m2_json_t *json)
+{
+    apr_uint64_t misses = 0;
+    int i;
+
+    for (i = 0; i < LATENCIES; i++) {
+        misses += sum_of(offsetof(shard_t, latency) + (apr_size_t)i * sizeof(misses));
+    }
+    put(json, "hits", sum_of(offsetof(shard_t, cached)));
+    put(json, "misses", misses);
 }
 
 static m2_json_t *verification(apr_pool_t *pool)

@@ -14,8 +14,11 @@
  *  request; redirects are followed. */
 void m2mgw_status_count(request_rec *r);
 
-/** Count one verification that took so long. */
-void m2mgw_status_verified(apr_interval_time_t took);
+/** Count one token: found in the verified-token cache, or judged anew in so much time. */
+void m2mgw_status_token(int cached, apr_interval_time_t took);
+
+/** The cache's hits and misses of all processes, as members of json. */
+void m2mgw_status_cache_counts(m2_json_t *json);
 
 /* What others add to the document: called with the document and the pool of the request. */
 typedef void m2mgw_status_fn(m2_json_t *document, apr_pool_t *pool);

@@ -10,6 +10,8 @@
  */
 #include "m2_gate.h"
 
+#include "m2_cache.h"
+
 static int passes(m2_code_t code)
 {
     return code == M2_OK || code == M2_BYPASS;
@@ -126,24 +128,35 @@ static m2_code_t open_token(m2_verdict_t *verdict, const m2_json_t **pclaims,
     return code ? code : check_claims(&verdict->times, *pclaims, policy, err);
 }
 
-static m2_code_t check_token(m2_verdict_t *verdict, apr_pool_t *pool,
-                             const m2_policy_t *policy, m2_slice_t token, apr_time_t now)
+/* what a refused token leaves behind: nothing about it was proven */
+static m2_code_t unproven(m2_verdict_t *verdict, m2_code_t code)
 {
-    const m2_keyset_t *keys = m2_keyring_enter(policy->keys);
-    m2_claims_policy_t wanted = claims_policy(policy);
-    const m2_json_t *claims = NULL;
-    m2_code_t code;
+    verdict->verified = 0;
+    verdict->claims = NULL;
+    verdict->kid = verdict->alg = verdict->user = NULL;
+    verdict->publish = verdict->env = NULL;
+    return code;
+}
 
-    code = keys ? open_token(verdict, &claims, pool, policy, keys, token)
-                : m2_err_set(&verdict->err, M2_E_KEYS_UNAVAILABLE,
-                             "no key set that may be used is at hand");
-    m2_keyring_leave(policy->keys);
+static m2_code_t check_times(m2_verdict_t *verdict, const m2_policy_t *policy, apr_time_t now)
+{
+    m2_claims_policy_t wanted = claims_policy(policy);
+
+    return m2_times_check(&verdict->times, &wanted, now, &verdict->err);
+}
+
+static m2_code_t check_token(m2_verdict_t *verdict, apr_pool_t *pool,
+                             const m2_policy_t *policy, const m2_keyset_t *keys,
+                             m2_slice_t token, apr_time_t now)
+{
+    const m2_json_t *claims = NULL;
+    m2_code_t code = open_token(verdict, &claims, pool, policy, keys, token);
+
     if (!code) {
-        code = m2_times_check(&verdict->times, &wanted, now, &verdict->err);
+        code = check_times(verdict, policy, now);
     }
     if (code) {
-        verdict->kid = verdict->alg = NULL; /* nothing about it was proven */
-        return code;
+        return unproven(verdict, code);
     }
     verdict->verified = 1;
     verdict->claims = claims;
@@ -178,17 +191,55 @@ static m2_code_t publish(m2_verdict_t *verdict, apr_pool_t *pool,
     return user ? user : collect ? collect : code;
 }
 
-m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool,
-                        const m2_policy_t *policy, m2_slice_t token, apr_time_t now,
-                        const m2_services_t *services)
+/* A token that was verified before under this policy and these keys: only time has passed. */
+static m2_code_t judge_again(m2_verdict_t *verdict, apr_pool_t *pool,
+                             const m2_policy_t *policy, apr_time_t now)
 {
-    int looked_for = policy->keys && token.p && token.n;
+    m2_code_t code = check_times(verdict, policy, now);
 
-    (void)services;
-    m2_err_init(&verdict->err, pool);
-    verdict->code = looked_for ? check_token(verdict, pool, policy, token, now)
-                               : without_token(verdict, policy);
+    if (!code) {
+        return M2_OK;
+    }
+    verdict->code = unproven(verdict, code);
+    return publish(verdict, pool, policy);
+}
+
+static m2_code_t judge(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy,
+                       const m2_keyset_t *keys, m2_slice_t token, apr_time_t now,
+                       m2_cache_t *cache)
+{
+    if (cache && m2_cache_get(verdict, cache, pool, policy, keys->generation, token, now)) {
+        return judge_again(verdict, pool, policy, now);
+    }
+    verdict->code = check_token(verdict, pool, policy, keys, token, now);
     verdict->code = publish(verdict, pool, policy);
+    if (cache && verdict->code == M2_OK) {
+        m2_cache_put(cache, verdict, policy, keys->generation, token, now);
+    }
+    return verdict->code;
+}
+
+m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy,
+                        m2_slice_t token, apr_time_t now, const m2_services_t *services)
+{
+    const m2_keyset_t *keys;
+
+    m2_err_init(&verdict->err, pool);
+    if (!policy->keys || !token.p || !token.n) {
+        verdict->code = without_token(verdict, policy);
+        return verdict->code = publish(verdict, pool, policy);
+    }
+    keys = m2_keyring_enter(policy->keys);
+    if (keys) {
+        verdict->code = judge(verdict, pool, policy, keys, token, now,
+                              services ? services->cache : NULL);
+    }
+    else {
+        verdict->code = m2_err_set(&verdict->err, M2_E_KEYS_UNAVAILABLE,
+                                   "no key set that may be used is at hand");
+        publish(verdict, pool, policy);
+    }
+    m2_keyring_leave(policy->keys);
     return verdict->code;
 }
 

@@ -39,13 +39,14 @@ typedef m2_code_t m2_spend_fn(const m2_verdict_t *verdict, void *baton, m2_err_t
 typedef struct m2_services_t {
     m2_spend_fn *spend;
     void *spend_baton;
-    struct m2_cache_t *cache;  /* verified-token cache of this process, or NULL */
+    struct m2_cache_t *cache; /* verified-token cache of this process, or NULL */
 } m2_services_t;
 
 /* What became of a request. The token half lives in the initial request's pool. */
 struct m2_verdict_t {
     m2_code_t code;             /* M2_OK, M2_BYPASS or the reason of the refusal */
     m2_err_t err;               /* its sentence, for log and X-Ca-Error-Message */
+    int cached;                 /* the token half came from the verified-token cache */
     int verified;               /* a token was verified (claims, kid, alg, user are set) */
     const m2_json_t *claims;    /* NULL without a verified token */
     const char *kid;            /* of the key used, or NULL */

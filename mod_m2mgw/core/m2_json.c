@@ -210,6 +210,17 @@ static const m2_json_t *member(const m2_json_t *json, m2_slice_t name)
     return NULL;
 }
 
+/* jansson counts references atomically. */
+const m2_json_t *m2_json_retain(const m2_json_t *json)
+{
+    return json_incref((json_t *)json);
+}
+
+void m2_json_release(const m2_json_t *json)
+{
+    json_decref((json_t *)json);
+}
+
 const m2_json_t *m2_json_path(const m2_json_t *json, const char *path)
 {
     const m2_json_t *found = m2_json_get(json, path);

@@ -43,6 +43,11 @@ const m2_json_t *m2_json_get(const m2_json_t *json, const char *name);
  *  dots of `a.b.c` (claim names that are URLs hold dots, so the exact name comes first). */
 const m2_json_t *m2_json_path(const m2_json_t *json, const char *path);
 
+/** A reference of the caller's own to a parsed document, which then outlives its pool until
+ *  m2_json_release. Thread-safe; NULL is passed through. */
+const m2_json_t *m2_json_retain(const m2_json_t *json);
+void m2_json_release(const m2_json_t *json);
+
 /** The string value as a slice of the document; "there is none" for any other type. */
 m2_slice_t m2_json_string(const m2_json_t *json);
 
