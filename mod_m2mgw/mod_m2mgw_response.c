@@ -130,7 +130,7 @@ static void log_refusal(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *rea
     const char *detail = ctx->verdict.err.text;
 
     ap_log_rerror(APLOG_MARK, levels[reason->level], 0, r,
-                  "M2-101: %s: %d %s%s%s%s%s [%s]", r->uri, status, reason->reason,
+                  "M2-201: %s: %d %s%s%s%s%s [%s]", r->uri, status, reason->reason,
                   ctx->verdict.rule ? " by rule " : "",
                   ctx->verdict.rule ? ctx->verdict.rule->name : "", detail ? ": " : "",
                   detail ? detail : "", ctx->root->request_id);

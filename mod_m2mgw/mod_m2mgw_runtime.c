@@ -10,8 +10,6 @@
 #include "mod_m2mgw_request.h"
 #include "mod_m2mgw_status.h"
 
-#include "core/m2_log.h"
-
 #include <unixd.h>
 
 #define DEFAULT_LEEWAY 60
@@ -98,14 +96,6 @@ static int largest_leeway(const apr_array_header_t *sections)
     return largest;
 }
 
-static void log_core(m2_level_t level, const char *text, void *baton)
-{
-    static const int levels[] = { APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO,
-                                  APLOG_DEBUG };
-
-    ap_log_error(APLOG_MARK, levels[level], 0, (server_rec *)baton, "M2M-303: %s", text);
-}
-
 static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                             server_rec *s)
 {
@@ -114,7 +104,6 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     m2_err_t err;
 
     (void)plog;
-    m2_log_set(log_core, s);
     runtime.store = NULL;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK; /* the configuration is read again before anybody serves */

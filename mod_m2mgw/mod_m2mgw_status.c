@@ -553,7 +553,7 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
            + (apr_size_t)(number_rules(board.sections) + 1) * sizeof(rule_count_t);
     rv = apr_shm_create(&shm, size + sizeof(shard_t), NULL, pconf);
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "M2-201: no shared memory for counters");
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "M2-401: no shared memory for counters");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     board.shards = (shard_t *)(((apr_uintptr_t)apr_shm_baseaddr_get(shm) + 63)
