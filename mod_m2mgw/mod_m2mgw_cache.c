@@ -22,7 +22,7 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
     cache = entries > 0 ? m2_cache_make(pchild, (apr_size_t)entries) : NULL;
     if (entries > 0 && !cache) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                     "M2M-304: no memory for the verified-token cache; every token is "
+                     "M2-304: no memory for the verified-token cache; every token is "
                      "verified anew");
     }
 }

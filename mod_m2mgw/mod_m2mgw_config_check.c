@@ -362,14 +362,14 @@ static void log_row(server_rec *s, apr_pool_t *pool, const notice_row_t *row,
     if (found > 1) {
         others = apr_psprintf(pool, " and %d more", found - 1);
     }
-    ap_log_error(APLOG_MARK, server_levels[row->level], 0, s, "M2M-101: the section in %s%s: %s",
+    ap_log_error(APLOG_MARK, server_levels[row->level], 0, s, "M2-101: the section in %s%s: %s",
                  m2mgw_cfg_place(pool, first->where ? first->where : first->first), others,
                  row->text);
 }
 
 static void log_core(m2_level_t level, const char *text, void *baton)
 {
-    ap_log_error(APLOG_MARK, server_levels[level], 0, baton, "M2M-102: %s", text);
+    ap_log_error(APLOG_MARK, server_levels[level], 0, baton, "M2-102: %s", text);
 }
 
 /* httpd reads its configuration twice when it starts; only the second time counts. */
@@ -389,7 +389,7 @@ int m2mgw_config_post(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     }
     for (n = 0; n < notices->nelts; n++) {
         const m2mgw_notice_t *notice = &APR_ARRAY_IDX(notices, n, m2mgw_notice_t);
-        ap_log_error(APLOG_MARK, server_levels[notice->level], 0, s, "M2M-100: %s",
+        ap_log_error(APLOG_MARK, server_levels[notice->level], 0, s, "M2-100: %s",
                      notice->text);
     }
     looks = look_everywhere(ptemp, sections);

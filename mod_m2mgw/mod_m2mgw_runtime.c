@@ -116,7 +116,7 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     runtime.max_lifetime = globals->replay_max_lifetime;
     m2_err_init(&err, ptemp);
     if (m2_replay_open(&runtime.store, pconf, s->process->pool, spec, &err) != M2_OK) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "M2M-301: M2MReplayStore: %s",
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "M2-301: M2MReplayStore: %s",
                      err.text ? err.text : "cannot be opened");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -129,7 +129,7 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 
     m2_err_init(&err, pchild);
     if (runtime.store && m2_replay_attach(runtime.store, pchild, &err) != M2_OK) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2M-302: M2MReplayStore: %s",
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-302: M2MReplayStore: %s",
                      err.text ? err.text : "cannot be used");
         runtime.store = NULL;
     }

@@ -239,9 +239,9 @@ seek $fh, 16, 0;
 print {$fh} "damage";
 close $fh;
 ok(!eval { local *STDERR; local *STDOUT; $t->{pid} = 0; no_start($t) }, 'a damaged file stops the start');
-like($t->error_log, qr/M2M-301: M2MReplayStore: replay store \S+replay\.table: the file is damaged .*remove the file/,
+like($t->error_log, qr/M2-301: M2MReplayStore: replay store \S+replay\.table: the file is damaged .*remove the file/,
      'with a sentence that says what to do');
-$t->expect_log(qr/M2M-301/, qr/AH00020|AH00016|Configuration Failed/, qr/AH00098/);
+$t->expect_log(qr/M2-301/, qr/AH00020|AH00016|Configuration Failed/, qr/AH00098/);
 $t->finish(more => 1);
 
 sub no_start {
