@@ -88,9 +88,16 @@ typedef struct m2mi_provider_t {
     const authn_provider *provider;
 } m2mi_provider_t;
 
+/* the providers of a section, and what it costs to ask them */
+typedef struct m2mi_providers_t {
+    apr_array_header_t *list;      /* of m2mi_provider_t */
+    volatile apr_uint32_t usec;    /* this process: processor time of checking a client they
+                                      know, a moving average; 0 before the first */
+} m2mi_providers_t;
+
 /* a section */
 typedef struct m2mi_dir_t {
-    apr_array_header_t *providers; /* M2MClientProvider, of m2mi_provider_t */
+    m2mi_providers_t *providers; /* M2MClientProvider */
 } m2mi_dir_t;
 
 /* --- mod_m2m_issuer_config.c: directives --- */

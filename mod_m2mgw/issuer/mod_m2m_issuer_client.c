@@ -15,24 +15,23 @@
 #include <apr_atomic.h>
 #include <apr_md5.h>
 
+#include <time.h>
+
 #define FAILED "client authentication failed"
 
 #define COST_FIRST 5 /* of the hashes htpasswd -B and m2mctl make unless told otherwise */
 #define COST_LEAST 4 /* bcrypt knows no less */
 #define COST_MOST 15 /* a second or so */
 
-/* Microseconds, this process: of one bcrypt of COST_LEAST, and of a provider's check of a
- * client it knows (a moving average, 0 before the first). Racing threads may lose a sample,
- * which an average bears. */
-static volatile apr_uint32_t unit_usec = 1000;
-static volatile apr_uint32_t check_usec;
+/* microseconds of one bcrypt of COST_LEAST on this machine; set before threads start */
+static apr_uint32_t unit_usec = 1000;
 
 static const m2mi_server_t *server_of(request_rec *r)
 {
     return ap_get_module_config(r->server->module_config, &m2m_issuer_module);
 }
 
-static const apr_array_header_t *providers_of(request_rec *r)
+static m2mi_providers_t *providers_of(request_rec *r)
 {
     const m2mi_dir_t *dir = ap_get_module_config(r->per_dir_config, &m2m_issuer_module);
 
@@ -40,6 +39,15 @@ static const apr_array_header_t *providers_of(request_rec *r)
 }
 
 /* --- time --- */
+
+/* Processor time of this thread: what hashing costs, however busy the machine is. */
+static apr_time_t cpu_now(void)
+{
+    struct timespec now = { 0, 0 };
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (apr_time_t)now.tv_sec * APR_USEC_PER_SEC + now.tv_nsec / 1000;
+}
 
 /* a bcrypt hash of that cost, of nothing anybody could send */
 static void burn(int cost, const char *secret)
@@ -53,19 +61,19 @@ static void burn(int cost, const char *secret)
 
 void m2mi_client_child(void)
 {
-    apr_time_t begin = apr_time_now();
+    apr_time_t begin = cpu_now();
     apr_time_t took;
 
     burn(COST_LEAST, "");
-    took = apr_time_now() - begin;
-    apr_atomic_set32(&unit_usec, took < 50 ? 50 : (apr_uint32_t)took);
+    took = cpu_now() - begin;
+    unit_usec = took < 50 ? 50 : (apr_uint32_t)took;
 }
 
 /* Each step of bcrypt's cost doubles the time: the step nearest to what checks take. */
-static int cost_now(void)
+static int cost_now(m2mi_providers_t *providers)
 {
-    apr_uint32_t target = apr_atomic_read32(&check_usec);
-    apr_uint32_t usec = apr_atomic_read32(&unit_usec);
+    apr_uint32_t target = providers ? apr_atomic_read32(&providers->usec) : 0;
+    apr_uint32_t usec = unit_usec;
     int cost = COST_LEAST;
 
     if (!target) {
@@ -78,23 +86,25 @@ static int cost_now(void)
     return cost;
 }
 
-static void cost_learn(apr_time_t took)
+/* Racing threads may lose a sample, which an average bears. */
+static void cost_learn(m2mi_providers_t *providers, apr_time_t took)
 {
-    apr_uint32_t sample = took > 2000000 ? 2000000 : (apr_uint32_t)took;
-    apr_uint32_t old = apr_atomic_read32(&check_usec);
+    apr_uint32_t sample = took > APR_USEC_PER_SEC ? APR_USEC_PER_SEC : (apr_uint32_t)took;
+    apr_uint32_t old = apr_atomic_read32(&providers->usec);
 
-    apr_atomic_set32(&check_usec, old ? old - old / 8 + sample / 8 : sample);
+    apr_atomic_set32(&providers->usec, old ? old - old / 8 + sample / 8 : sample);
 }
 
 /* --- secrets --- */
 
-static authn_status providers_ask(request_rec *r, const char *id, const char *secret)
+static authn_status providers_ask(request_rec *r, const m2mi_providers_t *providers,
+                                  const char *id, const char *secret)
 {
-    const apr_array_header_t *list = providers_of(r);
+    const apr_array_header_t *list = providers->list;
     authn_status status = AUTH_USER_NOT_FOUND;
     int i;
 
-    for (i = 0; list && status == AUTH_USER_NOT_FOUND && i < list->nelts; i++) {
+    for (i = 0; status == AUTH_USER_NOT_FOUND && i < list->nelts; i++) {
         const m2mi_provider_t *word = &APR_ARRAY_IDX(list, i, m2mi_provider_t);
 
         apr_table_setn(r->notes, AUTHN_PROVIDER_NAME_NOTE, word->name);
@@ -106,17 +116,18 @@ static authn_status providers_ask(request_rec *r, const char *id, const char *se
 
 static authn_status secret_check(request_rec *r, const char *id, const char *secret)
 {
-    apr_time_t begin = apr_time_now();
+    m2mi_providers_t *providers = providers_of(r);
+    apr_time_t begin = cpu_now();
     authn_status status = AUTH_USER_NOT_FOUND;
 
-    if (m2_client_id_ok(m2_slice_z(id))) {
-        status = providers_ask(r, id, secret);
+    if (providers && m2_client_id_ok(m2_slice_z(id))) {
+        status = providers_ask(r, providers, id, secret);
     }
     if (status == AUTH_GRANTED || status == AUTH_DENIED) {
-        cost_learn(apr_time_now() - begin);
+        cost_learn(providers, cpu_now() - begin);
     }
     else if (status == AUTH_USER_NOT_FOUND) {
-        burn(cost_now(), secret);
+        burn(cost_now(providers), secret);
     }
     return status;
 }

@@ -310,9 +310,10 @@ static const char *set_provider(cmd_parms *cmd, void *dir_, const char *name)
                                        name));
     }
     if (!dir->providers) {
-        dir->providers = apr_array_make(cmd->pool, 1, sizeof(word));
+        dir->providers = apr_pcalloc(cmd->pool, sizeof(*dir->providers));
+        dir->providers->list = apr_array_make(cmd->pool, 1, sizeof(word));
     }
-    APR_ARRAY_PUSH(dir->providers, m2mi_provider_t) = word;
+    APR_ARRAY_PUSH(dir->providers->list, m2mi_provider_t) = word;
     return NULL;
 }
 

@@ -14,7 +14,7 @@ static const m2mi_server_t *server_of(request_rec *r)
 
 static int document(request_rec *r, const char *text, const char *type)
 {
-    r->allowed |= (AP_METHOD_BIT << M_GET);
+    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
     if (r->method_number != M_GET) { /* HEAD is M_GET too */
         return HTTP_METHOD_NOT_ALLOWED;
     }

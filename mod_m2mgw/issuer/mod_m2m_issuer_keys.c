@@ -99,7 +99,8 @@ const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *pool, apr_pool_t *temp,
         return wrong;
     }
     m2_err_init(&err, temp);
-    if (key_parse(&jwk, pool, text, kid, NULL, M2_JWK_PRIVATE, &err) != M2_OK) {
+    if (key_parse(&jwk, pool, text, kid, NULL, M2_JWK_PUBLIC | M2_JWK_PRIVATE,
+                  &err) != M2_OK) {
         return said(pool, path, &err);
     }
     if (jwk->is_private && (finfo.protection & OTHERS)) {

@@ -28,6 +28,7 @@ typedef struct issue_t {
     int lifetime;
     const char *token;
     const char *text;   /* why it ended, a constant sentence */
+    int answered;       /* httpd itself has refused the body, as malformed HTTP */
 } issue_t;
 
 static m2_oauth_error_t stop(issue_t *issue, m2_oauth_error_t error, const char *text)
@@ -78,7 +79,6 @@ static m2_oauth_error_t request_check(issue_t *issue)
     const char *encoding = apr_table_get(r->headers_in, "Content-Encoding");
 
     if (r->method_number != M_POST) {
-        r->allowed |= (AP_METHOD_BIT << M_POST);
         return stop(issue, M2_OAUTH_METHOD, "only POST is served here");
     }
     if (!is_private(r) && issue->conf->plain != 1) {
@@ -185,6 +185,7 @@ static m2_oauth_error_t body_read(issue_t *issue)
     if (rv == APR_SUCCESS) {
         return M2_OAUTH_OK;
     }
+    issue->answered = rv == AP_FILTER_ERROR;
     issue->r->connection->keepalive = AP_CONN_CLOSE; /* what is left is not read */
     return stop(issue, M2_OAUTH_INVALID_REQUEST,
                 rv == APR_ENOSPC ? "the body is too large" : "the body cannot be read");
@@ -334,10 +335,6 @@ static int answer(const issue_t *issue, m2_oauth_error_t error)
         r->pool, error == M2_OAUTH_OK ? answer_token(issue) : answer_error(issue, row));
 
     r->status = row->status;
-    r->no_cache = 1;
-    r->no_local_copy = 1;
-    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
-    apr_table_setn(r->err_headers_out, "Pragma", "no-cache"); /* RFC 6749 5.1 */
     refusal_headers(issue, error);
     ap_set_content_type(r, "application/json");
     ap_set_content_length(r, (apr_off_t)strlen(text));
@@ -356,10 +353,21 @@ static m2_oauth_error_t serve(issue_t *issue)
     return rc == M2_OAUTH_OK ? token_make(issue) : rc;
 }
 
+/* RFC 6749 5.1; set before anything can go wrong */
+static void never_store(request_rec *r)
+{
+    r->no_cache = 1;
+    r->no_local_copy = 1;
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    apr_table_setn(r->err_headers_out, "Pragma", "no-cache");
+}
+
 int m2mi_token_handler(request_rec *r)
 {
     issue_t *issue = apr_pcalloc(r->pool, sizeof(*issue));
+    m2_oauth_error_t error;
 
+    never_store(r);
     issue->r = r;
     issue->conf = ap_get_module_config(r->server->module_config, &m2m_issuer_module);
     issue->now = apr_time_sec(r->request_time);
@@ -371,5 +379,6 @@ int m2mi_token_handler(request_rec *r)
                       "M2-702: %s: this virtual host has no M2MIssuerName", r->handler);
         return answer(issue, stop(issue, M2_OAUTH_SERVER_ERROR, "not configured"));
     }
-    return answer(issue, serve(issue));
+    error = serve(issue);
+    return issue->answered ? AP_FILTER_ERROR : answer(issue, error);
 }

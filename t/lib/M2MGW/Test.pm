@@ -316,7 +316,7 @@ sub request {
     unshift @h, ['Host', $host] if defined $host;
     push @h, ['Connection', 'close'] if !$o{client} && !grep { lc $_->[0] eq 'connection' } @h;
     push @h, ['Content-Length', length $o{body}]
-        if defined $o{body} && !grep { lc $_->[0] =~ /^(?:content-length|transfer-encoding)$/ } @h;
+        if defined $o{body} && !grep { lc($_->[0]) =~ /^(?:content-length|transfer-encoding)$/ } @h;
     my $text = "$method $url $proto\r\n" . join('', map { "$_->[0]: $_->[1]\r\n" } @h) . "\r\n";
     return $self->exchange($method, $text . ($o{body} // ''), %o);
 }

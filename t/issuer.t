@@ -1,0 +1,718 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# The M2M server: who gets a token, what is in it, and that everything else is refused with
+# the error RFC 6749 has for it. Tokens are checked by what the gateway makes of them.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP ();
+use MIME::Base64 qw(encode_base64);
+use M2MGW::Test;
+use Time::HiRes ();
+
+plan skip_all => 'mod_m2m_issuer is not built' if !M2MGW::Test::built('mod_m2m_issuer');
+
+my $API = 'https://api.example.com';
+my $SECRET = 'correct horse+battery/staple%';
+my $SLOW = 'slow secret';
+
+# htpasswd -B of the secrets above, cost 5, and 9 for the slow one
+my $CLIENTS = <<'USERS';
+app_x:$2y$05$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC
+app_y:$2y$05$b2YKN0LvI23hc/PILqQtkOH0iyxXuiibqgqM8BmpkuSXt6zE84Aci
+we:ird:$2y$05$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC
+USERS
+my $SLOW_CLIENTS = <<'USERS';
+app_slow:$2y$09$bi59HT8GUav9BoFyIsF3h.4viDEtIt6AX5pBN59RfKFEqiO0d2gYu
+USERS
+my $GRANTS = <<"GRANTS";
+# AUDIENCE CLIENT PERMISSION...
+$API app_x user:read:one user:read:two
+api://other app_x write
+
+$API app_slow user:read:one
+$API app_jwt user:read:one
+$API app_d user:read:one
+GRANTS
+
+my $HANDLERS = <<'CONF';
+M2MIssuerName http://127.0.0.1:@PORT@/idp
+M2MSigningKey @ROOT@/rsa.pem kid=main
+M2MGrantFile @ROOT@/grants
+M2MGrant https://api.example.com app_y admin
+<Location /idp/token>
+    SetHandler m2m-token
+    M2MClientProvider file
+    AuthUserFile @ROOT@/clients
+</Location>
+<Location /idp/jwks>
+    SetHandler m2m-jwks
+</Location>
+<Location /.well-known>
+    SetHandler m2m-metadata
+</Location>
+<Location /idp/.well-known/openid-configuration>
+    SetHandler m2m-metadata
+</Location>
+CONF
+
+my $json = JSON::PP->new->utf8;
+
+sub files {
+    return ('rsa.pem' => key('rsa')->{text}, 'ec.pem' => key('p256')->{text},
+            'rsa.pub' => pem('rsa'), 'clients' => $CLIENTS, 'slow' => $SLOW_CLIENTS,
+            'grants' => $GRANTS, 'app_jwt.json' => jwks_json(jwk('p256#2', kid => 'c1')),
+            'jwks.json' => jwks_json(jwk('rsa', kid => 'main')), @_);
+}
+
+sub secure {
+    my ($t) = @_;
+    chmod 0600, "$t->{root}/rsa.pem", "$t->{root}/ec.pem";
+}
+
+sub enc { join '&', map { ref $_ ? join '=', map { s/([^A-Za-z0-9_.~-])/sprintf '%%%02X', ord $1/ger } @$_ : $_ } @_ }
+
+sub form_pairs {
+    my (%o) = @_;
+    return map { [ $_, $o{$_} ] } grep { defined $o{$_} } sort keys %o;
+}
+
+# A token request as client_secret_post unless told otherwise. form: members to set or, with
+# undef, to leave out; body: the body as it is.
+sub ask {
+    my ($t, %o) = @_;
+    my %form = (grant_type => 'client_credentials', client_id => 'app_x',
+                client_secret => $SECRET, scope => "$API|user:read:one", %{ $o{form} // {} });
+    my $body = $o{body} // enc(form_pairs(%form));
+    my $type = exists $o{type} ? $o{type} : 'application/x-www-form-urlencoded';
+    my @h = (@{ $o{headers} // [] }, defined $type ? ('Content-Type' => $type) : ());
+    my $r = $t->request($o{method} // 'POST', $o{url} // '/idp/token', body => $body,
+                        headers => \@h, %{ $o{o} // {} });
+    $r->{json} = eval { $json->decode($r->body) };
+    return $r;
+}
+
+sub basic {
+    my ($id, $secret) = map { s/([^A-Za-z0-9_.~-])/sprintf '%%%02X', ord $1/ger } @_;
+    return (Authorization => 'Basic ' . encode_base64("$id:$secret", ''));
+}
+
+# client_secret_basic
+sub ask_basic {
+    my ($t, $id, $secret, %o) = @_;
+    return ask($t, %o, headers => [ basic($id, $secret), @{ $o{headers} // [] } ],
+               form => { client_id => undef, client_secret => undef, %{ $o{form} // {} } });
+}
+
+my @issued;
+
+sub gives {
+    my ($r, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $j = $r->{json} // {};
+    my $good = $r->status == 200 && ($j->{access_token} // '') =~ /\A[\w-]+\.[\w-]+\.[\w-]+\z/;
+    push @issued, $j->{access_token} if $good;
+    ok($good, "gives: $name") or diag($r->status . ' ' . $r->body);
+    return $good;
+}
+
+sub refuses {
+    my ($r, $status, $error, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $j = $r->{json} // {};
+    my $good = $r->status == $status && ($j->{error} // '') eq $error
+        && length($j->{error_description} // '') && !exists $j->{access_token}
+        && ($r->header('Cache-Control') // '') eq 'no-store'
+        && ($r->header('Content-Type') // '') eq 'application/json';
+    ok($good, "refuses $error: $name")
+        or diag("expected $status $error; " . $r->status . ' ' . $r->body);
+    return $good;
+}
+
+sub claims {
+    my ($token) = @_;
+    my ($h, $p) = split /\./, $token;
+    return ($json->decode(unb64($h)), $json->decode(unb64($p)));
+}
+
+# ======================================================================================
+
+my $t = M2MGW::Test->prepare(issuer => 1, files => { files() },
+                             modules => [qw(dbd authn_dbd)]);
+secure($t);
+my $sqlite = -x '/usr/bin/sqlite3';
+if ($sqlite) {
+    my ($hash) = $CLIENTS =~ /^app_x:(.*)$/m;
+    open my $db, '|-', 'sqlite3', "$t->{root}/state/clients.db" or die $!;
+    print {$db} "create table clients (id text primary key, secret text);\n",
+        "insert into clients values ('app_d', '$hash');\n";
+    close $db;
+    chmod 0644, "$t->{root}/state/clients.db";
+}
+my $dbd = $sqlite ? <<'CONF' : '';
+DBDriver sqlite3
+DBDParams @ROOT@/state/clients.db
+<Location /dbd/token>
+    SetHandler m2m-token
+    M2MClientProvider dbd
+    AuthDBDUserPWQuery "SELECT secret FROM clients WHERE id = %s"
+</Location>
+<Location /both/token>
+    SetHandler m2m-token
+    M2MClientProvider file dbd
+    AuthUserFile @ROOT@/clients
+    AuthDBDUserPWQuery "SELECT secret FROM clients WHERE id = %s"
+</Location>
+CONF
+
+my $MAIN = $HANDLERS . $dbd . <<'CONF';
+RemoteIPHeader X-Remote
+RemoteIPInternalProxy 127.0.0.1
+M2MClientKeys app_jwt file:@ROOT@/app_jwt.json
+<Location /slow/token>
+    SetHandler m2m-token
+    M2MClientProvider file
+    AuthUserFile @ROOT@/slow
+</Location>
+<Location /broken/token>
+    SetHandler m2m-token
+    M2MClientProvider file
+    AuthUserFile @ROOT@/nothing-here
+</Location>
+<Location /api>
+    M2MJwks file:@ROOT@/jwks.json
+    M2MIssuer http://127.0.0.1:@PORT@/idp
+    M2MAudience https://api.example.com
+    M2MTokenType at+jwt
+    M2MRequireClaim scope user:read:one
+    M2MClaim client_id header:X-Client
+    ProxyPass http://@BACKEND@/api
+</Location>
+CONF
+$t->backends;
+$t->write_config($MAIN);
+push @{ $t->{kept} }, $t;
+$t->launch;
+$t->secret($SECRET, enc([$SECRET]) =~ s/=.*//r, 'other-secret-of-y', $SLOW,
+           encode_base64(enc([ 'app_x' ]) . ':' . enc([$SECRET]), '') =~ s/=+\z//r);
+my $issuer = 'http://127.0.0.1:' . $t->port . '/idp';
+
+# --- a token, and what is in it ---
+
+my $before = time;
+my $r = ask($t);
+gives($r, 'client_secret_post');
+my $j = $r->{json};
+is($r->header('Cache-Control'), 'no-store', 'Cache-Control: no-store on a token');
+is($r->header('Pragma'), 'no-cache', 'Pragma: no-cache on a token');
+is($r->header('Content-Type'), 'application/json', 'a token comes as JSON');
+is($j->{token_type}, 'Bearer', 'token_type');
+is($j->{expires_in}, 1200, 'expires_in is the default lifetime');
+is($j->{scope}, "$API|user:read:one", 'scope as it was asked for');
+is_deeply([ sort keys %$j ], [qw(access_token expires_at expires_in scope token_type)],
+          'members of the response');
+my ($h, $c) = claims($j->{access_token});
+is_deeply($h, { alg => 'RS256', kid => 'main', typ => 'at+jwt' }, 'header of the token');
+is($c->{iss}, $issuer, 'iss');
+is($c->{aud}, $API, 'aud is the audience, a string');
+is($c->{sub}, 'app_x', 'sub');
+is($c->{client_id}, 'app_x', 'client_id');
+is($c->{scope}, 'user:read:one', 'scope without audience');
+like($c->{jti}, qr/\A[\w-]{22}\z/, 'jti of 128 bits');
+is($c->{exp}, $c->{iat} + 1200, 'exp');
+is($c->{nbf}, $c->{iat}, 'nbf');
+ok($c->{iat} >= $before && $c->{iat} <= time, 'iat is now');
+is($j->{expires_at}, $c->{exp}, 'expires_at is exp');
+is_deeply([ sort keys %$c ], [qw(aud client_id exp iat iss jti nbf scope sub)], 'claims');
+like($r->body, qr/"expires_in":1200,"expires_at":\d+[,}]/, 'numbers are numbers');
+
+my $other = ask($t);
+gives($other, 'a second token');
+isnt((claims($other->{json}{access_token}))[1]{jti}, $c->{jti}, 'each has its own jti');
+
+# --- the gateway takes it ---
+
+my $seen = $t->get('/api/hello', token => $j->{access_token});
+passes($seen, 'the token at the gateway');
+is($seen->sent('X-Client'), 'app_x', 'and its client_id reaches the backend');
+my $two = ask($t, form => { scope => "$API|user:read:two" });
+gives($two, 'a token without user:read:one');
+denies($t->get('/api/hello', token => $two->{json}{access_token}), 401, 'claim_invalid',
+       'the token without the scope');
+my $elsewhere = ask($t, form => { scope => 'api://other|write' });
+gives($elsewhere, 'a token for another audience');
+denies($t->get('/api/hello', token => $elsewhere->{json}{access_token}), 401,
+       'audience_mismatch', 'the token for another audience');
+
+# --- client_secret_basic ---
+
+gives(ask_basic($t, 'app_x', $SECRET), 'client_secret_basic');
+gives(ask_basic($t, 'app_x', $SECRET, form => { client_id => 'app_x' }),
+      'client_secret_basic and the same client_id in the body');
+gives(ask_basic($t, 'app_y', 'other-secret-of-y', form => { scope => "$API|admin" }),
+      'a grant of M2MGrant beside the file');
+$r = ask_basic($t, 'app_x', 'wrong');
+refuses($r, 401, 'invalid_client', 'wrong secret by Basic');
+like($r->header('WWW-Authenticate') // '', qr/\ABasic realm="[^"]+"/, 'Basic is challenged');
+$r = ask($t, form => { client_secret => 'wrong' });
+refuses($r, 401, 'invalid_client', 'wrong secret by post');
+is($r->header('WWW-Authenticate'), undef, 'post is not challenged');
+refuses(ask($t, form => { client_secret => undef, client_id => undef },
+            headers => [ Authorization => $_->[0] ]), 401, 'invalid_client', $_->[1]) for
+    [ 'Bearer abc', 'another scheme' ], [ 'Basic', 'a scheme alone' ],
+    [ 'Basic !!!!', 'Basic that is no base64' ], [ 'Basic YWJj', 'Basic without a colon' ],
+    [ 'Basic ' . encode_base64('app_x:%zz', ''), 'Basic with a bad escape' ],
+    [ 'Basic ' . encode_base64("app_x:$SECRET", ''), 'Basic that is not form-encoded' ],
+    [ 'Basic ' . encode_base64('app_x:', ''), 'an empty secret' ],
+    [ 'Basic ' . encode_base64(':x', ''), 'an empty client' ];
+
+# --- who is not a client ---
+
+refuses(ask($t, form => { client_id => $_->[0] }), 401, 'invalid_client', $_->[1]) for
+    [ 'app_z', 'unknown client' ], [ 'APP_X', 'a client in another case' ],
+    [ 'app_y', 'the secret of another client' ], [ 'app_x ', 'a blank behind the client' ],
+    [ "app_x\n", 'a line end behind the client' ], [ 'we:ird', 'a client with a colon' ],
+    [ 'app_x:', 'a client and a colon' ], [ '*', 'a star' ], [ '#', 'a comment' ],
+    [ "caf\xc3\xa9", 'a client that is not ASCII' ], [ 'x' x 5000, 'a very long client' ];
+is(ask($t, form => { client_id => 'app_z' })->body =~ s/"request_id":"[^"]*"//r,
+   ask($t, form => { client_secret => 'wrong' })->body =~ s/"request_id":"[^"]*"//r,
+   'unknown client and wrong secret are told the same');
+refuses(ask($t, form => { client_secret => $_->[0] }), 401, 'invalid_client', $_->[1]) for
+    [ "$SECRET ", 'a blank behind the secret' ], [ substr($SECRET, 0, -1), 'a secret cut' ],
+    [ uc $SECRET, 'a secret in capitals' ], [ 'x' x 5000, 'a very long secret' ];
+
+# --- the request itself ---
+
+refuses(ask($t, form => { grant_type => undef }), 400, 'invalid_request', 'no grant_type');
+refuses(ask($t, form => { grant_type => $_ }), 400, 'unsupported_grant_type', "grant_type $_")
+    for qw(password authorization_code refresh_token CLIENT_CREDENTIALS);
+refuses(ask($t, form => { client_secret => undef }), 401, 'invalid_client', 'no secret');
+refuses(ask($t, form => { client_id => undef }), 400, 'invalid_request', 'no client_id');
+refuses(ask($t, form => { client_id => undef, client_secret => undef }), 401,
+        'invalid_client', 'no client authentication');
+my $full = enc(form_pairs(grant_type => 'client_credentials', client_id => 'app_x',
+                          client_secret => $SECRET, scope => "$API|user:read:one"));
+gives(ask($t, body => $full), 'the control of what follows');
+refuses(ask($t, body => "$full&$_"), 400, 'invalid_request', 'repeated ' . s/=.*//r) for
+    'grant_type=client_credentials', 'client_id=app_x', 'client_secret=x', 'scope=x', 'scope=',
+    's%63ope=x';
+gives(ask($t, body => "$full&resource=a&resource=b&x"), 'unknown parameters, also repeated');
+refuses(ask_basic($t, 'app_x', $SECRET, form => { client_secret => $SECRET,
+        client_id => 'app_x' }), 400, 'invalid_request', 'Basic and post at once');
+refuses(ask_basic($t, 'app_x', $SECRET, form => { client_id => 'app_y' }), 400,
+        'invalid_request', 'Basic and another client_id');
+for my $method (qw(GET PUT DELETE PATCH OPTIONS)) {
+    $r = ask($t, method => $method);
+    refuses($r, 405, 'invalid_request', "method $method");
+    is($r->header('Allow'), 'POST', "$method is told what is allowed");
+}
+$r = $t->request('HEAD', '/idp/token');
+is($r->status, 405, 'HEAD');
+refuses(ask($t, type => $_), 400, 'invalid_request', 'Content-Type ' . ($_ // 'missing')) for
+    undef, 'application/json', 'text/plain', 'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencodedx', 'application/x-www-form-urlencode';
+gives(ask($t, type => $_), "Content-Type $_") for
+    'application/x-www-form-urlencoded; charset=UTF-8', 'Application/X-WWW-Form-Urlencoded';
+refuses(ask($t, headers => [ 'Content-Encoding' => 'gzip' ]), 400, 'invalid_request',
+        'a compressed body');
+refuses(ask($t, body => ''), 400, 'invalid_request', 'an empty body');
+refuses(ask($t, body => "$full&x=%"), 400, 'invalid_request', 'a bad escape');
+refuses(ask($t, body => "$full&x=%00"), 400, 'invalid_request', 'a NUL');
+refuses(ask($t, body => "$full&x=" . 'y' x (65536 - length("$full&x=") + 1)), 400,
+        'invalid_request', 'a body one byte too large');
+gives(ask($t, body => "$full&x=" . 'y' x (65536 - length "$full&x=")), 'a body just right');
+$r = ask($t, body => 'x', headers => [ 'Content-Length' => 1 << 40 ]);
+refuses($r, 400, 'invalid_request', 'a body announced as a terabyte');
+my $chunk = sub { join '', map { sprintf "%x\r\n%s\r\n", length, $_ } @_, '' };
+gives(ask($t, body => $chunk->(map { substr $full, $_ * 10, 10 } 0 .. length($full) / 10),
+          headers => [ 'Transfer-Encoding' => 'chunked' ]), 'a body in chunks')
+    if length($full) % 10;
+refuses(ask($t, body => $chunk->($full, '&x=', ('y' x 8192) x 9),
+            headers => [ 'Transfer-Encoding' => 'chunked' ]), 400, 'invalid_request',
+        'chunks without end');
+is(ask($t, body => "zz\r\n$full\r\n0\r\n\r\n",
+       headers => [ 'Transfer-Encoding' => 'chunked' ])->status, 400, 'chunks that are none');
+refuses(ask($t, url => "/idp/token?$_"), 400, 'invalid_request', "in the URL: $_") for
+    'client_secret=hidden-in-url', 'scope=x', 'client%5Fsecret=hidden-in-url',
+    'a=b&client_assertion=hidden-in-url';
+gives(ask($t, url => '/idp/token?trace=1'), 'a URL with a harmless query');
+$t->secret('hidden-in-url');
+
+# a connection can be used again after each kind of answer that read its body
+my $again = $t->client;
+gives(ask($t, o => { client => $again }, headers => [ Connection => 'keep-alive' ]), 'first on a connection');
+refuses(ask($t, o => { client => $again }, form => { client_secret => 'no' }), 401,
+        'invalid_client', 'second on it');
+gives(ask($t, o => { client => $again }), 'third on it');
+$again->close;
+
+# --- scopes ---
+
+refuses(ask($t, form => { scope => $_->[0] }), 400, 'invalid_scope', $_->[1]) for
+    [ undef, 'no scope' ], [ '', 'an empty scope' ], [ ' ', 'a blank scope' ],
+    [ "$API|user:read:three", 'not granted' ], [ "$API|user:read:one2", 'longer than granted' ],
+    [ "$API|user:read:on", 'shorter than granted' ], [ "$API|admin", 'granted to another' ],
+    [ "$API|user:read:one $API|admin", 'one granted, one not' ],
+    [ 'api://unknown|x', 'unknown audience' ], [ 'api://unknown|.all', 'all of an unknown one' ],
+    [ "$API|user:read:one api://other|write", 'two audiences' ],
+    [ 'user:read:one', 'no |' ], [ $API, 'an audience alone' ], [ "$API|", 'nothing behind |' ],
+    [ '|user:read:one', 'nothing before |' ], [ "$API|user|read", 'two |' ],
+    [ "$API|user:read:one\n$API|x", 'a line end' ], [ "$API|\"", 'a quote' ];
+is(ask($t, form => { scope => 'api://unknown|x' })->{json}{error_description},
+   ask($t, form => { scope => "$API|admin" })->{json}{error_description},
+   'unknown audience and no grant are told the same');
+$r = ask($t, form => { scope => "$API|.all" });
+gives($r, 'everything granted');
+is($r->{json}{scope}, "$API|user:read:one $API|user:read:two", 'all, in the order of the file');
+is((claims($r->{json}{access_token}))[1]{scope}, 'user:read:one user:read:two', 'in the token');
+$r = ask($t, form => { scope => "$API|user:read:two  $API|user:read:one $API|user:read:two" });
+gives($r, 'two, one repeated');
+is((claims($r->{json}{access_token}))[1]{scope}, 'user:read:two user:read:one', 'once each');
+
+# --- TLS or loopback ---
+
+refuses(ask($t, headers => [ 'X-Remote' => '192.0.2.7' ]), 400, 'invalid_request',
+        'plain HTTP from elsewhere');
+gives(ask($t, headers => [ 'X-Remote' => $_ ]), "plain HTTP from $_") for qw(127.0.0.9 ::1);
+
+# --- documents ---
+
+my $doc = $t->get('/.well-known/oauth-authorization-server/idp');
+is($doc->status, 200, 'metadata behind the well-known name');
+is($doc->header('Content-Type'), 'application/json', 'its type');
+is_deeply($json->decode($doc->body), {
+    issuer => $issuer, token_endpoint => "$issuer/token", jwks_uri => "$issuer/jwks",
+    response_types_supported => [], grant_types_supported => ['client_credentials'],
+    token_endpoint_auth_methods_supported =>
+        [qw(client_secret_basic client_secret_post private_key_jwt)],
+    token_endpoint_auth_signing_alg_values_supported => ['ES256'],
+}, 'metadata');
+is($t->get("/.well-known/$_")->status, 404, "no metadata at /.well-known/$_") for
+    'oauth-authorization-server', 'oauth-authorization-server/', 'oauth-authorization-server/id',
+    'oauth-authorization-server/idp/', 'oauth-authorization-server/idp/x', 'x', '';
+is($t->get($_)->body, $doc->body, "metadata at $_") for
+    '/idp/.well-known/openid-configuration', '/.well-known/openid-configuration/idp';
+my $jwks = $t->get('/idp/jwks');
+is($jwks->status, 200, 'key set');
+is($jwks->header('Content-Type'), 'application/jwk-set+json', 'its type');
+is_deeply($json->decode($jwks->body), { keys => [
+    { %{ jwk('rsa') }, kid => 'main', alg => 'RS256', use => 'sig' } ] }, 'key set holds public members');
+is($t->request('HEAD', '/idp/jwks')->status, 200, 'HEAD of the key set');
+for my $url ('/idp/jwks', '/.well-known/oauth-authorization-server/idp') {
+    $r = $t->post($url, 'x');
+    is($r->status, 405, "POST to $url");
+    like($r->header('Allow') // '', qr/GET/, 'is told what is allowed');
+}
+
+# --- dbd, several providers, a provider that cannot answer ---
+
+SKIP: {
+    skip 'sqlite3 is not installed', 6 if !$sqlite;
+    my @d = (form => { client_id => 'app_d' });
+    gives(ask($t, url => '/dbd/token', @d), 'a client of the database');
+    refuses(ask($t, url => '/dbd/token', form => { client_id => 'app_d', client_secret => 'x' }),
+            401, 'invalid_client', 'wrong secret, database');
+    refuses(ask($t, url => '/dbd/token'), 401, 'invalid_client', 'unknown to the database');
+    refuses(ask($t, url => '/dbd/token', form => { client_id => "' or 1=1 --" }), 401,
+            'invalid_client', 'a client that would be SQL');
+    gives(ask($t, url => '/both/token', @d), 'the second provider knows');
+    gives(ask($t, url => '/both/token'), 'the first provider knows');
+}
+refuses(ask($t, url => '/broken/token'), 503, 'temporarily_unavailable',
+        'a provider that cannot answer');
+$t->expect_log(qr/AH01620|M2-709/);
+
+# --- unknown clients take as long ---
+
+sub seconds {
+    my ($n, @ask) = @_;
+    my @took;
+    for (1 .. $n) {
+        my $from = Time::HiRes::time();
+        ask($t, @ask);
+        push @took, Time::HiRes::time() - $from;
+    }
+    return (sort { $a <=> $b } @took)[0]; # the least disturbed
+}
+for my $case ([ '/idp/token', 'app_x', 'cost 5' ], [ '/slow/token', 'app_slow', 'cost 9' ]) {
+    my ($url, $id, $what) = @$case;
+    seconds(48, url => $url, form => { client_id => $id, client_secret => 'x' }); # each child learns
+    my $wrong = seconds(15, url => $url, form => { client_id => $id, client_secret => 'x' });
+    my $unknown = seconds(15, url => $url, form => { client_id => 'nobody', client_secret => 'x' });
+    my $ratio = $unknown / $wrong;
+    ok($ratio > 0.4 && $ratio < 2.5, "an unknown client takes as long, $what")
+        or diag(sprintf 'wrong %.1f ms, unknown %.1f ms', $wrong * 1000, $unknown * 1000);
+}
+
+# --- private_key_jwt ---
+
+$t->expect_log(qr/M2-711: client_assertion/); # "assert" alone would look like a crash
+my $n = 0;
+sub assertion {
+    my (%o) = @_;
+    return mint($o{key} // 'p256#2', { iss => 'app_jwt', sub => 'app_jwt', aud => $issuer,
+        exp => time + 60, jti => "j$$-" . ++$n, %{ $o{claims} // {} } },
+        { kid => 'c1', %{ $o{header} // {} } });
+}
+
+sub ask_jwt {
+    my ($token, %o) = @_;
+    return ask($t, %o, form => { client_id => undef, client_secret => undef,
+        client_assertion_type => 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion => $token, %{ $o{form} // {} } });
+}
+
+gives(ask_jwt(assertion()), 'private_key_jwt meant for the issuer');
+is((claims($issued[-1]))[1]{client_id}, 'app_jwt', 'the client is the subject');
+gives(ask_jwt(assertion(claims => { aud => "$issuer/token" })), 'meant for the endpoint');
+gives(ask_jwt(assertion(), form => { client_id => 'app_jwt' }), 'with client_id');
+my $once = assertion();
+gives(ask_jwt($once), 'an assertion');
+refuses(ask_jwt($once), 401, 'invalid_client', 'the same assertion again');
+refuses(ask_jwt(assertion(claims => { jti => "j$$-1" })), 401, 'invalid_client',
+        'another assertion with a used jti');
+refuses(ask_jwt(assertion(%{ $_->[0] }), %{ $_->[2] // {} }), 401, 'invalid_client', $_->[1]) for
+    [ { key => 'p256#3' }, 'signed by another key' ],
+    [ { claims => { aud => 'https://elsewhere.example' } }, 'meant for somebody else' ],
+    [ { claims => { aud => undef } }, 'meant for nobody' ],
+    [ { claims => { exp => time - 100 } }, 'expired' ],
+    [ { claims => { exp => undef } }, 'without exp' ],
+    [ { claims => { exp => time + 7200 } }, 'of two hours' ],
+    [ { claims => { jti => undef } }, 'without jti' ],
+    [ { claims => { iss => 'app_x' } }, 'of another iss' ],
+    [ { claims => { iss => 'app_x', sub => 'app_x' } }, 'of a client without keys' ],
+    [ { header => { kid => 'c2' } }, 'with an unknown kid' ],
+    [ {}, 'with another client_id', { form => { client_id => 'app_x' } } ],
+    [ {}, 'of an unknown type', { form => { client_assertion_type => 'x' } } ];
+refuses(ask_jwt($_->[0]), 401, 'invalid_client', "assertion that is $_->[1]") for
+    [ 'x', 'no JWT' ], [ 'a.b.c', 'three words' ], [ assertion() . 'x', 'longer' ],
+    [ b64('{"alg":"none"}') . '.' . b64('{"iss":"app_jwt","sub":"app_jwt"}') . '.', 'unsigned' ];
+refuses(ask_jwt(assertion(), form => { client_secret => $SECRET, client_id => 'app_x' }), 400,
+        'invalid_request', 'assertion and secret');
+refuses(ask_jwt(assertion(), headers => [ basic('app_x', $SECRET) ]), 400, 'invalid_request',
+        'assertion and Basic');
+refuses(ask_jwt(assertion(), form => { client_assertion_type => undef }), 400,
+        'invalid_request', 'an assertion without its type');
+
+{   # one assertion, many at once: all processes of the server share what was used
+    my $token = assertion();
+    my @pipes = map {
+        my $pid = open(my $out, '-|') // die $!;
+        if (!$pid) {
+            $t->{owner} = 0;
+            print join ',', map { ask_jwt($token)->status } 1 .. 4;
+            POSIX::_exit(0) if STDOUT->flush;
+            POSIX::_exit(1);
+        }
+        $out;
+    } 1 .. 8;
+    my %count;
+    for my $out (@pipes) { $count{$_}++ for split /,/, <$out> // ''; close $out }
+    is_deeply(\%count, { 200 => 1, 401 => 31 }, 'one assertion, 32 requests: one token');
+}
+
+# --- grants change while the server runs ---
+
+sub grants {
+    my ($text) = @_;
+    spew("$t->{root}/grants.new", $text);
+    chmod 0644, "$t->{root}/grants.new";
+    rename "$t->{root}/grants.new", "$t->{root}/grants" or die $!;
+}
+my @two = (form => { scope => "$API|user:read:two" });
+gives(ask($t, @two), 'granted before');
+grants($GRANTS =~ s/ user:read:two//r);
+refuses(ask($t, @two), 400, 'invalid_scope', 'revoked: the very next request')
+    for 1 .. 8; # whichever child answers
+gives(ask($t), 'what was not revoked');
+grants("$API app_x user:read:two |broken\n");
+gives(ask($t), 'a broken file keeps the last good grants');
+refuses(ask($t, @two), 400, 'invalid_scope', 'and grants nothing of its own');
+$t->expect_log(qr/M2-706: M2MGrantFile \S+ line 1: /);
+like($t->error_log, qr/M2-706: M2MGrantFile \S+ line 1: /, 'the log names the line');
+unlink "$t->{root}/grants";
+gives(ask($t), 'a missing file keeps them too');
+$t->expect_log(qr/M2-708: /);
+grants($GRANTS);
+gives(ask($t, @two), 'granted again');
+spew("$t->{root}/grants", $GRANTS =~ s/user:read:two/user:read:2wo/r); # same inode and size
+refuses(ask($t, @two), 400, 'invalid_scope', 'a change in place that keeps the size');
+grants($GRANTS);
+
+# --- clients change while the server runs ---
+
+spew("$t->{root}/clients", $CLIENTS =~ s/^app_x:.*\n//mr);
+refuses(ask($t), 401, 'invalid_client', 'a client taken out of the file');
+spew("$t->{root}/clients", $CLIENTS);
+gives(ask($t), 'and put back');
+
+# --- keys rotate: publish next, sign with it, retire ---
+
+sub with_keys { $MAIN =~ s{M2MSigningKey.*\n}{join '', map { "M2MSigningKey \@ROOT\@/$_\n" } @_}er }
+sub kids { map { "$_->{kid}/$_->{alg}" } @{ $json->decode($t->get('/idp/jwks')->body)->{keys} } }
+my $old = ask($t)->{json}{access_token};
+$t->write_config(with_keys('rsa.pem kid=main', 'ec.pem kid=next'));
+ok($t->reload('HUP'), 'reload with the next key');
+is_deeply([kids()], [qw(main/RS256 next/ES256)], 'the next key is published');
+is((claims(ask($t)->{json}{access_token}))[0]{kid}, 'main', 'and does not sign yet');
+$t->write_config(with_keys('ec.pem kid=next', 'rsa.pub kid=main'));
+ok($t->reload('HUP'), 'reload with the next key first and the old one public only');
+is_deeply([kids()], [qw(next/ES256 main/RS256)], 'both are published');
+my $new = ask($t)->{json}{access_token};
+is((claims($new))[0]{kid}, 'next', 'the next key signs');
+is((claims($new))[0]{alg}, 'ES256', 'with its algorithm');
+spew("$t->{root}/jwks.json", $t->get('/idp/jwks')->body);
+ok($t->reload('HUP'), 'the gateway takes the published key set');
+passes($t->get('/api/hello', token => $new), 'the new token');
+passes($t->get('/api/hello', token => $old), 'the token of before');
+refuses(ask_jwt($once), 401, 'invalid_client', 'a used assertion, three restarts later');
+$t->write_config(with_keys('rsa.pem kid=main alg=PS384'));
+ok($t->reload('HUP'), 'reload with another algorithm');
+is((claims(ask($t)->{json}{access_token}))[0]{alg}, 'PS384', 'alg= chooses among what the key can do');
+$t->write_config(with_keys('rsa.pem'));
+ok($t->reload('HUP'), 'reload without a kid');
+my ($kid) = map { $_->{kid} } @{ $json->decode($t->get('/idp/jwks')->body)->{keys} };
+is($kid, b64(Digest::SHA::sha256(JSON::PP->new->canonical->encode(
+    { map { $_ => jwk('rsa')->{$_} } qw(e kty n) }))), 'the kid is the thumbprint (RFC 7638)');
+
+# --- lifetime, plain HTTP allowed, virtual hosts ---
+
+$t->write_config("M2MTokenLifetime 5\nM2MAllowPlainHTTP On\n$MAIN");
+ok($t->reload('HUP'), 'reload with a short life');
+$r = ask($t, headers => [ 'X-Remote' => '192.0.2.7' ]);
+gives($r, 'plain HTTP from elsewhere, allowed');
+is($r->{json}{expires_in}, 5, 'the lifetime of the directive');
+my $vhosts = $MAIN . <<'CONF';
+<VirtualHost *>
+    ServerName one.test
+</VirtualHost>
+<VirtualHost *>
+    ServerName two.test
+    M2MIssuerName https://two.test/
+    M2MGrant api://two app_y only
+    M2MIssuerEndpoint jwks https://cdn.two.test/keys
+    <Location /t>
+        SetHandler m2m-token
+        M2MClientProvider file
+        AuthUserFile @ROOT@/clients
+    </Location>
+</VirtualHost>
+CONF
+$t->write_config($vhosts);
+ok($t->reload('HUP'), 'reload with virtual hosts');
+$r = ask($t, o => { host => 'one.test' });
+gives($r, 'a virtual host that inherits');
+is((claims($r->{json}{access_token}))[1]{iss}, $issuer, 'the inherited issuer');
+my @y = (url => '/t', form => { client_id => 'app_y', client_secret => 'other-secret-of-y',
+                                scope => 'api://two|only' }, o => { host => 'two.test' });
+$r = ask($t, @y);
+gives($r, 'a virtual host of its own');
+is((claims($r->{json}{access_token}))[1]{iss}, 'https://two.test/', 'its own issuer');
+refuses(ask($t, @y, o => { host => 'one.test' }, url => '/idp/token'), 400, 'invalid_scope',
+        'whose grants are its own');
+refuses(ask($t, url => '/t', o => { host => 'two.test' }), 400, 'invalid_scope',
+        'and where the grants of the main server do not count');
+my $m2 = $json->decode($t->get('/.well-known/oauth-authorization-server', host => 'two.test')->body);
+is($m2->{token_endpoint}, 'https://two.test/t', 'the endpoint of its own <Location>');
+is($m2->{jwks_uri}, 'https://cdn.two.test/keys', 'M2MIssuerEndpoint');
+is($m2->{issuer}, 'https://two.test/', 'the issuer as it is written');
+
+# --- what the log may hold ---
+
+for my $token (@issued) {
+    my (undef, $payload, $sig) = split /\./, $token;
+    $t->secret($sig);
+}
+like($t->error_log, qr/M2-714: token for client app_x at \Q$API\E, kid main/, 'issuing is logged');
+like($t->error_log, qr/M2-710: client app_z: unknown/, 'an unknown client is logged');
+like($t->error_log, qr/M2-710: client app_x: wrong secret/, 'a wrong secret is logged');
+like($t->access_log, qr/client_secret=\[redacted\]/, 'a secret in a URL is masked in the access log');
+like($t->access_log, qr/ app_x \[.*POST \/idp\/token/, 'the access log names the client');
+$t->finish(more => 1);
+
+# ======================================================================================
+# configuration that is refused
+
+sub try {
+    my ($from, $to, %o) = @_;
+    my %f = files(%{ $o{files} // {} });
+    my $conf = $o{conf} // $HANDLERS;
+    if (defined $from) { $conf =~ s/\Q$from\E/$to/ or die "no '$from' in the configuration" }
+    no warnings 'redefine';
+    my $prepare = \&M2MGW::Test::prepare;
+    local *M2MGW::Test::prepare = sub {
+        my $self = $prepare->(@_);
+        secure($self);
+        chmod $o{mode}[0], "$self->{root}/$o{mode}[1]" if $o{mode};
+        return $self;
+    };
+    return try_config($conf, issuer => 1, files => \%f);
+}
+
+my ($status, $text) = try();
+is($status, 0, 'the configuration that is varied is right') or diag($text);
+
+sub bad {
+    my ($like, $name, @try) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my ($st, $out) = try(@try);
+    ok($st != 0 && $out =~ $like, "httpd -t refuses: $name") or diag("exit $st: $out");
+}
+my $KEY = 'M2MSigningKey @ROOT@/rsa.pem kid=main';
+bad(qr/line 2 of.*M2MSigningKey \S+rsa\.pem holds a private key.*chmod 0600/s, 'a key the group can read',
+    undef, undef, mode => [ 0640, 'rsa.pem' ]);
+bad(qr/M2MSigningKey \S+ holds a private key.*chmod 0600/s, 'a key anybody can read', undef, undef,
+    mode => [ 0604, 'rsa.pem' ]);
+bad(qr/M2MSigningKey \S+ holds a private key/s, 'a key the group can write', undef, undef,
+    mode => [ 0620, 'rsa.pem' ]);
+bad(qr/M2MSigningKey \S+: alg=ES256 is not what this key can do, which is .*RS256/, 'a key that cannot do the alg',
+    $KEY, "$KEY alg=ES256");
+bad(qr/M2MSigningKey \S+: unknown alg=none/, 'alg=none', $KEY, "$KEY alg=none");
+bad(qr/M2MSigningKey \S+: unknown alg=rs256/, 'alg in another case', $KEY, "$KEY alg=rs256");
+bad(qr/M2MSigningKey cannot read \S+: No such file/, 'no key file', 'rsa.pem', 'nothing.pem');
+bad(qr/M2MSigningKey \S+ is no regular file/, 'a directory as key', '@ROOT@/rsa.pem', '@ROOT@');
+bad(qr/M2MSigningKey \S+grants: /, 'a key that is none', 'rsa.pem', 'grants');
+bad(qr/M2MSigningKey .*first key is the one that signs/, 'a public key first', 'rsa.pem', 'rsa.pub');
+bad(qr/M2MSigningKey .*kid main is already that of/, 'two keys of one kid', $KEY, "$KEY\nM2MSigningKey \@ROOT\@/ec.pem kid=main");
+bad(qr/M2MSigningKey takes FILE \[kid=NAME\] \[alg=NAME\], not 'x=1'/, 'an unknown option', $KEY, "$KEY x=1");
+bad(qr/M2MSigningKey says kid= twice/, 'kid twice', $KEY, "$KEY kid=b");
+bad(qr/M2MSigningKey \S+: /, 'a symmetric key', 'rsa.pem', 'oct.json', files => { 'oct.json' => jwk_json('oct') });
+bad(qr/M2MSigningKey \S+: /, 'an RSA key of 1024 bits', 'rsa.pem', 'small.pem',
+    files => { 'small.pem' => key('rsa1024')->{text} }, mode => [ 0600, 'small.pem' ]);
+bad(qr/M2MIssuerName needs an M2MSigningKey/, 'no key', $KEY, '');
+bad(qr/SetHandler m2m-token needs M2MIssuerName/, 'no issuer', 'M2MIssuerName http://127.0.0.1:@PORT@/idp', '');
+bad(qr/needs M2MClientProvider in its <Location>/, 'no provider', 'M2MClientProvider file', '');
+bad(qr/M2MClientProvider names the unknown authn provider 'nix'/, 'an unknown provider', 'Provider file', 'Provider nix');
+bad(qr/M2MIssuerName is an http:\/\/ URL of another host/, 'http:// elsewhere', '127.0.0.1:@PORT@', 'idp.example.com');
+bad(qr/M2MIssuerName takes an absolute https:\/\/ URL/, 'no URL', 'http://127.0.0.1:@PORT@/idp', $_)
+    for 'idp', '/idp', 'ftp://x/', 'https://', 'https:///x';
+bad(qr/M2MIssuerName takes a URL without query, fragment and user/, 'a URL with more', 'http://127.0.0.1:@PORT@/idp', $_)
+    for 'https://x/?a', '"https://x/#a"', 'https://u@x/', 'https://u:p@x/';
+bad(qr/M2MTokenLifetime takes seconds from 1 to/, "a lifetime of $_", $KEY, "$KEY\nM2MTokenLifetime $_")
+    for qw(0 -1 x 5x 1.5 99999999 99999999999999999999);
+bad(qr/M2MGrant .*names no permission/, 'a grant without permission', 'app_y admin', 'app_y');
+bad(qr/M2MGrant .*\.all is what a client asks for/, 'a grant of .all', 'app_y admin', 'app_y .all');
+bad(qr/M2MGrant .*the client is/, 'a client that cannot be', 'app_y admin', 'app:y admin');
+bad(qr/M2MGrantFile \S+grants line 3: /, 'a broken grant file', undef, undef, files => { grants => "a b c\n\na b\n" });
+bad(qr/M2MGrantFile cannot read \S+: No such file/, 'no grant file', '@ROOT@/grants', '@ROOT@/none');
+bad(qr/M2MGrantFile is said twice/, 'two grant files', $KEY, "$KEY\nM2MGrantFile \@ROOT\@/grants");
+my $CK = 'M2MClientKeys app_jwt file:@ROOT@';
+bad(qr/M2MClientKeys \S+: /, 'client keys with a private key', $KEY, "$KEY\n$CK/ec.pem");
+bad(qr/M2MClientKeys \S+: /, 'client keys that are symmetric', $KEY, "$KEY\n$CK/oct.json", files => { 'oct.json' => jwk_json('oct') });
+bad(qr/M2MClientKeys cannot read/, 'no client keys', $KEY, "$KEY\n$CK/none");
+bad(qr/M2MClientKeys takes CLIENT file:PATH/, 'client keys of a URL', $KEY, "$KEY\nM2MClientKeys a https://x/");
+bad(qr/M2MClientKeys takes a client id/, 'keys of an impossible client', $KEY, "$KEY\nM2MClientKeys a:b file:\@ROOT\@/app_jwt.json");
+bad(qr/M2MClientKeys names app_jwt twice/, 'client keys twice', $KEY, "$KEY\n$CK/app_jwt.json\n$CK/app_jwt.json");
+bad(qr/M2MIssuerEndpoint takes token or jwks/, 'an unknown endpoint', $KEY, "$KEY\nM2MIssuerEndpoint x https://x/");
+bad(qr/M2MClientProvider not allowed here/, 'a provider outside of a section', $KEY, "$KEY\nM2MClientProvider file");
+for my $d ('M2MIssuerName https://x/', 'M2MSigningKey x', 'M2MGrant a b c', 'M2MGrantFile x', 'M2MTokenLifetime 5',
+           'M2MAllowPlainHTTP On', 'M2MClientKeys a file:x') {
+    bad(qr/${\( (split ' ', $d)[0] )} not allowed in <Location> context/, "$d in a <Location>", 'SetHandler m2m-jwks', "SetHandler m2m-jwks\n$d");
+}
+($status, $text) = try($KEY, "$KEY\n$CK/ec.pub\nM2MSigningKey \@ROOT\@/ec.jwk",
+    files => { 'ec.pub' => pem('p256'), 'ec.jwk' => jwk_json('p384', kid => 'k') });
+is($status, 0, 'client keys as PEM, and a public JWK to publish') or diag($text);
+done_testing();
