@@ -128,6 +128,27 @@ static m2_code_t spend_once(const m2_verdict_t *verdict, void *baton, m2_err_t *
     return mark->code;
 }
 
+static int missing_kid(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
+                       void *baton)
+{
+    const m2mgw_ctx_t *ctx = baton;
+
+    return m2mgw_keys_missing(ring, kid, generation, ctx->effective.jwks_wait);
+}
+
+static m2_services_t services_for(m2mgw_ctx_t *ctx)
+{
+    m2_services_t services;
+
+    memset(&services, 0, sizeof(services));
+    services.spend = spend_once;
+    services.spend_baton = ctx;
+    services.cache = m2mgw_cache();
+    services.missing = missing_kid;
+    services.missing_baton = ctx;
+    return services;
+}
+
 /* The token half, from memory when this client request met the same policy before. */
 static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *services)
 {
@@ -183,7 +204,7 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
 /* The mark, behind rules and `Require`: what anybody refuses costs the caller no token. */
 static void spend(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const m2_services_t services = { spend_once, ctx, NULL };
+    const m2_services_t services = services_for(ctx);
 
     if (ctx->verdict.code == M2_OK
         && m2_gate_spend(&ctx->verdict, &ctx->effective.policy, &services) != M2_OK) {
@@ -214,7 +235,7 @@ static void publish(m2mgw_ctx_t *ctx, request_rec *r)
 static void decide(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const apr_time_t now = apr_time_now();
-    const m2_services_t services = { spend_once, ctx, m2mgw_cache() };
+    const m2_services_t services = services_for(ctx);
     m2_err_t err;
     m2_code_t found = M2_OK;
 

@@ -9,6 +9,8 @@
  */
 #include "mod_m2mgw_request.h"
 
+#include "core/m2_jwks.h"
+
 #include <mod_core.h> /* ap_response_code_string */
 #include <util_filter.h>
 
@@ -136,6 +138,13 @@ static void log_refusal(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *rea
                   detail ? detail : "", ctx->root->request_id);
 }
 
+/* A kid that is unknown now may be that of a key which is on its way. */
+static int keys_may_come(const m2mgw_ctx_t *ctx)
+{
+    return ctx->verdict.code == M2_E_KID_UNKNOWN && ctx->effective.policy.keys
+           && m2_feed_fetched(m2_keyring_feed(ctx->effective.policy.keys));
+}
+
 int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const m2_reason_t *reason = m2_reason_of(ctx->verdict.code);
@@ -156,6 +165,9 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     apr_table_setn(out, REQUEST_ID, ctx->root->request_id);
     if (status == HTTP_SERVICE_UNAVAILABLE && !message) {
         apr_table_setn(out, "Retry-After", RETRY_AFTER);
+    }
+    else if (keys_may_come(ctx)) {
+        apr_table_setn(out, "Retry-After", "1");
     }
     if (ctx->effective.profile != M2MGW_PROFILE_GATEWAY
         && (reason->challenge || status == HTTP_UNAUTHORIZED)

@@ -219,20 +219,16 @@ static m2_code_t judge(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_
     return verdict->code;
 }
 
-m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy,
-                        m2_slice_t token, apr_time_t now, const m2_services_t *services)
+/* The token half with the keys that are current now. */
+static m2_code_t judge_now(m2_verdict_t *verdict, apr_uint64_t *pgeneration,
+                           apr_pool_t *pool, const m2_policy_t *policy, m2_slice_t token,
+                           apr_time_t now, m2_cache_t *cache)
 {
-    const m2_keyset_t *keys;
+    const m2_keyset_t *keys = m2_keyring_enter(policy->keys);
 
-    m2_err_init(&verdict->err, pool);
-    if (!policy->keys || !token.p || !token.n) {
-        verdict->code = without_token(verdict, policy);
-        return verdict->code = publish(verdict, pool, policy);
-    }
-    keys = m2_keyring_enter(policy->keys);
+    *pgeneration = keys ? keys->generation : 0;
     if (keys) {
-        verdict->code = judge(verdict, pool, policy, keys, token, now,
-                              services ? services->cache : NULL);
+        verdict->code = judge(verdict, pool, policy, keys, token, now, cache);
     }
     else {
         verdict->code = m2_err_set(&verdict->err, M2_E_KEYS_UNAVAILABLE,
@@ -240,6 +236,39 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
         publish(verdict, pool, policy);
     }
     m2_keyring_leave(policy->keys);
+    return verdict->code;
+}
+
+/* A kid that is not known may be that of a key that was made a moment ago: whoever fills the
+ * ring is told, between leave and enter, and says whether to look once more. */
+static int look_again(const m2_policy_t *policy, apr_uint64_t generation, apr_pool_t *pool,
+                      m2_slice_t token, const m2_services_t *services)
+{
+    m2_jws_t jws;
+
+    return services && services->missing && m2_jws_split(&jws, token, NULL) == M2_OK
+           && m2_jws_header(&jws, pool, policy->types, NULL) == M2_OK && jws.kid.p
+           && services->missing(policy->keys, jws.kid, generation,
+                                services->missing_baton);
+}
+
+m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy,
+                        m2_slice_t token, apr_time_t now, const m2_services_t *services)
+{
+    m2_cache_t *cache = services ? services->cache : NULL;
+    apr_uint64_t generation;
+
+    m2_err_init(&verdict->err, pool);
+    if (!policy->keys || !token.p || !token.n) {
+        verdict->code = without_token(verdict, policy);
+        return verdict->code = publish(verdict, pool, policy);
+    }
+    if (judge_now(verdict, &generation, pool, policy, token, now, cache) == M2_E_KID_UNKNOWN
+        && look_again(policy, generation, pool, token, services)) {
+        memset(verdict, 0, sizeof(*verdict));
+        m2_err_init(&verdict->err, pool);
+        judge_now(verdict, &generation, pool, policy, token, now, cache);
+    }
     return verdict->code;
 }
 

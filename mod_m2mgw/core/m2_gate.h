@@ -35,11 +35,18 @@ struct m2_policy_t {
  *  M2_E_REPLAY_UNAVAILABLE. There is no way to ask without marking. */
 typedef m2_code_t m2_spend_fn(const m2_verdict_t *verdict, void *baton, m2_err_t *err);
 
+/** A token names a kid that the set of that generation does not hold: whether the ring may
+ *  hold it by now, so that it is worth to choose once more. May wait. */
+typedef int m2_missing_fn(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
+                          void *baton);
+
 /* services of the host that the gate uses; NULL members are not available */
 typedef struct m2_services_t {
     m2_spend_fn *spend;
     void *spend_baton;
     struct m2_cache_t *cache; /* verified-token cache of this process, or NULL */
+    m2_missing_fn *missing;
+    void *missing_baton;
 } m2_services_t;
 
 /* What became of a request. The token half lives in the initial request's pool. */

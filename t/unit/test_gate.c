@@ -337,7 +337,7 @@ static m2_code_t spend(const m2_verdict_t *v, void *baton, m2_err_t *err)
 
 static m2_code_t spend_with(m2_code_t answer)
 {
-    m2_services_t services = { spend, &spent, NULL };
+    m2_services_t services = { .spend = spend, .spend_baton = &spent };
 
     spent = 0;
     spend_answer = answer;
@@ -385,7 +385,7 @@ static void test_spend(void **state)
 /* no store is an answer of its own, and it is no */
 static void test_spend_without_store(void **state)
 {
-    m2_services_t none = { NULL, NULL, NULL };
+    m2_services_t none = { .spend = NULL };
 
     (void)state;
     policy.replay = M2_REPLAY_ON;
