@@ -191,6 +191,7 @@ passes($t->get('/', port => $other), 'another virtual host has no policy');
 denies($t->get('/p', port => $other), 401, 'token_missing', 'but its own');
 passes($t->get('/p', port => $other, token => mint('oct#2', {})), 'with its own key');
 denies($t->get('/p', port => $other, token => mint('oct', {})), 401, 'signature_invalid', 'and not the other');
+$t->expect_log(qr/\[m2mgw:warn\].*M2MEngine Shadow/);
 $t->finish(more => 1);
 
 # --- a policy of the main server reaches into virtual hosts ---

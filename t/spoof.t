@@ -129,4 +129,5 @@ like($r->body, qr/^X_CLIENT=app$/m, 'in the environment too');
 unlike($r->body, qr/evil/, 'and only ours');
 like($r->body, qr/^QUERY_STRING=z=1&client_id=app$/m, 'in the query too');
 denies($t->get('/?client_id=app', headers => [ 'X-Client-Id' => 'app' ]), 401, 'token_missing', 'names are no token');
+$t->expect_log(qr/\[m2mgw:warn\].*M2MEngine Shadow/);
 $t->finish;
