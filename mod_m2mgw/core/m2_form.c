@@ -71,29 +71,24 @@ static int escape_at(apr_size_t *plen, m2_slice_t raw, apr_size_t i, int careles
     return value > 0xff ? -1 : value;
 }
 
-static m2_slice_t decode(apr_pool_t *pool, m2_slice_t raw, int careless)
+/* the next decoded byte from *pi on, which moves; -1 at the end */
+static int next_byte(m2_slice_t raw, apr_size_t *pi, int careless)
 {
-    char *out;
-    apr_size_t i = 0, n = 0, len = 1;
+    apr_size_t len = 1;
+    int value = -1;
 
-    if (!raw.p) {
-        return raw;
+    if (*pi >= raw.n) {
+        return -1;
     }
-    out = apr_palloc(pool, raw.n + 1);
-    while (i < raw.n) {
-        int value = raw.p[i] == '%' ? escape_at(&len, raw, i, careless) : -1;
-
-        if (value >= 0) {
-            out[n++] = (char)value;
-            i += len;
-        }
-        else {
-            out[n++] = raw.p[i] == '+' ? ' ' : raw.p[i];
-            i++;
-        }
+    if (raw.p[*pi] == '%') {
+        value = escape_at(&len, raw, *pi, careless);
     }
-    out[n] = '\0';
-    return m2_slice(out, n);
+    if (value < 0) {
+        len = 1;
+        value = raw.p[*pi] == '+' ? ' ' : (unsigned char)raw.p[*pi];
+    }
+    *pi += len;
+    return value;
 }
 
 /* one character of a name as the most careless backend files it */
@@ -105,47 +100,60 @@ static char fold(char c)
     return (char)apr_tolower(c);
 }
 
-static int folds_to(m2_slice_t a, m2_slice_t b)
+/* The name a pair is for, without what a backend may leave out around it. */
+static m2_slice_t core_of(const char *name)
 {
-    apr_size_t i;
+    m2_slice_t s = m2_slice_z(name);
 
-    if (a.n != b.n) {
-        return 0;
-    }
-    for (i = 0; i < a.n; i++) {
-        if (fold(a.p[i]) != fold(b.p[i])) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-static m2_slice_t without_leading(m2_slice_t s, int brackets)
-{
-    while (s.n && (is_blank(s.p[0]) || (brackets && is_bracket(s.p[0])))) {
+    while (s.n && (is_blank(s.p[0]) || is_bracket(s.p[0]))) {
         s.p++;
         s.n--;
     }
+    s.n = strcspn(s.p, "[]");
     return s;
 }
 
-static m2_slice_t without_trailing(m2_slice_t s)
+/* The first byte that is not skipped; *pi is behind it. */
+static int first_byte(m2_slice_t raw, apr_size_t *pi, int skip_brackets)
 {
-    while (s.n && is_blank(s.p[s.n - 1])) {
-        s.n--;
-    }
-    return s;
+    int c;
+
+    do {
+        c = next_byte(raw, pi, 1);
+    } while (c >= 0 && (is_blank((char)c) || (skip_brackets && is_bracket((char)c))));
+    return c;
 }
 
-/* up to the first bracket, or only up to a NUL, where C string backends stop */
-static m2_slice_t cut(m2_slice_t s, int brackets)
+/* name[], name[x], [name] and name] are one array parameter to PHP or Rack; blanks behind
+ * a name are dropped by some */
+static int is_like_head(m2_slice_t raw, m2_slice_t ours)
 {
-    apr_size_t i = 0;
+    apr_size_t i = 0, n = 0;
+    int c = first_byte(raw, &i, 1);
 
-    while (i < s.n && s.p[i] && !(brackets && is_bracket(s.p[i]))) {
-        i++;
+    for (; c > 0 && !is_bracket((char)c); c = next_byte(raw, &i, 1)) {
+        if (n < ours.n && fold((char)c) == fold(ours.p[n])) {
+            n++;
+        }
+        else if (n < ours.n || !is_blank((char)c)) {
+            return 0;
+        }
     }
-    return m2_slice(s.p, i);
+    return n == ours.n;
+}
+
+/* PHP turns a bracket that is never closed into '_', and stops at NUL */
+static int is_like_whole(m2_slice_t raw, m2_slice_t ours)
+{
+    apr_size_t i = 0, n = 0;
+    int c = first_byte(raw, &i, 0);
+
+    for (; c > 0; c = next_byte(raw, &i, 1), n++) {
+        if (n >= ours.n || fold((char)c) != fold(ours.p[n])) {
+            return 0;
+        }
+    }
+    return n == ours.n;
 }
 
 int m2_form_next(m2_slice_t *rest, m2_pair_t *pair)
@@ -173,32 +181,47 @@ int m2_form_next(m2_slice_t *rest, m2_pair_t *pair)
 
 m2_slice_t m2_form_decode(apr_pool_t *pool, m2_slice_t raw)
 {
-    return decode(pool, raw, 0);
+    apr_size_t i = 0, n = 0;
+    char *out;
+    int c;
+
+    if (!raw.p) {
+        return raw;
+    }
+    out = apr_palloc(pool, raw.n + 1);
+    while ((c = next_byte(raw, &i, 0)) >= 0) {
+        out[n++] = (char)c;
+    }
+    out[n] = '\0';
+    return m2_slice(out, n);
 }
 
+/* No copies in these two: they are asked for every pair a client sends, times every name.
+ */
 int m2_form_name_is(apr_pool_t *pool, m2_slice_t raw_name, const char *name)
 {
-    return m2_slice_is(decode(pool, raw_name, 0), name);
+    apr_size_t i = 0, n = 0, length = strlen(name);
+    int c;
+
+    (void)pool;
+    if (!raw_name.p) {
+        return 0;
+    }
+    while ((c = next_byte(raw_name, &i, 0)) >= 0) {
+        if (n == length || (char)c != name[n++]) {
+            return 0;
+        }
+    }
+    return n == length;
 }
 
 int m2_form_name_like(apr_pool_t *pool, m2_slice_t raw_name, const char *name)
 {
-    m2_slice_t given = decode(pool, raw_name, 1);
-    m2_slice_t ours = m2_slice_z(name);
-    m2_slice_t head, base;
+    m2_slice_t ours = core_of(name);
 
-    if (!given.p || !ours.p) {
-        return 0;
-    }
-    ours = cut(without_leading(ours, 1), 1);
-    /* name[], name[x], [name], name] are one array parameter to PHP or Rack */
-    head = cut(without_leading(given, 1), 1);
-    if (folds_to(head, ours) || folds_to(without_trailing(head), ours)) {
-        return 1;
-    }
-    /* PHP turns a bracket that is never closed into '_', and stops at NUL */
-    base = cut(without_leading(given, 0), 0);
-    return folds_to(base, ours);
+    (void)pool;
+    return raw_name.p &&
+           (is_like_head(raw_name, ours) || is_like_whole(raw_name, ours));
 }
 
 static int named_exactly(apr_pool_t *pool, m2_slice_t raw,
@@ -295,26 +318,49 @@ const char *m2_form_append(apr_pool_t *pool, const char *text, const char *name,
                        m2_form_encode(pool, value), NULL);
 }
 
+/* the text with values replaced, written to out, or only measured when out is NULL */
+static apr_size_t mask_into(char *out, apr_pool_t *pool, const char *text,
+                            const apr_array_header_t *names, m2_slice_t mask, int *pcount)
+{
+    m2_slice_t rest = m2_slice_z(text);
+    const char *done = text, *end = rest.p + rest.n;
+    apr_size_t n = 0;
+    m2_pair_t pair;
+
+    while (m2_form_next(&rest, &pair)) {
+        if (pair.value.n && named_exactly(pool, pair.name, names)) {
+            if (out) {
+                put(put(out + n, done, pair.value.p), mask.p, mask.p + mask.n);
+            }
+            n += (apr_size_t)(pair.value.p - done) + mask.n;
+            done = pair.value.p + pair.value.n;
+            ++*pcount;
+        }
+    }
+    if (out) {
+        *put(out + n, done, end) = '\0';
+    }
+    return n + (apr_size_t)(end - done);
+}
+
 const char *m2_form_mask(apr_pool_t *pool, const char *text,
                          const apr_array_header_t *names, const char *replacement)
 {
-    m2_slice_t rest = m2_slice_z(text);
-    const char *done = text, *out = NULL;
-    m2_pair_t pair;
+    m2_slice_t mask = m2_slice_z(replacement);
+    apr_size_t n;
+    int count = 0;
+    char *out;
 
     if (!text) {
         return NULL;
     }
-    while (m2_form_next(&rest, &pair)) {
-        if (pair.value.n && named_exactly(pool, pair.name, names)) {
-            out =
-                apr_pstrcat(pool, out ? out : "",
-                            apr_pstrmemdup(pool, done, (apr_size_t)(pair.value.p - done)),
-                            replacement, NULL);
-            done = pair.value.p + pair.value.n;
-        }
+    n = mask_into(NULL, pool, text, names, mask, &count);
+    if (!count) {
+        return text;
     }
-    return out ? apr_pstrcat(pool, out, done, NULL) : text;
+    out = apr_palloc(pool, n + 1);
+    mask_into(out, pool, text, names, mask, &count);
+    return out;
 }
 
 int m2_header_name_like(const char *a, const char *b)
