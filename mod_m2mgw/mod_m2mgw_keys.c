@@ -67,7 +67,7 @@ static apr_status_t watch(int state, void *data, apr_pool_t *pool)
 
 static int refuse(server_rec *s, apr_status_t status, const char *what)
 {
-    ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "M2-401: key sources: %s", what);
+    ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "M2-501: key sources: %s", what);
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 

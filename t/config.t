@@ -614,7 +614,7 @@ ProxyPass / http://\@BACKEND\@/
     </Location>
 </VirtualHost>
 CONF
-$t->expect_log(qr/M2-01[01]: /, qr/not allowed here|cannot occur within htaccess files/);
+$t->expect_log(qr/M2-10[01]: /, qr/not allowed here|cannot occur within htaccess files/);
 denies($t->get('/a', host => 'x'), 400, 'token_missing', 'the outer profile is in force');
 denies($t->get('/other', host => 'x'), 401, 'token_missing', 'one value of an inner section');
 passes($t->get('/open', host => 'x'), 'Off turns off');

@@ -115,7 +115,7 @@ DirectoryIndex index.html
 CONF
 
 # a warning of the configuration, and what happens to forked subrequests, is not of interest
-$t->expect_log(qr/M2-01\d:/);
+$t->expect_log(qr/M2-10\d:/);
 
 my $one = token();
 passes($t->get('/api', token => $one), 'the first use');
@@ -209,7 +209,7 @@ $t->finish(more => 1);
 $t = M2MGW::Test->start(config => $COMMON . <<'CONF', files => \%KEY);
 M2MReplayStore shm:run/replay.table entries=3000
 CONF
-$t->expect_log(qr/M2-01\d:/);
+$t->expect_log(qr/M2-10\d:/);
 my ($mode, $uid) = (stat "$t->{root}/run/replay.table")[2, 4];
 is($mode & 07777, 0600, 'the file is nobody else\'s');
 is($uid, $> ? $> : (getpwnam((grep { defined getpwnam $_ } qw(www-data apache nobody))[0]))[2],
@@ -262,7 +262,7 @@ sub no_start {
 $t = M2MGW::Test->start(config => $COMMON . <<'CONF', files => \%KEY);
 M2MReplayStore shm entries=5
 CONF
-$t->expect_log(qr/M2-01\d:/, qr/replay_unavailable|replay store is full/);
+$t->expect_log(qr/M2-10\d:/, qr/replay_unavailable|replay store is full/);
 $t->get('/index.html', token => token()) for 1 .. 5;
 my $r = $t->get('/index.html', token => token());
 denies($r, 503, 'replay_unavailable', 'a full table');
@@ -281,7 +281,7 @@ for my $kind (qw(redis memcache)) {
         my $config = $COMMON . "M2MReplayStore $kind:" . $store->at . " timeout=5s\n";
         $t = M2MGW::Test->start(config => $config, files => \%KEY);
         my $other = M2MGW::Test->start(config => $config, files => \%KEY);
-        $_->expect_log(qr/M2-01\d:/, qr/replay_unavailable|does not answer/) for $t, $other;
+        $_->expect_log(qr/M2-10\d:/, qr/replay_unavailable|does not answer/) for $t, $other;
         my $first = token();
         is($t->get('/index.html', token => $first)->status, 200, "$kind: one server accepts");
         denies($other->get('/index.html', token => $first), 401, 'jti_replayed',

@@ -62,7 +62,7 @@ my $token = mint('p256', $claims);
 
 my $t = M2MGW::Test->start(config => $config, loglevel => 'warn m2mgw:info',
                            files => { 'keys.json' => jwks_json(jwk('p256')) });
-$t->expect_log(qr/AH00111: Config variable/, qr/M2-101: .* rule_error by rule row: /);
+$t->expect_log(qr/AH00111: Config variable/, qr/M2-201: .* rule_error by rule row: /);
 my %want = (true => [ 200, 'ok', 1 ], false => [ 451, 'rule_denied', 0 ],
             error => [ 403, 'rule_error', 0 ]);
 my ($client, $served, $wrong) = (undef, 0, 0);
@@ -198,7 +198,7 @@ CONF
 
 $t = M2MGW::Test->start(config => $config, loglevel => 'warn m2mgw:info',
                         files => { 'keys.json' => jwks_json(jwk('p256')) });
-$t->expect_log(qr/M2-101: .* rule_error by rule (?:show|net): /);
+$t->expect_log(qr/M2-201: .* rule_error by rule (?:show|net): /);
 $token = mint('p256', { sub => 'me', act => { sub => 'you' }, list => [ 'a', 'b c' ] });
 
 sub holds {
