@@ -160,7 +160,8 @@ static m2_code_t code_of(const redisReply *reply, int *pfull, char *why)
         return M2_E_JTI_REPLAYED;
     }
     complain(reply, "SET", why);
-    *pfull = reply->type == REDIS_REPLY_ERROR && m2_slice_is(m2_slice(reply->str, strcspn(reply->str, " ")), "OOM");
+    *pfull = reply->type == REDIS_REPLY_ERROR
+             && m2_slice_is(m2_slice(reply->str, strcspn(reply->str, " ")), "OOM");
     return M2_E_REPLAY_UNAVAILABLE;
 }
 
