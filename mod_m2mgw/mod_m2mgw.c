@@ -15,7 +15,6 @@
 
 #include <openssl/rand.h>
 
-#include <stdio.h>
 
 /* --- what is kept with a request --- */
 
@@ -24,26 +23,44 @@ m2mgw_ctx_t *m2mgw_ctx(request_rec *r)
     return ap_get_module_config(r->request_config, &m2mgw_module);
 }
 
+#define ID_BYTES 16
+
+/* Random bytes for this thread's next requests: one call of the generator serves many. */
+static __thread struct id_stock_t {
+    unsigned char bytes[64 * ID_BYTES];
+    apr_size_t left;
+} id_stock;
+
+static const unsigned char *next_id_bytes(void)
+{
+    if (id_stock.left == 0) {
+        if (RAND_bytes(id_stock.bytes, sizeof(id_stock.bytes)) != 1) {
+            ap_random_insecure_bytes(id_stock.bytes, sizeof(id_stock.bytes));
+        }
+        id_stock.left = sizeof(id_stock.bytes);
+    }
+    id_stock.left -= ID_BYTES;
+    return id_stock.bytes + id_stock.left;
+}
+
 static const char *make_request_id(request_rec *r)
 {
     static const char hex[] = "0123456789abcdef";
     const char *unique = apr_table_get(r->subprocess_env, "UNIQUE_ID");
-    unsigned char bytes[16];
+    const unsigned char *bytes;
     char *id;
     apr_size_t i;
 
     if (unique) {
         return apr_pstrdup(r->pool, unique);
     }
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
-        ap_random_insecure_bytes(bytes, sizeof(bytes));
-    }
-    id = apr_palloc(r->pool, 2 * sizeof(bytes) + 1);
-    for (i = 0; i < sizeof(bytes); i++) {
+    bytes = next_id_bytes();
+    id = apr_palloc(r->pool, 2 * ID_BYTES + 1);
+    for (i = 0; i < ID_BYTES; i++) {
         id[2 * i] = hex[bytes[i] >> 4];
         id[2 * i + 1] = hex[bytes[i] & 15];
     }
-    id[2 * sizeof(bytes)] = '\0';
+    id[2 * ID_BYTES] = '\0';
     return id;
 }
 
@@ -243,7 +260,7 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
         ctx->root->request_id = make_request_id(ctx->root->r);
     }
     m2_err_init(&err, r->pool);
-    m2mgw_scrub_env(r);
+    m2mgw_scrub_env(ctx, r);
     m2mgw_scrub(ctx, r);
     if (ctx->effective.policy.keys) {
         found = m2mgw_token_take(ctx, r, &err);
@@ -319,6 +336,14 @@ static void carry_variables(request_rec *r)
 }
 
 /* --- hooks --- */
+
+/* What the parent's thread has in stock, two children must not hand out twice. */
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    (void)pchild;
+    (void)s;
+    id_stock.left = 0;
+}
 
 static int hook_post_read_request(request_rec *r)
 {
@@ -470,6 +495,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_pre_config(m2mgw_config_pre, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mgw_config_check, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(m2mgw_config_post, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(hook_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(hook_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_check_access(hook_check_access, NULL, NULL, APR_HOOK_LAST,

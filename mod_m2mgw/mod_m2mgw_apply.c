@@ -122,12 +122,12 @@ static void publish_query(request_rec *r, const m2_publish_t *entry)
 
 static void publish_header(request_rec *r, const m2_publish_t *entry)
 {
-    apr_table_set(r->headers_in, entry->name, entry->value);
+    apr_table_setn(r->headers_in, entry->name, entry->value);
 }
 
 static void publish_env(request_rec *r, const m2_publish_t *entry)
 {
-    apr_table_set(r->subprocess_env, entry->name, entry->value);
+    apr_table_setn(r->subprocess_env, entry->name, entry->value);
 }
 
 /* ORDER PLACE. Path and form values go where the URL and the body are put together. */
@@ -145,6 +145,25 @@ static void publish_all(request_rec *r, const apr_array_header_t *list)
         if (entry->value && publishers[entry->place]) {
             publishers[entry->place](r, entry);
         }
+    }
+}
+
+/* Our own variables. They were scrubbed and each comes once, so nothing has to be looked for;
+ * the texts live as long as the client's request. */
+static void publish_own(request_rec *r, const m2_verdict_t *verdict)
+{
+    apr_table_t *env = r->subprocess_env;
+    int i;
+
+    for (i = 0; verdict->env && i < verdict->env->nelts; i++) {
+        const m2_publish_t *entry = &APR_ARRAY_IDX(verdict->env, i, m2_publish_t);
+
+        apr_table_addn(env, entry->name, entry->value);
+    }
+    apr_table_addn(env, "M2M_VERIFIED", "1");
+    apr_table_addn(env, "M2M_ALG", verdict->alg);
+    if (verdict->kid) {
+        apr_table_addn(env, "M2M_KID", verdict->kid);
     }
 }
 
@@ -195,14 +214,9 @@ void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r)
     const m2_verdict_t *verdict = &ctx->verdict;
 
     if (verdict->verified) {
-        publish_all(r, verdict->env);
-        apr_table_setn(r->subprocess_env, "M2M_VERIFIED", "1");
-        if (verdict->kid) {
-            apr_table_setn(r->subprocess_env, "M2M_KID", verdict->kid);
-        }
-        apr_table_setn(r->subprocess_env, "M2M_ALG", verdict->alg);
+        publish_own(r, verdict);
         publish_all(r, verdict->publish);
-        r->user = apr_pstrdup(r->pool, verdict->user ? verdict->user : "-");
+        r->user = verdict->user ? apr_pstrdup(r->pool, verdict->user) : (char *)"-";
         r->ap_auth_type = "M2M";
     }
 }
@@ -213,30 +227,38 @@ static const char *const verdict_names[] = {
     "M2M_REASON",   "M2M_ERROR_CODE", "M2M_RULE",  "M2M_SHADOW",
 };
 
-static int is_claim_name(void *doomed, const char *key, const char *value)
+static int is_ours(const char *name)
 {
-    static const char prefix[] = "M2M_CLAIM_";
-    const m2_slice_t start = m2_slice(key, sizeof(prefix) - 1);
+    static const char claim[] = "M2M_CLAIM_";
+    const apr_size_t n = sizeof(claim) - 1;
+    apr_size_t i;
 
-    (void)value;
-    if (strlen(key) >= start.n && m2_slice_is(start, prefix)) {
-        APR_ARRAY_PUSH((apr_array_header_t *)doomed, const char *) = key;
+    if (memcmp(name, claim, 1) != 0) { /* nearly all others */
+        return 0;
     }
-    return 1;
+    for (i = 0; i < sizeof(verdict_names) / sizeof(verdict_names[0]); i++) {
+        if (m2_slice_is(m2_slice_z(name), verdict_names[i])) {
+            return 1;
+        }
+    }
+    return strlen(name) > n && m2_slice_is(m2_slice(name, n), claim);
 }
 
-void m2mgw_scrub_env(request_rec *r)
+void m2mgw_scrub_env(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    apr_array_header_t *doomed = apr_array_make(r->pool, 4, sizeof(const char *));
-    apr_size_t i;
-    int k;
+    const apr_array_header_t *all = apr_table_elts(r->subprocess_env);
+    int i = 0;
 
-    for (i = 0; i < sizeof(verdict_names) / sizeof(verdict_names[0]); i++) {
-        apr_table_unset(r->subprocess_env, verdict_names[i]);
-    }
-    apr_table_do(is_claim_name, doomed, r->subprocess_env, NULL);
-    for (k = 0; k < doomed->nelts; k++) {
-        apr_table_unset(r->subprocess_env, APR_ARRAY_IDX(doomed, k, const char *));
+    ctx->noted = 0;
+    while (i < all->nelts) {
+        const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (is_ours(name)) {
+            apr_table_unset(r->subprocess_env, name); /* closes the gap: look here again */
+        }
+        else {
+            i++;
+        }
     }
 }
 
@@ -244,18 +266,21 @@ void m2mgw_note_decision(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const m2_reason_t *reason = m2_reason_of(ctx->verdict.code);
     const int allow = ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
+    void (*put)(apr_table_t *, const char *, const char *) =
+        ctx->noted ? apr_table_setn : apr_table_addn; /* scrubbed: no need to look */
     apr_table_t *env = r->subprocess_env;
 
-    apr_table_setn(env, "M2M_DECISION", allow ? "allow" : "deny");
-    apr_table_setn(env, "M2M_REASON", reason->reason);
+    ctx->noted = 1;
+    put(env, "M2M_DECISION", allow ? "allow" : "deny");
+    put(env, "M2M_REASON", reason->reason);
     if (reason->ca_code) {
-        apr_table_setn(env, "M2M_ERROR_CODE", reason->ca_code);
+        put(env, "M2M_ERROR_CODE", reason->ca_code);
     }
     if (ctx->verdict.rule) {
-        apr_table_setn(env, "M2M_RULE", ctx->verdict.rule->name);
+        put(env, "M2M_RULE", ctx->verdict.rule->name);
     }
     if (!allow && ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
-        apr_table_setn(env, "M2M_SHADOW", "deny");
+        put(env, "M2M_SHADOW", "deny");
     }
 }
 

@@ -49,6 +49,7 @@ typedef struct m2mgw_ctx_t {
     request_rec *r;
     m2mgw_root_t *root;
     m2mgw_effective_t effective;
+    int noted;                  /* the decision stands in the environment */
     int seen;                   /* the access stage was reached */
     int in_force;               /* effective holds something that protects this request */
     int decided;                /* verdict is that of uri, method and args below */
@@ -105,7 +106,7 @@ void m2mgw_facts_init(m2_facts_t *facts, m2mgw_ctx_t *ctx, request_rec *r, apr_t
 void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r);
 
 /** Take our own variables out of the environment, before a decision sets them anew. */
-void m2mgw_scrub_env(request_rec *r);
+void m2mgw_scrub_env(m2mgw_ctx_t *ctx, request_rec *r);
 
 /** Publish what the token half collected: args, headers, environment, user. */
 void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r);

@@ -248,9 +248,13 @@ static apr_status_t pass_filter(ap_filter_t *f, apr_bucket_brigade *in)
     const m2mgw_ctx_t *ctx = f->ctx;
     request_rec *r = f->r;
 
-    apr_table_unset(r->headers_out, REQUEST_ID);
-    apr_table_setn(r->headers_out, REQUEST_ID, ctx->root->request_id);
-    apr_table_unset(r->err_headers_out, REQUEST_ID);
+    /* an error response has its fields in one table already, and ours among them */
+    if (apr_table_get(r->err_headers_out, REQUEST_ID)) {
+        apr_table_unset(r->headers_out, REQUEST_ID);
+    }
+    else {
+        apr_table_setn(r->headers_out, REQUEST_ID, ctx->root->request_id);
+    }
     if (ctx->token_elsewhere && !ctx->refused
         && !apr_table_get(r->err_headers_out, "Cache-Control")) {
         const char *value = apr_table_get(r->headers_out, "Cache-Control");
