@@ -348,8 +348,11 @@ static const char *masked(request_rec *r, const char *text, const char *tail,
     const char *old;
     const char *new;
 
-    if (!query || (tail && query > tail)) {
+    if (!query) {
         return text;
+    }
+    if (tail && query > tail) {
+        tail = NULL; /* HTTP/0.9 names no protocol */
     }
     query++;
     old = tail ? apr_pstrmemdup(r->pool, query, (apr_size_t)(tail - query)) : query;
@@ -366,6 +369,7 @@ void m2mgw_token_mask(request_rec *r, int args)
     const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
                                                       &m2mgw_module);
     const apr_array_header_t *names = conf->query_names;
+    const char *referer;
 
     if (!names || names->nelts == 0) {
         return;
@@ -376,6 +380,10 @@ void m2mgw_token_mask(request_rec *r, int args)
     }
     if (r->unparsed_uri) {
         r->unparsed_uri = (char *)masked(r, r->unparsed_uri, NULL, names);
+    }
+    if ((referer = apr_table_get(r->headers_in, "Referer")) != NULL) {
+        /* a page that was asked for with a token; httpd ends its log lines with this */
+        apr_table_setn(r->headers_in, "Referer", masked(r, referer, NULL, names));
     }
     if (args && r->args) {
         r->args = (char *)m2_form_mask(r->pool, r->args, names, REDACTED);

@@ -268,7 +268,20 @@ for my $size (16384, 16385, 60000, 1048576) {
     denies($t->get("/q?id_token=$token"), 401, 'token_malformed', "$size bytes in a query");
 }
 
+# --- where a query token could be written down ---
+
+$r = $t->get("/q?id_token=$good", headers => [ Referer => "http://gw.test/page?a=1&%69d_token=$good&b" ]);
+passes($r, 'a Referer with a token');
+is($r->sent('Referer'), 'http://gw.test/page?a=1&%69d_token=[redacted]&b', 'arrives without it');
+$t->raw("GET /q?id_token=$good\r\n\r\n", timeout => 1);
+$t->raw("GET /q?id_token=$good&id_token=$good HTTP/1.1\r\n\r\n", timeout => 1);
+$t->raw("GET /q?id_token=$good HTTP/9.1\r\nHost: a\r\n\r\n", timeout => 1);
+$t->raw("GET http://gw.test/q?x=?&id_token=$good HTTP/1.1\r\nHost: a\r\nBad\x01Header\r\n\r\n", timeout => 1);
+$t->raw("FOO /nix?id_token=$good HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", timeout => 1);
+
 my $log = $t->access_log;
+unlike($log, qr/id_token=(?!\[redacted\]|[ &]|Bearer|x\.y)/, 'no line of the access log holds one');
 like($log, qr/id_token=\[redacted\]/, 'query tokens are masked in the access log');
 like($log, qr/a=1&id_token=\[redacted\]&b=%20x/, 'and nothing else is');
+$t->expect_log(qr/AH00135: Invalid method|AH10026|AH02429/);
 $t->finish;
