@@ -225,23 +225,59 @@ static int found(m2_slice_t value, void *baton)
     return 0;
 }
 
+static m2_slice_t trim(m2_slice_t s)
+{
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) {
+        s.p++;
+        s.n--;
+    }
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) {
+        s.n--;
+    }
+    return s;
+}
+
 /* `Bearer x` is x; Authorization without Bearer is no token, elsewhere it may be bare */
+static void find_in_element(found_t *f, m2_slice_t element, int need_scheme)
+{
+    int bearer;
+
+    element = trim(element);
+    bearer = element.n >= 6 && m2_slice_is_nocase(m2_slice(element.p, 6), "Bearer") &&
+             (element.n == 6 || element.p[6] == ' ' || element.p[6] == '\t');
+    if (bearer) {
+        element = trim(m2_slice(element.p + 6, element.n - 6));
+    }
+    if (bearer || !need_scheme) {
+        found(element, f);
+    }
+}
+
+/* repeated fields are joined by commas, which a token does not hold */
 static void find_in_header(found_t *f, m2mctl_facts_t *request, const char *name)
 {
-    const char *value = apr_table_get(request->headers, name);
-    int bearer = value && strlen(value) > 6 &&
-                 m2_slice_is_nocase(m2_slice(value, 6), "Bearer") &&
-                 apr_isspace(value[6]);
+    int need_scheme = m2_slice_is_nocase(m2_slice_z(name), "Authorization");
+    const char *value = apr_table_get(request->headers, name), *comma;
+    int before = f->count, elements = 1;
 
-    if (bearer) {
-        value += 7 + strspn(value + 7, " ");
-    }
-    else if (m2_slice_is_nocase(m2_slice_z(name), "Authorization")) {
-        return;
+    for (; value && (comma = strchr(value, ',')) != NULL; value = comma + 1) {
+        find_in_element(f, m2_slice(value, (apr_size_t)(comma - value)), need_scheme);
+        elements++;
     }
     if (value) {
-        found(m2_slice_z(value), f);
+        find_in_element(f, m2_slice_z(value), need_scheme);
     }
+    if (elements > 1 && f->count == before + 1) {
+        f->count++; /* one token in a repeated field: the server takes it for two */
+    }
+}
+
+static int found_cookie(m2_slice_t value, void *baton)
+{
+    if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"') {
+        value = m2_slice(value.p + 1, value.n - 2);
+    }
+    return found(value, baton);
 }
 
 static const char *without(m2mctl_facts_t *request, const char *text, const char *name)
@@ -262,7 +298,7 @@ static void find_in(found_t *f, m2mctl_facts_t *request, const m2_token_source_t
         find_in_header(f, request, source->name);
     }
     else if (source->place == M2_TOKEN_COOKIE) {
-        each_cookie(request, source->name, found, f);
+        each_cookie(request, source->name, found_cookie, f);
     }
     else if (source->place == M2_TOKEN_QUERY) {
         each_pair(request, request->query, source->name, found, f);

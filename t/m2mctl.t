@@ -303,6 +303,16 @@ for my $case ([['/'], 'token_missing'], [["/?id_token=$theirs&id_token=$theirs"]
        '... and a step failed');
 }
 
+my @bearer = (qw(explain --json --jwks rsa.json --header), "Authorization: bearer  $theirs");
+for my $case ([[], 'ok'], [['--header', 'Authorization: Bearer x'], 'token_multiple'],
+              [['--header', 'authorization: Basic x'], 'token_multiple'],
+              [['--header', 'X-Other: Bearer x'], 'ok']) {
+    my ($args, $reason) = @$case;
+    is(m2mctl('', @bearer, @$args)->{json}{reason}, $reason, "Authorization and @$args: $reason");
+}
+is(m2mctl('', qw(explain --json --jwks rsa.json --header), "Authorization: Basic $theirs")
+       ->{json}{reason}, 'token_missing', 'another scheme is no token');
+
 spew('rules.conf', <<'CONF');
 # as in a section
 M2MPath "/users/{id}/*"
