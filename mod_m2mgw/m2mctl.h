@@ -200,5 +200,7 @@ extern const m2mctl_verb_t m2mctl_sign;
 extern const m2mctl_verb_t m2mctl_verify;
 extern const m2mctl_verb_t m2mctl_explain;
 extern const m2mctl_verb_t m2mctl_check;
+extern const m2mctl_verb_t m2mctl_client;
+extern const m2mctl_verb_t m2mctl_token;
 
 #endif /* M2MCTL_H */

@@ -60,7 +60,7 @@ sub ends {
 
 # --- help and usage ---
 
-my @verbs = qw(keygen jwks sign verify explain check);
+my @verbs = qw(keygen jwks sign verify explain check client token);
 my $r = ends(m2mctl('', 'help'), 0, 'help');
 like($r->{out}, qr/^  $_ /m, "help names $_") for @verbs;
 for my $verb (@verbs) {
