@@ -624,6 +624,37 @@ static void test_access_shape_refused(void **state)
     access_fault(1, 18, "parameter 1a: ", "parameters: {1a: Query:b}\nrules: []\n");
 }
 
+static void test_kind(void **state)
+{
+    static const struct {
+        const char *text;
+        m2_plugin_kind_t kind;
+    } rows[] = {
+        { "parameter: a\njwk: {kty: RSA}\n", M2_PLUGIN_JWT },
+        { "{\"jwks\": {\"keys\": []}}", M2_PLUGIN_JWT },
+        { "rules: []\n", M2_PLUGIN_ACCESS },
+        { "parameters: {}\n", M2_PLUGIN_ACCESS },
+        { "{\"keys\": []}", M2_PLUGIN_KEYS },
+        { "kty: RSA\n", M2_PLUGIN_KEYS },
+        { "other: 1\n", M2_PLUGIN_UNKNOWN },
+        { "[keys]\n", M2_PLUGIN_UNKNOWN },
+    };
+    m2_plugin_kind_t kind;
+    apr_size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(m2_plugin_kind(&kind, pool, m2_slice_z(rows[i].text), NULL),
+                         M2_OK);
+        assert_int_equal(kind, rows[i].kind);
+    }
+    m2_err_init(&err, pool);
+    assert_int_equal(m2_plugin_kind(&kind, pool, m2_slice_z("a: b: c"), &err),
+                     M2_E_CONFIG);
+    assert_int_equal(err.line, 1);
+    assert_int_equal(kind, M2_PLUGIN_UNKNOWN);
+}
+
 /* --- M2MToken words --- */
 
 static void test_token_source(void **state)
@@ -676,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_access_conditions),
         cmocka_unit_test(test_access_rules_refused),
         cmocka_unit_test(test_access_shape_refused),
+        cmocka_unit_test(test_kind),
         cmocka_unit_test(test_token_source),
     };
 
