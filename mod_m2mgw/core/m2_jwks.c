@@ -531,6 +531,11 @@ static void publish_dirty(m2_jwks_t *jwks)
             publish(jwks, feed);
         }
     }
+    for (i = 0; i < jwks->sources->nelts; i++) { /* who waits may look now */
+        m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
+
+        m2_slot_set(&source->seen, source->taken);
+    }
 }
 
 void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now)
@@ -678,10 +683,10 @@ void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now)
             m2_keysource_tick(source, now);
         }
     }
+    publish_dirty(jwks);
     if (jwks->fetch) {
         m2_fetch_run(jwks->fetch, APR_USEC_PER_SEC / 20);
     }
-    publish_dirty(jwks);
     reclaim(jwks);
 }
 

@@ -191,7 +191,7 @@ void m2_keysource_restore(m2_keysource_t *source, const char *state_dir, apr_tim
     if (state.checked > now) { /* the clock was set back, or somebody touched it */
         state.checked = now;
     }
-    source->seen = 1;
+    source->taken = source->seen = 1;
     m2_slot_set(&slot->version, 1);
     m2_slot_set(&slot->digest, state.digest);
     m2_slot_set(&slot->checked, (apr_uint64_t)state.checked);
@@ -455,7 +455,7 @@ static void pick_up(m2_keysource_t *source)
     const apr_uint64_t version = m2_slot_get(&source->slot->version);
     state_t state;
 
-    if (version == source->seen) {
+    if (version == source->taken) {
         return;
     }
     memset(&state, 0, sizeof(state));
@@ -465,7 +465,7 @@ static void pick_up(m2_keysource_t *source)
     else {
         m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->name, source->state_path);
     }
-    m2_slot_set(&source->seen, version);
+    source->taken = version;
 }
 
 /* What people have to know about a source that stays away, once for all children. */

@@ -58,7 +58,8 @@ struct m2_keysource_t {
     m2_slot_t *slot;
     m2_generation_t *current; /* NULL: none */
     int usable;               /* current may be used now */
-    apr_uint64_t seen;        /* version that current was read from; read by requests */
+    apr_uint64_t taken;       /* version that current was read from */
+    apr_uint64_t seen;        /* likewise, once the rings have it; read by requests */
     /* a file */
     m2_signature_t signature, settling;
     apr_uint64_t digest; /* of the text that current was read from */
