@@ -9,6 +9,10 @@
 
 #include <mod_auth.h>
 
+/* m2mgw_ctx_t.in_authz, while our own run of the hooks goes on */
+#define ASK 1
+#define GRANT_ALL 2
+
 /* The words of a Require line. Expressions in them are not supported: what a token must
  * hold should not depend on what a client sends. */
 static apr_array_header_t *words_of(apr_pool_t *pool, const char *line)
@@ -54,9 +58,8 @@ static const char *scope_parse(cmd_parms *cmd, const char *line, const void **pa
     return NULL;
 }
 
-/* Without a verified token there is nobody to grant to. In Shadow the line grants and marks,
- * so that a shadowed location passes. */
-static authz_status conclude(request_rec *r, m2mgw_ctx_t *ctx, int granted, m2_code_t code)
+/* Without a verified token there is nobody to grant to. */
+static authz_status conclude(m2mgw_ctx_t *ctx, int granted, m2_code_t code)
 {
     if (granted) {
         return AUTHZ_GRANTED;
@@ -64,17 +67,8 @@ static authz_status conclude(request_rec *r, m2mgw_ctx_t *ctx, int granted, m2_c
     if (!ctx || !ctx->in_force) {
         return AUTHZ_DENIED;
     }
-    if (ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
-        const m2_reason_t *reason = m2_reason_of(code);
-
-        apr_table_setn(r->subprocess_env, "M2M_DECISION", "deny");
-        apr_table_setn(r->subprocess_env, "M2M_SHADOW", "deny");
-        apr_table_setn(r->subprocess_env, "M2M_REASON", reason->reason);
-        apr_table_setn(r->subprocess_env, "M2M_ERROR_CODE", reason->ca_code);
-        return AUTHZ_GRANTED;
-    }
     ctx->authz = code;
-    return AUTHZ_DENIED;
+    return ctx->in_authz == GRANT_ALL ? AUTHZ_GRANTED : AUTHZ_DENIED;
 }
 
 static authz_status claim_check(request_rec *r, const char *line, const void *parsed)
@@ -85,7 +79,7 @@ static authz_status claim_check(request_rec *r, const char *line, const void *pa
                         && m2_claim_matches(r->pool, ctx->verdict.claims, require);
 
     (void)line;
-    return conclude(r, ctx, granted, M2_E_CLAIM_DENIED);
+    return conclude(ctx, granted, M2_E_CLAIM_DENIED);
 }
 
 static authz_status scope_check(request_rec *r, const char *line, const void *parsed)
@@ -104,14 +98,30 @@ static authz_status scope_check(request_rec *r, const char *line, const void *pa
                   && m2_json_has(scope, m2_slice_z(APR_ARRAY_IDX(scopes, i, const char *)),
                                  1);
     }
-    return conclude(r, ctx, granted, M2_E_INSUFFICIENT_SCOPE);
+    return conclude(ctx, granted, M2_E_INSUFFICIENT_SCOPE);
 }
 
 static const authz_provider claim_provider = { claim_check, claim_parse };
 static const authz_provider scope_provider = { scope_check, scope_parse };
 
+static int refused_by_ours(const m2mgw_ctx_t *ctx, int status)
+{
+    return (status == HTTP_UNAUTHORIZED || status == HTTP_FORBIDDEN) && ctx->authz != M2_OK;
+}
+
+/* Makes what our providers say the decision, unless it is a refusal already. */
+static void mark(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    if (ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS) {
+        ctx->verdict.code = ctx->authz;
+        ctx->verdict.rule = NULL;
+        m2mgw_note_decision(ctx, r);
+    }
+}
+
 /* Runs the rest of one authorization stage, and when it refuses because of our providers
- * writes the refusal: 403 also where httpd would ask for other credentials (RFC 6750 3.1). */
+ * writes the refusal: 403 also where httpd would ask for other credentials (RFC 6750 3.1).
+ * In Shadow the stage is then asked once more, with providers that grant. */
 static int run_stage(request_rec *r, int (*stage)(request_rec *r))
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
@@ -120,18 +130,17 @@ static int run_stage(request_rec *r, int (*stage)(request_rec *r))
     if (!ctx || !ctx->in_force || ctx->in_authz) {
         return DECLINED;
     }
-    ctx->in_authz = 1;
+    ctx->in_authz = ASK;
     ctx->authz = M2_OK;
     status = stage(r);
-    ctx->in_authz = 0;
-    if ((status == HTTP_UNAUTHORIZED || status == HTTP_FORBIDDEN) && ctx->authz != M2_OK
-        && ctx->effective.engine != M2MGW_ENGINE_SHADOW) {
-        ctx->verdict.code = ctx->authz;
-        ctx->verdict.rule = NULL;
-        m2mgw_note_decision(ctx, r);
+    if (refused_by_ours(ctx, status)) {
+        mark(ctx, r);
         apr_table_unset(r->err_headers_out, "WWW-Authenticate");
-        return m2mgw_refuse(ctx, r);
+        ctx->in_authz = GRANT_ALL;
+        status = ctx->effective.engine == M2MGW_ENGINE_SHADOW ? stage(r)
+                                                              : m2mgw_refuse(ctx, r);
     }
+    ctx->in_authz = 0;
     return status;
 }
 
