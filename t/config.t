@@ -426,7 +426,7 @@ for my $global ('M2MStateDir state', 'M2MReplayStore shm', 'M2MReplayMaxLifetime
 
 # --- where section directives may stand ---
 
-my %once = map { my ($d) = $_->[0] =~ /(M2M\w+)[^\n]*\z/; ($d => $_->[0]) } reverse grep { $_->[0] !~ /M2MPath.*last/ } @good;
+my %once = map { $_->[0] =~ /^(M2M\w+)[^\n]*\z/m ? ($1 => $_->[0]) : () } reverse grep { $_->[0] !~ /M2MPath.*last/ } @good;
 ok(keys %once > 25, 'examples of ' . keys(%once) . ' section directives');
 my @where = ('<Directory "/d">', '<Location "/l">', '<LocationMatch "^/m">', '<Files "f">', '<If "true">', '<Proxy "*">');
 my $n = 0;
