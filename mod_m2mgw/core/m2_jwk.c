@@ -8,6 +8,7 @@
 #include "m2_jwk.h"
 
 #include "m2_b64.h"
+#include "m2_kept.h"
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -247,6 +248,9 @@ static m2_code_t take_pkey(reader_t *r, EVP_PKEY *pkey)
         && !signs_for_itself(pkey, r->jwk->kty[0] == 'O' ? NULL : "SHA256")) {
         code = m2_err_set(r->err, M2_E_CONFIG,
                           "its private part does not belong to its public part");
+    }
+    if (code == M2_OK && r->jwk->kty[0] != 'O') { /* EdDSA is verified in one call */
+        r->jwk->kept = m2_kept_make(r->pool, pkey);
     }
     return code == M2_OK ? narrow(r, can) : code;
 }

@@ -8,6 +8,7 @@
 #include "m2_jws.h"
 
 #include "m2_b64.h"
+#include "m2_kept.h"
 
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
@@ -198,11 +199,18 @@ static EVP_MD_CTX *context(const m2_alg_t *alg, EVP_PKEY *pkey, int sign)
 static int verify_bytes(const m2_jws_t *jws, const m2_jwk_t *jwk, bytes_t signature,
                         apr_size_t n)
 {
-    EVP_MD_CTX *ctx = context(jws->alg, jwk->pkey, 0);
-    int valid = ctx
-                && EVP_DigestVerify(ctx, signature, n, (bytes_t)jws->signed_part.p,
-                                    jws->signed_part.n)
-                       == 1;
+    EVP_MD_CTX *ctx;
+    int valid;
+
+    if (jwk->kept) {
+        return m2_kept_verify(jwk->kept, jws->alg, m2_slice((const char *)signature, n),
+                              jws->signed_part);
+    }
+    ctx = context(jws->alg, jwk->pkey, 0);
+    valid = ctx
+            && EVP_DigestVerify(ctx, signature, n, (bytes_t)jws->signed_part.p,
+                                jws->signed_part.n)
+                   == 1;
 
     EVP_MD_CTX_free(ctx);
     return valid;

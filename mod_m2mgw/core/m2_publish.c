@@ -8,8 +8,6 @@
 
 #include "m2_form.h"
 
-#include <apr_hash.h>
-
 static const char *const place_words[] = { /* ORDER PLACE */
     "query", "header", "path", "form", "env",
 };
@@ -269,64 +267,78 @@ const char *m2_claim_env_name(apr_pool_t *pool, const char *claim)
     return name;
 }
 
-/* who may have an environment name: all claims that fold to it, and the exact ones */
+/* One claim and the environment name it would have. */
 typedef struct claimant_t {
     const char *name;
-    const char *value;
-    int folded; /* claims that were respelled to the name */
-    int exact;  /* claims whose own name it is, in some case */
+    const m2_json_t *json;
+    apr_uint32_t hash; /* of the name in lower case: httpd compares variables in any case */
+    int exact;         /* nothing of the claim's name had to be respelled */
 } claimant_t;
 
-static char *lower(apr_pool_t *pool, const char *z)
-{
-    char *copy = apr_pstrdup(pool, z), *p;
-
-    for (p = copy; *p; p++) {
-        *p = (char)apr_tolower(*p);
-    }
-    return copy;
-}
-
-static void claimant_add(apr_pool_t *pool, apr_hash_t *claimants, const char *claim,
+static void claimant_set(claimant_t *claimant, apr_pool_t *pool, const char *claim,
                          const m2_json_t *json)
 {
-    const char *name = m2_claim_env_name(pool, claim);
-    int exact = m2_slice_is(m2_slice_z(name + sizeof(CLAIM_PREFIX) - 1), claim);
-    char *key = lower(pool, name); /* httpd compares variables in any case */
-    claimant_t *claimant = apr_hash_get(claimants, key, APR_HASH_KEY_STRING);
+    const apr_size_t n = sizeof(CLAIM_PREFIX) - 1;
+    apr_size_t length = strlen(claim), i;
+    char *name = apr_palloc(pool, n + length + 1);
+    apr_uint32_t hash = 2166136261u; /* FNV-1a; only sorts out what differs */
 
-    if (!claimant) {
-        claimant = apr_pcalloc(pool, sizeof(*claimant));
-        apr_hash_set(claimants, key, APR_HASH_KEY_STRING, claimant);
+    memcpy(name, CLAIM_PREFIX, n);
+    claimant->exact = 1;
+    for (i = 0; i < length; i++) {
+        char c = claim[i];
+
+        if ((unsigned char)c >= 0x80 || !apr_isalnum(c)) {
+            claimant->exact &= c == '_';
+            c = '_';
+        }
+        name[n + i] = c;
+        hash = (hash ^ (apr_uint32_t)apr_tolower(c)) * 16777619u;
     }
-    claimant->exact += exact;
-    claimant->folded += !exact;
-    if (exact || !claimant->exact) {
-        claimant->name = name;
-        claimant->value = m2_json_text(pool, json);
+    name[n + length] = '\0';
+    claimant->name = name;
+    claimant->json = json;
+    claimant->hash = hash;
+}
+
+static int same_variable(const claimant_t *a, const claimant_t *b)
+{
+    return a->hash == b->hash && m2_slice_is_nocase(m2_slice_z(a->name), b->name);
+}
+
+/* Whether all[i] gets the name: alone among the exact ones, or alone where none is exact. */
+static int wins(const claimant_t *all, apr_size_t n, apr_size_t i)
+{
+    apr_size_t k;
+
+    for (k = 0; k < n; k++) {
+        if (k != i && all[k].exact >= all[i].exact && same_variable(&all[k], &all[i])) {
+            return 0;
+        }
     }
+    return 1;
 }
 
 apr_array_header_t *m2_publish_env(apr_pool_t *pool, const m2_json_t *claims)
 {
-    apr_array_header_t *list = apr_array_make(pool, 16, sizeof(m2_publish_t));
-    apr_hash_t *claimants = apr_hash_make(pool);
-    apr_hash_index_t *hi;
+    const apr_size_t n = m2_json_length(claims);
+    apr_array_header_t *list = apr_array_make(pool, (int)n + 1, sizeof(m2_publish_t));
+    claimant_t *all = apr_palloc(pool, (n + 1) * sizeof(*all));
+    apr_size_t i = 0;
     void *it;
 
-    for (it = m2_json_iter(claims); it; it = m2_json_iter_next(claims, it)) {
-        claimant_add(pool, claimants, m2_json_iter_name(it), m2_json_iter_value(it));
+    for (it = m2_json_iter(claims); it && i < n; it = m2_json_iter_next(claims, it)) {
+        claimant_set(&all[i++], pool, m2_json_iter_name(it), m2_json_iter_value(it));
     }
-    for (hi = apr_hash_first(pool, claimants); hi; hi = apr_hash_next(hi)) {
-        const claimant_t *claimant = apr_hash_this_val(hi);
-        int clear = claimant->exact ? claimant->exact == 1 : claimant->folded == 1;
+    for (i = 0; i < n; i++) {
+        const char *value = wins(all, n, i) ? m2_json_text(pool, all[i].json) : NULL;
 
-        if (clear && !has_control(claimant->value)) {
+        if (value && !has_control(value)) {
             m2_publish_t *entry = apr_array_push(list);
 
             entry->place = M2_PLACE_ENV;
-            entry->name = claimant->name;
-            entry->value = claimant->value;
+            entry->name = all[i].name;
+            entry->value = value;
         }
     }
     return list;

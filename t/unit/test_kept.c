@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Kept contexts: the same answers as a fresh one, after a refusal, with another algorithm of
+ * the key in between, and from many threads at once.
+ */
+#include "unit.h"
+
+#include "core/m2_jws.h"
+#include "core/m2_kept.h"
+
+#include <pthread.h>
+
+static const m2_jwk_t *rsa, *ec;
+static const char *tokens[3]; /* RS256, PS384, ES256 */
+
+static const m2_jwk_t *key(const char *alg)
+{
+    m2_jwk_t *jwk;
+
+    assert_int_equal(m2_jwk_generate(&jwk, pool, m2_alg_find(z(alg)), 0, NULL, &err), M2_OK);
+    return jwk;
+}
+
+static const char *token(const m2_jwk_t *jwk, const char *alg)
+{
+    const char *text;
+
+    assert_int_equal(m2_jws_sign(&text, pool, NULL, z("{}"), jwk, m2_alg_find(z(alg)), &err),
+                     M2_OK);
+    return text;
+}
+
+static void make(void)
+{
+    m2_jwk_t *any;
+
+    rsa = key("RS256");
+    any = apr_pmemdup(pool, rsa, sizeof(*rsa));
+    any->algs = m2_alg_mask_of(M2_FAMILY_RSA) | m2_alg_mask_of(M2_FAMILY_RSA_PSS);
+    rsa = any;
+    ec = key("ES256");
+    tokens[0] = token(rsa, "RS256");
+    tokens[1] = token(rsa, "PS384");
+    tokens[2] = token(ec, "ES256");
+}
+
+static m2_code_t verify(apr_pool_t *p, const char *text, const m2_jwk_t *jwk)
+{
+    m2_jws_t jws;
+    m2_code_t code = m2_jws_split(&jws, z(text), NULL);
+
+    code = code ? code : m2_jws_header(&jws, p, NULL, NULL);
+    return code ? code : m2_jws_verify(&jws, p, jwk, NULL);
+}
+
+/* The same token with one byte of its signature changed, still base64url. */
+static const char *spoil(apr_pool_t *p, const char *text)
+{
+    char *copy = apr_pstrdup(p, text);
+    char *c = strrchr(copy, '.') + 3;
+
+    *c = *c == 'A' ? 'B' : 'A';
+    return copy;
+}
+
+static void test_again_and_again(void **state)
+{
+    int i;
+
+    (void)state;
+    make();
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(verify(pool, tokens[0], rsa), M2_OK);
+        assert_int_equal(verify(pool, spoil(pool, tokens[0]), rsa), M2_E_SIGNATURE_INVALID);
+        assert_int_equal(verify(pool, tokens[1], rsa), M2_OK);
+        assert_int_equal(verify(pool, spoil(pool, tokens[1]), rsa), M2_E_SIGNATURE_INVALID);
+        assert_int_equal(verify(pool, tokens[2], ec), M2_OK);
+        assert_int_equal(verify(pool, spoil(pool, tokens[2]), ec), M2_E_SIGNATURE_INVALID);
+    }
+}
+
+static void test_not_its_algorithm(void **state)
+{
+    (void)state;
+    make();
+    assert_int_equal(m2_kept_verify(ec->kept, m2_alg_find(z("EdDSA")), z("x"), z("y")), 0);
+    assert_int_equal(m2_kept_verify(ec->kept, m2_alg_find(z("HS256")), z("x"), z("y")), 0);
+    assert_int_equal(verify(pool, tokens[2], ec), M2_OK);
+    ERR_clear_error();
+}
+
+static void *many(void *data)
+{
+    apr_allocator_t *allocator;
+    apr_uintptr_t wrong = 0;
+    apr_pool_t *mine;
+    int i;
+
+    (void)data;
+    apr_allocator_create(&allocator);
+    apr_pool_create_ex(&mine, NULL, NULL, allocator);
+    apr_allocator_owner_set(allocator, mine);
+    for (i = 0; i < 150; i++) {
+        const int n = i % 3;
+        const m2_jwk_t *jwk = n == 2 ? ec : rsa;
+
+        wrong += verify(mine, tokens[n], jwk) != M2_OK;
+        wrong += verify(mine, spoil(mine, tokens[n]), jwk) != M2_E_SIGNATURE_INVALID;
+        apr_pool_clear(mine);
+    }
+    apr_pool_destroy(mine);
+    return (void *)wrong;
+}
+
+static void test_threads(void **state)
+{
+    pthread_t threads[12];
+    void *wrong;
+    int i;
+
+    (void)state;
+    make();
+    for (i = 0; i < 12; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, many, NULL), 0);
+    }
+    for (i = 0; i < 12; i++) {
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        unit(test_again_and_again),
+        unit(test_not_its_algorithm),
+        unit(test_threads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
