@@ -158,6 +158,7 @@ static int hook_pre_request(proxy_worker **worker, proxy_balancer **balancer, re
     apr_table_setn(r->notes, in_choice, "1");
     status = choose_worker(worker, balancer, r, conf, url);
     apr_table_unset(r->notes, in_choice);
+    for_each_path_target(ctx, r, url, 0); /* a balancer has canonicalised it again */
     for_each_path_target(ctx, r, url, 1);
     return status;
 }
