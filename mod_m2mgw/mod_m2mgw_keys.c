@@ -65,9 +65,9 @@ static apr_status_t watch(int state, void *data, apr_pool_t *pool)
 
 /* --- the parent --- */
 
-static int refuse(server_rec *s, apr_status_t status, const char *what)
+static int refuse(server_rec *s, int level, apr_status_t status, const char *what)
 {
-    ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "M2-501: key sources: %s", what);
+    ap_log_error(APLOG_MARK, level, status, s, "M2-501: key sources: %s", what);
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
@@ -78,7 +78,7 @@ static int share_slots(apr_pool_t *pconf, server_rec *s)
     apr_status_t status = apr_shm_create(&shm, size, NULL, pconf);
 
     if (status != APR_SUCCESS) {
-        return refuse(s, status, "no shared memory");
+        return refuse(s, APLOG_EMERG, status, "no shared memory");
     }
     memset(apr_shm_baseaddr_get(shm), 0, size);
     m2_jwks_share(keys.jwks, apr_shm_baseaddr_get(shm));
@@ -94,7 +94,7 @@ static apr_status_t end_fetching(void *data)
 
 /* The directory of M2MStateDir, or one below the runtime directory that is made here and
  * handed to the children's user. */
-static int state_directory(const char **pdir, apr_pool_t *pconf, server_rec *s)
+static int state_directory(const char **pdir, apr_pool_t *pconf, server_rec *s, int level)
 {
     const m2mgw_globals_t *globals = m2mgw_globals();
     apr_status_t status;
@@ -105,16 +105,16 @@ static int state_directory(const char **pdir, apr_pool_t *pconf, server_rec *s)
         status = apr_dir_make(*pdir, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE,
                               pconf);
         if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status)) {
-            return refuse(s, status, apr_psprintf(pconf, "%s cannot be made, set M2MStateDir",
+            return refuse(s, level, status, apr_psprintf(pconf, "%s cannot be made, set M2MStateDir",
                                                   *pdir));
         }
         if (geteuid() == 0
             && chown(*pdir, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
-            return refuse(s, errno, apr_psprintf(pconf, "%s cannot be handed to User", *pdir));
+            return refuse(s, level, errno, apr_psprintf(pconf, "%s cannot be handed to User", *pdir));
         }
     }
     if (geteuid() != 0 && access(*pdir, W_OK | X_OK) != 0) {
-        return refuse(s, errno, apr_psprintf(pconf, "%s is not writable, see M2MStateDir",
+        return refuse(s, level, errno, apr_psprintf(pconf, "%s is not writable, see M2MStateDir",
                                              *pdir));
     }
     return OK;
@@ -123,22 +123,36 @@ static int state_directory(const char **pdir, apr_pool_t *pconf, server_rec *s)
 static int open_fetching(apr_pool_t *pconf, server_rec *s)
 {
     const m2mgw_globals_t *globals = m2mgw_globals();
-    const char *dir;
-    int status = state_directory(&dir, pconf, s);
 
-    if (status != OK) {
-        return status;
-    }
     keys.tls.ca = globals->jwks_tls.ca;
     keys.tls.cert = globals->jwks_tls.cert;
     keys.tls.key = globals->jwks_tls.key;
     keys.tls.proxy = globals->jwks_tls.proxy;
     if (!m2_fetch_init()) {
-        return refuse(s, 0, "libcurl does not start");
+        return refuse(s, APLOG_EMERG, 0, "libcurl does not start");
     }
     apr_pool_cleanup_register(pconf, NULL, end_fetching, apr_pool_cleanup_null);
-    m2_jwks_open(keys.jwks, dir, apr_time_now());
     return OK;
+}
+
+/* What is fetched cannot do without the directory; files only have their last good copies
+ * there, for children that start while a file is broken. */
+static int open_sources(apr_pool_t *pconf, server_rec *s)
+{
+    const int fetched = m2_jwks_fetched(keys.jwks);
+    const char *dir;
+    int status = state_directory(&dir, pconf, s, fetched ? APLOG_EMERG : APLOG_WARNING);
+
+    if (status != OK) {
+        return fetched ? status : OK;
+    }
+    if (fetched) {
+        status = open_fetching(pconf, s);
+    }
+    if (status == OK) {
+        m2_jwks_open(keys.jwks, dir, apr_time_now());
+    }
+    return status;
 }
 
 static int join_watchdog(apr_pool_t *pconf, server_rec *s)
@@ -151,13 +165,13 @@ static int join_watchdog(apr_pool_t *pconf, server_rec *s)
     apr_status_t status;
 
     if (!get || !add) {
-        return refuse(s, 0, "M2MJwks file: and https: need mod_watchdog to be loaded");
+        return refuse(s, APLOG_EMERG, 0, "M2MJwks file: and https: need mod_watchdog to be loaded");
     }
     status = get(&watchdog, "_m2mgw_keys_", 0, 0, pconf);
     if (status == APR_SUCCESS) {
         status = add(watchdog, TICK, NULL, watch);
     }
-    return status == APR_SUCCESS ? OK : refuse(s, status, "mod_watchdog refuses");
+    return status == APR_SUCCESS ? OK : refuse(s, APLOG_EMERG, status, "mod_watchdog refuses");
 }
 
 static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
@@ -172,17 +186,21 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
         return OK;
     }
     status = share_slots(pconf, s);
-    if (status == OK && m2_jwks_fetched(keys.jwks)) {
-        status = open_fetching(pconf, s);
+    if (status == OK) {
+        status = open_sources(pconf, s);
     }
     return status == OK ? join_watchdog(pconf, s) : status;
 }
 
-/* First, so that the pool outlives the thread that mod_watchdog starts in its own hook. */
+/* First, so that the pool outlives the thread that mod_watchdog starts in its own hook, and
+ * so that no request meets the keys of the time when the parent started. */
 static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
     (void)s;
     apr_pool_create(&keys.pool, pchild);
+    if (m2_jwks_watched(keys.jwks)) {
+        m2_jwks_catch_up(keys.jwks, apr_time_now());
+    }
 }
 
 /* --- the status page --- */

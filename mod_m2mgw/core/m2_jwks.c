@@ -102,17 +102,24 @@ void m2_keysource_set_fault(m2_keysource_t *source, const char *fault)
     }
 }
 
+apr_time_t m2_keysource_lifetime(const m2_keysource_t *source)
+{
+    const m2_refresh_t *refresh = &source->refresh;
+    const int needed = refresh->ttl + 2 * refresh->timeout;
+
+    return apr_time_from_sec(refresh->max_stale > needed ? refresh->max_stale : needed);
+}
+
 /* A file keeps its last good set for ever; what was fetched must be confirmed. */
 void m2_keysource_judge(m2_keysource_t *source, apr_time_t now)
 {
-    const apr_time_t most = apr_time_from_sec(source->refresh.max_stale);
     int usable = source->current != NULL;
 
     if (source->kind != M2_KEYSOURCE_FILE) {
         const apr_time_t checked = source->slot ? (apr_time_t)m2_slot_get(&source->slot->checked)
                                                 : 0;
 
-        usable = usable && checked && now - checked <= most;
+        usable = usable && checked && now - checked <= m2_keysource_lifetime(source);
     }
     if (usable != source->usable) {
         source->usable = usable;
@@ -545,8 +552,9 @@ void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now)
     for (i = 0; i < jwks->sources->nelts; i++) {
         m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
+        source->state_path = m2_state_path(source, state_dir);
         if (source->kind != M2_KEYSOURCE_FILE) {
-            m2_keysource_restore(source, state_dir, now);
+            m2_keysource_restore(source, now);
             m2_keysource_judge(source, now);
         }
     }
@@ -611,6 +619,10 @@ static int take_file(m2_keysource_t *source, int flags, apr_pool_t *pool, m2_err
     }
     source->digest = digest;
     m2_keysource_soil(source);
+    if (!(flags & M2_JWK_QUIET) && source->slot && source->state_path
+        && m2_state_write(source, pool, text, NULL, 0) == APR_SUCCESS) {
+        m2_slot_count(&source->slot->version);
+    }
     return 1;
 }
 
@@ -645,12 +657,12 @@ static void reread(m2_keysource_t *source, const m2_signature_t *signature, apr_
 
 /* A file that changed is read when two looks in a row find it the same: until then somebody
  * may still be writing. A file that is gone is being replaced, or is broken. */
-static void look_at_file(m2_keysource_t *source, apr_time_t now)
+static void look_at_file(m2_keysource_t *source, apr_time_t now, int at_once)
 {
     m2_signature_t signature;
     apr_pool_t *pool;
 
-    if (now >= source->looked && now - source->looked < LOOK_INTERVAL) {
+    if (!at_once && now >= source->looked && now - source->looked < LOOK_INTERVAL) {
         return;
     }
     source->looked = now;
@@ -660,13 +672,46 @@ static void look_at_file(m2_keysource_t *source, apr_time_t now)
     memset(&signature, 0, sizeof(signature));
     sign_file(&signature, source->name, pool);
     if (!same_signature(&signature, &source->signature)) {
-        if (same_signature(&signature, &source->settling)) {
+        if (at_once || same_signature(&signature, &source->settling)) {
             source->signature = signature;
             reread(source, &signature, pool);
         }
         source->settling = signature;
     }
     apr_pool_destroy(pool);
+}
+
+/* The file may be broken by now, and the parent has what it held when the server started:
+ * the last good copy lies in the state directory. */
+static void recall_file(m2_keysource_t *source)
+{
+    const apr_uint64_t version = source->slot ? m2_slot_get(&source->slot->version) : 0;
+    m2_state_t state;
+
+    if (version != source->taken && m2_state_take(&state, source, M2_JWK_QUIET)) {
+        source->digest = state.digest;
+        source->taken = version;
+        m2_keysource_soil(source);
+    }
+}
+
+void m2_jwks_catch_up(m2_jwks_t *jwks, apr_time_t now)
+{
+    int i;
+
+    for (i = 0; i < jwks->sources->nelts; i++) {
+        m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
+
+        if (source->kind == M2_KEYSOURCE_FILE) {
+            recall_file(source);
+            look_at_file(source, now, 1);
+        }
+        else {
+            m2_keysource_pick_up(source, now);
+        }
+    }
+    publish_dirty(jwks);
+    reclaim(jwks);
 }
 
 void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now)
@@ -677,7 +722,7 @@ void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now)
         m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
         if (source->kind == M2_KEYSOURCE_FILE) {
-            look_at_file(source, now);
+            look_at_file(source, now, 0);
         }
         else {
             m2_keysource_tick(source, now);
@@ -805,7 +850,7 @@ static const char *state_of(const m2_keysource_t *source, const m2_keysource_inf
         return source->slot && m2_slot_get(&source->slot->failing) ? "broken" : "ok";
     }
     if (!info->checked
-        || now - info->checked > apr_time_from_sec(source->refresh.max_stale)) {
+        || now - info->checked > m2_keysource_lifetime(source)) {
         return "unavailable";
     }
     return now - info->checked > apr_time_from_sec(source->refresh.ttl

@@ -9,6 +9,7 @@
  * Who does what:
  *   parent, reading configuration   make, file, url, refresh, feed
  *   parent, before children         share (memory), open (last good copies)
+ *   each child, before it serves    catch up
  *   each child, one thread          start, tick ten times a second, stop
  *   each child, any request         ask, wait
  *
@@ -86,10 +87,14 @@ int m2_feed_fetched(const m2_feed_t *feed);
 apr_size_t m2_jwks_shared_size(const m2_jwks_t *jwks);
 void m2_jwks_share(m2_jwks_t *jwks, void *memory);
 
-/** Read the last good copies of fetched documents. state_dir is writable by the children. */
+/** Read the last good copies of what was fetched. state_dir is writable by the children. */
 void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now);
 
 /* --- in one thread of each child --- */
+
+/** Before the child serves: bring what it inherited up to date, so that a child that starts
+ *  late knows what the others know. */
+void m2_jwks_catch_up(m2_jwks_t *jwks, apr_time_t now);
 
 /** tls lives as long as the registry. 0 when there is no memory. */
 int m2_jwks_start(m2_jwks_t *jwks, const m2_fetch_tls_t *tls, apr_pool_t *pool);

@@ -8,8 +8,6 @@
  *     due? -> claim -> [metadata] -> document -> parse -> store -> version + 1, due = later
  *                          \-- anything wrong: due = a little later, all else as it was
  *
- * A file of the state directory is a line of JSON about the document, then the document as
- * it came. Its modification time is when the document was last confirmed.
  */
 #include "m2_jwks_int.h"
 
@@ -18,10 +16,8 @@
 #include <apr_file_io.h>
 #include <apr_uri.h>
 
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
-#define MAX_STATE (M2_MAX_KEYSET_BYTES + 8192) /* document and the line in front of it */
 #define CLAIM_MARGIN 5 /* seconds a claim outlives its timeouts, for a busy machine */
 #define FIRST_RETRY 5  /* seconds to the next attempt after a failure, then doubling */
 #define MAX_DOUBLINGS 5
@@ -43,149 +39,14 @@ static apr_uint64_t jittered(apr_uint64_t interval)
     return interval - interval / 10 * (random & 0xff) / 0xff;
 }
 
-/* --- the state directory --- */
+/* --- copies on disk --- */
 
-static const char *state_path(m2_keysource_t *source, const char *state_dir)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    char name[33];
-    unsigned int n = 0;
-    int i;
-
-    if (EVP_Digest(source->name, strlen(source->name), digest, &n, EVP_sha256(), NULL) != 1) {
-        return NULL;
-    }
-    for (i = 0; i < 16; i++) {
-        apr_snprintf(name + 2 * i, 3, "%02x", digest[i]);
-    }
-    return apr_psprintf(source->jwks->pool, "%s/%s.jwks", state_dir, name);
-}
-
-static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source, const char *etag,
-                              apr_uint64_t interval)
-{
-    m2_json_t *line = m2_json_make(pool);
-
-    m2_json_set_string(line, "source", source->name);
-    if (etag) {
-        m2_json_set_string(line, "etag", etag);
-    }
-    m2_json_set_int(line, "interval", (apr_int64_t)(interval / APR_USEC_PER_SEC));
-    return apr_pstrcat(pool, m2_json_dump(pool, line), "\n", NULL);
-}
-
-/* Written whole under another name, then renamed: a reader sees the old file or the new. */
-static apr_status_t write_state(const m2_keysource_t *source, apr_pool_t *pool, const char *line,
-                                m2_slice_t document)
-{
-    char *name = apr_pstrcat(pool, source->state_path, ".XXXXXX", NULL);
-    apr_file_t *file;
-    apr_status_t status =
-        apr_file_mktemp(&file, name,
-                        APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_BINARY | APR_FOPEN_EXCL,
-                        pool);
-
-    if (status != APR_SUCCESS) {
-        return status;
-    }
-    status = apr_file_write_full(file, line, strlen(line), NULL);
-    if (status == APR_SUCCESS) {
-        status = apr_file_write_full(file, document.p, document.n, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = apr_file_sync(file);
-    }
-    apr_file_close(file);
-    if (status == APR_SUCCESS) {
-        status = apr_file_rename(name, source->state_path, pool);
-    }
-    if (status != APR_SUCCESS) {
-        apr_file_remove(name, pool);
-    }
-    return status;
-}
-
-/* what a file of the state directory says */
-typedef struct state_t {
-    m2_slice_t document;
-    const char *etag;
-    int interval;
-    apr_time_t checked;
-    apr_uint64_t digest;
-} state_t;
-
-static int parse_state(state_t *state, apr_pool_t *pool, const m2_keysource_t *source,
-                       m2_slice_t text)
-{
-    const char *end = memchr(text.p, '\n', text.n);
-    const m2_json_t *line;
-    double interval;
-
-    if (!end
-        || m2_json_parse(&line, pool, m2_slice(text.p, (apr_size_t)(end - text.p)), M2_E_CONFIG,
-                         NULL) != M2_OK
-        || !m2_slice_is(m2_json_string(m2_json_get(line, "source")), source->name)
-        || m2_json_time(m2_json_get(line, "interval"), &interval) != M2_OK) {
-        return 0;
-    }
-    state->etag = m2_slice_dup(pool, m2_json_string(m2_json_get(line, "etag")));
-    state->interval = interval < source->refresh.ttl ? (int)interval : source->refresh.ttl;
-    state->document = m2_slice(end + 1, text.n - (apr_size_t)(end + 1 - text.p));
-    state->digest = m2_slot_hash(0, state->document);
-    return 1;
-}
-
-static int read_state(state_t *state, apr_pool_t *pool, const m2_keysource_t *source)
-{
-    apr_finfo_t info;
-    apr_file_t *file;
-    apr_size_t n = 0;
-    char *text;
-    int done = 0;
-
-    if (apr_file_open(&file, source->state_path, APR_FOPEN_READ | APR_FOPEN_BINARY,
-                      APR_OS_DEFAULT, pool) != APR_SUCCESS) {
-        return 0;
-    }
-    if (apr_file_info_get(&info, APR_FINFO_MTIME | APR_FINFO_SIZE, file) == APR_SUCCESS
-        && info.size > 0 && info.size <= MAX_STATE) {
-        text = apr_palloc(pool, (apr_size_t)info.size);
-        state->checked = info.mtime;
-        done = apr_file_read_full(file, text, (apr_size_t)info.size, &n) == APR_SUCCESS
-               && parse_state(state, pool, source, m2_slice(text, n));
-    }
-    apr_file_close(file);
-    return done;
-}
-
-/* Make what lies in the state directory the current document. */
-static int take_state(state_t *state, m2_keysource_t *source, int flags, m2_err_t *err)
-{
-    apr_pool_t *pool;
-    int taken;
-
-    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
-        return 0;
-    }
-    taken = read_state(state, pool, source)
-            && m2_keysource_take(source, state->document, M2_JWK_PUBLIC | flags, M2_KEYSET_LENIENT,
-                              err) == M2_OK;
-    if (taken) {
-        source->etag = apr_pstrdup(source->current->pool, state->etag);
-        state->document.n = 0; /* not valid any more */
-    }
-    apr_pool_destroy(pool);
-    return taken;
-}
-
-void m2_keysource_restore(m2_keysource_t *source, const char *state_dir, apr_time_t now)
+void m2_keysource_restore(m2_keysource_t *source, apr_time_t now)
 {
     m2_slot_t *slot = source->slot;
-    state_t state;
+    m2_state_t state;
 
-    source->state_path = state_path(source, state_dir);
-    memset(&state, 0, sizeof(state));
-    if (!source->state_path || !take_state(&state, source, 0, NULL)) {
+    if (!m2_state_take(&state, source, 0)) {
         return;
     }
     if (state.checked > now) { /* the clock was set back, or somebody touched it */
@@ -283,11 +144,9 @@ static void store(m2_keysource_t *source, const m2_answer_t *answer)
         failed(source, why.text + strlen(source->name) + 2); /* behind "NAME: " */
         return;
     }
-    status = write_state(source, source->fetching,
-                         state_line(source->fetching, source,
-                                    source->kind == M2_KEYSOURCE_URL ? answer->etag : NULL,
-                                    interval),
-                         answer->body);
+    status = m2_state_write(source, source->fetching, answer->body,
+                            source->kind == M2_KEYSOURCE_URL ? answer->etag : NULL,
+                            interval);
     if (status != APR_SUCCESS) {
         failed(source, apr_psprintf(source->fetching, "it cannot be stored in %s: %s",
                                     source->state_path,
@@ -453,13 +312,12 @@ void m2_keysource_abandon(m2_keysource_t *source)
 static void pick_up(m2_keysource_t *source)
 {
     const apr_uint64_t version = m2_slot_get(&source->slot->version);
-    state_t state;
+    m2_state_t state;
 
     if (version == source->taken) {
         return;
     }
-    memset(&state, 0, sizeof(state));
-    if (take_state(&state, source, M2_JWK_QUIET, NULL)) {
+    if (m2_state_take(&state, source, M2_JWK_QUIET)) {
         m2_keysource_soil(source);
     }
     else {
@@ -477,7 +335,7 @@ static void tell_age(m2_keysource_t *source, apr_time_t now)
     if (!checked || !m2_slot_get(&source->slot->failing)) {
         return;
     }
-    if (age > apr_time_from_sec(source->refresh.max_stale)) {
+    if (age > m2_keysource_lifetime(source)) {
         if (m2_keysource_note(source, (apr_uint64_t)checked + 1)) {
             m2_log(M2_LOG_ERR, "%s: not fetched for %d seconds, longer than max-stale: its keys "
                    "are not used any more", source->name, (int)apr_time_sec(age));
@@ -485,15 +343,19 @@ static void tell_age(m2_keysource_t *source, apr_time_t now)
     }
 }
 
+void m2_keysource_pick_up(m2_keysource_t *source, apr_time_t now)
+{
+    if (source->slot && source->state_path) {
+        pick_up(source);
+        m2_keysource_judge(source, now);
+    }
+}
+
 void m2_keysource_tick(m2_keysource_t *source, apr_time_t now)
 {
-    if (!source->slot || !source->state_path) {
-        return;
-    }
-    pick_up(source);
-    m2_keysource_judge(source, now);
-    tell_age(source, now);
-    if (source->jwks->fetch) {
+    m2_keysource_pick_up(source, now);
+    if (source->slot && source->state_path && source->jwks->fetch) {
+        tell_age(source, now);
         claim(source, now);
     }
 }

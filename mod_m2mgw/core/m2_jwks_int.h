@@ -137,6 +137,10 @@ static inline apr_uint64_t m2_slot_hash(apr_uint64_t hash, m2_slice_t bytes)
 m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
                          m2_keyset_mode_t mode, m2_err_t *err);
 
+/** Until when a document that was confirmed at `checked` may be used, in microseconds: for
+ *  max-stale, but never less than it takes to refresh it in good order. */
+apr_time_t m2_keysource_lifetime(const m2_keysource_t *source);
+
 /** Whether what the source holds may be used has to be looked at again. */
 void m2_keysource_judge(m2_keysource_t *source, apr_time_t now);
 
@@ -149,13 +153,37 @@ void m2_keysource_set_fault(m2_keysource_t *source, const char *fault);
 /** Log by one process of all: 1 for the caller who is first to note this. */
 int m2_keysource_note(m2_keysource_t *source, apr_uint64_t what);
 
+/* --- m2_jwks_state.c --- */
+
+/* what a file of the state directory says; document and etag only while it is read */
+typedef struct m2_state_t {
+    m2_slice_t document;
+    const char *etag;
+    int interval; /* seconds */
+    apr_time_t checked;
+    apr_uint64_t digest;
+} m2_state_t;
+
+/** Where the copy of a source lies; NULL when OpenSSL refuses. */
+const char *m2_state_path(m2_keysource_t *source, const char *state_dir);
+
+/** Store a document that was found good. */
+apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
+                            m2_slice_t document, const char *etag, apr_uint64_t interval);
+
+/** Make the copy the source's current document; 0 when there is none that is good. */
+int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags);
+
 /* --- m2_jwks_fetch.c --- */
 
-/** Pick up what another child fetched, and fetch when it is due. */
+/** Pick up what another child fetched. */
+void m2_keysource_pick_up(m2_keysource_t *source, apr_time_t now);
+
+/** Likewise, and fetch when it is due. */
 void m2_keysource_tick(m2_keysource_t *source, apr_time_t now);
 
 /** Read the last good copy, if there is one that may still be used. */
-void m2_keysource_restore(m2_keysource_t *source, const char *state_dir, apr_time_t now);
+void m2_keysource_restore(m2_keysource_t *source, apr_time_t now);
 
 /** Give back a claim. */
 void m2_keysource_abandon(m2_keysource_t *source);

@@ -1,0 +1,109 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# Key files that change while the server runs: noticed in every process, replaced by nothing
+# that is broken, and known to a child from its first request on.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use M2MGW::Test;
+use Time::HiRes qw(sleep time);
+
+sub set { my (@kids) = @_; return jwks_json(map { jwk("p256#$_", kid => $_) } @kids) }
+sub token { my ($kid) = @_; return mint("p256#$kid", { sub => 'a' }, { kid => $kid, alg => 'ES256' }) }
+
+# children end after a few connections, so that new ones start all the time
+my $t = M2MGW::Test->start(files => { 'keys.json' => set('A'), 'other.json' => set('X') },
+    config => <<'CONF');
+MaxConnectionsPerChild 40
+ProxyPass / http://@BACKEND@/
+<Location /a>
+    M2MJwks file:@ROOT@/keys.json
+</Location>
+<Location /b>
+    M2MJwks file:@ROOT@/keys.json
+    M2MJwks file:@ROOT@/other.json
+    M2MJwk kty=oct k=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8 kid=I
+</Location>
+<Location /status>
+    SetHandler m2m-status
+    ProxyPass !
+</Location>
+CONF
+my $file = "$t->{root}/keys.json";
+$t->expect_log(qr/keys it held before stay in use|key 'X' of one source|is skipped/);
+
+sub statuses {
+    my ($url, $kid, $n) = @_;
+    my %seen;
+    $seen{ $t->get($url, token => token($kid))->status }++ for 1 .. $n;
+    return join ' ', map { "$_:$seen{$_}" } sort keys %seen;
+}
+
+# How long it takes until a kid is accepted 12 times in a row.
+sub accepted_after {
+    my ($url, $kid) = @_;
+    my ($from, $row) = (time, 0);
+    while (time - $from < 5) {
+        $row = $t->get($url, token => token($kid))->status == 200 ? $row + 1 : 0;
+        return time - $from if $row == 12;
+    }
+    return 99;
+}
+
+sub source {
+    my $r = $t->get('/status?format=json');
+    my ($s) = grep { $_->{source} eq $file } @{ JSON::PP::decode_json($r->body)->{sources} };
+    return $s;
+}
+
+is(statuses('/a', 'A', 12), '200:12', 'the keys of the start');
+is(statuses('/a', 'B', 12), '401:12', 'another key is unknown');
+
+spew($file, set('A', 'B'));
+my $took = accepted_after('/a', 'B');
+cmp_ok($took, '<', 2.2, sprintf 'a file written in place is noticed (%.2f s)', $took);
+is(statuses('/a', 'A', 60), '200:60', 'the older key stays, also in children that start now');
+
+spew("$file.new", set('B', 'C'));
+rename "$file.new", $file;
+$took = accepted_after('/a', 'C');
+cmp_ok($took, '<', 2.2, sprintf 'a renamed file is noticed (%.2f s)', $took);
+sleep 1;
+is(statuses('/a', 'A', 60), '401:60', 'the retired key is refused, also by new children');
+is(statuses('/b', 'C', 12), '200:12', 'in every section that names the file');
+is(statuses('/b', 'X', 12), '200:12', 'next to other files');
+
+my $errors = () = $t->error_log =~ /keys it held before/g;
+for my $case (['broken JSON', '{"keys":['], ['no key', '{"keys":[]}'], ['nothing', ''],
+    ['weak keys only', jwks_json(jwk('rsa1024', kid => 'C'))]) {
+    spew($file, $case->[1]);
+    sleep 2;
+    is(statuses('/a', 'C', 30), '200:30', "$case->[0]: the last good keys stay");
+    my $now = () = $t->error_log =~ /keys it held before/g;
+    is($now - $errors, 1, 'and one line says so');
+    $errors = $now;
+    is(source()->{state}, 'broken', 'so does the status page');
+}
+unlink $file;
+sleep 2;
+is(statuses('/a', 'C', 12), '200:12', 'a file that is gone');
+spew($file, set('C'));
+sleep 2;
+is(source()->{state}, 'ok', 'and back');
+
+spew($file, jwks_json(jwk('rsa1024', kid => 'W'), jwk('p256#D', kid => 'D'),
+    jwk('p256#Y', kid => 'X')));
+$took = accepted_after('/a', 'D');
+cmp_ok($took, '<', 2.2, 'a bad key among good ones costs only itself');
+is(statuses('/b', 'X', 12), '401:12', 'a kid that two files claim for different keys');
+is(statuses('/b', 'D', 12), '200:12', 'costs the others nothing');
+spew($file, set('D'));
+$took = accepted_after('/b', 'X');
+cmp_ok($took, '<', 2.2, 'and is back when only one claims it');
+
+ok($t->reload, 'a graceful restart');
+is(statuses('/a', 'D', 30), '200:30', 'with the keys of now');
+$t->finish;
