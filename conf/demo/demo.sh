@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The mod_m2mgw authors
 #
-# demo.sh BUILD_DIR [--once]: an API protected by two gateway plugin scripts, on loopback, with
-# everything of its own in a temporary directory. Walks it step by step; every request is a
-# curl line to copy. Each step says what must come back and what must reach the backend;
-# anything else is a failure. With --once it ends after the walk, else it waits for Ctrl-C.
+# demo.sh BUILD_DIR [--once]: an M2M server, a gateway with two plugin scripts and an API behind
+# it, on loopback, with everything of their own in a temporary directory. Walks from the
+# first client to the last refusal; every request is a curl line to copy. Each step says
+# what must come back and what must reach the backend; anything else is a failure. With
+# --once it ends after the walk, else it waits for Ctrl-C.
 
 set -euo pipefail
 umask 022
@@ -20,7 +21,7 @@ m2mctl=$build/m2mctl
 httpd=$(sed -n 's/^HTTPD = //p' "$build/Makefile")
 modules=$(sed -n 's/^APXS_LIBEXECDIR = //p' "$build/Makefile")
 client=app_hello_caller
-kid=demo-2026
+kid=demo-key
 audience=https://m2m.example.com
 passed=0
 failed=0
@@ -54,7 +55,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 chmod 755 "$root"
-mkdir "$root/conf" "$root/run" "$root/logs" "$root/keys" "$root/tokens"
+mkdir "$root/conf" "$root/run" "$root/logs" "$root/keys" "$root/tokens" "$root/m2m"
 chmod 700 "$root/keys" "$root/tokens"
 
 free_port() {
@@ -62,12 +63,15 @@ free_port() {
         print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 
-# As root the children of httpd need somebody to be; else they are who we are.
+# As root the children of httpd need somebody to be; else they are who we are. That somebody
+# reads the client and grant files, which are nobody else's business.
 run_as() {
     local name
     [ "$(id -u)" -eq 0 ] || return 0
     for name in www-data apache nobody; do
         if id "$name" >/dev/null 2>&1; then
+            chgrp "$(id -gn "$name")" "$root/m2m"
+            chmod 2750 "$root/m2m"
             printf 'User %s\nGroup %s' "$name" "$(id -gn "$name")"
             return
         fi
@@ -75,7 +79,7 @@ run_as() {
 }
 
 fill() {
-    perl -pe 's/\@([A-Z_]+)\@/$ENV{"DEMO_$1"} \/\/ die "no $1"/ge' "$here/$1.in" >"$root/conf/$1"
+    perl -pe 's/\@([A-Z0-9_]+)\@/$ENV{"DEMO_$1"} \/\/ die "no $1"/ge' "$here/$1.in" >"$root/conf/$1"
 }
 
 # start NAME PORT: runs in the foreground of a background job, so that the pid is known
@@ -98,20 +102,46 @@ start() {
 
 reached() { wc -l <"$root/logs/backend.log" 2>/dev/null || echo 0; }
 
-# ask TOKEN-FILE|- [MORE-QUERY]: prints the curl line, runs just that line, shows the answer
-ask() {
-    local line="curl -sS -i -G"
+# curl_line WORDS...: prints the line, runs just that line, shows the answer
+curl_line() {
+    local line="curl -sS -i $*"
     before=$(reached)
-    [ "$1" = - ] || line+=" --data-urlencode id_token@$root/tokens/$1"
-    [ $# -lt 2 ] || line+=" -d $2"
-    line+=" http://127.0.0.1:$port/hello"
     say "  $dim\$$plain $line"
     answer=$(eval "$line" </dev/null | tr -d '\r')
     status=$(sed -n '1s/^[^ ]* \([0-9]*\).*/\1/p' <<<"$answer")
     headers=$(sed '/^$/q' <<<"$answer")
     body=$(sed '1,/^$/d' <<<"$answer")
     grep -iE '^(HTTP/|X-Ca-Error|X-IDaaS|Content-Type|WWW-Auth)' <<<"$headers" | sed 's/^/    /'
-    [ -z "$body" ] || sed 's/^/    /' <<<"$body"
+    [ -z "$body" ] || shorten <<<"$body"
+}
+
+# tokens, keys and secrets are long and say nothing to the eye
+shorten() {
+    sed -E 's/([A-Za-z0-9_-]{24})[A-Za-z0-9_.-]{100,}/\1.../g; s/^/    /'
+}
+
+# ask TOKEN-FILE|- [MORE-QUERY] [API]
+ask() {
+    local words=-G
+    [ "$1" = - ] || words+=" --data-urlencode id_token@$root/tokens/$1"
+    [ -z "${2:-}" ] || words+=" -d $2"
+    curl_line "$words http://127.0.0.1:$port${3:-/hello}"
+}
+
+# obtain SCOPE [TOKEN-FILE]: client_secret_post at the M2M server
+obtain() {
+    curl_line -d grant_type=client_credentials -d client_id=$client \
+        --data-urlencode "client_secret@$root/keys/secret" \
+        --data-urlencode "'scope=$1'" "$issuer/token"
+    [ -z "${2:-}" ] || member access_token <<<"$body" >"$root/tokens/$2"
+}
+
+# member NAME: of the JSON object on standard input
+member() {
+    perl -MJSON::PP -0777 -ne '
+        BEGIN { $name = shift }
+        my $json = eval { decode_json($_) } // {};
+        print $json->{$name} // ""' "$1"
 }
 
 expect() {
@@ -145,25 +175,25 @@ refused() {
     expect "nothing reached the backend" backend_got 0
 }
 
+run_line() {
+    say "  $dim\$$plain $*"
+    eval "$*" 2>&1 | sed 's/^/    /' || die "that did not work"
+}
+
 # --- the walk --------------------------------------------------------------------------
 
 # token NAME KEY CLIENT SCOPE [OPTION...]
 token() {
     local name=$1 key=$2 id=$3 scope=$4
     shift 4
-    "$m2mctl" sign --key "$root/keys/$key" --iss "$audience" --aud "$audience" --sub "$id" \
+    "$m2mctl" sign --key "$root/keys/$key" --iss "$issuer" --aud "$audience" --sub "$id" \
         --client-id "$id" --scope "$scope" --jti auto "$@" |
         tr -d '\n' >"$root/tokens/$name"
 }
 
-make_keys() {
-    "$m2mctl" keygen --alg RS256 --kid "$kid" --out "$root/keys/signing.jwk" \
-        --public "$root/conf/public.jwk"
+# what a well behaved M2M server would not give away
+make_bad_tokens() {
     "$m2mctl" keygen --alg RS256 --kid "$kid" --out "$root/keys/stranger.jwk"
-}
-
-make_tokens() {
-    token right signing.jwk $client user:read:one --exp-in 1200
     token expired signing.jwk $client user:read:one --iat-in -7200 --exp-in -3600
     token forged stranger.jwk $client user:read:one
     token other-client signing.jwk app_somebody_else user:read:one
@@ -171,67 +201,103 @@ make_tokens() {
     printf 'not.a.token' >"$root/tokens/bad"
 }
 
-export_settings() {
-    export DEMO_ROOT=$root DEMO_BUILD=$build DEMO_MODULES=$modules DEMO_CLIENT=$client
-    export DEMO_PORT=$port DEMO_BACKEND_PORT=$backend_port
-    DEMO_USER=$(run_as)
-    DEMO_JWK=$(perl -MJSON::PP -0777 -ne '
-        my $jwk = decode_json($_);
+# the key of a JWK set as the lines of a plugin script
+pasted_key() {
+    perl -MJSON::PP -0777 -ne '
+        my $jwk = decode_json($_)->{keys}[0];
         print join "\n", map { "  $_: $jwk->{$_}" } grep { defined $jwk->{$_} }
-            qw(kty e use kid alg n)' "$root/conf/public.jwk")
-    export DEMO_USER DEMO_JWK
+            qw(kty e use kid alg n)'
 }
 
 [ -x "$m2mctl" ] && [ -x "$httpd" ] || die "$build is not built: ./run build"
-cp "$here/echo.lua" "$root/conf/"
 port=$(free_port)
 backend_port=$(free_port)
+m2m_port=$(free_port)
+issuer=http://127.0.0.1:$m2m_port
+export DEMO_ROOT=$root DEMO_BUILD=$build DEMO_MODULES=$modules DEMO_CLIENT=$client DEMO_KID=$kid
+export DEMO_PORT=$port DEMO_BACKEND_PORT=$backend_port DEMO_M2M_PORT=$m2m_port
+export DEMO_ISSUER=$issuer DEMO_AUDIENCE=$audience
+DEMO_USER=$(run_as)
+export DEMO_USER
+(umask 027 && : >"$root/m2m/clients" && : >"$root/m2m/grants")
+cp "$here/echo.lua" "$root/conf/"
 
-title "1. The M2M server has a key pair; its public key is what the gateway needs"
-make_keys
-make_tokens
-say "  $root/conf/public.jwk"
+title "1. The API: a backend that says what reaches it"
+fill backend.conf
+start backend "$backend_port"
+curl_line "http://127.0.0.1:$backend_port/backend/hello"
+expect "the API is there" status_is 200
 
-title "2. The API, and the two plugin scripts with that key and the client's id"
-export_settings
-for file in backend.conf gateway.conf jwt-auth.yaml access-control.yaml; do
+title "2. The M2M server, with a signing key"
+"$m2mctl" keygen --alg RS256 --kid "$kid" --out "$root/keys/signing.jwk"
+fill m2m.conf
+say "  $root/conf/m2m.conf"
+start m2m "$m2m_port"
+curl_line "$issuer/.well-known/oauth-authorization-server"
+expect "it says where its endpoints are" body_has "\"$issuer/token\""
+
+title "3. A client of it, granted user:read:one"
+run_line "$m2mctl client add $client --clients $root/m2m/clients --json >$root/keys/client.json"
+member client_secret <"$root/keys/client.json" >"$root/keys/secret"
+run_line "$m2mctl client grant $client '$audience|user:read:one' --grants $root/m2m/grants"
+sed 's/^/    /' "$root/m2m/grants"
+expect "the grant is written down" grep -q "$client user:read:one" "$root/m2m/grants"
+
+title "4. The two plugin scripts: its public key pasted into one, the client's id into the other"
+curl_line "$issuer/jwks"
+expect "the public key endpoint answers" status_is 200
+DEMO_JWK=$(pasted_key <<<"$body")
+export DEMO_JWK
+for file in jwt-auth.yaml access-control.yaml; do
     fill $file
     say "  $root/conf/$file"
 done
-"$httpd" -t -f "$root/conf/gateway.conf" 2>"$root/logs/syntax" || { cat "$root/logs/syntax" >&2; exit 1; }
-start backend "$backend_port"
-start gateway "$port"
-say "  gateway http://127.0.0.1:$port/hello  ->  backend http://127.0.0.1:$backend_port/backend/hello"
 
-title "3. Without a token"
+title "5. The API at the gateway, with both plugins bound to it"
+fill gateway.conf
+sed -n '/^# The API/,/^<\/Location>/s/^/    /p' "$root/conf/gateway.conf"
+run_line "$httpd -t -f $root/conf/gateway.conf"
+start gateway "$port"
+
+title "6. Without a token"
 ask -
 refused 400 I400JR
 
-title "4. With something that is no token"
+title "7. With something that is no token"
+make_bad_tokens
 ask bad
 refused 400 I400JD
 
-title "5. With a token signed by another key of the same name"
+title "8. With a token signed by another key of the same name"
 ask forged
 refused 403 A403JT
 
-title "6. With a token that has expired"
+title "9. With a token that has expired"
 ask expired
 refused 403 A403JE
 
-title "7. With the token of another client: the rule's own answer"
+title "10. With the token of another client: the rule's own answer"
 ask other-client
 refused 403 A403AC
 expect "the rule's header X-IDaaS-clientId" header_is X-IDaaS-clientId app_somebody_else
 expect "the rule's Content-Type" header_is Content-Type application/json
 expect "the rule's body" body_has '<Reason>No permission by client id: app_somebody_else</Reason>'
 
-title "8. With a scope that was not granted"
+title "11. With a scope that was not granted"
 ask other-scope
 refused 403 A403AC
 expect "the rule's header X-IDaaS-scope" header_is X-IDaaS-scope user:write:one
+obtain "$audience|user:write:one"
+expect "the M2M server does not give it away either" status_is 400
+expect "and says why" body_has invalid_scope
 
-title "9. With the right token: what the backend saw"
+title "12. A token by client_secret_post"
+obtain "$audience|user:read:one" right
+expect "status 200" status_is 200
+expect "a token came" test -s "$root/tokens/right"
+expect "with the scope granted" body_has user:read:one
+
+title "13. With that token: what the backend saw"
 ask right
 expect "status 200" status_is 200
 expect "one request reached the backend" backend_got 1
@@ -240,16 +306,32 @@ expect "it was told the scope" body_has '"scope": "user:read:one"'
 expect "it was told the audience" body_has "\"aud\": \"$audience\""
 expect "it was not shown the token" body_lacks id_token
 
-title "10. The right token, and a caller who names himself somebody else"
+title "14. The same token, and a caller who names himself somebody else"
 ask right client_id=admin
 expect "status 200" status_is 200
 expect "the backend was told the verified client" body_has "\"client_id\": \"$client\""
 expect "and nothing of the other" body_lacks admin
 
-title "11. What the gateway wrote down"
+title "15. The same API, its keys fetched from the M2M server instead of pasted"
+sed -n '/^# The same API/,/^<\/Location>/s/^/    /p' "$root/conf/gateway.conf"
+ask right '' /hello-by-url
+expect "status 200" status_is 200
+expect "one request reached the backend" backend_got 1
+ask forged '' /hello-by-url
+expect "status 403" status_is 403
+expect "nothing reached the backend" backend_got 0
+
+title "16. The grant is revoked: no more tokens"
+run_line "$m2mctl client revoke $client '$audience|user:read:one' --grants $root/m2m/grants"
+obtain "$audience|user:read:one"
+expect "status 400" status_is 400
+expect "invalid_scope" body_has invalid_scope
+
+title "17. What the gateway wrote down"
 sed 's/^/  /' "$root/logs/gateway.log"
-expect "no token in its log" \
-    eval '! grep -qF "$(cut -d. -f3 "$root/tokens/right")" "$root"/logs/gateway*'
+expect "no token in any log" \
+    eval '! cut -d. -f3 "$root/tokens/right" | grep -rqFf - "$root/logs"'
+expect "no secret in any log" eval '! grep -rqFf "$root/keys/secret" "$root/logs"'
 
 say
 if [ "$failed" -eq 0 ] && [ -z "$once" ]; then
