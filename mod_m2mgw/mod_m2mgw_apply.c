@@ -233,7 +233,7 @@ static int is_ours(const char *name)
     const apr_size_t n = sizeof(claim) - 1;
     apr_size_t i;
 
-    if (memcmp(name, claim, 1) != 0) { /* nearly all others */
+    if (name[0] != claim[0]) { /* nearly all others */
         return 0;
     }
     for (i = 0; i < sizeof(verdict_names) / sizeof(verdict_names[0]); i++) {

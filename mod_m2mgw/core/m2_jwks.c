@@ -13,6 +13,8 @@
 #include <apr_hash.h>
 #include <apr_uri.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <openssl/rand.h>
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
@@ -244,16 +246,13 @@ m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *pa
 /* RFC 8252 7.3: localhost by its addresses, and by its name as RFC 6761 6.3 reserves it. */
 static int is_loopback(const char *host)
 {
-    unsigned octets[4];
-    char rest;
+    struct in_addr address;
 
     if (m2_slice_is_nocase(m2_slice_z(host), "localhost")
         || m2_slice_is(m2_slice_z(host), "::1")) {
         return 1;
     }
-    return sscanf(host, "%3u.%3u.%3u.%3u%c", &octets[0], &octets[1], &octets[2], &octets[3],
-                  &rest) == 4
-           && octets[0] == 127 && octets[1] < 256 && octets[2] < 256 && octets[3] < 256;
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err)
