@@ -178,7 +178,8 @@ static m2mgw_body_t *body_of(m2mgw_ctx_t *ctx, request_rec *r)
         return root->body;
     }
     root->body = apr_pcalloc(root->r->pool, sizeof(*root->body));
-    kind = !r->main && has_body(r) ? kind_of(r) : KIND_OTHER;
+    /* a form of zero bytes is a form, and may get claims */
+    kind = !r->main && (length || has_body(r)) ? kind_of(r) : KIND_OTHER;
     root->body->is_form = kind == KIND_FORM;
     root->body->code = kind == KIND_ODD_FORM ? M2_E_BODY_UNSUPPORTED : M2_OK;
     if (!root->body->is_form) {
