@@ -12,7 +12,7 @@
 #ifndef M2_CACHE_H
 #define M2_CACHE_H
 
-#include "m2_gate.h"
+#include "m2_verdict.h"
 
 typedef struct m2_cache_t m2_cache_t;
 
