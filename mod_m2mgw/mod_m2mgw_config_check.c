@@ -45,10 +45,6 @@ static const char *check_keys(const ap_directive_t **pat, apr_pool_t *pool,
                               const m2mgw_section_t *section)
 {
     *pat = section->keys_at;
-    if (section->found_issuers && section->found_issuers->nelts && section->dir->issuers) {
-        return apr_psprintf(pool, "M2MIssuer: M2MIssuerDiscovery in the same section says "
-                            "which issuers are accepted");
-    }
     if (!section->keyset || section->keyset->keys->nelts || is_fetched(section)) {
         return NULL;
     }
@@ -90,9 +86,6 @@ static void fill_ring(const m2mgw_section_t *section)
 
     if (!section->keyset) {
         return;
-    }
-    if (section->found_issuers && section->found_issuers->nelts) {
-        dir->issuers = section->found_issuers;
     }
     if (section->key_sources && section->key_sources->nelts) {
         m2_jwks_feed(m2mgw_keys_registry(), dir->keys, section->fixed, section->key_sources);
@@ -292,6 +285,14 @@ static int in_proxy(const look_t *look)
     return 0;
 }
 
+static int idle_refresh(const look_t *look)
+{
+    const m2mgw_dir_t *dir = look->in_force.dir;
+
+    return look->own->refresh && look->section->where
+           && !(look->active && dir->keys && m2_feed_fetched(m2_keyring_feed(dir->keys)));
+}
+
 static int uses_xff(const look_t *look)
 {
     return look->own->rules && m2_params_use(look->own->rules->params, M2_SRC_XFF);
@@ -318,6 +319,8 @@ static const notice_row_t notice_rows[] = {
     { in_proxy, M2_LOG_WARNING, "a policy in <Proxy> covers ProxyPass and server-level "
       "RewriteRule [P] only, not SetHandler proxy: and not what httpd serves itself; "
       "<Location> covers all" },
+    { idle_refresh, M2_LOG_WARNING, "M2MJwksRefresh is without effect: it belongs into the "
+      "section that names the URL, or into the server config" },
     { uses_xff, M2_LOG_NOTICE, "XFF: reads X-Forwarded-For, which clients can write: use it "
       "only behind a proxy that overwrites it, or mod_remoteip and CaClientIp" },
     { shadow, M2_LOG_WARNING, "M2MEngine Shadow: decisions are recorded and every request "

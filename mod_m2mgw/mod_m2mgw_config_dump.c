@@ -10,6 +10,8 @@
  */
 #include "mod_m2mgw_config.h"
 
+#include "core/m2_jwks.h"
+
 typedef struct out_t {
     apr_file_t *file;
     apr_pool_t *pool;
@@ -109,6 +111,16 @@ static void print_sources(const out_t *out, const m2mgw_sources_t *sources)
     line(out, "%s", text);
 }
 
+static void print_key_sources(const out_t *out, const apr_array_header_t *sources)
+{
+    int i;
+
+    for (i = 0; sources && i < sources->nelts; i++) {
+        line(out, "keys from %s",
+             m2_keysource_name(APR_ARRAY_IDX(sources, i, const m2_keysource_t *)));
+    }
+}
+
 static void print_keys(const out_t *out, const m2_keyring_t *ring)
 {
     const m2_keyset_t *set = ring ? m2_keyring_enter(ring) : NULL;
@@ -121,10 +133,10 @@ static void print_keys(const out_t *out, const m2_keyring_t *ring)
     }
     if (!ring) {
         line(out, "no keys: no token is looked for");
+        return;
     }
-    else {
-        m2_keyring_leave(ring);
-    }
+    m2_keyring_leave(ring);
+    print_key_sources(out, m2_feed_sources(m2_keyring_feed(ring)));
 }
 
 static void print_mapping(const out_t *out, const m2_mapping_t *mapping)

@@ -244,6 +244,18 @@ static const char *json_set(m2mgw_section_t *section, cmd_parms *cmd, m2_slice_t
     return NULL;
 }
 
+static int has_source(const m2mgw_section_t *section, const m2_keysource_t *source)
+{
+    int i;
+
+    for (i = 0; i < section->key_sources->nelts; i++) {
+        if (APR_ARRAY_IDX(section->key_sources, i, m2_keysource_t *) == source) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path)
 {
     m2_keysource_t *source;
@@ -259,7 +271,11 @@ static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char
     if (m2_jwks_file(&source, m2mgw_keys_registry(), full, text, &err) != M2_OK) {
         return m2mgw_cfg_error(cmd, "%s", err.text);
     }
-    if (m2_keyset_add_all(keyset_of(section, cmd), m2_keysource_keys(source), &err) != M2_OK) {
+    keyset_of(section, cmd);
+    if (has_source(section, source)) {
+        return m2mgw_cfg_error(cmd, "%s is named twice in this section", full);
+    }
+    if (m2_keyset_add_all(section->keyset, m2_keysource_keys(source), &err) != M2_OK) {
         return m2mgw_cfg_error(cmd, "%s: %s", full, err.text);
     }
     APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
@@ -271,17 +287,17 @@ static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, m2_keysourc
 {
     m2_keysource_t *source;
     m2_err_t err;
-    int i;
 
     m2_err_init(&err, cmd->pool);
     if (m2_jwks_url(&source, m2mgw_keys_registry(), kind, url, &err) != M2_OK) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed: %s", url, err.text);
+        /* what stands before an @ may be a password */
+        return strchr(url, '@') ? m2mgw_cfg_fault(cmd, &err)
+                                : m2mgw_cfg_error(cmd, "\"%s\" is not allowed: %s", url,
+                                                  err.text);
     }
     keyset_of(section, cmd);
-    for (i = 0; i < section->key_sources->nelts; i++) {
-        if (APR_ARRAY_IDX(section->key_sources, i, m2_keysource_t *) == source) {
-            return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section", url);
-        }
+    if (has_source(section, source)) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section", url);
     }
     APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
     return NULL;
@@ -316,16 +332,21 @@ const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
     return m2mgw_cfg_error(cmd, "\"%.12s...\" is not allowed; it takes %s", word, usage);
 }
 
+/* The issuers are pinned here and not later: virtual hosts inherit them before the check. */
 const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *arg)
 {
     m2mgw_section_t *section;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
 
+    if (!bad && section->dir->issuers && section->dir->issuers != section->found_issuers) {
+        bad = m2mgw_cfg_error(cmd, "it sets M2MIssuer, which was given in this section already");
+    }
     if (!bad) {
         bad = add_url(section, cmd, M2_KEYSOURCE_ISSUER, arg);
     }
     if (!bad) {
         APR_ARRAY_PUSH(section->found_issuers, const char *) = apr_pstrdup(cmd->pool, arg);
+        section->dir->issuers = section->found_issuers;
     }
     return bad;
 }

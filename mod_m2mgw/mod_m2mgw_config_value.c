@@ -116,6 +116,9 @@ const char *m2mgw_cfg_list(cmd_parms *cmd, void *dir, const char *args)
     m2mgw_section_t *section;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
 
+    if (!bad && *plist && *plist == section->found_issuers) {
+        bad = m2mgw_cfg_error(cmd, "M2MIssuerDiscovery in this section sets it already");
+    }
     if (!bad) {
         bad = fresh_list(cmd, *plist);
     }

@@ -125,6 +125,13 @@ my @good = (
     ["M2MJwks {\"keys\":[$RSA]}", qr/^key kid=R1 kty=RSA/],
     ["M2MJwks '{\"keys\":[$RSA]}'", qr/^key kid=R1 kty=RSA/],
     ["M2MJwks file:single.json\n$KEY", qr/^key kid=R1/],
+    ['M2MJwks https://idp.example/keys?a=b', 'keys from https://idp.example/keys?a=b'],
+    map({ ["M2MJwks http://$_/k", "keys from http://$_/k"] } 'localhost:81', 'LOCALHOST', '127.1.2.3', '[::1]:81'),
+    ["M2MJwks https://idp.example/keys\nM2MJwks file:single.json\n$KEY", qr/^key kid=R1/],
+    ['M2MIssuerDiscovery https://idp.example/x', 'keys from https://idp.example/x'],
+    ['M2MIssuerDiscovery https://idp.example/x', 'M2MIssuer https://idp.example/x'],
+    ["M2MIssuerDiscovery https://a.example\nM2MIssuerDiscovery https://b.example",
+     'M2MIssuer https://a.example https://b.example'],
     ["M2MJwks file:single.json\n$KEY", qr/^key kid=K1/],
     ["$KEY\nM2MJwk " . jwk_json('rsa', use => 'enc', kid => 'E'), qr/^key kid=K1/],
     ["$KEY\nM2MJwksRefresh ttl=1 max-stale=0 Timeout=300 cooldown=86400",
@@ -220,6 +227,7 @@ has($said_all, 'M2M, whole server', $_) for grep { !/StateDir/ } @{ $silent->{'M
 
 # --- what each refuses ---
 
+my ($bad, $said);
 my $UNIT = qr/takes a number of seconds from 0 to 86400/;
 refused('M2MEngine Maybe', qr/"Maybe" is not allowed; it takes On, Off or Shadow/);
 refused('M2MEngine', qr/takes one argument/);
@@ -268,6 +276,19 @@ refused('M2MJwks http://idp.example/k', qr/loopback address only/, at => 'M2MJwk
 refused('M2MJwks http://127.0.0.1.example/k', qr/loopback address only/, at => 'M2MJwks');
 refused('M2MJwks http://localhost@idp.example/k', qr/no usable URL/, at => 'M2MJwks');
 refused('M2MJwks https:///k', qr/no usable URL/, at => 'M2MJwks');
+refused("M2MJwks https://idp/k\nM2MJwks https://idp/k", qr/is named twice/, at => 'M2MJwks');
+refused("M2MJwks file:single.json\nM2MJwks file:./single.json", qr/single\.json is named twice/, at => 'M2MJwks');
+refused("M2MIssuerDiscovery https://a\nM2MIssuerDiscovery https://a", qr/named twice/, at => 'M2MIssuerDiscovery');
+refused("M2MIssuer b\nM2MIssuerDiscovery https://a", qr/sets M2MIssuer, which was given in this section/,
+        at => 'M2MIssuerDiscovery');
+refused("M2MIssuerDiscovery https://a\nM2MIssuer b", qr/M2MIssuerDiscovery in this section sets it/, at => 'M2MIssuer');
+unlike(refused('M2MJwks https://user:pass@idp/k', qr/no usable URL/, at => 'M2MJwks'), qr/pass/, 'no password is printed');
+($bad, $said) = try("<Location /a>\nM2MJwks https://idp/k\nM2MJwksRefresh ttl=5\n</Location>\n"
+    . "<Location /b>\nM2MJwks https://idp/k\n</Location>\n");
+ok($bad && $said =~ /line 6 of \S+\nM2MJwksRefresh: /, 'two policies for one URL') or diag($said);
+($bad, $said) = try("M2MJwksRefresh ttl=5\n<Location /a>\nM2MJwks https://idp/k\n</Location>\n"
+    . "<Location /b>\nM2MJwks https://idp/k\n</Location>\n");
+is($bad, 0, 'one policy for one URL') or diag($said);
 refused('M2MIssuerDiscovery ftp://idp', qr/is no https:/, at => 'M2MIssuerDiscovery');
 refused('M2MIssuerDiscovery http://idp.example', qr/loopback address only/, at => 'M2MIssuerDiscovery');
 refused('M2MJwksRefresh', qr/one or more of ttl=/);
@@ -364,7 +385,6 @@ refused('M2MPlugin accessControl path.yaml', qr{path\.yaml: line 2, column \d+: 
 
 # --- what contradicts in one section ---
 
-my ($bad, $said);
 refused("M2MPlugin jwtAuth jwt.yaml\nM2MPlugin jwtAuth jwt.json", qr/jwtAuth was given in line 2 of \S+ already/,
         at => 'M2MPlugin');
 for my $native ('M2MToken query:a', $KEY, 'M2MJwks file:rsa.json', 'M2MClaim a query:a', 'M2MBypassEmptyToken Off',
@@ -558,6 +578,18 @@ has($p, '<Location "/none">', 'not in force: neither keys nor rules');
 has($p, '<Location "/shadow">', 'M2MPreventJtiReplay Observe', 'Shadow only observes replay');
 ok(!said([map { @$_ } values %$p], qr/$OCT/), 'no secret is printed');
 
+# Virtual hosts inherit before sections are checked: nothing may be set later than that.
+$p = policies(<<"CONF");
+M2MIssuerDiscovery https://idp.example
+M2MPath /{userId}
+M2MPlugin accessControl path.yaml
+<VirtualHost *:80>
+    M2MLeeway 5
+</VirtualHost>
+CONF
+has($p, 'virtual host', $_) for 'M2MIssuer https://idp.example', 'keys from https://idp.example', 'M2MLeeway 5',
+    qr/^M2MRule fromFile/;
+
 # --- by requests ---
 
 my $t = M2MGW::Test->start(files => { %FILES, 'htdocs/h/.htaccess' => "M2MEngine Off\n",
@@ -606,6 +638,10 @@ ProxyPass / http://\@BACKEND\@/
         M2MJwk kty=oct k=$OCT
         M2MEngine Shadow
     </Location>
+    <Location /refresh>
+        M2MJwksRefresh ttl=5
+        $KEY
+    </Location>
     <Location /offkeys>
         M2MEngine Off
         <If "true">
@@ -628,7 +664,7 @@ my $log = $t->error_log;
 for (['notice', qr/claim iss is not checked/], ['notice', qr/claim aud is not checked/], ['notice', qr/shared secrets/],
      ['warn', qr/M2MPreventJtiReplay needs exp/], ['warn', qr/a policy in <Proxy>/], ['notice', qr/XFF: reads/],
      ['warn', qr/M2MEngine Shadow: decisions are recorded/], ['notice', qr/M2MJwk in line \d+ of \S+: the key is left out/],
-     ['warn', qr/its keys or rules are not in force/]) {
+     ['warn', qr/its keys or rules are not in force/], ['warn', qr/M2MJwksRefresh is without effect/]) {
     my ($level, $re) = @$_;
     my @lines = grep { $_ =~ $re } split /\n/, $log;
     is(scalar @lines, 1, "said once at start: $re");

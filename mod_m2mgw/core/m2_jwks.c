@@ -325,6 +325,11 @@ const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source)
     return source->current ? source->current->set : NULL;
 }
 
+const char *m2_keysource_name(const m2_keysource_t *source)
+{
+    return source->name;
+}
+
 /* --- composing --- */
 
 static const m2_jwk_t nobody; /* a kid that two sources use for different keys */

@@ -67,6 +67,9 @@ m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refre
 /** What a file held when it was read strictly; NULL for others. */
 const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source);
 
+/** Its path, URL or issuer. */
+const char *m2_keysource_name(const m2_keysource_t *source);
+
 /** Feed ring from fixed keys (may be NULL) and sources (of m2_keysource_t *), and fill it. */
 m2_feed_t *m2_jwks_feed(m2_jwks_t *jwks, m2_keyring_t *ring, const m2_keyset_t *fixed,
                         const apr_array_header_t *sources);
