@@ -151,7 +151,12 @@ static apr_status_t destroy_jwks(void *data)
         apr_pool_destroy(retired->pool);
     }
     for (i = 0; i < jwks->sources->nelts; i++) {
-        let_go(APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *)->current);
+        m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
+
+        let_go(source->current);
+        if (source->fetching) {
+            apr_pool_destroy(source->fetching);
+        }
     }
     return APR_SUCCESS;
 }
