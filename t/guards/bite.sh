@@ -11,7 +11,7 @@ need_files "$top/Makefile.am" "$top/t/guards/lib.sh"
 
 copy=$work/tree
 mkdir -p "$copy" "$work/intact"
-for part in mod_m2mgw t conf docs packaging README.md Makefile.am configure.ac run; do
+for part in mod_m2mgw t conf docs packaging README.md CONTRIBUTING.md Makefile.am configure.ac run; do
     [ ! -e "$top/$part" ] || cp -r "$top/$part" "$copy/"
 done
 
@@ -75,5 +75,6 @@ bite reference 'M2MLeeway is in the command tables and not in conf' conf/m2mgw.c
 bite reference 'M2MLeeway is in the command tables and not in docs' docs/directives.md \
     "sed -i '/^#.*M2MLeeway/d' \$FILE"
 bite reference 'speaks of M2MNoSuch' docs/directives.md "append 'See M2MNoSuch.'"
+bite reference 'links to docs/none.md' README.md "append '[x](docs/none.md)'"
 
 finish

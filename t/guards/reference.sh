@@ -51,4 +51,13 @@ for text in "$top"/README.md "$top"/docs/*.md; do
 done
 verdict "the docs name no directive that does not exist"
 
+# links as they stand: (name.md) or (dir/name.conf#part), from where the text lies
+for text in "$top"/*.md "$top"/docs/*.md "$top"/packaging/*.md; do
+    [ -f "$text" ] || continue
+    for link in $(grep -oE '\]\([^)#:]+' "$text" | cut -c3- | sort -u); do
+        [ -e "$(dirname "$text")/$link" ] || complain "${text#"$top"/} links to $link"
+    done
+done
+verdict "every link in the docs leads somewhere"
+
 finish
