@@ -45,26 +45,22 @@ static int header_is_ours(const char *name, const apr_array_header_t *names)
 static void scrub_connection(request_rec *r, const apr_array_header_t *names)
 {
     const char *value = apr_table_get(r->headers_in, "Connection");
-    const char *kept = NULL;
+    apr_array_header_t *kept;
     char *state;
     char *one;
 
     if (!value) {
         return;
     }
+    kept = apr_array_make(r->pool, 4, sizeof(m2_slice_t));
     /* mod_proxy takes semicolons for separators as well */
     one = apr_strtok(apr_pstrdup(r->pool, value), ",; \t", &state);
     for (; one; one = apr_strtok(NULL, ",; \t", &state)) {
         if (!header_is_ours(one, names)) {
-            kept = kept ? apr_pstrcat(r->pool, kept, ", ", one, NULL) : one;
+            APR_ARRAY_PUSH(kept, m2_slice_t) = m2_slice_z(one);
         }
     }
-    if (kept) {
-        apr_table_setn(r->headers_in, "Connection", kept);
-    }
-    else {
-        apr_table_unset(r->headers_in, "Connection");
-    }
+    m2mgw_set_list(r, "Connection", kept, ", ");
 }
 
 static void scrub_headers(request_rec *r, const apr_array_header_t *names)

@@ -90,6 +90,11 @@ m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
  *  its unparsed URI; with args also in r->args (only when the request is over). */
 void m2mgw_token_mask(request_rec *r, int args);
 
+/** Set a request header to elements (m2_slice_t) with separator between them, or unset it
+ *  when there are none. */
+void m2mgw_set_list(request_rec *r, const char *name, const apr_array_header_t *elements,
+                    const char *separator);
+
 /** Next `name=value` of a Cookie header (RFC 6265 4.2.1); 0 at the end. value is "there is
  *  none" without '='. */
 int m2mgw_cookie_next(const char **rest, m2_slice_t *raw, m2_slice_t *name,

@@ -190,25 +190,50 @@ static void remove_query(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
     }
 }
 
+void m2mgw_set_list(request_rec *r, const char *name, const apr_array_header_t *elements,
+                    const char *separator)
+{
+    const apr_size_t gap = strlen(separator);
+    apr_size_t size = 1;
+    char *value, *at;
+    int i;
+
+    for (i = 0; i < elements->nelts; i++) {
+        size += APR_ARRAY_IDX(elements, i, m2_slice_t).n + gap;
+    }
+    at = value = apr_palloc(r->pool, size);
+    for (i = 0; i < elements->nelts; i++) {
+        const m2_slice_t element = APR_ARRAY_IDX(elements, i, m2_slice_t);
+
+        if (i > 0) {
+            memcpy(at, separator, gap);
+            at += gap;
+        }
+        memcpy(at, element.p, element.n);
+        at += element.n;
+    }
+    *at = '\0';
+    if (elements->nelts > 0) {
+        apr_table_setn(r->headers_in, name, value);
+    }
+    else {
+        apr_table_unset(r->headers_in, name);
+    }
+}
+
 static void remove_cookie(m2mgw_ctx_t *ctx, request_rec *r, const char *unwanted)
 {
     const char *rest = apr_table_get(r->headers_in, "Cookie");
-    const char *kept = "";
+    apr_array_header_t *kept = apr_array_make(r->pool, 8, sizeof(m2_slice_t));
     m2_slice_t raw, name, value;
 
     (void)ctx;
     while (rest && m2mgw_cookie_next(&rest, &raw, &name, &value)) {
         if (!m2_slice_is(name, unwanted)) {
-            kept = apr_pstrcat(r->pool, kept, *kept ? "; " : "", m2_slice_dup(r->pool, raw),
-                               NULL);
+            APR_ARRAY_PUSH(kept, m2_slice_t) = raw;
         }
     }
-    if (*kept) {
-        apr_table_setn(r->headers_in, "Cookie", kept);
-    }
-    else {
-        apr_table_unset(r->headers_in, "Cookie");
-    }
+    m2mgw_set_list(r, "Cookie", kept, "; ");
 }
 
 static void remove_form(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
