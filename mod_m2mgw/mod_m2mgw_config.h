@@ -151,6 +151,12 @@ const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg)
 const char *m2mgw_cfg_path(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file);
 
+/* --- mod_m2mgw_config_check.c --- */
+
+/** What deserves a second look, about directives and about whole sections: of
+ *  m2mgw_notice_t. */
+apr_array_header_t *m2mgw_cfg_all_notices(apr_pool_t *pool);
+
 /* --- mod_m2mgw_config_dump.c --- */
 
 /** Print the effective policy of every section to standard output. */

@@ -346,12 +346,13 @@ static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *secti
     return looks;
 }
 
-/* One line per kind of notice, whatever the number of sections it is about. */
-static void log_row(server_rec *s, apr_pool_t *pool, const notice_row_t *row,
+/* One notice per row, whatever the number of sections it is about. */
+static void add_row(apr_array_header_t *all, apr_pool_t *pool, const notice_row_t *row,
                     const look_t *looks, int n)
 {
     const m2mgw_section_t *first = NULL;
     const char *others = "";
+    m2mgw_notice_t *notice;
     int i, found = 0;
 
     for (i = 0; i < n; i++) {
@@ -365,9 +366,25 @@ static void log_row(server_rec *s, apr_pool_t *pool, const notice_row_t *row,
     if (found > 1) {
         others = apr_psprintf(pool, " and %d more", found - 1);
     }
-    ap_log_error(APLOG_MARK, server_levels[row->level], 0, s, "M2-101: the section in %s%s: %s",
-                 m2mgw_cfg_place(pool, first->where ? first->where : first->first), others,
-                 row->text);
+    notice = apr_array_push(all);
+    notice->level = row->level;
+    notice->text = apr_psprintf(pool, "the section in %s%s: %s",
+                                m2mgw_cfg_place(pool, first->where ? first->where
+                                                                   : first->first),
+                                others, row->text);
+}
+
+apr_array_header_t *m2mgw_cfg_all_notices(apr_pool_t *pool)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    apr_array_header_t *all = apr_array_copy(pool, m2mgw_cfg_notices());
+    look_t *looks = look_everywhere(pool, sections);
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(notice_rows) / sizeof(notice_rows[0]); i++) {
+        add_row(all, pool, &notice_rows[i], looks, sections->nelts);
+    }
+    return all;
 }
 
 static void log_core(m2_level_t level, const char *text, void *baton)
@@ -378,11 +395,8 @@ static void log_core(m2_level_t level, const char *text, void *baton)
 /* httpd reads its configuration twice when it starts; only the second time counts. */
 int m2mgw_config_post(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    const apr_array_header_t *sections = m2mgw_cfg_sections();
-    const apr_array_header_t *notices = m2mgw_cfg_notices();
-    look_t *looks;
-    apr_size_t i;
-    int n;
+    const apr_array_header_t *all;
+    int i;
 
     (void)pconf;
     (void)plog;
@@ -390,14 +404,11 @@ int m2mgw_config_post(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
-    for (n = 0; n < notices->nelts; n++) {
-        const m2mgw_notice_t *notice = &APR_ARRAY_IDX(notices, n, m2mgw_notice_t);
-        ap_log_error(APLOG_MARK, server_levels[notice->level], 0, s, "M2-100: %s",
+    all = m2mgw_cfg_all_notices(ptemp);
+    for (i = 0; i < all->nelts; i++) {
+        const m2mgw_notice_t *notice = &APR_ARRAY_IDX(all, i, m2mgw_notice_t);
+        ap_log_error(APLOG_MARK, server_levels[notice->level], 0, s, "M2-101: %s",
                      notice->text);
-    }
-    looks = look_everywhere(ptemp, sections);
-    for (i = 0; i < sizeof(notice_rows) / sizeof(notice_rows[0]); i++) {
-        log_row(s, ptemp, &notice_rows[i], looks, sections->nelts);
     }
     return OK;
 }

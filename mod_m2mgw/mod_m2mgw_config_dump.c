@@ -305,6 +305,19 @@ static void print_globals(const out_t *out)
          globals->verify_cache);
 }
 
+static void print_notices(const out_t *out)
+{
+    const apr_array_header_t *all = m2mgw_cfg_all_notices(out->pool);
+    int i;
+
+    if (all->nelts) {
+        apr_file_printf(out->file, "M2M, notices\n");
+    }
+    for (i = 0; i < all->nelts; i++) {
+        line(out, "%s", APR_ARRAY_IDX(all, i, m2mgw_notice_t).text);
+    }
+}
+
 void m2mgw_cfg_dump(apr_pool_t *pool, server_rec *s)
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();
@@ -319,4 +332,5 @@ void m2mgw_cfg_dump(apr_pool_t *pool, server_rec *s)
     for (i = 0; i < sections->nelts; i++) {
         print_section(&out, APR_ARRAY_IDX(sections, i, m2mgw_section_t *));
     }
+    print_notices(&out);
 }

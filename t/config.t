@@ -53,7 +53,7 @@ sub policies {
     my ($status, $text) = try($config, '-D', 'DUMP_M2M');
     my (%p, $lines);
     for (split /\n/, $text) {
-        if (/\A(\S.*) \(\S+, line \d+ of \S+\)\z/ || /\A(M2M, whole server)\z/) { $lines = $p{$1} = [] }
+        if (/\A(\S.*) \(\S+, line \d+ of \S+\)\z/ || /\A(M2M, (?:whole server|notices))\z/) { $lines = $p{$1} = [] }
         elsif (/\A    (.*)/ && $lines) { push @$lines, $1 }
         else { undef $lines }
     }
@@ -574,6 +574,7 @@ has($p, '<Location "/off"> <If "true">', 'M2MEngine Off');
 has($p, '<Location "/off"> <If "true"> <If "false">', 'M2MEngine On');
 has($p, '<Location "/v">', 'M2MEngine Off', 'an outer Off holds for keys of an inner section');
 has($p, '<Location "/w">', 'M2MEngine On');
+has($p, 'M2M, notices', $_) for qr/its keys or rules are not in force/, qr/claim aud is not checked/;
 has($p, '<Location "/none">', 'not in force: neither keys nor rules');
 has($p, '<Location "/shadow">', 'M2MPreventJtiReplay Observe', 'Shadow only observes replay');
 ok(!said([map { @$_ } values %$p], qr/$OCT/), 'no secret is printed');
@@ -650,7 +651,7 @@ ProxyPass / http://\@BACKEND\@/
     </Location>
 </VirtualHost>
 CONF
-$t->expect_log(qr/M2-10[01]: /, qr/not allowed here|cannot occur within htaccess files/);
+$t->expect_log(qr/M2-101: /, qr/not allowed here|cannot occur within htaccess files/);
 denies($t->get('/a', host => 'x'), 400, 'token_missing', 'the outer profile is in force');
 denies($t->get('/other', host => 'x'), 401, 'token_missing', 'one value of an inner section');
 passes($t->get('/open', host => 'x'), 'Off turns off');
