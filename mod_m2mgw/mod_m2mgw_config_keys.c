@@ -268,7 +268,7 @@ static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char
         return bad;
     }
     m2_err_init(&err, cmd->pool);
-    if (m2_jwks_file(&source, m2mgw_keys_registry(), full, text, &err) != M2_OK) {
+    if (m2_jwks_file(&source, m2mgw_keys_registry(), full, &err) != M2_OK) {
         return m2mgw_cfg_error(cmd, "%s", err.text);
     }
     keyset_of(section, cmd);

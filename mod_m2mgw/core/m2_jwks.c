@@ -19,6 +19,7 @@
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
 #define LOOK_INTERVAL (APR_USEC_PER_SEC / 2) /* between two looks at one file */
+#define SAME_TIME (APR_USEC_PER_SEC / 20) /* file systems count time in steps below this */
 #define MAX_WAITERS 16 /* requests of a process that wait at a time: others keep serving */
 #define WAIT_STEP (APR_USEC_PER_SEC / 100)
 
@@ -218,25 +219,57 @@ static int same_signature(const m2_signature_t *a, const m2_signature_t *b)
            && a->inode == b->inode && a->device == b->device;
 }
 
+static int read_text(m2_slice_t *ptext, apr_pool_t *pool, const char *path)
+{
+    apr_size_t n = 0;
+    apr_file_t *file;
+    char *text;
+
+    if (apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT, pool)
+        != APR_SUCCESS) {
+        return 0;
+    }
+    text = apr_palloc(pool, M2_MAX_KEYSET_BYTES + 1); /* one more shows that it is too large */
+    apr_file_read_full(file, text, M2_MAX_KEYSET_BYTES + 1, &n);
+    apr_file_close(file);
+    *ptext = m2_slice(text, n);
+    return 1;
+}
+
+/* The signature is taken before the file is read, so that a change in between is seen as one.
+ * Of a file that was written just now the next write might have the same times: its
+ * signature is left empty, and the first look reads it again. */
+static m2_code_t first_reading(m2_keysource_t *source, apr_pool_t *pool, m2_err_t *err)
+{
+    m2_slice_t text;
+
+    sign_file(&source->signature, source->name, pool);
+    if (!read_text(&text, pool, source->name)) {
+        return m2_err_set(err, M2_E_CONFIG, "%s: it cannot be read", source->name);
+    }
+    if (apr_time_now() - source->signature.ctime < SAME_TIME) {
+        memset(&source->signature, 0, sizeof(source->signature));
+    }
+    source->digest = m2_slot_hash(0, text);
+    return m2_keysource_take(source, text, LOCAL_KEYS, M2_KEYSET_STRICT, err);
+}
+
 m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
-                       m2_slice_t text, m2_err_t *err)
+                       m2_err_t *err)
 {
     m2_keysource_t *source;
+    apr_pool_t *pool;
     m2_code_t code = M2_OK;
     int fresh;
 
     *psource = NULL;
     source = source_named(&fresh, jwks, M2_KEYSOURCE_FILE, path);
     if (fresh) {
-        /* text was read before: should the file have changed since, its signature is left
-         * empty, so that the first look reads it again */
-        sign_file(&source->signature, path, jwks->pool);
-        if (source->signature.size != (apr_off_t)text.n
-            || apr_time_now() - source->signature.ctime < apr_time_from_sec(2)) {
-            memset(&source->signature, 0, sizeof(source->signature));
+        if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+            return m2_err_set(err, M2_E_INTERNAL, "%s: out of memory", path);
         }
-        source->digest = m2_slot_hash(0, text);
-        code = m2_keysource_take(source, text, LOCAL_KEYS, M2_KEYSET_STRICT, err);
+        code = first_reading(source, pool, err);
+        apr_pool_destroy(pool);
     }
     if (code == M2_OK) {
         source->usable = 1;
@@ -594,23 +627,6 @@ void m2_jwks_stop(m2_jwks_t *jwks)
 
 /* --- files --- */
 
-static int read_text(m2_slice_t *ptext, apr_pool_t *pool, const char *path)
-{
-    apr_size_t n = 0;
-    apr_file_t *file;
-    char *text;
-
-    if (apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT, pool)
-        != APR_SUCCESS) {
-        return 0;
-    }
-    text = apr_palloc(pool, M2_MAX_KEYSET_BYTES + 1); /* one more shows that it is too large */
-    apr_file_read_full(file, text, M2_MAX_KEYSET_BYTES + 1, &n);
-    apr_file_close(file);
-    *ptext = m2_slice(text, n);
-    return 1;
-}
-
 /* What the file holds becomes current, unless it is what was there before. */
 static int take_file(m2_keysource_t *source, int flags, apr_pool_t *pool, m2_err_t *err)
 {
@@ -618,7 +634,8 @@ static int take_file(m2_keysource_t *source, int flags, apr_pool_t *pool, m2_err
     m2_slice_t text;
 
     if (!read_text(&text, pool, source->name)) {
-        m2_err_set(err, M2_E_CONFIG, "%s: it cannot be read", source->name);
+        m2_err_set(err, M2_E_CONFIG, "%s: it changed and cannot be read by the server's User",
+                   source->name);
         return 0;
     }
     digest = m2_slot_hash(0, text);

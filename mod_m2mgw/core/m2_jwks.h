@@ -49,10 +49,10 @@ typedef enum m2_keysource_kind_t {
 
 m2_jwks_t *m2_jwks_make(apr_pool_t *pool);
 
-/** The source of a file, absolute path. text is what the file held just now; it is read
- *  strictly. M2_E_CONFIG with the fault. */
+/** The source of a file, absolute path, which is read now and strictly. M2_E_CONFIG with the
+ *  fault. */
 m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
-                       m2_slice_t text, m2_err_t *err);
+                       m2_err_t *err);
 
 /** The source of a URL or an issuer. M2_E_CONFIG for a URL that keys must not come from. */
 m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
