@@ -75,10 +75,22 @@ static const char *on_off(int value)
 /* a word as one would have to write it */
 static const char *word(const out_t *out, const char *text)
 {
+    char *quoted, *p;
+
     if (*text && !strpbrk(text, " \t\"'\\")) {
         return text;
     }
-    return apr_pstrcat(out->pool, "\"", ap_escape_quotes(out->pool, text), "\"", NULL);
+    p = quoted = apr_palloc(out->pool, 2 * strlen(text) + 3);
+    *p++ = '"';
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            *p++ = '\\';
+        }
+        *p++ = *text;
+    }
+    *p++ = '"';
+    *p = '\0';
+    return quoted;
 }
 
 static void list(const out_t *out, const char *directive, const apr_array_header_t *values)
@@ -295,8 +307,14 @@ static void print_section(const out_t *out, const m2mgw_section_t *section)
 static void print_globals(const out_t *out)
 {
     const m2mgw_globals_t *globals = m2mgw_globals();
+    const m2mgw_jwks_tls_t *tls = &globals->jwks_tls;
 
     apr_file_printf(out->file, "M2M, whole server\n");
+    if (tls->ca || tls->cert || tls->proxy) { /* a proxy's URL may hold a password */
+        line(out, "M2MJwksTLS%s%s%s%s%s%s%s", tls->ca ? " ca=" : "", tls->ca ? tls->ca : "",
+             tls->cert ? " cert=" : "", tls->cert ? tls->cert : "", tls->key ? " key=" : "",
+             tls->key ? tls->key : "", tls->proxy ? " proxy=..." : "");
+    }
     line(out, "M2MStateDir %s", globals->state_dir ? word(out, globals->state_dir)
                                                    : "(below the runtime directory)");
     line(out, "M2MReplayStore %s", m2_replay_describe(out->pool, globals->replay_store));

@@ -36,8 +36,9 @@ static const char *proxy_url(const char **pslot, cmd_parms *cmd, const char *url
             return NULL;
         }
     }
+    /* what stands before an @ may be a password */
     return m2mgw_cfg_error(cmd, "proxy=%s is not allowed; it takes a URL of http, https, "
-                           "socks5 or socks5h", url);
+                           "socks5 or socks5h", strchr(url, '@') ? "..." : url);
 }
 
 typedef struct tls_option_t {

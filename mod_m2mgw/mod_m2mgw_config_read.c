@@ -331,26 +331,27 @@ int m2mgw_cfg_number(int *pvalue, const char *text, int min, int max)
     return 1;
 }
 
+/* Looked at before it is opened: opening a pipe would wait for a writer. */
 static apr_status_t slurp(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
                           apr_size_t max)
 {
     apr_file_t *file = NULL;
     apr_finfo_t info;
     apr_size_t got = 0;
-    char *text = NULL;
-    apr_status_t rv = apr_file_open(&file, path, APR_READ | APR_BINARY, 0, pool);
+    char *text;
+    apr_status_t rv = apr_stat(&info, path, APR_FINFO_SIZE | APR_FINFO_TYPE, pool);
 
+    if (rv == APR_SUCCESS && (info.filetype != APR_REG || info.size > (apr_off_t)max)) {
+        return APR_EINVAL;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_open(&file, path, APR_READ | APR_BINARY, 0, pool);
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = apr_file_info_get(&info, APR_FINFO_SIZE | APR_FINFO_TYPE, file);
-    if (rv == APR_SUCCESS && (info.filetype != APR_REG || info.size > (apr_off_t)max)) {
-        rv = APR_EINVAL;
-    }
-    if (rv == APR_SUCCESS) {
-        text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
-        rv = apr_file_read_full(file, text, (apr_size_t)info.size, &got);
-    }
+    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
+    rv = apr_file_read_full(file, text, (apr_size_t)info.size, &got);
     apr_file_close(file);
     *ptext = m2_slice(text, got);
     return APR_STATUS_IS_EOF(rv) ? APR_SUCCESS : rv;

@@ -144,6 +144,8 @@ my @good = (
     [$KEY, qr/^M2MLeeway/],
     ["$KEY\nM2MIssuer https://a \"b c\"", 'M2MIssuer https://a "b c"'],
     ["$KEY\nM2MAudience api 'x'", 'M2MAudience api x'],
+    ["$KEY\nM2MAudience \"a\\\"b\" 'c\\'d' \"e'f\" \\\\g \"h\\\\i\" \"j\\k\" l\"m n\\'o",
+     'M2MAudience "a\\"b" "c\'d" "e\'f" "\\\\g" "h\\\\i" "j\\\\k" "l\\"m" "n\\\\\'o"', 'httpd\'s quotes'],
     ["$KEY\nM2MTokenType at+jwt JWT", 'M2MTokenType at+jwt JWT'],
     ["$KEY\nM2MRequireClaim realm_access.roles admin \"b c\"\nM2MRequireClaim azp",
      'M2MRequireClaim realm_access.roles'],
@@ -264,6 +266,7 @@ refused('M2MJwk pem:rsa.pem alg=ES256', qr/cannot do its alg ES256/, at => 'M2MJ
 refused('M2MJwks file:none.json', qr{cannot read /\S+/none\.json: No such file}, at => 'M2MJwks');
 refused('M2MJwks file:', qr/"" is no file name/, at => 'M2MJwks');
 refused('M2MJwks file:/', qr/is no regular file/, at => 'M2MJwks');
+refused('M2MJwks file:/dev/zero', qr/is no regular file/, at => 'M2MJwks');
 refused('M2MJwks file:broken.json', qr{broken\.json: bad JSON at 2:\d+}, at => 'M2MJwks');
 refused('M2MJwks file:empty.json', qr{empty\.json: it holds no usable key}, at => 'M2MJwks');
 refused('M2MJwks file:twice.json', qr{twice\.json: .*R1}, at => 'M2MJwks');
@@ -416,7 +419,7 @@ M2MJwksTLS ca=ca.pem cert=ca.pem key=@ROOT@/key.pem proxy=http://127.0.0.1:3128
 CONF
 my $whole = 'M2M, whole server';
 has($g, $whole, $_) for qr{^M2MStateDir /\S+/state$}, qr/^M2MReplayStore shm:.*replay.*1000/, 'M2MReplayMaxLifetime 3600',
-    'M2MVerifyCache entries=10';
+    'M2MVerifyCache entries=10', qr{^M2MJwksTLS ca=/\S+/ca\.pem cert=/\S+ key=/\S+/key\.pem proxy=\.\.\.$};
 $g = policies("M2MVerifyCache Off\nM2MReplayStore memcache:127.0.0.1:11211 [::1]:11212\n");
 has($g, $whole, 'M2MVerifyCache Off');
 has($g, $whole, qr/memcache.*11211.*11212/);
