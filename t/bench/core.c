@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What the benchmark needs of the core.
+ *
+ *   core mint ALG N DIR [KEYS]   a key, and N tokens signed with it, in DIR: private.json,
+ *                                keys.json (of KEYS keys, ours in the middle), public.pem,
+ *                                tokens, forged (one byte of the signature changed),
+ *                                tampered (one token, payload changed), scope (one token
+ *                                that lacks the scope)
+ *   core gate SCENARIO N DIR     N decisions without a server, for callgrind: same, distinct,
+ *                                forged, rules, claims
+ */
+#include "core/m2_cache.h"
+#include "core/m2_gate.h"
+
+#include <apr_file_io.h>
+#include <apr_general.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MAX_KEYS 2000
+#define POOL_TOKENS 500 /* tokens the gate scenarios go round */
+
+static apr_pool_t *pool;
+static m2_err_t err;
+
+static void must(m2_code_t code, const char *what)
+{
+    if (code != M2_OK) {
+        fprintf(stderr, "core: %s: %s\n", what, err.text ? err.text : "failed");
+        exit(1);
+    }
+}
+
+static FILE *create(const char *dir, const char *name)
+{
+    FILE *f = fopen(apr_pstrcat(pool, dir, "/", name, NULL), "w");
+
+    if (!f) {
+        perror(name);
+        exit(1);
+    }
+    return f;
+}
+
+static m2_slice_t slurp(const char *dir, const char *name)
+{
+    FILE *f = fopen(apr_pstrcat(pool, dir, "/", name, NULL), "r");
+    char *text = malloc(64 * 1024 * 1024);
+    size_t n;
+
+    if (!f || !text) {
+        perror(name);
+        exit(1);
+    }
+    n = fread(text, 1, 64 * 1024 * 1024, f);
+    fclose(f);
+    return m2_slice(text, n);
+}
+
+/* --- mint --- */
+
+static const char *token_of(apr_pool_t *p, const m2_jwk_t *jwk, const m2_alg_t *alg, int n,
+                            const char *scope)
+{
+    const apr_int64_t now = apr_time_sec(apr_time_now());
+    m2_json_t *header = m2_json_make(p), *claims = m2_json_make(p);
+    const char *token;
+
+    m2_json_set_string(header, "typ", "at+jwt");
+    m2_json_set_string(claims, "iss", "https://issuer.example/");
+    m2_json_set_string(claims, "aud", "https://api.example/");
+    m2_json_set_string(claims, "sub", "9f3a2c51-service");
+    m2_json_set_string(claims, "client_id", "9f3a2c51-service");
+    m2_json_set_string(claims, "scope", scope);
+    m2_json_set_string(claims, "jti", apr_psprintf(p, "b7c1d6e0-%08d", n));
+    m2_json_set_int(claims, "iat", now);
+    m2_json_set_int(claims, "exp", now + 36000);
+    m2_json_set_string(claims, "tenant", "example-tenant");
+    m2_json_set_string(claims, "plan", "gold");
+    must(m2_jws_sign(&token, p, header, m2_slice_z(m2_json_dump(p, claims)), jwk, alg, &err),
+         "sign");
+    return token;
+}
+
+static const char *damaged(apr_pool_t *p, const char *token, int part)
+{
+    char *copy = apr_pstrdup(p, token);
+    char *at = strchr(strchr(copy, '.') + 1, '.');
+
+    at += part == 2 ? 20 : -20; /* in the signature, or in the payload */
+    *at = *at == 'A' ? 'B' : 'A';
+    return copy;
+}
+
+static void write_keys(const char *dir, const m2_jwk_t *jwk, const m2_alg_t *alg, int keys)
+{
+    m2_json_t *set = m2_json_make(pool), *list = m2_json_make_array(pool);
+    FILE *f;
+    int i;
+
+    for (i = 0; i < keys; i++) {
+        m2_jwk_t *other = NULL;
+
+        if (i != keys / 2) {
+            must(m2_jwk_generate(&other, pool, m2_alg_find(m2_slice_z("ES256")), 0,
+                                 apr_psprintf(pool, "other-%d", i), &err), "generate");
+        }
+        m2_json_append(list, m2_jwk_to_json(pool, other ? other : jwk, 0));
+    }
+    m2_json_set_json(set, "keys", list);
+    f = create(dir, "keys.json");
+    fputs(m2_json_dump(pool, set), f);
+    fclose(f);
+    f = create(dir, "public.pem");
+    fputs(m2_jwk_to_pem(pool, jwk, 0), f);
+    fclose(f);
+    f = create(dir, "alg");
+    fputs(alg->name, f);
+    fclose(f);
+}
+
+static int mint(int argc, char **argv)
+{
+    const m2_alg_t *alg = m2_alg_find(m2_slice_z(argv[2]));
+    const int n = (int)apr_atoi64(argv[3]);
+    const char *dir = argv[4];
+    FILE *tokens = create(dir, "tokens"), *forged = create(dir, "forged"), *f;
+    apr_pool_t *p;
+    m2_jwk_t *jwk;
+    int i;
+
+    must(m2_jwk_generate(&jwk, pool, alg, 0, "bench-key-1", &err), "generate");
+    write_keys(dir, jwk, alg, argc > 5 ? (int)apr_atoi64(argv[5]) : 1);
+    apr_pool_create(&p, pool);
+    for (i = 0; i < n; i++) {
+        const char *token = token_of(p, jwk, alg, i, "api:read");
+
+        fprintf(tokens, "%s\n", token);
+        fprintf(forged, "%s\n", damaged(p, token, 2));
+        if (i == 0) {
+            f = create(dir, "tampered");
+            fprintf(f, "%s\n", damaged(p, token, 1));
+            fclose(f);
+            f = create(dir, "scope");
+            fprintf(f, "%s\n", token_of(p, jwk, alg, -1, "other:read"));
+            fclose(f);
+        }
+        apr_pool_clear(p);
+    }
+    fclose(tokens);
+    fclose(forged);
+    return 0;
+}
+
+/* --- gate --- */
+
+static m2_code_t no_parameters(m2_value_t *value, const m2_param_t *param, void *baton)
+{
+    const m2_verdict_t *verdict = baton;
+
+    if (param->source == M2_SRC_TOKEN) {
+        value->json = m2_json_path(verdict->claims, param->arg);
+        value->text = m2_json_string(value->json);
+    }
+    return M2_OK;
+}
+
+static m2_rules_t *make_rules(int n)
+{
+    m2_rules_t *rules = m2_rules_make(pool);
+    int i;
+
+    must(m2_params_declare(rules->params, "client", "Token:client_id", &err), "parameter");
+    must(m2_params_declare(rules->params, "scope", "Token:scope", &err), "parameter");
+    for (i = 0; i < n; i++) {
+        m2_rule_t *rule;
+
+        must(m2_rule_make(&rule, rules, apr_psprintf(pool, "rule%d", i),
+                          "$client = 'other' and $scope has 'api:admin'", &err), "rule");
+        must(m2_rule_option(rule, rules, "ifTrue", "DENY", M2_MARK_PERCENT, &err), "option");
+        must(m2_rules_add(rules, rule, &err), "add");
+    }
+    return rules;
+}
+
+static m2_mapping_t *make_mapping(void)
+{
+    static const char *const claims[] = { "iss", "aud", "sub", "client_id", "scope", "jti",
+                                          "iat", "exp", "tenant", "plan" };
+    m2_mapping_t *mapping = apr_pcalloc(pool, sizeof(*mapping));
+    apr_size_t i;
+
+    mapping->targets = apr_array_make(pool, 10, sizeof(m2_target_t));
+    for (i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+        m2_target_t target;
+
+        must(m2_target_parse(&target, pool, claims[i],
+                             apr_pstrcat(pool, "header:X-", claims[i], NULL), &err), "target");
+        must(m2_mapping_add(mapping, &target, &err), "mapping");
+    }
+    return mapping;
+}
+
+static void make_policy(m2_policy_t *policy, const char *scenario, const char *dir)
+{
+    m2_keyset_t *set = m2_keyset_make(pool);
+    apr_array_header_t *names = apr_array_make(pool, 1, sizeof(const char *));
+
+    must(m2_keyset_parse(set, slurp(dir, "keys.json"), "keys.json", M2_JWK_PUBLIC,
+                         M2_KEYSET_STRICT, &err), "keys");
+    memset(policy, 0, sizeof(*policy));
+    APR_ARRAY_PUSH(names, const char *) = "client_id";
+    policy->keys = m2_keyring_make(pool, set);
+    policy->algs = ~(m2_alg_mask_t)0;
+    policy->claims.leeway = 60;
+    policy->claims.max_age = -1;
+    policy->user_claims = names;
+    policy->rules = m2_slice_is(m2_slice_z(scenario), "rules") ? make_rules(50) : NULL;
+    policy->mapping = m2_slice_is(m2_slice_z(scenario), "claims") ? make_mapping() : NULL;
+}
+
+static m2_code_t decide(apr_pool_t *p, const m2_policy_t *policy, m2_slice_t token,
+                        const m2_services_t *services)
+{
+    m2_verdict_t *verdict = apr_pcalloc(p, sizeof(*verdict));
+    m2_facts_t facts;
+
+    memset(&facts, 0, sizeof(facts));
+    facts.pool = p;
+    facts.now = apr_time_now();
+    facts.lookup = no_parameters;
+    facts.baton = verdict;
+    facts.params = policy->rules ? policy->rules->params : NULL;
+    if (m2_gate_token(verdict, p, policy, token, facts.now, services) == M2_OK) {
+        m2_gate_rules(verdict, policy, &facts);
+    }
+    return verdict->code;
+}
+
+static int gate(char **argv)
+{
+    const char *scenario = argv[2];
+    const int n = (int)apr_atoi64(argv[3]);
+    const int forged = m2_slice_is(m2_slice_z(scenario), "forged");
+    const int distinct = forged || m2_slice_is(m2_slice_z(scenario), "distinct");
+    const m2_code_t expected = forged ? M2_E_SIGNATURE_INVALID : M2_OK;
+    m2_slice_t text = slurp(argv[4], forged ? "forged" : "tokens");
+    m2_services_t services;
+    m2_slice_t tokens[POOL_TOKENS];
+    m2_policy_t policy;
+    apr_pool_t *p;
+    char *last = NULL, *rest = (char *)(apr_uintptr_t)text.p, *word;
+    int i, have = 0;
+
+    while (have < POOL_TOKENS && (word = apr_strtok(rest, "\n", &last)) != NULL) {
+        rest = NULL;
+        tokens[have++] = m2_slice_z(word);
+    }
+    memset(&services, 0, sizeof(services));
+    services.cache = distinct ? NULL : m2_cache_make(pool, 64);
+    make_policy(&policy, scenario, argv[4]);
+    apr_pool_create(&p, pool);
+    for (i = 0; i < n; i++) {
+        if (decide(p, &policy, tokens[distinct ? i % have : 0], &services) != expected) {
+            fprintf(stderr, "core: an unexpected verdict\n");
+            return 1;
+        }
+        apr_pool_clear(p);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    m2_err_init(&err, pool);
+    if (argc >= 5 && m2_slice_is(m2_slice_z(argv[1]), "mint")) {
+        return mint(argc, argv);
+    }
+    if (argc == 5 && m2_slice_is(m2_slice_z(argv[1]), "gate")) {
+        return gate(argv);
+    }
+    fprintf(stderr, "usage: core mint ALG N DIR [KEYS] | core gate SCENARIO N DIR\n");
+    return 2;
+}

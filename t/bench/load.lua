@@ -1,0 +1,29 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Copyright The mod_m2mgw authors
+--
+-- For wrk: requests with the tokens of the file BENCH_TOKENS, one after the other. Prints
+-- one line of JSON.
+
+local requests, at = {}, 0
+
+function init(args)
+    for token in io.lines(os.getenv("BENCH_TOKENS")) do
+        requests[#requests + 1] = wrk.format("GET", nil, { Authorization = "Bearer " .. token })
+    end
+end
+
+function request()
+    at = at + 1
+    if at > #requests then
+        at = 1
+    end
+    return requests[at]
+end
+
+function done(summary, latency)
+    io.write(string.format(
+        '{"requests":%d,"us":%d,"refused":%d,"errors":%d,"p50":%d,"p99":%d}\n',
+        summary.requests, summary.duration, summary.errors.status,
+        summary.errors.connect + summary.errors.read + summary.errors.write
+            + summary.errors.timeout, latency:percentile(50), latency:percentile(99)))
+end
