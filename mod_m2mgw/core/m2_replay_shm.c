@@ -831,7 +831,8 @@ static m2_code_t shm_open_table(m2_replay_t *store, apr_pool_t *pool, apr_pool_t
     kept = data;
     if (!kept) {
         kept = apr_pcalloc(process, sizeof(*kept));
-        apr_pool_userdata_setn(kept, USERDATA, NULL, process);
+        /* the key is copied: the text of a module does not survive a restart */
+        apr_pool_userdata_set(kept, USERDATA, NULL, process);
     }
     if (!still_right(kept, spec)) {
         if (kept->head) {

@@ -26,7 +26,8 @@ static apr_pool_t *process_pool(const server_rec *s)
         return data;
     }
     apr_pool_create(&pool, parent);
-    apr_pool_userdata_setn(pool, POOL_KEY, NULL, parent);
+    /* copies the key: the text of a module does not survive a restart */
+    apr_pool_userdata_set(pool, POOL_KEY, NULL, parent);
     return pool;
 }
 
