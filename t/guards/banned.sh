@@ -36,6 +36,7 @@ forbid "no unbounded copy" "" \
 forbid "no scanning that cannot fail" "" 'atoi|atol|atoll|atof|s?scanf|fscanf'
 forbid "no hidden state" "" \
     'strtok|asctime|ctime|gmtime|localtime|strerror|rand|srand|random|srandom|drand48|tmpnam|mktemp'
+forbid "no text of a module kept by a pool that outlives it" "" 'apr_pool_userdata_setn'
 forbid "no shell" "" 'system|popen|execlp|execvp'
 
 # Comparing memory is for things that are no secret. Those files, and what they compare:
