@@ -170,8 +170,7 @@ ends(ctl('', 'client', 'list'), 2, 'list nothing');
 
 # --- a server, and tokens from it ---
 
-$t->backends;
-$t->write_config(<<'CONF');
+$t->begin(<<'CONF');
 M2MIssuerName http://127.0.0.1:@PORT@
 M2MSigningKey @ROOT@/rsa.pem
 M2MGrantFile @ROOT@/m2m/grants
@@ -187,7 +186,6 @@ M2MGrantFile @ROOT@/m2m/grants
     SetHandler m2m-metadata
 </Location>
 CONF
-$t->launch;
 $t->secret($secret);
 my $issuer = 'http://127.0.0.1:' . $t->port;
 my @token = ('token', '--issuer', $issuer, '--client', 'app_one');

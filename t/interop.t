@@ -95,7 +95,6 @@ my $t = M2MGW::Test->prepare(issuer => 1, files => {
     'clients' => 'app_x:$2y$05$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC' . "\n",
     map { ("$_.pem" => key($_)->{text}) } keys %pem });
 chmod 0600, "$t->{root}/$_.pem" for keys %pem;
-$t->backends;
 $t->secret($SECRET, $theirs{client_secret});
 my $policy = <<"CONF";
     M2MIssuer $op->{issuer}
@@ -103,7 +102,7 @@ my $policy = <<"CONF";
     M2MRequireClaim scope user:read:one
     M2MClaim client_id header:X-Client
 CONF
-$t->write_config($vhosts . <<"CONF");
+$t->begin($vhosts . <<"CONF");
 <Location /file>
     M2MJwks file:\@ROOT\@/jwks.json
     M2MAudience $API
@@ -120,7 +119,6 @@ $policy    ProxyPass http://\@BACKEND\@/
 $policy    ProxyPass http://\@BACKEND\@/
 </Location>
 CONF
-$t->launch;
 
 # --- tokens of a stranger at our gateway ---
 

@@ -192,10 +192,7 @@ M2MClientKeys app_jwt file:@ROOT@/app_jwt.json
     ProxyPass http://@BACKEND@/api
 </Location>
 CONF
-$t->backends;
-$t->write_config($MAIN);
-push @{ $t->{kept} }, $t;
-$t->launch;
+$t->begin($MAIN);
 $t->secret($SECRET, enc([$SECRET]) =~ s/=.*//r, 'other-secret-of-y', $SLOW,
            encode_base64(enc([ 'app_x' ]) . ':' . enc([$SECRET]), '') =~ s/=+\z//r);
 my $issuer = 'http://127.0.0.1:' . $t->port . '/idp';

@@ -96,10 +96,15 @@ my @MODULES = qw(authn_core authn_file auth_basic authz_core authz_host authz_us
 
 sub start {
     my ($class, %o) = @_;
-    my $self = $class->prepare(%o);
-    $self->backends;
-    $self->write_config($o{config});
+    return $class->prepare(%o)->begin($o{config});
+}
+
+# The second half of start(), for suites that have to touch files in between.
+sub begin {
+    my ($self, $config) = @_;
     push @alive, $self;
+    $self->backends;
+    $self->write_config($config);
     $self->launch;
     return $self;
 }
