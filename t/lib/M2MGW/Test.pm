@@ -539,6 +539,17 @@ sub clean {
 
 $SIG{$_} = sub { exit 1 } for qw(INT TERM HUP);
 
+# A suite that hangs is a failure, not the end of all testing.
+$SIG{ALRM} = sub {
+    print STDERR "# the suite took too long and is ended\n";
+    for my $t (@alive) {
+        kill 'KILL', -$t->{pid} if $t->{pid};
+        kill 'KILL', @{ $t->{children} // [] };
+    }
+    POSIX::_exit(124);
+};
+alarm($ENV{M2MGW_SUITE_SECONDS} // 600);
+
 END {
     my $status = $?;
     $_->clean for @alive;
