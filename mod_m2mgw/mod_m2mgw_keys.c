@@ -105,12 +105,13 @@ static int state_directory(const char **pdir, apr_pool_t *pconf, server_rec *s, 
         status = apr_dir_make(*pdir, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE,
                               pconf);
         if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status)) {
-            return refuse(s, level, status, apr_psprintf(pconf, "%s cannot be made, set M2MStateDir",
-                                                  *pdir));
+            return refuse(s, level, status,
+                          apr_psprintf(pconf, "%s cannot be made, set M2MStateDir", *pdir));
         }
         if (geteuid() == 0
             && chown(*pdir, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
-            return refuse(s, level, errno, apr_psprintf(pconf, "%s cannot be handed to User", *pdir));
+            return refuse(s, level, errno,
+                          apr_psprintf(pconf, "%s cannot be handed to User", *pdir));
         }
     }
     if (geteuid() != 0 && access(*pdir, W_OK | X_OK) != 0) {

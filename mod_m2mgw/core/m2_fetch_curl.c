@@ -10,6 +10,7 @@
 #include "m2_fetch.h"
 
 #include <curl/curl.h>
+#include <openssl/err.h>
 #include <stdlib.h>
 
 #define MAX_HEADER 256 /* bytes of an ETag that are kept; a longer one is forgotten */
@@ -319,6 +320,7 @@ int m2_fetch_run(m2_fetch_t *fetch, apr_interval_time_t wait)
             finish(fetch, (transfer_t *)(void *)t, code);
         }
     }
+    ERR_clear_error(); /* what curl leaves there would be taken for the next user's */
     return fetch->active;
 }
 
