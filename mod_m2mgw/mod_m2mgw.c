@@ -101,6 +101,7 @@ m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r)
         ap_set_module_config(r->request_config, &m2mgw_module, ctx);
     }
     ctx->in_force = m2mgw_effective(&ctx->effective, dir);
+    ctx->section = r->per_dir_config;
     return ctx;
 }
 
@@ -274,9 +275,10 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     }
     else {
         judge_token(ctx, now, &services);
-        publish(ctx, r);
-        judge_request(ctx, r, now);
     }
+    publish(ctx, r);
+    judge_request(ctx, r, now);
+    ctx->body_unusable |= m2mgw_body_is_broken(ctx);
     m2mgw_note_decision(ctx, r);
     ctx->decided = 1;
     ctx->uri = r->uri;
@@ -289,11 +291,16 @@ static int same_text(const char *a, const char *b)
     return a == b || (a && b && m2_slice_is(m2_slice_z(a), b));
 }
 
-/* Whether the verdict is about the request as it is now. */
+/* Whether what we know is about the request as it is now: mod_rewrite changes it, and
+ * mod_dir and mod_negotiation put a subrequest in its place, with that one's section. */
 static int is_current(const m2mgw_ctx_t *ctx, const request_rec *r)
 {
-    return ctx->decided && same_text(ctx->uri, r->uri) && same_text(ctx->args, r->args)
-           && same_text(ctx->method, r->method);
+    if (!ctx || !ctx->seen || ctx->section != r->per_dir_config) {
+        return 0;
+    }
+    return !ctx->in_force || ctx->error_document
+           || (ctx->decided && same_text(ctx->uri, r->uri) && same_text(ctx->args, r->args)
+               && same_text(ctx->method, r->method));
 }
 
 /* OK when the request may go on, else the status of the refusal. */
@@ -349,6 +356,12 @@ static int hook_post_read_request(request_rec *r)
 {
     m2mgw_token_mask(r, 0);
     return DECLINED;
+}
+
+/* A request that could not be read has no other hook before mod_status shows its line. */
+static void hook_insert_error_filter(request_rec *r)
+{
+    m2mgw_token_mask(r, 0);
 }
 
 static int hook_log_transaction(request_rec *r)
@@ -450,7 +463,8 @@ static int is_proxied(const request_rec *r)
                && m2_slice_is(m2_slice(r->handler, 6), "proxy:"));
 }
 
-/* The guard: before mod_proxy bakes the URL, after mod_rewrite had its say. */
+/* The guard: before mod_proxy bakes the URL, after mod_rewrite had its say. What was refused
+ * stays so, whatever was made of the request since. */
 static int hook_guard(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
@@ -462,7 +476,10 @@ static int hook_guard(request_rec *r)
     if (m2mgw_is_lookahead(r)) {
         return refuse_lookahead(r);
     }
-    if (!ctx || !ctx->seen || (ctx->in_force && !ctx->error_document && !is_current(ctx, r))) {
+    if (ctx && ctx->refused) {
+        return ctx->refused;
+    }
+    if (!is_current(ctx, r)) {
         ctx = meet(r);
     }
     m2mgw_fix_raw_query(r);
@@ -477,10 +494,20 @@ static int hook_guard(request_rec *r)
     return status == OK ? DECLINED : status;
 }
 
+/* mod_dir comes last in fixups, so what it put in the request's place is seen here: its
+ * headers and its body are still those that were scrubbed for another section, or for none. */
 static int hook_handler(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+    int status;
 
+    if (!nothing_protected(r) && !is_current(ctx, r)) {
+        status = hook_guard(r);
+        if (status != DECLINED) {
+            return status;
+        }
+        ctx = m2mgw_ctx(r);
+    }
     if (ctx && ctx->in_force) {
         m2mgw_line_scrub(ctx, r);
     }
@@ -497,6 +524,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_config(m2mgw_config_post, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(hook_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_insert_error_filter(hook_insert_error_filter, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(hook_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_check_access(hook_check_access, NULL, NULL, APR_HOOK_LAST,
                          AP_AUTH_INTERNAL_PER_CONF);

@@ -16,10 +16,14 @@ typedef struct m2mgw_body_t {
     m2_code_t code;    /* how reading ended */
     m2_slice_t bytes;  /* as the client sent it, or as replaced */
     int is_form;
+    int taken;         /* bytes were read from the client, so that the filter is needed */
+    int broken;        /* httpd gave up on it: the status it would have answered with */
+    int handed;        /* a handler has begun to read: nothing can be changed any more */
     apr_off_t sent;    /* handed on so far, across redirects */
 } m2mgw_body_t;
 
 static ap_filter_rec_t *body_filter_handle;
+static ap_filter_rec_t *fault_filter_handle;
 
 /* Whether text, a list of comma- or blank-separated words, is nothing but `identity`. */
 static int no_coding(const char *text)
@@ -27,37 +31,34 @@ static int no_coding(const char *text)
     return !text || m2_slice_is_nocase(m2_slice_z(text), "identity");
 }
 
-/* The charset parameter of a media type: "there is none" when it has none. */
-static m2_slice_t charset_of(const char *type)
+/* Some backends decode names by the charset of the body: only those in which the letters of
+ * a name are its bytes may pass for read. Which of several a backend would believe is not
+ * known, so all have to be such. */
+static int charset_keeps_names(const char *type)
 {
-    const char *p = ap_strcasestr(type, "charset");
-    m2_slice_t charset = m2_slice(NULL, 0);
+    static const char *const known[] = { "utf-8", "utf8", "us-ascii", "iso-8859-1",
+                                         "windows-1252" };
+    const char *p = type;
+    apr_size_t i;
 
-    if (p) {
+    while ((p = ap_strcasestr(p, "charset")) != NULL) {
+        m2_slice_t charset;
+
         p += strlen("charset");
         p += strspn(p, " \t");
         p += *p == '=';
         p += strspn(p, " \t\"'");
         charset = m2_slice(p, strcspn(p, " \t\"';,"));
-    }
-    return charset;
-}
-
-/* Some backends decode names by the charset of the body: only those in which the letters of
- * a name are its bytes may pass for read. */
-static int charset_keeps_names(const char *type)
-{
-    static const char *const known[] = { "utf-8", "utf8", "us-ascii", "iso-8859-1",
-                                         "windows-1252" };
-    m2_slice_t charset = charset_of(type);
-    apr_size_t i;
-
-    for (i = 0; charset.p && i < sizeof(known) / sizeof(known[0]); i++) {
-        if (m2_slice_is_nocase(charset, known[i])) {
-            return 1;
+        for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+            if (m2_slice_is_nocase(charset, known[i])) {
+                break;
+            }
+        }
+        if (i == sizeof(known) / sizeof(known[0])) {
+            return 0;
         }
     }
-    return !charset.p;
+    return 1;
 }
 
 typedef enum kind_t { KIND_OTHER, KIND_FORM, KIND_ODD_FORM } kind_t;
@@ -77,15 +78,16 @@ static kind_t kind_of(const request_rec *r)
     return KIND_FORM;
 }
 
-static int has_body(const request_rec *r)
+static int has_body(request_rec *r)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
 
+    /* httpd knows of more ways than these two, and of none for HEAD */
     return apr_table_get(r->headers_in, "Transfer-Encoding")
-           || (length && !m2_slice_is(m2_slice_z(length), "0"));
+           || (length && !m2_slice_is(m2_slice_z(length), "0")) || ap_request_has_body(r);
 }
 
-int m2mgw_body_is_opaque(const request_rec *r)
+int m2mgw_body_is_opaque(request_rec *r)
 {
     const char *type = apr_table_get(r->headers_in, "Content-Type");
 
@@ -94,18 +96,15 @@ int m2mgw_body_is_opaque(const request_rec *r)
                || !no_coding(apr_table_get(r->headers_in, "Content-Encoding")));
 }
 
-/* A growing text in a pool; never longer than limit. */
+/* A growing text in a pool; longer than limit by one brigade at most. */
 typedef struct text_t {
     apr_pool_t *pool;
     char *p;
     apr_size_t used, size, limit;
 } text_t;
 
-static m2_code_t text_add(text_t *text, const char *data, apr_size_t n)
+static void text_add(text_t *text, const char *data, apr_size_t n)
 {
-    if (n > text->limit - text->used) {
-        return M2_E_BODY_TOO_LARGE;
-    }
     if (text->used + n > text->size) {
         char *old = text->p;
 
@@ -117,16 +116,15 @@ static m2_code_t text_add(text_t *text, const char *data, apr_size_t n)
     }
     memcpy(text->p + text->used, data, n);
     text->used += n;
-    return M2_OK;
 }
 
-/* Appends the data of one brigade; *ended is set at the end of the body. */
+/* Appends the data of one brigade, all of it: who lets the request pass all the same has to
+ * hand it on. *ended is set at the end of the body. */
 static m2_code_t text_add_brigade(text_t *text, apr_bucket_brigade *bb, int *ended)
 {
-    m2_code_t code = M2_OK;
     apr_bucket *b = APR_BRIGADE_FIRST(bb);
 
-    for (; code == M2_OK && b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+    for (; b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
         const char *data;
         apr_size_t n;
 
@@ -137,18 +135,35 @@ static m2_code_t text_add_brigade(text_t *text, apr_bucket_brigade *bb, int *end
         if (APR_BUCKET_IS_METADATA(b)) {
             continue;
         }
-        code = apr_bucket_read(b, &data, &n, APR_BLOCK_READ) == APR_SUCCESS
-                   ? text_add(text, data, n)
-                   : M2_E_BODY_UNREADABLE;
+        if (apr_bucket_read(b, &data, &n, APR_BLOCK_READ) != APR_SUCCESS) {
+            return M2_E_BODY_UNREADABLE;
+        }
+        text_add(text, data, n);
     }
-    return code;
+    return text->used > text->limit ? M2_E_BODY_TOO_LARGE : M2_OK;
 }
 
-static m2_code_t read_all(m2mgw_body_t *body, request_rec *r, apr_pool_t *pool,
-                          apr_size_t limit)
+/* Where httpd finds fault with a body, its input filter answers the client at once, through
+ * the output filters. The answer is ours to give: while the body is read, the fault ends here. */
+static apr_status_t fault_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    m2mgw_body_t *body = ((m2mgw_root_t *)f->ctx)->body;
+    apr_bucket *b = APR_BRIGADE_FIRST(bb);
+
+    for (; b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+        if (AP_BUCKET_IS_ERROR(b)) {
+            body->broken = ((ap_bucket_error *)b->data)->status;
+            apr_brigade_cleanup(bb);
+            return AP_FILTER_ERROR;
+        }
+    }
+    return ap_pass_brigade(f->next, bb);
+}
+
+/* One brigade after the other, to the end of the body or the first fault. */
+static m2_code_t read_on(m2mgw_body_t *body, text_t *text, request_rec *r)
 {
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    text_t text = { pool, (char *)"", 0, 0, limit };
     m2_code_t code = M2_OK;
     int ended = 0;
 
@@ -156,13 +171,57 @@ static m2_code_t read_all(m2mgw_body_t *body, request_rec *r, apr_pool_t *pool,
         apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES,
                                          APR_BLOCK_READ, HUGE_STRING_LEN);
 
-        code = rv != APR_SUCCESS || APR_BRIGADE_EMPTY(bb)
-                   ? M2_E_BODY_UNREADABLE
-                   : text_add_brigade(&text, bb, &ended);
+        if (rv != APR_SUCCESS || APR_BRIGADE_EMPTY(bb)) {
+            code = M2_E_BODY_UNREADABLE;
+            body->broken = body->broken ? body->broken : HTTP_BAD_REQUEST;
+        }
+        else {
+            code = text_add_brigade(text, bb, &ended);
+        }
         apr_brigade_cleanup(bb);
     }
     apr_brigade_destroy(bb);
-    body->bytes = m2_slice(text.p, text.used);
+    return body->broken == HTTP_REQUEST_ENTITY_TOO_LARGE ? M2_E_BODY_TOO_LARGE : code;
+}
+
+/* With MergeTrailers httpd gives the request other headers when the last chunk has come, and
+ * names we have scrubbed may be among them (RFC 9110 6.5.1): the request keeps those it had. */
+static m2_code_t read_all(m2mgw_root_t *root, request_rec *r, apr_size_t limit)
+{
+    apr_table_t *headers = r->headers_in;
+    text_t text = { root->r->pool, (char *)"", 0, 0, limit };
+    ap_filter_t *fault = ap_add_output_filter_handle(fault_filter_handle, root, r,
+                                                     r->connection);
+    m2_code_t code = read_on(root->body, &text, r);
+
+    ap_remove_output_filter(fault);
+    r->headers_in = headers;
+    root->body->bytes = m2_slice(text.p, text.used);
+    root->body->taken = 1;
+    return code;
+}
+
+/* Whose body it is: a subrequest has none of its own, but may take the place of the request
+ * that made it (mod_dir, mod_negotiation), and then its body is this one. */
+static request_rec *owner_of(request_rec *r)
+{
+    while (r->main) {
+        r = r->main;
+    }
+    return r;
+}
+
+static m2_code_t take(m2mgw_root_t *root, request_rec *r, apr_off_t limit)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+    apr_off_t announced = 0;
+    m2_code_t code;
+
+    if (length && ap_parse_strict_length(&announced, length) && announced > limit) {
+        return M2_E_BODY_TOO_LARGE;
+    }
+    code = read_all(root, r, (apr_size_t)limit);
+    ap_add_input_filter_handle(body_filter_handle, root, r, r->connection);
     return code;
 }
 
@@ -170,32 +229,24 @@ static m2_code_t read_all(m2mgw_body_t *body, request_rec *r, apr_pool_t *pool,
 static m2mgw_body_t *body_of(m2mgw_ctx_t *ctx, request_rec *r)
 {
     m2mgw_root_t *root = ctx->root;
-    const char *length = apr_table_get(r->headers_in, "Content-Length");
-    apr_off_t announced = 0;
-    kind_t kind;
+    m2mgw_body_t *body = root->body;
+    kind_t kind = KIND_OTHER;
 
-    if (root->body) {
-        return root->body;
+    if (body) {
+        return body;
     }
-    root->body = apr_pcalloc(root->r->pool, sizeof(*root->body));
+    r = owner_of(r);
+    root->body = body = apr_pcalloc(root->r->pool, sizeof(*body));
     /* a form of zero bytes is a form, and may get claims */
-    kind = !r->main && (length || has_body(r)) ? kind_of(r) : KIND_OTHER;
-    root->body->is_form = kind == KIND_FORM;
-    root->body->code = kind == KIND_ODD_FORM ? M2_E_BODY_UNSUPPORTED : M2_OK;
-    if (!root->body->is_form) {
-        return root->body;
+    if (apr_table_get(r->headers_in, "Content-Length") || has_body(r)) {
+        kind = kind_of(r);
     }
-    if (length && ap_parse_strict_length(&announced, length)
-        && announced > ctx->effective.form_limit) {
-        root->body->code = M2_E_BODY_TOO_LARGE;
-        return root->body;
+    body->is_form = kind == KIND_FORM;
+    if (kind != KIND_OTHER) {
+        body->code = kind == KIND_FORM ? take(root, r, ctx->effective.form_limit)
+                                       : M2_E_BODY_UNSUPPORTED;
     }
-    root->body->code = read_all(root->body, r, root->r->pool,
-                                (apr_size_t)ctx->effective.form_limit);
-    if (root->body->code == M2_OK) {
-        ap_add_input_filter_handle(body_filter_handle, root, r, r->connection);
-    }
-    return root->body;
+    return body;
 }
 
 m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
@@ -206,10 +257,15 @@ m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m
     if (body->code != M2_OK) {
         return m2_err_set(err, body->code, "the form body cannot be used");
     }
-    if (body->is_form) {
+    if (body->is_form && !body->handed) { /* else nobody behind us gets it any more */
         *pform = body->bytes;
     }
     return M2_OK;
+}
+
+int m2mgw_body_is_broken(const m2mgw_ctx_t *ctx)
+{
+    return ctx->root->body && ctx->root->body->broken;
 }
 
 void m2mgw_body_replace(m2mgw_ctx_t *ctx, request_rec *r, const char *form)
@@ -233,6 +289,11 @@ static apr_status_t body_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input
     if (mode == AP_MODE_EATCRLF || mode == AP_MODE_INIT) {
         return ap_get_brigade(f->next, bb, mode, block, wanted);
     }
+    body->handed |= mode != AP_MODE_SPECULATIVE;
+    if (left == 0 && body->code != M2_OK) { /* what was not read before follows */
+        ap_remove_input_filter(f);
+        return ap_get_brigade(f->next, bb, mode, block, wanted);
+    }
     if (mode == AP_MODE_READBYTES && wanted >= 0 && wanted < left) {
         left = wanted;
     }
@@ -244,7 +305,7 @@ static apr_status_t body_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input
             body->sent += left;
         }
     }
-    if (body->sent >= (apr_off_t)body->bytes.n) {
+    if (body->code == M2_OK && body->sent >= (apr_off_t)body->bytes.n) {
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(f->c->bucket_alloc));
     }
     return APR_SUCCESS;
@@ -256,8 +317,7 @@ static void insert(request_rec *r)
     const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
     const ap_filter_t *f;
 
-    if (!ctx || !ctx->root->body || !ctx->root->body->is_form || r->main
-        || ctx->root->body->code != M2_OK) {
+    if (!ctx || !ctx->root->body || !ctx->root->body->taken || r->main) {
         return;
     }
     for (f = r->input_filters; f; f = f->next) {
@@ -272,5 +332,7 @@ void m2mgw_body_register(void)
 {
     body_filter_handle =
         ap_register_input_filter("M2MGW_BODY", body_filter, NULL, AP_FTYPE_RESOURCE);
+    fault_filter_handle =
+        ap_register_output_filter("M2MGW_FAULT", fault_filter, NULL, AP_FTYPE_RESOURCE);
     ap_hook_insert_filter(insert, NULL, NULL, APR_HOOK_FIRST);
 }

@@ -53,6 +53,7 @@ typedef struct m2mgw_ctx_t {
     int seen;                   /* the access stage was reached */
     int in_force;               /* effective holds something that protects this request */
     int decided;                /* verdict is that of uri, method and args below */
+    const struct ap_conf_vector_t *section; /* what effective was resolved from */
     const char *uri;
     const char *method;
     const char *args;           /* as we left them */
@@ -163,14 +164,17 @@ void m2mgw_authz_register(apr_pool_t *pool);
 /* --- mod_m2mgw_body.c --- */
 
 /** The urlencoded body of the client's request, read once and handed on to the handler; "there
- *  is none" when the request has no urlencoded body. M2_E_BODY_TOO_LARGE over M2MFormLimit,
+ *  is none" when the request has no urlencoded body, or a handler has read it. M2_E_BODY_TOO_LARGE over M2MFormLimit,
  *  M2_E_BODY_UNREADABLE when the client does not send it, M2_E_BODY_UNSUPPORTED for a form in
  *  a character set that respells names. */
 m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 
 /** Whether a body could hold form fields that m2mgw_body_form does not see: multipart, or
  *  content-encoded. */
-int m2mgw_body_is_opaque(const request_rec *r);
+int m2mgw_body_is_opaque(request_rec *r);
+
+/** Whether the client did not send all of the body that was read: nobody gets what there is. */
+int m2mgw_body_is_broken(const m2mgw_ctx_t *ctx);
 
 /** Hand form to the backend in place of the urlencoded body read before. */
 void m2mgw_body_replace(m2mgw_ctx_t *ctx, request_rec *r, const char *form);

@@ -241,7 +241,8 @@ static void remove_form(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
     apr_array_header_t *exact = apr_array_make(r->pool, 1, sizeof(const char *));
     m2_slice_t form;
 
-    if (m2mgw_body_form(&form, ctx, r, NULL) == M2_OK && form.p) {
+    /* the body is not a subrequest's to change, nor its length */
+    if (!r->main && m2mgw_body_form(&form, ctx, r, NULL) == M2_OK && form.p) {
         APR_ARRAY_PUSH(exact, const char *) = name;
         m2mgw_body_replace(ctx, r,
                            m2_form_remove(r->pool, m2_slice_dup(r->pool, form), exact, NULL));
