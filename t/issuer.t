@@ -141,7 +141,7 @@ sub claims {
 # ======================================================================================
 
 my $t = M2MGW::Test->prepare(issuer => 1, files => { files() },
-                             modules => [qw(dbd authn_dbd)]);
+                             modules => [qw(dbd authn_dbd ssl)]);
 secure($t);
 my $sqlite = -x '/usr/bin/sqlite3';
 if ($sqlite) {
@@ -151,6 +151,22 @@ if ($sqlite) {
         "insert into clients values ('app_d', '$hash');\n";
     close $db;
     chmod 0644, "$t->{root}/state/clients.db";
+}
+my $tls = '';
+if (-x '/usr/bin/curl' && -f M2MGW::Test::modules_dir() . '/mod_ssl.so') {
+    spew("$t->{root}/tls.key", key('p256#4')->{text});
+    chmod 0600, "$t->{root}/tls.key";
+    system qw(openssl req -x509 -days 2 -subj /CN=gw.test -key), "$t->{root}/tls.key", '-out',
+        "$t->{root}/tls.crt";
+    $tls = <<'CONF';
+SSLSessionCache none
+Listen 127.0.0.1:@PORT:tls@
+<VirtualHost 127.0.0.1:@PORT:tls@>
+    SSLEngine On
+    SSLCertificateFile @ROOT@/tls.crt
+    SSLCertificateKeyFile @ROOT@/tls.key
+</VirtualHost>
+CONF
 }
 my $dbd = $sqlite ? <<'CONF' : '';
 DBDriver sqlite3
@@ -168,7 +184,7 @@ DBDParams @ROOT@/state/clients.db
 </Location>
 CONF
 
-my $MAIN = $HANDLERS . $dbd . <<'CONF';
+my $MAIN = $HANDLERS . $dbd . $tls . <<'CONF';
 RemoteIPHeader X-Remote
 RemoteIPInternalProxy 127.0.0.1
 M2MClientKeys app_jwt file:@ROOT@/app_jwt.json
@@ -277,6 +293,7 @@ refuses(ask($t, form => { client_id => $_->[0] }), 401, 'invalid_client', $_->[1
 is(ask($t, form => { client_id => 'app_z' })->body =~ s/"request_id":"[^"]*"//r,
    ask($t, form => { client_secret => 'wrong' })->body =~ s/"request_id":"[^"]*"//r,
    'unknown client and wrong secret are told the same');
+refuses(ask_basic($t, 'app_x', 'x' x 2000), 401, 'invalid_client', 'a very long secret by Basic');
 refuses(ask($t, form => { client_secret => $_->[0] }), 401, 'invalid_client', $_->[1]) for
     [ "$SECRET ", 'a blank behind the secret' ], [ substr($SECRET, 0, -1), 'a secret cut' ],
     [ uc $SECRET, 'a secret in capitals' ], [ 'x' x 5000, 'a very long secret' ];
@@ -374,6 +391,14 @@ is((claims($r->{json}{access_token}))[1]{scope}, 'user:read:two user:read:one', 
 refuses(ask($t, headers => [ 'X-Remote' => '192.0.2.7' ]), 400, 'invalid_request',
         'plain HTTP from elsewhere');
 gives(ask($t, headers => [ 'X-Remote' => $_ ]), "plain HTTP from $_") for qw(127.0.0.9 ::1);
+SKIP: {
+    skip 'no curl or mod_ssl', 1 if !$tls;
+    my $url = 'https://127.0.0.1:' . $t->port('tls') . '/idp/token';
+    my $out = `curl -sk -H 'X-Remote: 192.0.2.7' --data '$full' $url`;
+    my $token = eval { $json->decode($out)->{access_token} } // '';
+    like($token, qr/\A[\w-]+\.[\w-]+\.[\w-]+\z/, 'TLS from elsewhere') or diag($out);
+    push @issued, $token if $token;
+}
 
 # --- documents ---
 
@@ -420,7 +445,7 @@ SKIP: {
 }
 refuses(ask($t, url => '/broken/token'), 503, 'temporarily_unavailable',
         'a provider that cannot answer');
-$t->expect_log(qr/AH01620|M2-709/);
+$t->expect_log(qr/AH01620|M2-709/, qr/AH01873|AH01906|AH01909/); # the provider; a makeshift certificate
 
 # --- unknown clients take as long ---
 
@@ -695,6 +720,8 @@ bad(qr/M2MGrant .*\.all is what a client asks for/, 'a grant of .all', 'app_y ad
 bad(qr/M2MGrant .*the client is/, 'a client that cannot be', 'app_y admin', 'app:y admin');
 bad(qr/M2MGrantFile \S+grants line 3: /, 'a broken grant file', undef, undef, files => { grants => "a b c\n\na b\n" });
 bad(qr/M2MGrantFile cannot read \S+: No such file/, 'no grant file', '@ROOT@/grants', '@ROOT@/none');
+bad(qr/M2MGrantFile \S+grants can be written by everybody/, 'a grant file anybody can write', undef, undef,
+    mode => [ 0666, 'grants' ]);
 bad(qr/M2MGrantFile is said twice/, 'two grant files', $KEY, "$KEY\nM2MGrantFile \@ROOT\@/grants");
 my $CK = 'M2MClientKeys app_jwt file:@ROOT@';
 bad(qr/M2MClientKeys \S+: /, 'client keys with a private key', $KEY, "$KEY\n$CK/ec.pem");
@@ -712,4 +739,18 @@ for my $d ('M2MIssuerName https://x/', 'M2MSigningKey x', 'M2MGrant a b c', 'M2M
 ($status, $text) = try($KEY, "$KEY\n$CK/ec.pub\nM2MSigningKey \@ROOT\@/ec.jwk",
     files => { 'ec.pub' => pem('p256'), 'ec.jwk' => jwk_json('p384', kid => 'k') });
 is($status, 0, 'client keys as PEM, and a public JWK to publish') or diag($text);
+
+# --- the example that is shipped ---
+
+my $example = slurp("$FindBin::Bin/../conf/m2m-issuer.conf");
+my @directives = map { slurp($_) =~ /AP_INIT_\w+\("(M2M\w+)"/g }
+    glob "$FindBin::Bin/../mod_m2mgw/issuer/mod_m2m_issuer_config.c";
+is_deeply([ grep { $example !~ /^\s*#?$_ /m } @directives ], [], 'conf/m2m-issuer.conf has every directive');
+$example =~ s{^\s*SSL.*\n}{}mg;
+$example =~ s{/etc/apache2/m2m/}{\@ROOT\@/}g;
+$example =~ s{^(\s*)#(M2M)}{$1$2}mg;
+$example =~ s{\*:443}{*:\@PORT\@};
+($status, $text) = try(undef, undef, conf => $example, mode => [ 0600, '2026.jwk' ],
+    files => { '2026.jwk' => key('rsa')->{text}, 'app_billing.jwks' => jwks_json(jwk('p256')) });
+is($status, 0, 'and is right, with all that is commented out') or diag($text);
 done_testing();

@@ -284,6 +284,7 @@ static const char *work_out(apr_pool_t *pool, server_rec *s, m2mi_server_t *conf
     conf->token_url = token_url;
     conf->jwks_url = jwks_url;
     conf->path = without_slash(pool, uri->path);
+    ap_unescape_url((char *)(apr_uintptr_t)conf->path); /* compared with what r->uri is */
     conf->audiences = apr_array_make(pool, 2, sizeof(const char *));
     APR_ARRAY_PUSH(conf->audiences, const char *) = conf->name;
     APR_ARRAY_PUSH(conf->audiences, const char *) = conf->token_url;

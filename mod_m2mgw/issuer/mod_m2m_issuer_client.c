@@ -19,6 +19,8 @@
 
 #define FAILED "client authentication failed"
 
+#define SECRET_MAX 1024 /* bytes; some hashes cost as much as what they hash is long */
+
 #define COST_FIRST 5 /* of the hashes htpasswd -B and m2mctl make unless told otherwise */
 #define COST_LEAST 4 /* bcrypt knows no less */
 #define COST_MOST 15 /* a second or so */
@@ -120,7 +122,7 @@ static authn_status secret_check(request_rec *r, const char *id, const char *sec
     apr_time_t begin = cpu_now();
     authn_status status = AUTH_USER_NOT_FOUND;
 
-    if (providers && m2_client_id_ok(m2_slice_z(id))) {
+    if (providers && m2_client_id_ok(m2_slice_z(id)) && strlen(secret) <= SECRET_MAX) {
         status = providers_ask(r, providers, id, secret);
     }
     if (status == AUTH_GRANTED || status == AUTH_DENIED) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Reading a whole file: regular, of bounded size, and the same before and after, so that an
- * editor at work is noticed instead of half a file being believed.
+ * Reading a whole file: regular, of bounded size, not everybody's to write, and the same
+ * before and after, so that an editor at work is noticed instead of half a file believed.
  */
 #include "mod_m2m_issuer.h"
 
@@ -41,6 +41,9 @@ static const char *contents(m2_slice_t *ptext, apr_finfo_t *finfo, apr_pool_t *p
     }
     if (finfo->filetype != APR_REG) {
         return apr_psprintf(pool, "%s is no regular file", path);
+    }
+    if (finfo->protection & APR_FPROT_WWRITE) {
+        return apr_psprintf(pool, "%s can be written by everybody: chmod o-w", path);
     }
     if (finfo->size > (apr_off_t)max) {
         return apr_psprintf(pool, "%s is larger than %" APR_SIZE_T_FMT " bytes", path, max);

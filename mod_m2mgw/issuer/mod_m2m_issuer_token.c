@@ -186,7 +186,7 @@ static m2_oauth_error_t body_read(issue_t *issue)
         return M2_OAUTH_OK;
     }
     issue->answered = rv == AP_FILTER_ERROR;
-    issue->r->connection->keepalive = AP_CONN_CLOSE; /* what is left is not read */
+    issue->r->connection->keepalive = AP_CONN_CLOSE; /* nor is what is left of one */
     return stop(issue, M2_OAUTH_INVALID_REQUEST,
                 rv == APR_ENOSPC ? "the body is too large" : "the body cannot be read");
 }
@@ -335,6 +335,9 @@ static int answer(const issue_t *issue, m2_oauth_error_t error)
         r->pool, error == M2_OAUTH_OK ? answer_token(issue) : answer_error(issue, row));
 
     r->status = row->status;
+    if (!issue->body) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* nobody reads a body for nothing */
+    }
     refusal_headers(issue, error);
     ap_set_content_type(r, "application/json");
     ap_set_content_length(r, (apr_off_t)strlen(text));
