@@ -213,6 +213,23 @@ static void add_time(m2_json_t *json, const char *name, apr_time_t then, apr_tim
     }
 }
 
+void m2mgw_keys_add_origin(m2_json_t *json, apr_pool_t *pool, const char *origin)
+{
+    const apr_time_t now = apr_time_now();
+    m2_keysource_info_t info;
+    int i;
+
+    m2_json_set_string(json, "source", origin ? origin : "configuration");
+    for (i = 0; origin && i < m2_jwks_count(keys.jwks); i++) {
+        m2_jwks_info(&info, pool, keys.jwks, i, now);
+        if (m2_slice_is(m2_slice_z(info.name), origin)) {
+            add_time(json, "age", info.checked, now);
+            add_time(json, "next_refresh", info.due, now);
+            return;
+        }
+    }
+}
+
 static m2_json_t *source_json(apr_pool_t *pool, int i, apr_time_t now)
 {
     m2_json_t *json = m2_json_make(pool);
@@ -222,6 +239,7 @@ static m2_json_t *source_json(apr_pool_t *pool, int i, apr_time_t now)
     m2_json_set_string(json, "source", info.name);
     m2_json_set_string(json, "kind", info.kind);
     m2_json_set_string(json, "state", info.state);
+    m2_json_set_int(json, "usable", info.usable);
     m2_json_set_int(json, "keys", info.keys);
     add_time(json, "age", info.checked, now);
     add_time(json, "next_refresh", info.due, now);

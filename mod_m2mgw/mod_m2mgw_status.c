@@ -11,6 +11,7 @@
  */
 #include "mod_m2mgw_status.h"
 #include "mod_m2mgw_config.h"
+#include "mod_m2mgw_keys.h"
 
 #include <apr_shm.h>
 
@@ -248,6 +249,7 @@ static void add_keys(m2_json_t *list, apr_pool_t *pool, const char *section,
         m2_json_set_string(json, "kid", jwk->kid ? jwk->kid : "");
         m2_json_set_string(json, "kty", jwk->kty);
         m2_json_set_string(json, "alg", m2_alg_mask_names(pool, jwk->algs));
+        m2mgw_keys_add_origin(json, pool, jwk->origin);
         m2_json_append(list, json);
     }
 }
@@ -355,6 +357,36 @@ static void prometheus_latency(request_rec *r, const m2_json_t *json)
     ap_rprintf(r, "m2mgw_verification_microseconds_count %s\n", member_text(r, json, "count"));
 }
 
+/* Numbers of the sources of keys; what only grows is a counter. */
+static void prometheus_sources(request_rec *r, const m2_json_t *list)
+{
+    static const struct {
+        const char *member, *metric, *type, *help;
+    } rows[] = {
+        { "usable", "m2mgw_key_source_usable", "gauge", "Whether its keys are in use." },
+        { "keys", "m2mgw_key_source_keys", "gauge", "Keys in its document." },
+        { "age", "m2mgw_key_source_age_seconds", "gauge", "Since it was last confirmed." },
+        { "fetches", "m2mgw_key_source_fetches_total", "counter", "Documents fetched." },
+        { "failures", "m2mgw_key_source_failures_total", "counter", "Fetches that failed." },
+        { "early", "m2mgw_key_source_early_total", "counter", "Refreshes for unknown kids." },
+        { "swaps", "m2mgw_key_source_swaps_total", "counter", "Times its keys changed." },
+    };
+    apr_size_t i, k;
+
+    for (k = 0; m2_json_length(list) && k < sizeof(rows) / sizeof(rows[0]); k++) {
+        metric_head(r, rows[k].metric, rows[k].type, rows[k].help);
+        for (i = 0; i < m2_json_length(list); i++) {
+            const m2_json_t *source = m2_json_at(list, i);
+
+            if (m2_json_get(source, rows[k].member)) {
+                ap_rprintf(r, "%s{source=\"%s\"} %s\n", rows[k].metric,
+                           label(r->pool, member_text(r, source, "source")),
+                           member_text(r, source, rows[k].member));
+            }
+        }
+    }
+}
+
 /* Numbers of the parts others added, as gauges named by their members. */
 static void prometheus_part(request_rec *r, const char *name, const m2_json_t *part)
 {
@@ -390,6 +422,7 @@ static void send_prometheus(request_rec *r, const m2_json_t *json)
     ap_rprintf(r, "m2mgw_shadow_denials_total %s\n", member_text(r, json, "shadow_denials"));
     prometheus_rules(r, m2_json_get(json, "rules"));
     prometheus_latency(r, m2_json_get(json, "verification"));
+    prometheus_sources(r, m2_json_get(json, "sources"));
     for (i = 0; i < sizeof(known_parts) / sizeof(known_parts[0]); i++) {
         prometheus_part(r, known_parts[i], m2_json_get(json, known_parts[i]));
     }

@@ -211,6 +211,21 @@ cmp_ok($idp->count('/random') - $before, '<=', $most,
     "400 random kids cause at most one fetch per cooldown ($most)");
 cmp_ok($idp->count('/random') - $before, '>=', 1, 'and at least one');
 
+# --- what people see ---
+
+{
+    my $page = JSON::PP::decode_json($t->get('/status?format=json')->body);
+    my ($key) = grep { ($_->{kid} // '') eq 'A' && $_->{source} eq $idp->url('/good') } @{ $page->{keys} };
+    ok($key && defined $key->{age} && $key->{next_refresh} > 0, 'a key with source, age and next refresh');
+    my ($inline) = grep { $_->{kid} eq 'inline' } @{ $page->{keys} };
+    is($inline->{source}, 'configuration', 'and one that was configured');
+    my $text = $t->get('/status?format=prometheus')->body;
+    my $good = quotemeta $idp->url('/good');
+    like($text, qr/^m2mgw_key_source_usable\{source="$good"\} 1$/m, 'Prometheus: a good source');
+    like($text, qr/^m2mgw_key_source_usable\{source="[^"]*\/html"\} 0$/m, 'and a bad one');
+    unlike($text . $t->get('/status')->body, qr/11qYAYKx|AAECAwQFBg/, 'no key text');
+}
+
 # --- If-None-Match ---
 
 passes(until_status('/etag/x', token('A'), 200, 5), 'with an ETag');

@@ -24,6 +24,7 @@ struct m2_jwk_t {
     int bits;
     int is_private;       /* holds a private part */
     const char *alg;      /* the JWK's own `alg`, or NULL */
+    const char *origin;   /* the file, URL or issuer it came from; NULL: it was configured */
 };
 
 /* what a reader of keys accepts */

@@ -38,6 +38,16 @@ static apr_status_t let_go_cleanup(void *data)
     return APR_SUCCESS;
 }
 
+/* For people: where each key comes from. Nobody else has these keys yet. */
+static void name_origin(m2_keyset_t *set, const char *origin)
+{
+    int i;
+
+    for (i = 0; i < set->keys->nelts; i++) {
+        ((m2_jwk_t **)set->keys->elts)[i]->origin = origin;
+    }
+}
+
 m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
                          m2_keyset_mode_t mode, m2_err_t *err)
 {
@@ -60,6 +70,7 @@ m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
         apr_pool_destroy(pool);
         return code;
     }
+    name_origin(generation->set, source->name);
     let_go(source->current);
     source->current = generation;
     if (source->slot) {
@@ -906,4 +917,5 @@ void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *
                           ? apr_pstrmemdup(pool, slot->fault, M2_FAULT_BYTES - 1) : NULL;
     }
     info->state = state_of(source, info, now);
+    info->usable = info->keys > 0 && info->state[0] != 'u';
 }

@@ -130,6 +130,7 @@ typedef struct m2_keysource_info_t {
     const char *state; /* fresh, stale, unavailable (a URL); ok, broken (a file) */
     const char *fault; /* of the last attempt, or NULL */
     int keys;
+    int usable;        /* its keys are in use */
     apr_time_t checked; /* last time the document was confirmed; 0: never */
     apr_time_t due;     /* next fetch; 0: none */
     apr_uint64_t fetches, failures, early, swaps;
