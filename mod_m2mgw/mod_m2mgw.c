@@ -203,16 +203,27 @@ static void deny(m2mgw_ctx_t *ctx, m2_code_t code, const char *why)
     m2_err_set(&ctx->verdict.err, code, "%s", why);
 }
 
+static int passes(const m2mgw_ctx_t *ctx)
+{
+    return ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
+}
+
+/* Asked again by the guard: only then it is known what a per-directory RewriteRule does. */
+static void check_path(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    if (passes(ctx) && m2mgw_path_is_unsafe(&ctx->effective.policy, r)) {
+        deny(ctx, M2_E_PATH_UNSAFE, "the path could mean another path to the backend");
+        m2mgw_note_decision(ctx, r);
+    }
+}
+
 static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
 {
     const m2_policy_t *policy = &ctx->effective.policy;
     m2_facts_t facts;
 
-    if (ctx->verdict.code != M2_OK && ctx->verdict.code != M2_BYPASS) {
-        return;
-    }
-    if (m2mgw_path_is_unsafe(policy, r)) {
-        deny(ctx, M2_E_PATH_UNSAFE, "the path could mean another path to the backend");
+    check_path(ctx, r);
+    if (!passes(ctx)) {
         return;
     }
     m2mgw_facts_init(&facts, ctx, r, now);
@@ -233,7 +244,7 @@ static void spend(m2mgw_ctx_t *ctx, request_rec *r)
 /* A body that cannot be read or rewritten cannot go on either. */
 static void publish(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const int passed = ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
+    const int passed = passes(ctx);
     m2_err_t err;
     m2_code_t code;
 
@@ -306,12 +317,10 @@ static int is_current(const m2mgw_ctx_t *ctx, const request_rec *r)
 /* OK when the request may go on, else the status of the refusal. */
 static int conclude(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const m2_code_t code = ctx->verdict.code;
-
     /* mod_cache stores nothing; r->no_cache would add an Expires of its own */
     apr_table_setn(r->subprocess_env, "no-cache", "1");
     apr_table_setn(r->err_headers_out, "X-Ca-Request-Id", ctx->root->request_id);
-    if (code == M2_OK || code == M2_BYPASS
+    if (passes(ctx)
         || (ctx->effective.engine == M2MGW_ENGINE_SHADOW && !ctx->body_unusable)) {
         return OK;
     }
@@ -489,6 +498,7 @@ static int hook_guard(request_rec *r)
     if (!ctx->in_force) {
         return DECLINED;
     }
+    check_path(ctx, r);
     spend(ctx, r);
     status = conclude(ctx, r);
     return status == OK ? DECLINED : status;

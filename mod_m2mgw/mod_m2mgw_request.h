@@ -88,7 +88,8 @@ int m2mgw_is_lookahead(request_rec *r);
 m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 
 /** Mask the values of the virtual host's query token names in the request line of r and in
- *  its unparsed URI; with args also in r->args (only when the request is over). */
+ *  its unparsed URI; with args also in r->args and in the backend's URL (only when the
+ *  request is over). */
 void m2mgw_token_mask(request_rec *r, int args);
 
 /** Set a request header to elements (m2_slice_t) with separator between them, or unset it

@@ -304,6 +304,19 @@ static void remember(finder_t *f, const m2_token_source_t *source)
     }
 }
 
+/* mod_proxy logs the backend's URL at debug, and this one will hold the token: the request
+ * logs nothing below info. */
+static void log_no_urls(request_rec *r)
+{
+    const struct ap_logconf *now = r->log               ? r->log
+                                   : r->connection->log ? r->connection->log
+                                                        : &r->server->log;
+    struct ap_logconf *quiet = apr_pcalloc(r->pool, sizeof(*quiet));
+
+    quiet->level = now->level < APLOG_INFO ? now->level : APLOG_INFO;
+    r->log = quiet;
+}
+
 static m2_code_t look_at(finder_t *f, const m2_token_source_t *source)
 {
     const struct place_t *place = &places[source->place];
@@ -317,6 +330,9 @@ static m2_code_t look_at(finder_t *f, const m2_token_source_t *source)
     remember(f, source);
     if (!keep && (f->tokens->nelts > 0 || source->place == M2_TOKEN_QUERY)) {
         place->remove(f->ctx, f->r, source->name);
+    }
+    else if (f->tokens->nelts > 0 && source->place == M2_TOKEN_QUERY) {
+        log_no_urls(f->r);
     }
     return code;
 }
@@ -413,5 +429,8 @@ void m2mgw_token_mask(request_rec *r, int args)
     }
     if (args && r->args) {
         r->args = (char *)m2_form_mask(r->pool, r->args, names, REDACTED);
+    }
+    if (args && r->filename) { /* of mod_proxy: the backend's URL */
+        r->filename = (char *)masked(r, r->filename, NULL, names);
     }
 }

@@ -17,6 +17,9 @@ Protocols h2c http/1.1
 M2MJwks file:\@ROOT\@/k.json
 M2MToken header:Authorization query:id_token form:id_token
 MergeTrailers On
+AllowEncodedSlashes NoDecode
+LogFormat "%r %q %U %f %{Referer}i" everything
+CustomLog \@ROOT\@/logs/everything.log everything
 ExtendedStatus On
 <Location /form>
     M2MClaim client_id header:X-Client-Id form:client_id
@@ -41,6 +44,17 @@ ExtendedStatus On
     M2MEngine Shadow
     M2MFormLimit 1000
     M2MClaim client_id form:client_id
+</Location>
+<Location /forward>
+    M2MToken query:id_token
+    M2MForwardToken On
+</Location>
+ProxyPass /forward/dead http://127.0.0.1:\@PORT:dead\@/
+<Location /ne>
+    M2MParameter p Path
+    M2MRule public "\$p like '/ne/public%'" ifFalse=DENY
+    RewriteEngine On
+    RewriteRule . "$b%{REQUEST_URI}" [P,NE]
 </Location>
 <Location /open>
     M2MEngine Off
@@ -130,5 +144,19 @@ for my $one (@bad) {
     unlike($status, qr/eyJ/, "$name: no token in mod_status");
 }
 is(scalar(() = $t->access_log =~ /\Q[redacted]\E/g) > @bad, 1, 'and the access log has masks in their place');
+
+# --- a query token that goes on, and paths that are known late ---
+
+my $r = $t->get("/forward/x?a=1&id_token=$token", headers => [ Referer => "http://gw.test/form?id_token=$token" ]);
+is($r->query, "a=1&id_token=$token", 'M2MForwardToken On: the backend gets the token');
+is(scalar $r->sent('Referer'), 'http://gw.test/form?id_token=[redacted]', 'but not in Referer');
+is($t->get("/forward/dead?id_token=$token")->status, 503, 'nor does a backend that is not there put it into the log');
+passes($t->get('/ne/public/x', token => $token), 'per-directory [P,NE], control');
+denies($t->get("/ne/$_", token => $token), 400, 'path_unsafe', "per-directory [P,NE] with $_")
+    for 'public/..%2fsecret', 'public/%2e%2e%2fsecret', 'public/%252e%252e/secret', 'public;x/y';
+my $everything = slurp("$t->{root}/logs/everything.log");
+is(scalar($everything =~ /eyJ/), '', 'no log format shows a token');
+like($everything, qr{proxy:http://\S+/forward/x\?a=1&id_token=\[redacted\]}, 'not even of the URL of the backend');
+
 $t->expect_log(qr/\[m2mgw:warn\].*(?:Shadow|rule_error)/, qr/AH0\d+|AH1\d+/);
 $t->finish;
