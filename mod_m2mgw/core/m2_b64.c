@@ -24,55 +24,62 @@ static const unsigned char value_of[256] = {
 };
 /* clang-format on */
 
+/* The bits of a last group of 2 or 3 characters that carry nothing and must be zero. */
+static const unsigned char spare[] = { 0, 0, 0x0f, 0x03 };
+
+/* Three bytes of four characters. NO has a bit no value has: it shows in the result. */
+static inline unsigned four(unsigned char *out, const unsigned char *in)
+{
+    const unsigned a = value_of[in[0]], b = value_of[in[1]], c = value_of[in[2]],
+                   d = value_of[in[3]];
+
+    out[0] = (unsigned char)(a << 2 | b >> 4);
+    out[1] = (unsigned char)(b << 4 | c >> 2);
+    out[2] = (unsigned char)(c << 6 | d);
+    return a | b | c | d;
+}
+
 m2_code_t m2_b64_decode(m2_slice_t *pbytes, apr_pool_t *pool, m2_slice_t text)
 {
     const unsigned char *in = (const unsigned char *)text.p;
-    unsigned char *out;
-    apr_size_t i, n = 0;
-    apr_uint32_t bits = 0;
-    unsigned held = 0; /* bits that wait for the rest of their byte: 0, 2, 4 or 6 */
+    const apr_size_t groups = text.n / 4, rest = text.n % 4;
+    unsigned char last[4] = { 'A', 'A', 'A', 'A' }, *out;
+    unsigned seen = 0;
+    apr_size_t i;
 
     *pbytes = m2_slice(NULL, 0);
-    if (!text.p || text.n % 4 == 1) {
+    if (!text.p || rest == 1) {
         return M2_E_TOKEN_MALFORMED;
     }
-    out = apr_palloc(pool, text.n / 4 * 3 + 3);
-    for (i = 0; i < text.n; i++) {
-        unsigned char v = value_of[in[i]];
-
-        if (v == NO) {
-            return M2_E_TOKEN_MALFORMED;
-        }
-        bits = (bits << 6 | v) & 0xfff;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            out[n++] = (unsigned char)(bits >> held & 0xff);
-        }
+    out = apr_palloc(pool, groups * 3 + 3);
+    for (i = 0; i < groups; i++) {
+        seen |= four(out + 3 * i, in + 4 * i);
     }
-    if (bits & ((1u << held) - 1)) {
+    if (rest) {
+        memcpy(last, in + 4 * groups, rest);
+        seen |= four(out + 3 * groups, last);
+    }
+    if ((seen & NO) || (rest && (value_of[last[rest - 1]] & spare[rest]))) {
         return M2_E_TOKEN_MALFORMED;
     }
-    *pbytes = m2_slice((const char *)out, n);
+    *pbytes = m2_slice((const char *)out, groups * 3 + (rest ? rest - 1 : 0));
     return M2_OK;
 }
 
 int m2_b64_is(m2_slice_t text)
 {
-    static const unsigned char spare[] = { 0, 0, 0x0f, 0x03 }; /* bits of the last character */
-    unsigned char v = 0;
+    const unsigned char *in = (const unsigned char *)text.p;
+    const apr_size_t rest = text.n % 4;
+    unsigned char seen = 0;
     apr_size_t i;
 
-    if (!text.p || text.n % 4 == 1) {
+    if (!text.p || rest == 1) {
         return 0;
     }
     for (i = 0; i < text.n; i++) {
-        v = value_of[(unsigned char)text.p[i]];
-        if (v == NO) {
-            return 0;
-        }
+        seen |= value_of[in[i]];
     }
-    return (v & spare[text.n % 4]) == 0;
+    return !(seen & NO) && !(rest && (value_of[in[text.n - 1]] & spare[rest]));
 }
 
 char *m2_b64_encode(apr_pool_t *pool, m2_slice_t bytes)
