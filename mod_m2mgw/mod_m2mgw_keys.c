@@ -102,11 +102,12 @@ static int state_directory(const char **pdir, apr_pool_t *pconf, server_rec *s, 
     *pdir = globals->state_dir;
     if (!*pdir) {
         *pdir = ap_runtime_dir_relative(pconf, "m2mgw");
-        status = apr_dir_make(*pdir, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE,
-                              pconf);
+        status = apr_dir_make(
+            *pdir, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, pconf);
         if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status)) {
-            return refuse(s, level, status,
-                          apr_psprintf(pconf, "%s cannot be made, set M2MStateDir", *pdir));
+            return refuse(
+                s, level, status,
+                apr_psprintf(pconf, "%s cannot be made, set M2MStateDir", *pdir));
         }
         if (geteuid() == 0
             && chown(*pdir, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
@@ -115,8 +116,8 @@ static int state_directory(const char **pdir, apr_pool_t *pconf, server_rec *s, 
         }
     }
     if (geteuid() != 0 && access(*pdir, W_OK | X_OK) != 0) {
-        return refuse(s, level, errno, apr_psprintf(pconf, "%s is not writable, see M2MStateDir",
-                                             *pdir));
+        return refuse(s, level, errno,
+                      apr_psprintf(pconf, "%s is not writable, see M2MStateDir", *pdir));
     }
     return OK;
 }
@@ -166,13 +167,15 @@ static int join_watchdog(apr_pool_t *pconf, server_rec *s)
     apr_status_t status;
 
     if (!get || !add) {
-        return refuse(s, APLOG_EMERG, 0, "M2MJwks file: and https: need mod_watchdog to be loaded");
+        return refuse(s, APLOG_EMERG, 0,
+                      "M2MJwks file: and https: need mod_watchdog to be loaded");
     }
     status = get(&watchdog, "_m2mgw_keys_", 0, 0, pconf);
     if (status == APR_SUCCESS) {
         status = add(watchdog, TICK, NULL, watch);
     }
-    return status == APR_SUCCESS ? OK : refuse(s, APLOG_EMERG, status, "mod_watchdog refuses");
+    return status == APR_SUCCESS ? OK
+                                 : refuse(s, APLOG_EMERG, status, "mod_watchdog refuses");
 }
 
 static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
@@ -193,8 +196,8 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     return status == OK ? join_watchdog(pconf, s) : status;
 }
 
-/* First, so that the pool outlives the thread that mod_watchdog starts in its own hook, and
- * so that no request meets the keys of the time when the parent started. */
+/* First, so that the pool outlives the thread that mod_watchdog starts in its own hook,
+ * and so that no request meets the keys of the time when the parent started. */
 static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
     (void)s;
@@ -209,7 +212,8 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 static void add_time(m2_json_t *json, const char *name, apr_time_t then, apr_time_t now)
 {
     if (then) {
-        m2_json_set_int(json, name, apr_time_sec(name[0] == 'a' ? now - then : then - now));
+        m2_json_set_int(json, name,
+                        apr_time_sec(name[0] == 'a' ? now - then : then - now));
     }
 }
 

@@ -35,8 +35,9 @@ m2_code_t m2_times_read(m2_times_t *times, const m2_json_t *claims,
     return code;
 }
 
-static m2_code_t check_expiration(const m2_times_t *times, const m2_claims_policy_t *policy,
-                                  double now, m2_err_t *err)
+static m2_code_t check_expiration(const m2_times_t *times,
+                                  const m2_claims_policy_t *policy, double now,
+                                  m2_err_t *err)
 {
     if (policy->ignore_expiration && !policy->need_exp) {
         return M2_OK;
@@ -113,10 +114,12 @@ static m2_code_t check_issuer(const m2_json_t *claims, const m2_claims_policy_t 
     }
     return is_one_of(m2_json_string(iss), policy->issuers)
                ? M2_OK
-               : m2_err_set(err, M2_E_ISSUER_MISMATCH, "iss is none of the accepted issuers");
+               : m2_err_set(err, M2_E_ISSUER_MISMATCH,
+                            "iss is none of the accepted issuers");
 }
 
-/* RFC 7519 4.1.3: a string, or an array of strings; *pfound says whether one is accepted. */
+/* RFC 7519 4.1.3: a string, or an array of strings; *pfound says whether one is accepted.
+ * */
 static m2_code_t search_audience(int *pfound, const m2_json_t *aud,
                                  const apr_array_header_t *audiences, m2_err_t *err)
 {
@@ -124,7 +127,8 @@ static m2_code_t search_audience(int *pfound, const m2_json_t *aud,
 
     *pfound = 0;
     for (i = 0; i < n; i++) {
-        const m2_json_t *one = m2_json_type(aud) == M2_JSON_ARRAY ? m2_json_at(aud, i) : aud;
+        const m2_json_t *one =
+            m2_json_type(aud) == M2_JSON_ARRAY ? m2_json_at(aud, i) : aud;
 
         if (!m2_json_string(one).p) {
             return m2_err_set(err, M2_E_CLAIM_INVALID,
@@ -161,8 +165,7 @@ static int has_any(const m2_json_t *json, const m2_require_t *require)
     int i;
 
     for (i = 0; i < require->values->nelts; i++) {
-        if (m2_json_has(json,
-                        m2_slice_z(APR_ARRAY_IDX(require->values, i, const char *)),
+        if (m2_json_has(json, m2_slice_z(APR_ARRAY_IDX(require->values, i, const char *)),
                         words)) {
             return 1;
         }
@@ -185,7 +188,8 @@ static m2_code_t check_required(const m2_json_t *claims, const m2_claims_policy_
         }
         if (require->values && require->values->nelts && !has_any(claim, require)) {
             return m2_err_set(err, M2_E_CLAIM_INVALID,
-                              "the claim %s has none of the required values", require->name);
+                              "the claim %s has none of the required values",
+                              require->name);
         }
     }
     return M2_OK;
@@ -205,10 +209,12 @@ m2_code_t m2_claims_check(const m2_json_t *claims, const m2_claims_policy_t *pol
     return code;
 }
 
-int m2_claim_matches(apr_pool_t *pool, const m2_json_t *claims, const m2_require_t *require)
+int m2_claim_matches(apr_pool_t *pool, const m2_json_t *claims,
+                     const m2_require_t *require)
 {
     const m2_json_t *claim = present(m2_json_path(claims, require->name));
 
     (void)pool; /* comparing makes no text */
-    return claim && (!require->values || !require->values->nelts || has_any(claim, require));
+    return claim
+           && (!require->values || !require->values->nelts || has_any(claim, require));
 }

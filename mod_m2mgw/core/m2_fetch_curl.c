@@ -136,7 +136,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *baton)
     const char *colon = memchr(data, ':', n);
     m2_slice_t name, value;
 
-    if (n > 5 && m2_slice_is(m2_slice(data, 5), "HTTP/")) { /* of a redirect, or the last */
+    if (n > 5
+        && m2_slice_is(m2_slice(data, 5), "HTTP/")) { /* of a redirect, or the last */
         t->etag[0] = '\0';
         t->max_age = M2_UNSET;
     }

@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MAX_NUMBER 64     /* bytes of a number's text; 25 digits and 7 signs at most */
-#define PLAIN_DIGITS 18   /* integer digits of a real without an exponent */
+#define MAX_NUMBER 64   /* bytes of a number's text; 25 digits and 7 signs at most */
+#define PLAIN_DIGITS 18 /* integer digits of a real without an exponent */
 #define MAX_TIME 9007199254740992.0 /* 2^53: above it doubles skip whole seconds */
 
 /* --- reading --- */
@@ -65,8 +65,8 @@ static const char *scan_char(scan_t *scan, char c)
 }
 
 /* Report at a byte offset, as line and column in bytes. */
-static m2_code_t fail_at(m2_err_t *err, m2_code_t code, m2_slice_t text, apr_size_t offset,
-                         const char *what)
+static m2_code_t fail_at(m2_err_t *err, m2_code_t code, m2_slice_t text,
+                         apr_size_t offset, const char *what)
 {
     apr_size_t i, bol = 0;
     int line = 1;
@@ -162,7 +162,8 @@ m2_code_t m2_json_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t te
     if (!json) {
         apr_size_t offset = fault.position > 0 ? (apr_size_t)fault.position - 1 : 0;
 
-        return fail_at(err, code_on_error, text, offset, words_for(json_error_code(&fault)));
+        return fail_at(err, code_on_error, text, offset,
+                       words_for(json_error_code(&fault)));
     }
     *pjson = own(pool, json);
     return M2_OK;
@@ -336,8 +337,8 @@ static int shortest(char *digits, int *point, double value)
 }
 
 /* ECMAScript's spelling of numbers, as RFC 8785 3.2.2.3 takes it for JSON (100000 and not
- * 1e+05), except that an exponent comes as soon as the digits alone might read as an integer
- * beyond 64 bits, which we and others refuse. */
+ * 1e+05), except that an exponent comes as soon as the digits alone might read as an
+ * integer beyond 64 bits, which we and others refuse. */
 static void real_text(char *out, apr_size_t size, double value)
 {
     char digits[MAX_NUMBER];
@@ -560,7 +561,8 @@ static int has_word(m2_slice_t text, m2_slice_t value)
     return 0;
 }
 
-/* Whether value is the text of json. A container's text is made for the comparison only. */
+/* Whether value is the text of json. A container's text is made for the comparison only.
+ * */
 static int is_text(const json_t *json, m2_slice_t value)
 {
     char buffer[MAX_NUMBER];

@@ -39,30 +39,27 @@ typedef struct reader_t {
 static const struct rsa_member_t {
     const char *name, *param;
     int is_private;
-} rsa_members[] = {
-    { "n", OSSL_PKEY_PARAM_RSA_N, 0 },
-    { "e", OSSL_PKEY_PARAM_RSA_E, 0 },
-    { "d", OSSL_PKEY_PARAM_RSA_D, 1 },
-    { "p", OSSL_PKEY_PARAM_RSA_FACTOR1, 1 },
-    { "q", OSSL_PKEY_PARAM_RSA_FACTOR2, 1 },
-    { "dp", OSSL_PKEY_PARAM_RSA_EXPONENT1, 1 },
-    { "dq", OSSL_PKEY_PARAM_RSA_EXPONENT2, 1 },
-    { "qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1, 1 }
-};
+} rsa_members[] = { { "n", OSSL_PKEY_PARAM_RSA_N, 0 },
+                    { "e", OSSL_PKEY_PARAM_RSA_E, 0 },
+                    { "d", OSSL_PKEY_PARAM_RSA_D, 1 },
+                    { "p", OSSL_PKEY_PARAM_RSA_FACTOR1, 1 },
+                    { "q", OSSL_PKEY_PARAM_RSA_FACTOR2, 1 },
+                    { "dp", OSSL_PKEY_PARAM_RSA_EXPONENT1, 1 },
+                    { "dq", OSSL_PKEY_PARAM_RSA_EXPONENT2, 1 },
+                    { "qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1, 1 } };
 
 #define RSA_MEMBERS (sizeof(rsa_members) / sizeof(rsa_members[0]))
 
-/* RFC 7518 6.2.1.1 and RFC 8037 2: curves, their OpenSSL names and the bytes of a member. */
+/* RFC 7518 6.2.1.1 and RFC 8037 2: curves, their OpenSSL names and the bytes of a member.
+ * */
 static const struct curve_t {
     const char *crv, *kty, *name;
     apr_size_t size;
-} curves[] = {
-    { "P-256", "EC", "prime256v1", 32 },
-    { "P-384", "EC", "secp384r1", 48 },
-    { "P-521", "EC", "secp521r1", MAX_COORDINATE },
-    { "Ed25519", "OKP", "ED25519", 32 },
-    { "Ed448", "OKP", "ED448", MAX_OKP }
-};
+} curves[] = { { "P-256", "EC", "prime256v1", 32 },
+               { "P-384", "EC", "secp384r1", 48 },
+               { "P-521", "EC", "secp521r1", MAX_COORDINATE },
+               { "Ed25519", "OKP", "ED25519", 32 },
+               { "Ed448", "OKP", "ED448", MAX_OKP } };
 
 #define CURVES (sizeof(curves) / sizeof(curves[0]))
 
@@ -71,7 +68,8 @@ static const struct curve_t *curve_by_crv(m2_slice_t crv, const char *kty)
     apr_size_t i;
 
     for (i = 0; i < CURVES; i++) {
-        if (m2_slice_is(crv, curves[i].crv) && m2_slice_is(m2_slice_z(kty), curves[i].kty)) {
+        if (m2_slice_is(crv, curves[i].crv)
+            && m2_slice_is(m2_slice_z(kty), curves[i].kty)) {
             return &curves[i];
         }
     }
@@ -178,7 +176,8 @@ static m2_code_t check_ec(reader_t *r, EVP_PKEY *pkey, m2_alg_mask_t *pcan)
     valid = ctx && EVP_PKEY_public_check(ctx) == 1;
     EVP_PKEY_CTX_free(ctx);
     if (!valid) {
-        return m2_err_set(r->err, M2_E_CONFIG, "its point is not on curve %s", curve->crv);
+        return m2_err_set(r->err, M2_E_CONFIG, "its point is not on curve %s",
+                          curve->crv);
     }
     for (i = 0; (alg = m2_alg_at(i)) != NULL; i++) {
         if (alg->group && m2_slice_is(m2_slice_z(curve->name), alg->group)) {
@@ -287,7 +286,8 @@ static m2_code_t read_bytes(m2_slice_t *pbytes, reader_t *r, const char *name)
     m2_slice_t text = m2_json_string(m2_json_get(r->json, name));
 
     if (!text.p) {
-        return m2_err_set(r->err, M2_E_CONFIG, "its member %s is missing or no string", name);
+        return m2_err_set(r->err, M2_E_CONFIG, "its member %s is missing or no string",
+                          name);
     }
     if (m2_b64_decode(pbytes, r->pool, text) != M2_OK || pbytes->n == 0) {
         return m2_err_set(r->err, M2_E_CONFIG, "its member %s is no base64url", name);
@@ -303,8 +303,8 @@ static m2_code_t read_sized(m2_slice_t *pbytes, reader_t *r, const char *name,
     m2_code_t code = read_bytes(pbytes, r, name);
 
     if (code == M2_OK && pbytes->n != size) {
-        code = m2_err_set(r->err, M2_E_CONFIG, "its member %s must be %d bytes long", name,
-                          (int)size);
+        code = m2_err_set(r->err, M2_E_CONFIG, "its member %s must be %d bytes long",
+                          name, (int)size);
     }
     return code;
 }
@@ -331,8 +331,8 @@ static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM_BLD *build, int is_priva
     EVP_PKEY *pkey = NULL;
 
     if (!params || !ctx || EVP_PKEY_fromdata_init(ctx) != 1
-        || EVP_PKEY_fromdata(ctx, &pkey, is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY,
-                             params)
+        || EVP_PKEY_fromdata(ctx, &pkey,
+                             is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params)
                != 1) {
         pkey = NULL;
     }
@@ -388,7 +388,8 @@ static m2_code_t read_rsa(reader_t *r)
         code = m2_err_set(r->err, M2_E_CONFIG, "RSA keys of more than two primes");
     }
     for (i = 0; code == M2_OK && i < wanted; i++) {
-        code = push_number(&numbers[i], r, build, rsa_members[i].name, rsa_members[i].param);
+        code =
+            push_number(&numbers[i], r, build, rsa_members[i].name, rsa_members[i].param);
     }
     if (code == M2_OK && BN_num_bits(numbers[0]) > M2_MAX_RSA_BITS) {
         code = m2_err_set(r->err, M2_E_CONFIG, "an RSA key of more than 16384 bits");
@@ -403,7 +404,8 @@ static m2_code_t read_rsa(reader_t *r)
     return code == M2_OK ? take_pkey(r, pkey) : code;
 }
 
-static m2_code_t read_ec_point(unsigned char *point, reader_t *r, const struct curve_t *curve)
+static m2_code_t read_ec_point(unsigned char *point, reader_t *r,
+                               const struct curve_t *curve)
 {
     m2_slice_t x, y;
     m2_code_t code = read_sized(&x, r, "x", curve->size);
@@ -434,7 +436,8 @@ static m2_code_t build_ec(EVP_PKEY **ppkey, reader_t *r, const struct curve_t *c
         }
     }
     if (code == M2_OK
-        && OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, curve->name, 0)
+        && OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, curve->name,
+                                           0)
         && OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point,
                                             1 + 2 * curve->size)) {
         *ppkey = pkey_from("EC", build, r->is_private);
@@ -507,10 +510,10 @@ static m2_code_t read_okp(reader_t *r)
     if (code != M2_OK) {
         return code;
     }
-    return take_pkey(r, r->is_private ? okp_private(r, curve, x)
-                                      : EVP_PKEY_new_raw_public_key_ex(
-                                          NULL, curve->name, NULL,
-                                          (const unsigned char *)x.p, x.n));
+    return take_pkey(
+        r, r->is_private ? okp_private(r, curve, x)
+                         : EVP_PKEY_new_raw_public_key_ex(
+                             NULL, curve->name, NULL, (const unsigned char *)x.p, x.n));
 }
 
 static m2_code_t read_oct(reader_t *r)
@@ -533,10 +536,7 @@ static const struct {
     const char *kty;
     read_fn *read;
 } types[] = {
-    { "RSA", read_rsa },
-    { "EC", read_ec },
-    { "OKP", read_okp },
-    { "oct", read_oct }
+    { "RSA", read_rsa }, { "EC", read_ec }, { "OKP", read_okp }, { "oct", read_oct }
 };
 
 /* RFC 7517 4.2: a key for anything but signatures is not ours to use. */
@@ -697,8 +697,8 @@ static m2_code_t add_word(m2_json_t *json, apr_pool_t *pool, char *word, m2_err_
     return M2_OK;
 }
 
-m2_code_t m2_jwk_from_words(m2_jwk_t **pjwk, apr_pool_t *pool, m2_slice_t words, int flags,
-                            m2_err_t *err)
+m2_code_t m2_jwk_from_words(m2_jwk_t **pjwk, apr_pool_t *pool, m2_slice_t words,
+                            int flags, m2_err_t *err)
 {
     m2_json_t *json = m2_json_make(pool);
     char *word, *last;
@@ -748,14 +748,12 @@ static const struct label_t {
     const char *label;
     decode_fn *decode;
     int is_private;
-} labels[] = {
-    { PEM_STRING_PUBLIC, public_of_spki, 0 },
-    { PEM_STRING_X509, public_of_certificate, 0 },
-    { PEM_STRING_RSA_PUBLIC, public_of_pkcs1, 0 },
-    { PEM_STRING_PKCS8INF, private_of, 1 },
-    { PEM_STRING_RSA, private_of, 1 },
-    { PEM_STRING_ECPRIVATEKEY, private_of, 1 }
-};
+} labels[] = { { PEM_STRING_PUBLIC, public_of_spki, 0 },
+               { PEM_STRING_X509, public_of_certificate, 0 },
+               { PEM_STRING_RSA_PUBLIC, public_of_pkcs1, 0 },
+               { PEM_STRING_PKCS8INF, private_of, 1 },
+               { PEM_STRING_RSA, private_of, 1 },
+               { PEM_STRING_ECPRIVATEKEY, private_of, 1 } };
 
 static const struct label_t *label_of(const char *name)
 {
@@ -776,8 +774,9 @@ static m2_code_t take_pem(reader_t *r, const char *name, const char *header,
     m2_code_t code;
 
     if (!label) {
-        return m2_err_set(r->err, M2_E_CONFIG,
-                          "its PEM block is no public key, certificate or plain private key");
+        return m2_err_set(
+            r->err, M2_E_CONFIG,
+            "its PEM block is no public key, certificate or plain private key");
     }
     if (*header) {
         return m2_err_set(r->err, M2_E_CONFIG, "encrypted private keys are not read");
@@ -789,7 +788,8 @@ static m2_code_t take_pem(reader_t *r, const char *name, const char *header,
 }
 
 /* `openssl ecparam -genkey` writes the curve in a block of its own before the key. */
-static int next_block(BIO *bio, char **pname, char **pheader, unsigned char **pder, long *pn)
+static int next_block(BIO *bio, char **pname, char **pheader, unsigned char **pder,
+                      long *pn)
 {
     while (PEM_read_bio(bio, pname, pheader, pder, pn)) {
         if (!m2_slice_is(m2_slice_z(*pname), PEM_STRING_ECPARAMETERS)) {
@@ -877,7 +877,8 @@ static int write_number(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk,
     return text != NULL;
 }
 
-static int write_rsa(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk, int with_private)
+static int write_rsa(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk,
+                     int with_private)
 {
     apr_size_t i;
 
@@ -890,7 +891,8 @@ static int write_rsa(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk, int
     return 1;
 }
 
-static int write_ec(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk, int with_private)
+static int write_ec(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk,
+                    int with_private)
 {
     const struct curve_t *curve = curve_of(jwk->pkey);
 
@@ -898,10 +900,12 @@ static int write_ec(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk, int 
     return write_number(json, pool, jwk, "x", OSSL_PKEY_PARAM_EC_PUB_X, curve->size)
            && write_number(json, pool, jwk, "y", OSSL_PKEY_PARAM_EC_PUB_Y, curve->size)
            && (!with_private
-               || write_number(json, pool, jwk, "d", OSSL_PKEY_PARAM_PRIV_KEY, curve->size));
+               || write_number(json, pool, jwk, "d", OSSL_PKEY_PARAM_PRIV_KEY,
+                               curve->size));
 }
 
-static int write_okp(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk, int with_private)
+static int write_okp(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk,
+                     int with_private)
 {
     unsigned char raw[MAX_OKP];
     size_t n = sizeof(raw);
@@ -916,14 +920,16 @@ static int write_okp(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk, int
         if (!EVP_PKEY_get_raw_private_key(jwk->pkey, raw, &n)) {
             return 0;
         }
-        m2_json_set_string(json, "d", m2_b64_encode(pool, m2_slice((const char *)raw, n)));
+        m2_json_set_string(json, "d",
+                           m2_b64_encode(pool, m2_slice((const char *)raw, n)));
         OPENSSL_cleanse(raw, sizeof(raw));
     }
     return 1;
 }
 
 /* The members that make the key, kty first. */
-static int write_key(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk, int with_private)
+static int write_key(m2_json_t *json, apr_pool_t *pool, const m2_jwk_t *jwk,
+                     int with_private)
 {
     m2_json_set_string(json, "kty", jwk->kty);
     if (!jwk->pkey) {
@@ -991,8 +997,9 @@ const char *m2_jwk_to_pem(apr_pool_t *pool, const m2_jwk_t *jwk, int with_privat
     int done = 0;
 
     if (bio && with_private) {
-        done = jwk->is_private
-               && PEM_write_bio_PKCS8PrivateKey(bio, jwk->pkey, NULL, NULL, 0, NULL, NULL);
+        done =
+            jwk->is_private
+            && PEM_write_bio_PKCS8PrivateKey(bio, jwk->pkey, NULL, NULL, 0, NULL, NULL);
     }
     else if (bio) {
         done = PEM_write_bio_PUBKEY(bio, jwk->pkey);
@@ -1035,10 +1042,12 @@ static m2_code_t generate_secret(reader_t *r, const m2_alg_t *alg, int bits)
     return take_secret(r, m2_slice((const char *)secret, n));
 }
 
-m2_code_t m2_jwk_generate(m2_jwk_t **pjwk, apr_pool_t *pool, const m2_alg_t *alg, int bits,
-                          const char *kid, m2_err_t *err)
+m2_code_t m2_jwk_generate(m2_jwk_t **pjwk, apr_pool_t *pool, const m2_alg_t *alg,
+                          int bits, const char *kid, m2_err_t *err)
 {
-    reader_t r = { pool, NULL, M2_JWK_PRIVATE, 1, apr_pcalloc(pool, sizeof(m2_jwk_t)), err };
+    reader_t r = {
+        pool, NULL, M2_JWK_PRIVATE, 1, apr_pcalloc(pool, sizeof(m2_jwk_t)), err
+    };
     int is_rsa = alg->family == M2_FAMILY_RSA || alg->family == M2_FAMILY_RSA_PSS;
     m2_code_t code;
 

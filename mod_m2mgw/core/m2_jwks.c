@@ -19,8 +19,8 @@
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
 #define LOOK_INTERVAL (APR_USEC_PER_SEC / 2) /* between two looks at one file */
-#define SAME_TIME (APR_USEC_PER_SEC / 20) /* file systems count time in steps below this */
-#define MAX_WAITERS 16 /* requests of a process that wait at a time: others keep serving */
+#define SAME_TIME (APR_USEC_PER_SEC / 20)    /* file systems count in steps below it */
+#define MAX_WAITERS 16 /* requests of a process that wait at a time */
 #define WAIT_STEP (APR_USEC_PER_SEC / 100)
 
 /* --- documents --- */
@@ -49,7 +49,7 @@ static void name_origin(m2_keyset_t *set, const char *origin)
 }
 
 m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
-                         m2_keyset_mode_t mode, m2_err_t *err)
+                            m2_keyset_mode_t mode, m2_err_t *err)
 {
     m2_generation_t *generation;
     apr_pool_t *pool;
@@ -130,8 +130,8 @@ void m2_keysource_judge(m2_keysource_t *source, apr_time_t now)
     int usable = source->current != NULL;
 
     if (source->kind != M2_KEYSOURCE_FILE) {
-        const apr_time_t checked = source->slot ? (apr_time_t)m2_slot_get(&source->slot->checked)
-                                                : 0;
+        const apr_time_t checked =
+            source->slot ? (apr_time_t)m2_slot_get(&source->slot->checked) : 0;
 
         usable = usable && checked && now - checked <= m2_keysource_lifetime(source);
     }
@@ -186,7 +186,7 @@ m2_jwks_t *m2_jwks_make(apr_pool_t *pool)
 
 /* The source of that name, made when there is none; *pnew says which. */
 static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, m2_keysource_kind_t kind,
-                                 const char *name)
+                                    const char *name)
 {
     m2_keysource_t *source;
     int i;
@@ -212,7 +212,8 @@ static int sign_file(m2_signature_t *signature, const char *path, apr_pool_t *po
 
     memset(signature, 0, sizeof(*signature));
     if (apr_stat(&info, path,
-                 APR_FINFO_MTIME | APR_FINFO_CTIME | APR_FINFO_SIZE | APR_FINFO_IDENT, pool)
+                 APR_FINFO_MTIME | APR_FINFO_CTIME | APR_FINFO_SIZE | APR_FINFO_IDENT,
+                 pool)
         != APR_SUCCESS) {
         return 0;
     }
@@ -236,19 +237,21 @@ static int read_text(m2_slice_t *ptext, apr_pool_t *pool, const char *path)
     apr_file_t *file;
     char *text;
 
-    if (apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT, pool)
+    if (apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT,
+                      pool)
         != APR_SUCCESS) {
         return 0;
     }
-    text = apr_palloc(pool, M2_MAX_KEYSET_BYTES + 1); /* one more shows that it is too large */
+    /* one byte more shows that it is too large */
+    text = apr_palloc(pool, M2_MAX_KEYSET_BYTES + 1);
     apr_file_read_full(file, text, M2_MAX_KEYSET_BYTES + 1, &n);
     apr_file_close(file);
     *ptext = m2_slice(text, n);
     return 1;
 }
 
-/* The signature is taken before the file is read, so that a change in between is seen as one.
- * Of a file that was written just now the next write might have the same times: its
+/* The signature is taken before the file is read, so that a change in between is seen as
+ * one. Of a file that was written just now the next write might have the same times: its
  * signature is left empty, and the first look reads it again. */
 static m2_code_t first_reading(m2_keysource_t *source, apr_pool_t *pool, m2_err_t *err)
 {
@@ -292,7 +295,8 @@ m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *pa
     return code;
 }
 
-/* RFC 8252 7.3: localhost by its addresses, and by its name as RFC 6761 6.3 reserves it. */
+/* RFC 8252 7.3: localhost by its addresses, and by its name as RFC 6761 6.3 reserves it.
+ * */
 static int is_loopback(const char *host)
 {
     struct in_addr address;
@@ -312,9 +316,10 @@ m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err)
 
     for (p = url; *p > 0x20 && *p < 0x7f && !strchr("\"<>\\^`{|}", *p); p++) {
     }
-    if (*p || apr_uri_parse(pool, url, &uri) != APR_SUCCESS || !uri.scheme || !uri.hostname
-        || !*uri.hostname || uri.user || uri.password || uri.fragment) {
-        return m2_err_set(err, M2_E_CONFIG, "it is no usable URL: it needs a host, and user "
+    if (*p || apr_uri_parse(pool, url, &uri) != APR_SUCCESS || !uri.scheme
+        || !uri.hostname || !*uri.hostname || uri.user || uri.password || uri.fragment) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "it is no usable URL: it needs a host, and user "
                           "names, fragments, blanks and quotes are not allowed");
     }
     clear = m2_slice_is_nocase(m2_slice_z(uri.scheme), "http");
@@ -322,7 +327,8 @@ m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err)
         return m2_err_set(err, M2_E_CONFIG, "it is no https:// URL");
     }
     if (clear && !is_loopback(uri.hostname)) {
-        return m2_err_set(err, M2_E_CONFIG, "keys would be fetched without TLS; http:// is "
+        return m2_err_set(err, M2_E_CONFIG,
+                          "keys would be fetched without TLS; http:// is "
                           "allowed to a loopback address only");
     }
     return M2_OK;
@@ -349,7 +355,8 @@ m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_ki
     return M2_OK;
 }
 
-m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refresh, m2_err_t *err)
+m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refresh,
+                               m2_err_t *err)
 {
     const m2_refresh_t *other = &source->refresh;
 
@@ -358,11 +365,14 @@ m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refre
     }
     if (other->ttl
         && (other->ttl != refresh->ttl || other->max_stale != refresh->max_stale
-            || other->timeout != refresh->timeout || other->cooldown != refresh->cooldown)) {
-        return m2_err_set(err, M2_E_CONFIG, "%s has two refresh policies: ttl=%d max-stale=%d "
+            || other->timeout != refresh->timeout
+            || other->cooldown != refresh->cooldown)) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "%s has two refresh policies: ttl=%d max-stale=%d "
                           "timeout=%d cooldown=%d, and ttl=%d max-stale=%d timeout=%d "
-                          "cooldown=%d", source->name, other->ttl, other->max_stale,
-                          other->timeout, other->cooldown, refresh->ttl, refresh->max_stale,
+                          "cooldown=%d",
+                          source->name, other->ttl, other->max_stale, other->timeout,
+                          other->cooldown, refresh->ttl, refresh->max_stale,
                           refresh->timeout, refresh->cooldown);
     }
     source->refresh = *refresh;
@@ -400,16 +410,18 @@ static void claim_kids(apr_hash_t *kids, m2_feed_t *feed, const m2_keyset_t *set
             apr_hash_set(kids, jwk->kid, APR_HASH_KEY_STRING, jwk);
         }
         else if (other == &nobody || !m2_keyset_same_key(other, jwk)) {
-            int fixed = feed->fixed
-                        && apr_hash_get(feed->fixed->by_kid, jwk->kid, APR_HASH_KEY_STRING);
+            int fixed =
+                feed->fixed
+                && apr_hash_get(feed->fixed->by_kid, jwk->kid, APR_HASH_KEY_STRING);
 
             if (!fixed) {
                 apr_hash_set(kids, jwk->kid, APR_HASH_KEY_STRING, &nobody);
             }
             if (!feed->warned) {
-                m2_log(M2_LOG_WARNING, "key '%s' of one source has the kid of a different key "
-                       "of another; %s", jwk->kid, fixed ? "the configured one counts"
-                                                         : "neither counts");
+                m2_log(M2_LOG_WARNING,
+                       "key '%s' of one source has the kid of a different key "
+                       "of another; %s",
+                       jwk->kid, fixed ? "the configured one counts" : "neither counts");
                 feed->warned = 1;
             }
         }
@@ -528,7 +540,8 @@ static int has_kind(const apr_array_header_t *sources, int fetched)
     int i;
 
     for (i = 0; i < sources->nelts; i++) {
-        if (!fetched || APR_ARRAY_IDX(sources, i, m2_keysource_t *)->kind != M2_KEYSOURCE_FILE) {
+        if (!fetched
+            || APR_ARRAY_IDX(sources, i, m2_keysource_t *)->kind != M2_KEYSOURCE_FILE) {
             return 1;
         }
     }
@@ -575,7 +588,8 @@ void m2_jwks_share(m2_jwks_t *jwks, void *memory)
         source->slot = &jwks->slots[i];
         if (source->current) {
             m2_slot_set(&source->slot->checked, (apr_uint64_t)apr_time_now());
-            m2_slot_set(&source->slot->keys, (apr_uint64_t)source->current->set->keys->nelts);
+            m2_slot_set(&source->slot->keys,
+                        (apr_uint64_t)source->current->set->keys->nelts);
         }
     }
 }
@@ -645,13 +659,15 @@ static int take_file(m2_keysource_t *source, int flags, apr_pool_t *pool, m2_err
     m2_slice_t text;
 
     if (!read_text(&text, pool, source->name)) {
-        m2_err_set(err, M2_E_CONFIG, "%s: it changed and cannot be read by the server's User",
+        m2_err_set(err, M2_E_CONFIG,
+                   "%s: it changed and cannot be read by the server's User",
                    source->name);
         return 0;
     }
     digest = m2_slot_hash(0, text);
     if (digest == source->digest
-        || m2_keysource_take(source, text, LOCAL_KEYS | flags, M2_KEYSET_LENIENT, err) != M2_OK) {
+        || m2_keysource_take(source, text, LOCAL_KEYS | flags, M2_KEYSET_LENIENT, err)
+               != M2_OK) {
         return 0;
     }
     source->digest = digest;
@@ -664,10 +680,11 @@ static int take_file(m2_keysource_t *source, int flags, apr_pool_t *pool, m2_err
 }
 
 /* Every child reads; the first that notes the change tells of it. */
-static void reread(m2_keysource_t *source, const m2_signature_t *signature, apr_pool_t *pool)
+static void reread(m2_keysource_t *source, const m2_signature_t *signature,
+                   apr_pool_t *pool)
 {
-    const int first = m2_keysource_note(source, m2_slot_hash(0, m2_slice((const char *)signature,
-                                                                      sizeof(*signature))));
+    const int first = m2_keysource_note(
+        source, m2_slot_hash(0, m2_slice((const char *)signature, sizeof(*signature))));
     m2_slot_t *slot = source->slot;
     m2_err_t why;
     int taken;
@@ -692,8 +709,8 @@ static void reread(m2_keysource_t *source, const m2_signature_t *signature, apr_
     }
 }
 
-/* A file that changed is read when two looks in a row find it the same: until then somebody
- * may still be writing. A file that is gone is being replaced, or is broken. */
+/* A file that changed is read when two looks in a row find it the same: until then
+ * somebody may still be writing. A file that is gone is being replaced, or is broken. */
 static void look_at_file(m2_keysource_t *source, apr_time_t now, int at_once)
 {
     m2_signature_t signature;
@@ -852,7 +869,8 @@ static int any_wanted(const m2_feed_t *feed)
     return 0;
 }
 
-int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation, apr_interval_time_t most)
+int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation,
+                 apr_interval_time_t most)
 {
     static apr_uint32_t waiters;
     const m2_feed_t *feed = m2_keyring_feed(ring);
@@ -886,17 +904,17 @@ static const char *state_of(const m2_keysource_t *source, const m2_keysource_inf
     if (source->kind == M2_KEYSOURCE_FILE) {
         return source->slot && m2_slot_get(&source->slot->failing) ? "broken" : "ok";
     }
-    if (!info->checked
-        || now - info->checked > m2_keysource_lifetime(source)) {
+    if (!info->checked || now - info->checked > m2_keysource_lifetime(source)) {
         return "unavailable";
     }
-    return now - info->checked > apr_time_from_sec(source->refresh.ttl
-                                                   + source->refresh.timeout)
-               ? "stale" : "fresh";
+    return now - info->checked
+                   > apr_time_from_sec(source->refresh.ttl + source->refresh.timeout)
+               ? "stale"
+               : "fresh";
 }
 
-void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *jwks, int i,
-                  apr_time_t now)
+void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *jwks,
+                  int i, apr_time_t now)
 {
     static const char *const kinds[] = { "file", "url", "issuer" };
     const m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
@@ -914,7 +932,8 @@ void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *
         info->swaps = m2_slot_get(&slot->swaps);
         info->keys = (int)m2_slot_get(&slot->keys);
         info->fault = m2_slot_get(&slot->failing)
-                          ? apr_pstrmemdup(pool, slot->fault, M2_FAULT_BYTES - 1) : NULL;
+                          ? apr_pstrmemdup(pool, slot->fault, M2_FAULT_BYTES - 1)
+                          : NULL;
     }
     info->state = state_of(source, info, now);
     info->usable = info->keys > 0 && info->state[0] != 'u';

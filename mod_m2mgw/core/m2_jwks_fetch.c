@@ -81,19 +81,21 @@ static void failed(m2_keysource_t *source, const char *why)
     const int retry = FIRST_RETRY << (row < MAX_DOUBLINGS ? row : MAX_DOUBLINGS);
 
     if (row == 0 && source->current) {
-        m2_log(M2_LOG_WARNING, "%s: cannot be refreshed: %s; the last good keys stay in use for "
-               "up to %d seconds", source->name, why, source->refresh.max_stale);
+        m2_log(M2_LOG_WARNING,
+               "%s: cannot be refreshed: %s; the last good keys stay in use for "
+               "up to %d seconds",
+               source->name, why, source->refresh.max_stale);
     }
     else if (row == 0) {
-        m2_log(M2_LOG_ERR, "%s: cannot be fetched: %s; there are no keys from it", source->name,
-               why);
+        m2_log(M2_LOG_ERR, "%s: cannot be fetched: %s; there are no keys from it",
+               source->name, why);
     }
     m2_keysource_set_fault(source, why);
     m2_slot_count(&slot->failing);
     m2_slot_count(&slot->failures);
     release(source, (apr_uint64_t)apr_time_now()
-                        + jittered(seconds(retry < source->refresh.ttl ? retry
-                                                                       : source->refresh.ttl)));
+                        + jittered(seconds(
+                            retry < source->refresh.ttl ? retry : source->refresh.ttl)));
 }
 
 /* RFC 9111 5.2.2.1, within bounds: never slower than ttl, nor faster than cooldown. */
@@ -105,7 +107,8 @@ static apr_uint64_t interval_of(const m2_keysource_t *source, int max_age)
         return seconds(refresh->ttl);
     }
     if (max_age < refresh->cooldown) {
-        return seconds(refresh->cooldown < refresh->ttl ? refresh->cooldown : refresh->ttl);
+        return seconds(refresh->cooldown < refresh->ttl ? refresh->cooldown
+                                                        : refresh->ttl);
     }
     return seconds(max_age);
 }
@@ -139,14 +142,15 @@ static void store(m2_keysource_t *source, const m2_answer_t *answer)
 
     m2_err_init(&why, source->fetching);
     if (m2_keyset_parse(set, answer->body, source->name,
-                        M2_JWK_PUBLIC | (same ? M2_JWK_QUIET : 0), M2_KEYSET_LENIENT, &why)
+                        M2_JWK_PUBLIC | (same ? M2_JWK_QUIET : 0), M2_KEYSET_LENIENT,
+                        &why)
         != M2_OK) {
         failed(source, why.text + strlen(source->name) + 2); /* behind "NAME: " */
         return;
     }
-    status = m2_state_write(source, source->fetching, answer->body,
-                            source->kind == M2_KEYSOURCE_URL ? answer->etag : NULL,
-                            interval);
+    status =
+        m2_state_write(source, source->fetching, answer->body,
+                       source->kind == M2_KEYSOURCE_URL ? answer->etag : NULL, interval);
     if (status != APR_SUCCESS) {
         failed(source, apr_psprintf(source->fetching, "it cannot be stored in %s: %s",
                                     source->state_path,
@@ -208,13 +212,14 @@ static const char *metadata_url(apr_pool_t *pool, const char *issuer, int step)
         return apr_pstrcat(pool, bare, "/.well-known/oauth-authorization-server", NULL);
     }
     return apr_pstrcat(pool, apr_pstrmemdup(pool, issuer, (apr_size_t)(path - issuer)),
-                       "/.well-known/oauth-authorization-server", bare + (path - issuer), NULL);
+                       "/.well-known/oauth-authorization-server", bare + (path - issuer),
+                       NULL);
 }
 
 /* RFC 8414 3.3: metadata that names another issuer must not be used, or anybody who can
  * answer for one path of a host could speak for all of them. */
-static const char *keys_url(const char **purl, apr_pool_t *pool, const m2_keysource_t *source,
-                            m2_slice_t body)
+static const char *keys_url(const char **purl, apr_pool_t *pool,
+                            const m2_keysource_t *source, m2_slice_t body)
 {
     const m2_json_t *metadata;
     m2_slice_t url;
@@ -252,8 +257,8 @@ static void on_metadata(const m2_answer_t *answer, void *baton)
         return;
     }
     source->step = fault ? STEP_OPENID : STEP_KEYS;
-    if (!start(source, fault ? metadata_url(source->fetching, source->name, STEP_OPENID)
-                             : url)) {
+    if (!start(source,
+               fault ? metadata_url(source->fetching, source->name, STEP_OPENID) : url)) {
         failed(source, "too many fetches are under way");
     }
 }
@@ -263,7 +268,8 @@ static void on_metadata(const m2_answer_t *answer, void *baton)
 static int start(m2_keysource_t *source, const char *url)
 {
     const char *etag = source->step == STEP_KEYS && source->kind == M2_KEYSOURCE_URL
-                           ? source->etag : NULL;
+                           ? source->etag
+                           : NULL;
 
     return m2_fetch_start(source->jwks->fetch, url, etag, source->refresh.timeout,
                           source->step == STEP_KEYS ? on_keys : on_metadata, source);
@@ -321,7 +327,8 @@ static void pick_up(m2_keysource_t *source)
         m2_keysource_soil(source);
     }
     else {
-        m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->name, source->state_path);
+        m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->name,
+               source->state_path);
     }
     source->taken = version;
 }
@@ -337,8 +344,10 @@ static void tell_age(m2_keysource_t *source, apr_time_t now)
     }
     if (age > m2_keysource_lifetime(source)) {
         if (m2_keysource_note(source, (apr_uint64_t)checked + 1)) {
-            m2_log(M2_LOG_ERR, "%s: not fetched for %d seconds, longer than max-stale: its keys "
-                   "are not used any more", source->name, (int)apr_time_sec(age));
+            m2_log(M2_LOG_ERR,
+                   "%s: not fetched for %d seconds, longer than max-stale: its keys "
+                   "are not used any more",
+                   source->name, (int)apr_time_sec(age));
         }
     }
 }

@@ -10,7 +10,7 @@
 
 #include <apr_file_info.h>
 
-#define M2_KIDS 64        /* unknown kids a source remembers */
+#define M2_KIDS 64         /* unknown kids a source remembers */
 #define M2_FAULT_BYTES 120 /* of the last fault's text */
 
 /* One per source, in memory all children share. Every member is read and written
@@ -28,15 +28,15 @@ typedef struct m2_slot_t {
     apr_uint64_t noted;    /* last thing that was logged: one process of all logs it */
     apr_uint64_t keys;     /* in the document */
     apr_uint64_t fetches, failures, early, swaps; /* counters for people */
-    apr_uint64_t failing;  /* attempts that failed since the last good one */
+    apr_uint64_t failing; /* attempts that failed since the last good one */
     struct {
         apr_uint64_t hash, since;
     } kids[M2_KIDS];
     char fault[M2_FAULT_BYTES];
 } m2_slot_t;
 
-/* A parsed document; lives while it is current, or part of a composed set. Only the thread
- * that ticks counts. */
+/* A parsed document; lives while it is current, or part of a composed set. Only the
+ * thread that ticks counts. */
 typedef struct m2_generation_t {
     apr_pool_t *pool;
     m2_keyset_t *set;
@@ -135,10 +135,10 @@ static inline apr_uint64_t m2_slot_hash(apr_uint64_t hash, m2_slice_t bytes)
 
 /** Parse text and make it the source's current document. */
 m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
-                         m2_keyset_mode_t mode, m2_err_t *err);
+                            m2_keyset_mode_t mode, m2_err_t *err);
 
-/** Until when a document that was confirmed at `checked` may be used, in microseconds: for
- *  max-stale, but never less than it takes to refresh it in good order. */
+/** Until when a document that was confirmed at `checked` may be used, in microseconds:
+ *  for max-stale, but never less than it takes to refresh it in good order. */
 apr_time_t m2_keysource_lifetime(const m2_keysource_t *source);
 
 /** Whether what the source holds may be used has to be looked at again. */

@@ -21,7 +21,8 @@ const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
     unsigned int n = 0;
     int i;
 
-    if (EVP_Digest(source->name, strlen(source->name), digest, &n, EVP_sha256(), NULL) != 1) {
+    if (EVP_Digest(source->name, strlen(source->name), digest, &n, EVP_sha256(), NULL)
+        != 1) {
         return NULL;
     }
     for (i = 0; i < 16; i++) {
@@ -30,8 +31,8 @@ const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
     return apr_psprintf(source->jwks->pool, "%s/%s.jwks", state_dir, name);
 }
 
-static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source, const char *etag,
-                              apr_uint64_t interval)
+static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source,
+                              const char *etag, apr_uint64_t interval)
 {
     m2_json_t *line = m2_json_make(pool);
 
@@ -43,15 +44,16 @@ static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source, co
     return apr_pstrcat(pool, m2_json_dump(pool, line), "\n", NULL);
 }
 
-/* Written whole under another name, then renamed: a reader sees the old file or the new. */
+/* Written whole under another name, then renamed: a reader sees the old file or the new.
+ * */
 apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
                             m2_slice_t document, const char *etag, apr_uint64_t interval)
 {
     const char *line = state_line(pool, source, etag, interval);
     char *name = apr_pstrcat(pool, source->state_path, ".XXXXXX", NULL);
     apr_file_t *file;
-    apr_status_t status =
-        apr_file_mktemp(&file, name, APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL, pool);
+    apr_status_t status = apr_file_mktemp(
+        &file, name, APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL, pool);
 
     if (status != APR_SUCCESS) {
         return status;
@@ -81,14 +83,16 @@ static int parse_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t
     double interval;
 
     if (!end
-        || m2_json_parse(&line, pool, m2_slice(text.p, (apr_size_t)(end - text.p)), M2_E_CONFIG,
-                         NULL) != M2_OK
+        || m2_json_parse(&line, pool, m2_slice(text.p, (apr_size_t)(end - text.p)),
+                         M2_E_CONFIG, NULL)
+               != M2_OK
         || !m2_slice_is(m2_json_string(m2_json_get(line, "source")), source->name)
         || m2_json_time(m2_json_get(line, "interval"), &interval) != M2_OK) {
         return 0;
     }
     state->etag = m2_slice_dup(pool, m2_json_string(m2_json_get(line, "etag")));
-    state->interval = interval < source->refresh.ttl ? (int)interval : source->refresh.ttl;
+    state->interval =
+        interval < source->refresh.ttl ? (int)interval : source->refresh.ttl;
     state->document = m2_slice(end + 1, text.n - (apr_size_t)(end + 1 - text.p));
     state->digest = m2_slot_hash(0, state->document);
     return 1;
@@ -103,7 +107,8 @@ static int read_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t 
     int done = 0;
 
     if (apr_file_open(&file, source->state_path, APR_FOPEN_READ | APR_FOPEN_BINARY,
-                      APR_OS_DEFAULT, pool) != APR_SUCCESS) {
+                      APR_OS_DEFAULT, pool)
+        != APR_SUCCESS) {
         return 0;
     }
     if (apr_file_info_get(&info, APR_FINFO_MTIME | APR_FINFO_SIZE, file) == APR_SUCCESS
@@ -119,8 +124,8 @@ static int read_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t 
 
 int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags)
 {
-    const int kinds = source->kind == M2_KEYSOURCE_FILE ? M2_JWK_PUBLIC | M2_JWK_OCT
-                                                        : M2_JWK_PUBLIC;
+    const int kinds =
+        source->kind == M2_KEYSOURCE_FILE ? M2_JWK_PUBLIC | M2_JWK_OCT : M2_JWK_PUBLIC;
     apr_pool_t *pool;
     int taken;
 
@@ -129,7 +134,8 @@ int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags)
         return 0;
     }
     taken = read_state(state, pool, source)
-            && m2_keysource_take(source, state->document, kinds | flags, M2_KEYSET_LENIENT, NULL)
+            && m2_keysource_take(source, state->document, kinds | flags,
+                                 M2_KEYSET_LENIENT, NULL)
                    == M2_OK;
     if (taken) {
         source->etag = apr_pstrdup(source->current->pool, state->etag);

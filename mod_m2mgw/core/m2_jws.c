@@ -44,7 +44,8 @@ m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err)
         }
     }
     if (dots == 4) { /* RFC 7516 9 */
-        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "encrypted tokens are not supported");
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED,
+                          "encrypted tokens are not supported");
     }
     if (dots != 2) {
         return m2_err_set(err, M2_E_TOKEN_MALFORMED, "a token has three parts");
@@ -83,8 +84,8 @@ static m2_code_t parse_part(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_
 /* --- header --- */
 
 /* A string member that may be absent, but not of another type. */
-static m2_code_t read_optional(m2_slice_t *pvalue, const m2_json_t *header, const char *name,
-                               m2_err_t *err)
+static m2_code_t read_optional(m2_slice_t *pvalue, const m2_json_t *header,
+                               const char *name, m2_err_t *err)
 {
     const m2_json_t *member = m2_json_get(header, name);
 
@@ -153,8 +154,9 @@ m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_
     if (jws->kid.n == 0) { /* an empty name names nothing */
         jws->kid = m2_slice(NULL, 0);
     }
-    /* RFC 7515 4.1.11: what must be understood is not understood here. RFC 7797 6: without
-     * `crit`, readers would differ on what a `b64` means for the bytes that were signed. */
+    /* RFC 7515 4.1.11: what must be understood is not understood here. RFC 7797 6:
+     * without `crit`, readers would differ on what a `b64` means for the bytes that were
+     * signed. */
     if (m2_json_get(jws->header, "crit") || m2_json_get(jws->header, "b64")) {
         return m2_err_set(err, M2_E_CRIT_UNSUPPORTED,
                           "the header members crit and b64 are not supported");
@@ -180,9 +182,10 @@ static EVP_MD_CTX *context(const m2_alg_t *alg, EVP_PKEY *pkey, int sign)
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *params = NULL;
     int ok = ctx
-             && (sign ? EVP_DigestSignInit_ex(ctx, &params, alg->digest, NULL, NULL, pkey, NULL)
-                      : EVP_DigestVerifyInit_ex(ctx, &params, alg->digest, NULL, NULL, pkey,
-                                                NULL))
+             && (sign ? EVP_DigestSignInit_ex(ctx, &params, alg->digest, NULL, NULL, pkey,
+                                              NULL)
+                      : EVP_DigestVerifyInit_ex(ctx, &params, alg->digest, NULL, NULL,
+                                                pkey, NULL))
                     == 1;
 
     if (ok && alg->family == M2_FAMILY_RSA_PSS) { /* RFC 7518 3.5 */
@@ -272,7 +275,8 @@ static int verify_hmac(const m2_jws_t *jws, const m2_jwk_t *jwk, m2_slice_t sign
 typedef int verify_fn(const m2_jws_t *jws, const m2_jwk_t *jwk, m2_slice_t signature);
 
 static verify_fn *const verifiers[] = { /* order of m2_alg_family_t */
-    verify_whole, verify_whole, verify_ecdsa, verify_whole, verify_hmac
+                                        verify_whole, verify_whole, verify_ecdsa,
+                                        verify_whole, verify_hmac
 };
 
 m2_code_t m2_jws_verify(const m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
@@ -293,8 +297,9 @@ m2_code_t m2_jws_verify(const m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *j
     }
     valid = verifiers[jws->alg->family](jws, jwk, signature);
     ERR_clear_error();
-    return valid ? M2_OK
-                 : m2_err_set(err, M2_E_SIGNATURE_INVALID, "the signature does not verify");
+    return valid
+               ? M2_OK
+               : m2_err_set(err, M2_E_SIGNATURE_INVALID, "the signature does not verify");
 }
 
 /* --- signing --- */
@@ -344,8 +349,8 @@ static int sign(m2_slice_t *psignature, apr_pool_t *pool, m2_slice_t text,
 }
 
 /* alg and kid first, then what the caller wants besides. */
-static const char *header_text(apr_pool_t *pool, const m2_json_t *wanted, const m2_jwk_t *jwk,
-                               const m2_alg_t *alg)
+static const char *header_text(apr_pool_t *pool, const m2_json_t *wanted,
+                               const m2_jwk_t *jwk, const m2_alg_t *alg)
 {
     m2_json_t *header = m2_json_make(pool);
     void *it;
@@ -354,7 +359,8 @@ static const char *header_text(apr_pool_t *pool, const m2_json_t *wanted, const 
     if (jwk->kid) {
         m2_json_set_string(header, "kid", jwk->kid);
     }
-    for (it = wanted ? m2_json_iter(wanted) : NULL; it; it = m2_json_iter_next(wanted, it)) {
+    for (it = wanted ? m2_json_iter(wanted) : NULL; it;
+         it = m2_json_iter_next(wanted, it)) {
         if (!m2_json_get(header, m2_json_iter_name(it))) {
             m2_json_set_json(header, m2_json_iter_name(it), m2_json_iter_value(it));
         }
@@ -372,7 +378,8 @@ m2_code_t m2_jws_sign(const char **ptoken, apr_pool_t *pool, const m2_json_t *he
 
     *ptoken = NULL;
     if (!(alg->bit & jwk->algs) || !jwk->is_private) {
-        return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "the key cannot sign by %s", alg->name);
+        return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "the key cannot sign by %s",
+                          alg->name);
     }
     text = header_text(pool, header, jwk, alg);
     text = apr_pstrcat(pool, m2_b64_encode(pool, m2_slice_z(text)), ".",

@@ -75,7 +75,8 @@ int m2_grace_over(m2_grace_t *pgrace)
     for (i = 0; i < STRIPES; i++) {
         m2_grace_t bit = (m2_grace_t)1 << i;
 
-        if ((*pgrace & bit) && __atomic_load_n(&stripes[i].readers, __ATOMIC_SEQ_CST) == 0) {
+        if ((*pgrace & bit)
+            && __atomic_load_n(&stripes[i].readers, __ATOMIC_SEQ_CST) == 0) {
             *pgrace &= ~bit;
         }
     }

@@ -93,8 +93,8 @@ static const char *name_of(const reader_t *r, const m2_json_t *json, apr_size_t 
 {
     m2_slice_t kid = m2_json_string(m2_json_get(json, "kid"));
 
-    return kid.n ? apr_pstrcat(r->set->pool, "key '", m2_slice_dup(r->set->pool, kid), "'",
-                               NULL)
+    return kid.n ? apr_pstrcat(r->set->pool, "key '", m2_slice_dup(r->set->pool, kid),
+                               "'", NULL)
                  : apr_psprintf(r->set->pool, "key number %d", (int)i + 1);
 }
 
@@ -115,7 +115,8 @@ static m2_code_t fault(reader_t *r, const char *name, const char *text)
     return M2_OK;
 }
 
-/* Of two keys with one kid nobody knows which is meant (RFC 7517 4.5 wants distinct ones). */
+/* Of two keys with one kid nobody knows which is meant (RFC 7517 4.5 wants distinct
+ * ones). */
 static m2_code_t keep(reader_t *r, m2_jwk_t *jwk, const char *name)
 {
     const m2_jwk_t *other = NULL;
@@ -160,7 +161,8 @@ static m2_code_t read_keys(reader_t *r, const m2_json_t *keys)
     m2_code_t code = M2_OK;
 
     if (m2_json_type(keys) != M2_JSON_ARRAY) {
-        return m2_err_set(r->err, M2_E_CONFIG, "%s: its member keys is no list", r->origin);
+        return m2_err_set(r->err, M2_E_CONFIG, "%s: its member keys is no list",
+                          r->origin);
     }
     if (n > M2_MAX_KEYS) {
         return m2_err_set(r->err, M2_E_CONFIG, "%s: more than %d keys", r->origin,
@@ -182,8 +184,10 @@ static m2_code_t fill(reader_t *r)
         m2_jwk_t *jwk = APR_ARRAY_IDX(r->keys, i, m2_jwk_t *);
         m2_err_t why;
 
-        if (jwk->kid && apr_hash_get(r->by_kid, jwk->kid, APR_HASH_KEY_STRING) == &twice) {
-            say(r, M2_LOG_WARNING, apr_pstrcat(r->set->pool, "key '", jwk->kid, "'", NULL),
+        if (jwk->kid
+            && apr_hash_get(r->by_kid, jwk->kid, APR_HASH_KEY_STRING) == &twice) {
+            say(r, M2_LOG_WARNING,
+                apr_pstrcat(r->set->pool, "key '", jwk->kid, "'", NULL),
                 "another key has this kid");
             continue;
         }
@@ -198,8 +202,8 @@ static m2_code_t fill(reader_t *r)
     return code;
 }
 
-m2_code_t m2_keyset_parse(m2_keyset_t *set, m2_slice_t text, const char *origin, int flags,
-                          m2_keyset_mode_t mode, m2_err_t *err)
+m2_code_t m2_keyset_parse(m2_keyset_t *set, m2_slice_t text, const char *origin,
+                          int flags, m2_keyset_mode_t mode, m2_err_t *err)
 {
     reader_t r = { set, origin, flags, mode, NULL, NULL, err };
     const m2_json_t *json;
@@ -214,7 +218,8 @@ m2_code_t m2_keyset_parse(m2_keyset_t *set, m2_slice_t text, const char *origin,
                           M2_MAX_KEYSET_BYTES);
     }
     if (m2_json_parse(&json, set->pool, text, M2_E_CONFIG, &why) != M2_OK) {
-        return m2_err_at(err, M2_E_CONFIG, why.line, why.column, "%s: %s", origin, why.text);
+        return m2_err_at(err, M2_E_CONFIG, why.line, why.column, "%s: %s", origin,
+                         why.text);
     }
     if (m2_json_get(json, "keys")) {
         code = read_keys(&r, m2_json_get(json, "keys"));
@@ -230,26 +235,29 @@ m2_code_t m2_keyset_parse(m2_keyset_t *set, m2_slice_t text, const char *origin,
 
 /* --- choosing --- */
 
-/* What to say when there is no key: a source that is down is our fault, not the token's. */
+/* What to say when there is no key: a source that is down is our fault, not the token's.
+ * */
 static m2_code_t none(const m2_keyset_t *set, m2_code_t code, m2_err_t *err,
                       const char *text)
 {
     if (set->incomplete || set->keys->nelts == 0) {
-        return m2_err_set(err, M2_E_KEYS_UNAVAILABLE, "a source of keys is not available");
+        return m2_err_set(err, M2_E_KEYS_UNAVAILABLE,
+                          "a source of keys is not available");
     }
     return m2_err_set(err, code, "%s", text);
 }
 
 /* A token that names its key: that very one, or the only one that has no name. */
-static m2_code_t choose_named(const m2_jwk_t **pjwk, const m2_keyset_t *set, m2_slice_t kid,
-                              m2_err_t *err)
+static m2_code_t choose_named(const m2_jwk_t **pjwk, const m2_keyset_t *set,
+                              m2_slice_t kid, m2_err_t *err)
 {
     *pjwk = apr_hash_get(set->by_kid, kid.p, (apr_ssize_t)kid.n);
     if (!*pjwk && set->unnamed_count == 1) {
         *pjwk = set->unnamed;
     }
     return *pjwk ? M2_OK
-                 : none(set, M2_E_KID_UNKNOWN, err, "the token's kid is not in the key set");
+                 : none(set, M2_E_KID_UNKNOWN, err,
+                        "the token's kid is not in the key set");
 }
 
 /* A token that names none: the only key there is, or the only one that can do it. */
@@ -269,7 +277,8 @@ static m2_code_t choose_unnamed(const m2_jwk_t **pjwk, const m2_keyset_t *set,
                           "the token has no kid, and several keys can do %s", alg->name);
     }
     return *pjwk ? M2_OK
-                 : none(set, M2_E_ALG_NOT_ALLOWED, err, "no key can do the token's algorithm");
+                 : none(set, M2_E_ALG_NOT_ALLOWED, err,
+                        "no key can do the token's algorithm");
 }
 
 m2_code_t m2_keyset_choose(const m2_jwk_t **pjwk, const m2_keyset_t *set, m2_slice_t kid,
@@ -282,7 +291,8 @@ m2_code_t m2_keyset_choose(const m2_jwk_t **pjwk, const m2_keyset_t *set, m2_sli
     if (!(alg->bit & allowed)) {
         return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "%s is not allowed here", alg->name);
     }
-    code = kid.p ? choose_named(&jwk, set, kid, err) : choose_unnamed(&jwk, set, alg, err);
+    code =
+        kid.p ? choose_named(&jwk, set, kid, err) : choose_unnamed(&jwk, set, alg, err);
     if (code == M2_OK && !(alg->bit & jwk->algs)) {
         code = m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "the key cannot do %s", alg->name);
     }
