@@ -77,7 +77,7 @@ dist_builds() {
 # the strangers of t/interop.t, as the lock file pins them
 interop_packages() {
     mkdir -p "$build/interop" && cp "$top"/t/interop/package*.json "$build/interop" &&
-        (cd "$build/interop" && npm ci --no-audit --no-fund)
+        (cd "$build/interop" && npm ci --cache "$build/npm" --no-audit --no-fund)
 }
 
 test_all() {

@@ -45,7 +45,9 @@ our @EXPORT = (@Test::More::EXPORT, @M2MGW::Token::EXPORT, qw(passes denies reac
     spew httpd_program try_config));
 
 my $LIB = dirname(dirname(abs_path(__FILE__)));
-my @alive;
+my @alive; # what a suite that dies leaves to END
+
+umask 0022; # children of a root httpd read what suites write
 
 # --- where things are ---
 
@@ -156,6 +158,7 @@ sub port {
 
 sub backends {
     my ($self) = @_;
+    $self->remember;
     for my $n ('', 2) {
         my $log = "$self->{root}/backend$n.log";
         my $pid = open my $out, '-|';
@@ -246,8 +249,14 @@ sub command {
             (map { "-D$_" } @{ $self->{o}{define} // [] }), @args);
 }
 
+sub remember {
+    my ($self) = @_;
+    push @alive, $self if !grep { $_ == $self } @alive;
+}
+
 sub launch {
     my ($self) = @_;
+    $self->remember;
     my $pid = fork // die "fork: $!";
     if (!$pid) {
         open STDOUT, '>>', "$self->{root}/logs/console" or die $!;
@@ -442,6 +451,7 @@ sub stop {
     kill $signal // 'TERM', $self->{pid};
     for (1 .. 400) {
         if (waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid}) {
+            kill 'KILL', -$self->{pid} if $?; # children of one that crashed
             $self->{pid} = 0;
             return 1;
         }
