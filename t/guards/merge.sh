@@ -45,4 +45,22 @@ for function in create merge; do
     verdict "$function follows the order of the struct"
 done
 
+# the M2M server's record: what stands before the blank line is said by directives
+header=$top/mod_m2mgw/issuer/mod_m2m_issuer.h
+source=$top/mod_m2mgw/issuer/mod_m2m_issuer_config.c
+need_files "$header" "$source"
+sed -n '/^typedef struct m2mi_server_t {/,/^$/p' "$header" | sed '1d;$d' |
+    sed -n 's/^ .*[ *]\([a-z_][a-z_0-9]*\);.*/\1/p' >"$work/members"
+# shellcheck disable=SC2046
+at_least 8 $(cat "$work/members")
+function_body m2mi_server_create >"$work/create"
+function_body m2mi_server_merge >"$work/merge"
+need_files "$work/create" "$work/merge"
+while read -r member; do
+    grep -qE "\bconf->$member = " "$work/create" || complain "$member is not created"
+    grep -qE "\bconf->$member = .*\badd->$member\b.*\bbase->$member\b" "$work/merge" ||
+        complain "$member is not merged"
+done <"$work/members"
+verdict "every member of m2mi_server_t is created and merged"
+
 finish
