@@ -45,11 +45,11 @@ for function in create merge; do
     verdict "$function follows the order of the struct"
 done
 
-# the M2M server's record: what stands before the blank line is said by directives
+# the M2M server's record: members from `path` on are worked out, not said by directives
 header=$top/mod_m2mgw/issuer/mod_m2m_issuer.h
 source=$top/mod_m2mgw/issuer/mod_m2m_issuer_config.c
 need_files "$header" "$source"
-sed -n '/^typedef struct m2mi_server_t {/,/^$/p' "$header" | sed '1d;$d' |
+code_of "$header" | sed -n '/^typedef struct m2mi_server_t {/,/[ *]path;/p' | sed '1d;$d' |
     sed -n 's/^ .*[ *]\([a-z_][a-z_0-9]*\);.*/\1/p' >"$work/members"
 # shellcheck disable=SC2046
 at_least 8 $(cat "$work/members")
