@@ -281,6 +281,9 @@ refuses(ask($t, form => { client_secret => undef, client_id => undef },
     [ 'Basic ' . encode_base64("app_x:$SECRET", ''), 'Basic that is not form-encoded' ],
     [ 'Basic ' . encode_base64('app_x:', ''), 'an empty secret' ],
     [ 'Basic ' . encode_base64(':x', ''), 'an empty client' ];
+$r = ask($t, form => { client_secret => undef, client_id => undef },
+         headers => [ Authorization => 'Bearer abc' ]);
+like($r->header('WWW-Authenticate') // '', qr/\ABasic realm=/, 'another scheme is told which one');
 
 # --- who is not a client ---
 
@@ -423,6 +426,10 @@ is($jwks->header('Content-Type'), 'application/jwk-set+json', 'its type');
 is_deeply($json->decode($jwks->body), { keys => [
     { %{ jwk('rsa') }, kid => 'main', alg => 'RS256', use => 'sig' } ] }, 'key set holds public members');
 is($t->request('HEAD', '/idp/jwks')->status, 200, 'HEAD of the key set');
+is($jwks->header('Cache-Control'), 'public, max-age=300', 'it may be cached for five minutes');
+my $tag = $jwks->header('ETag') // '';
+is($t->get('/idp/jwks', headers => [ 'If-None-Match' => $tag ])->status, 304, 'it has an ETag');
+is($t->get('/idp/jwks', headers => [ 'If-None-Match' => '"x"' ])->status, 200, 'that means something');
 for my $url ('/idp/jwks', '/.well-known/oauth-authorization-server/idp') {
     $r = $t->post($url, 'x');
     is($r->status, 405, "POST to $url");
@@ -579,6 +586,7 @@ my $old = ask($t)->{json}{access_token};
 $t->write_config(with_keys('rsa.pem kid=main', 'ec.pem kid=next'));
 ok($t->reload('HUP'), 'reload with the next key');
 is_deeply([kids()], [qw(main/RS256 next/ES256)], 'the next key is published');
+isnt($t->get('/idp/jwks')->header('ETag'), $tag, 'under another ETag');
 is((claims(ask($t)->{json}{access_token}))[0]{kid}, 'main', 'and does not sign yet');
 $t->write_config(with_keys('ec.pem kid=next', 'rsa.pub kid=main'));
 ok($t->reload('HUP'), 'reload with the next key first and the old one public only');

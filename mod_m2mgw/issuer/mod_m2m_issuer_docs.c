@@ -7,9 +7,23 @@
  */
 #include "mod_m2m_issuer.h"
 
+#include <openssl/evp.h>
+
 static const m2mi_server_t *server_of(request_rec *r)
 {
     return ap_get_module_config(r->server->module_config, &m2m_issuer_module);
+}
+
+/* Verifiers ask again and again; what has not changed need not travel. */
+static void set_etag(request_rec *r, const char *text)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    size_t n = 0;
+
+    if (EVP_Q_digest(NULL, "SHA256", NULL, text, strlen(text), hash, &n) == 1) {
+        const char *tag = m2_b64_encode(r->pool, m2_slice((const char *)hash, 12));
+        apr_table_setn(r->headers_out, "ETag", apr_pstrcat(r->pool, "\"", tag, "\"", NULL));
+    }
 }
 
 static int document(request_rec *r, const char *text, const char *type)
@@ -23,10 +37,14 @@ static int document(request_rec *r, const char *text, const char *type)
                       "M2-702: %s: this virtual host has no M2MIssuerName", r->handler);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    ap_set_content_type(r, type);
-    ap_set_content_length(r, (apr_off_t)strlen(text));
     apr_table_setn(r->headers_out, "Cache-Control",
                    apr_psprintf(r->pool, "public, max-age=%d", M2MI_JWKS_AGE));
+    set_etag(r, text);
+    ap_set_content_type(r, type);
+    if (ap_meets_conditions(r) == HTTP_NOT_MODIFIED) {
+        return HTTP_NOT_MODIFIED;
+    }
+    ap_set_content_length(r, (apr_off_t)strlen(text));
     ap_rputs(text, r);
     return OK;
 }
