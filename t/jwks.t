@@ -106,6 +106,9 @@ ProxyPass / http://\@BACKEND\@/
 </Location>
 CONF
 
+$config .= "<Location /nowhere>\nM2MJwks https://nowhere.invalid/jwks\n</Location>\n"
+    . "<Location /refused>\nM2MJwks https://localhost:1/jwks\n</Location>\n";
+
 my $t = M2MGW::Test->start(config => $config);
 $t->expect_log(qr/cannot be fetched|cannot be refreshed|is skipped|longer than max-stale/);
 
@@ -165,9 +168,10 @@ for my $path (qw(liar inward)) {
     denies($t->get("/$path/x", token => token('A', iss => $idp->url("/$path"))), 503,
         'keys_unavailable', "discovery: $path");
 }
-for my $path (qw(html drip late huge)) {
-    my $s;
-    for (1 .. 60) { $s = source($idp->url("/$path")); last if $s->{fault}; sleep 0.1 }
+for my $url ('https://nowhere.invalid/jwks', 'https://localhost:1/jwks',
+             map { $idp->url("/$_") } qw(html drip late huge)) {
+    my ($s, $path) = (undef, $url);
+    for (1 .. 100) { $s = source($url); last if $s->{fault}; sleep 0.1 }
     ok($s->{fault}, "the status page has the fault of $path: " . ($s->{fault} // ''));
     is($s->{state}, 'unavailable', "and its state");
 }
