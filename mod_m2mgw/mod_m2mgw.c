@@ -472,12 +472,26 @@ static int is_proxied(const request_rec *r)
                && m2_slice_is(m2_slice(r->handler, 6), "proxy:"));
 }
 
+static int settle(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const int status = conclude(ctx, r);
+
+    return status == OK ? DECLINED : status;
+}
+
+/* Subrequests are questions most of the time (mod_autoindex asks about every file): a token is
+ * spent for one only when it runs. */
+static int charge(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    spend(ctx, r);
+    return settle(ctx, r);
+}
+
 /* The guard: before mod_proxy bakes the URL, after mod_rewrite had its say. What was refused
  * stays so, whatever was made of the request since. */
 static int hook_guard(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
-    int status;
 
     if (nothing_protected(r)) {
         return DECLINED;
@@ -499,9 +513,7 @@ static int hook_guard(request_rec *r)
         return DECLINED;
     }
     check_path(ctx, r);
-    spend(ctx, r);
-    status = conclude(ctx, r);
-    return status == OK ? DECLINED : status;
+    return r->main ? settle(ctx, r) : charge(ctx, r);
 }
 
 /* mod_dir comes last in fixups, so what it put in the request's place is seen here: its
@@ -509,19 +521,20 @@ static int hook_guard(request_rec *r)
 static int hook_handler(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
-    int status;
+    int status = DECLINED;
 
-    if (!nothing_protected(r) && !is_current(ctx, r)) {
+    if (nothing_protected(r)) {
+        return DECLINED;
+    }
+    if (!is_current(ctx, r)) {
         status = hook_guard(r);
-        if (status != DECLINED) {
-            return status;
-        }
         ctx = m2mgw_ctx(r);
     }
-    if (ctx && ctx->in_force) {
+    if (status == DECLINED && ctx && ctx->in_force && !ctx->error_document) {
+        status = r->main ? charge(ctx, r) : DECLINED;
         m2mgw_line_scrub(ctx, r);
     }
-    return DECLINED;
+    return status;
 }
 
 static void register_hooks(apr_pool_t *pool)

@@ -313,18 +313,37 @@ void m2mgw_line_restore(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
+/* Whether the query belongs to the URL: to these it is a variable, and mod_proxy refuses a
+ * path with a '?' in it. */
+static int url_has_query(const char *filename)
+{
+    static const char *const without[] = { "fcgi://", "scgi://", "uwsgi://" };
+    const char *socket = strstr(filename, "proxy:unix:") == filename ? strchr(filename, '|')
+                                                                     : NULL;
+    const char *url = socket ? socket + 1 : filename + strlen("proxy:");
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
+        if (ap_cstr_casecmpn(url, without[i], strlen(without[i])) == 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 void m2mgw_fix_raw_query(request_rec *r)
 {
     char *query;
 
-    if (!r->proxyreq || !r->filename || !apr_table_get(r->notes, "proxy-nocanon")) {
+    if (!r->proxyreq || !r->filename || strlen(r->filename) < strlen("proxy:")
+        || !apr_table_get(r->notes, "proxy-nocanon")) {
         return;
     }
     query = strchr(r->filename, '?');
     if (query) {
         r->filename = apr_pstrmemdup(r->pool, r->filename, (apr_size_t)(query - r->filename));
     }
-    if (r->args) {
+    if (r->args && url_has_query(r->filename)) {
         r->filename = apr_pstrcat(r->pool, r->filename, "?", r->args, NULL);
     }
 }

@@ -330,8 +330,9 @@ static void insert(request_rec *r)
 
 void m2mgw_body_register(void)
 {
-    body_filter_handle =
-        ap_register_input_filter("M2MGW_BODY", body_filter, NULL, AP_FTYPE_RESOURCE);
+    /* next to the wire: whoever filters bodies (SetInputFilter) filters what we hand on */
+    body_filter_handle = ap_register_input_filter(
+        "M2MGW_BODY", body_filter, NULL, (ap_filter_type)(AP_FTYPE_PROTOCOL - 1));
     fault_filter_handle =
         ap_register_output_filter("M2MGW_FAULT", fault_filter, NULL, AP_FTYPE_RESOURCE);
     ap_hook_insert_filter(insert, NULL, NULL, APR_HOOK_FIRST);

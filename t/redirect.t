@@ -32,19 +32,25 @@ my $t = M2MGW::Test->start(
         'k.json' => jwk_json('oct'),
         (map { ("htdocs/$_" => $cgi) } qw(dir/index.cgi fall/all.cgi neg/page.en.cgi outer/index.cgi act/run.cgi plain.cgi)),
         'htdocs/act/x.thing' => "thing\n",
+        'htdocs/list/a.txt' => 'a', 'htdocs/list/once.txt' => 'once', 'htdocs/once/index.html' => 'once', 'htdocs/page.shtml' => "[<!--#include virtual=\"/list/once.txt\" -->]",
         'htdocs/away.cgi' => "#!/bin/sh\ncat >/dev/null\nprintf 'Location: /form/x?%s\\n\\n' \"\$QUERY_STRING\"\n",
         'htdocs/lazy.cgi' => "#!/bin/sh\nprintf 'Location: /form/x\\n\\n'\n",
     },
-    config => <<"CONF");
+    modules => [ 'sed' ], config => <<"CONF");
 M2MEngine Off
 M2MJwks file:\@ROOT\@/k.json
 M2MToken header:Authorization form:id_token query:id_token
 <Directory \@DOCROOT\@>
-    Options +ExecCGI +MultiViews
+    Options +ExecCGI +MultiViews +Indexes +Includes
+    AddType text/html .shtml
+    AddOutputFilter INCLUDES .shtml
     AddHandler cgi-script .cgi
     AddLanguage en .en
     DirectoryIndex index.cgi
     MultiviewsMatch Any
+</Directory>
+<Directory \@DOCROOT\@/once>
+    DirectoryIndex index.html
 </Directory>
 <Directory \@DOCROOT\@/fall>
     FallbackResource /fall/all.cgi
@@ -56,6 +62,16 @@ M2MToken header:Authorization form:id_token query:id_token
 <FilesMatch "^(index|all|page.*|run)\\.cgi\$">
 $policy
 </FilesMatch>
+<FilesMatch "^(once.txt|index.html)\$">
+    M2MEngine On
+    M2MPreventJtiReplay On
+</FilesMatch>
+<Location /sed>
+    M2MEngine On
+    SetInputFilter Sed
+    InputSed "s/zz/yy/"
+</Location>
+Alias /sed \@DOCROOT\@/plain.cgi
 <Location /outer/>
     M2MEngine On
     M2MClaim client_id header:X-Outer
@@ -112,6 +128,28 @@ denies($r, 401, 'token_missing', 'a directory with an open index is still protec
 $r = $t->get('/outer/', token => $token, headers => [ 'X-Outer' => 'evil' ]);
 is(line($r, 'HTTP_X_OUTER'), 'app', 'and its header is ours behind the index');
 
+# --- a token that may be used once is used by what runs, not by who asks ---
+
+my $jti = 0;
+sub once { mint('oct', { client_id => 'app', jti => 'redirect-' . $jti++ }) }
+my $token1 = once();
+is($t->get('/once/', token => $token1)->status, 200, 'DirectoryIndex: the first time');
+denies($t->get('/once/', token => $token1), 401, 'jti_replayed', 'DirectoryIndex: the second');
+denies($t->get('/once/index.html', token => $token1), 401, 'jti_replayed', 'and directly');
+$token1 = once();
+like($t->get('/list/', token => $token1)->body, qr/once\.txt/, 'mod_autoindex asks about the file');
+is($t->get('/list/once.txt', token => $token1)->body, 'once', 'which uses no token');
+denies($t->get('/list/once.txt', token => $token1), 401, 'jti_replayed', 'control: this does');
+$token1 = once();
+is($t->get('/page.shtml', token => $token1)->body, '[once]', 'an include that runs');
+unlike($t->get('/page.shtml', token => $token1)->body, qr/once/, 'uses it as well');
+denies($t->get('/list/once.txt', token => $token1), 401, 'jti_replayed', 'also for others');
+
+# --- input filters see what is handed on ---
+
+like($t->post('/sed', "id_token=$token&q=zz", headers => [ @form ])->body, qr/BODY\[q=yy\n?\]/, 'a form through mod_sed');
+like($t->post('/sed', 'q=zz', token => $token, headers => [ 'Content-Type' => 'text/plain' ])->body, qr/BODY\[q=yy\n?\]/, 'control: what is no form');
+
 # --- a handler has read the form, then another request is made ---
 
 for my $cgi ('away', 'lazy') {
@@ -125,5 +163,5 @@ denies($r, 401, 'token_missing', 'a form that was read is gone, and its token wi
 my @two = $t->raw("POST /dir/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer $token\r\nContent-Type: $form[1]\r\nContent-Length: 3\r\n\r\na=b"
                   . "GET /plain.cgi HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
 is(join(' ', map { $_->status } @two), '200 200', 'the next request of the connection is read from its beginning');
-$t->expect_log(qr/AH00687|AH02651/);
+$t->expect_log(qr/AH00687|AH02651|unable to include|\[include:error\]/);
 $t->finish;

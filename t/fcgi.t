@@ -1,0 +1,104 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# FastCGI behind mod_proxy_fcgi, as PHP-FPM is: names and values in its parameters are ours, in
+# every way such a backend is configured.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use IO::Socket::INET;
+use M2MGW::Test;
+
+plan skip_all => 'no mod_proxy_fcgi' if !-f M2MGW::Test::modules_dir() . '/mod_proxy_fcgi.so';
+
+# --- a FastCGI program that answers with its parameters and its input ---
+
+sub take { my ($c, $in, $n) = @_; while (length $$in < $n) { sysread $c, $$in, 65536, length $$in or return } return substr $$in, 0, $n, '' }
+sub number { my ($text) = @_; my $n = ord substr $$text, 0, 1, ''; return $n < 128 ? $n : unpack 'N', chr($n & 127) . substr $$text, 0, 3, '' }
+sub answer {
+    my ($c) = @_;
+    my ($in, $params, $body, $out) = ('', '', '', '');
+    while (defined(my $head = take($c, \$in, 8))) {
+        my (undef, $type, undef, $n, $pad) = unpack 'CCnnC', $head;
+        my $data = take($c, \$in, $n + $pad) // last;
+        $data = substr $data, 0, $n;
+        $params .= $data if $type == 4;
+        $body .= $data if $type == 5;
+        last if $type == 5 && !$n;
+    }
+    while (length $params) {
+        my ($name, $value) = (number(\$params), number(\$params));
+        $out .= join '=', map { substr $params, 0, $_, '' } $name, $value;
+        $out .= "\n";
+    }
+    $out = "Content-Type: text/plain\r\n\r\n${out}BODY[$body]\n";
+    print {$c} pack('CCnnCC', 1, 6, 1, length $out, 0, 0), $out, pack('CCnnCC', 1, 6, 1, 0, 0, 0), pack('CCnnCC', 1, 3, 1, 8, 0, 0), "\0" x 8;
+}
+my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 16, ReuseAddr => 1) or die "listen: $!";
+my $fcgi = 'fcgi://127.0.0.1:' . $listen->sockport;
+my $pid = fork // die "fork: $!";
+if (!$pid) {
+    my $parent = getppid();
+    $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP);
+    while (getppid() == $parent) { my $c = $listen->accept or next; answer($c); close $c }
+    POSIX::_exit(0);
+}
+close $listen;
+
+my $policy = "M2MClaim client_id header:X-Client-Id query:client_id form:client_id path:cid\nM2MClaim absent header:X-Absent query:absent\n";
+my $t = M2MGW::Test->start(modules => [ 'proxy_fcgi' ], files => { 'k.json' => jwk_json('oct'), map { ("htdocs/$_/index.php" => 'x') } qw(fall index) }, config => <<"CONF");
+RewriteEngine On
+M2MJwks file:\@ROOT\@/k.json
+M2MToken header:Authorization query:id_token form:id_token
+$policy
+<FilesMatch "\\.php\$">
+    SetHandler "proxy:$fcgi"
+</FilesMatch>
+<Directory \@DOCROOT\@/fall>
+    FallbackResource /fall/index.php
+</Directory>
+<Directory \@DOCROOT\@/index>
+    DirectoryIndex index.php
+</Directory>
+ProxyPass /pass $fcgi/srv/{cid}/x
+ProxyPass /nocanon $fcgi/srv/{cid}/x nocanon
+<Location /inside>
+    ProxyPass $fcgi/srv/{cid}/x
+</Location>
+ProxyPassMatch ^/match(/.*)\$ $fcgi/srv/{cid}/x\$1
+RewriteRule ^/rewrite(/.*)\$ $fcgi/srv/{cid}/x\$1 [P]
+<Location /handler>
+    SetHandler "proxy:$fcgi/srv/{cid}"
+</Location>
+CONF
+my $token = mint('oct', { client_id => 'app' });
+my @form = ('Content-Type' => 'application/x-www-form-urlencoded');
+my @spoof = ('X-Client-Id' => 'evil', 'X_Absent' => 'evil');
+sub param { my ($r, $name) = @_; $r->body =~ /^\Q$name\E=(.*)$/m ? $1 : '' }
+for my $one ([ pass => '/pass/p%20q', 'srv/app/x/p%20q' ], [ nocanon => '/nocanon/p%20q', 'srv/app/x/p%20q' ], [ inside => '/inside/p%20q', 'srv/app/x/p%20q' ],
+             [ match => '/match/p', 'srv/app/x/p' ], [ rewrite => '/rewrite/p', 'srv/app/x/p' ], [ handler => '/handler/p', 'srv/app' ],
+             [ fallback => '/fall/any/thing', 'index.php' ], [ index => '/index/', 'index.php' ], [ direct => '/index/index.php', 'index.php' ]) {
+    my ($name, $url, $file) = @$one;
+    my @ask = ([ 'header', token => $token ], [ 'query' ], [ 'form', body => "id_token=$token&client_id=evil&z=1" ]);
+    for my $ask (@ask) {
+        my ($where, %o) = @$ask;
+        my $query = 'a=1&client_id=evil&absent=evil' . ($where eq 'query' ? "&id_token=$token" : '');
+        my $r = $t->request('POST', "$url?$query", headers => [ @form, @spoof ], body => 'client_id=evil&z=1', %o);
+        is($r->status, 200, "$name, token in $where") or diag($r->body), next;
+        is(param($r, 'HTTP_X_CLIENT_ID') . param($r, 'HTTP_X_ABSENT'), 'app', "$name, token in $where: headers");
+        is(param($r, 'QUERY_STRING'), 'a=1&client_id=app', "$name, token in $where: query");
+        like(param($r, 'REQUEST_URI'), qr/\A\Q$url\E\?a=1(?:&id_token=\[redacted\])?\z/, "$name, token in $where: REQUEST_URI");
+        like(param($r, 'SCRIPT_FILENAME'), qr/\Q$file\E/, "$name, token in $where: claim in the path");
+        like($r->body, qr/^BODY\[z=1&client_id=app\]$/m, "$name, token in $where: form");
+        is(param($r, 'CONTENT_LENGTH'), 17, "$name, token in $where: its length");
+        unlike($r->body, qr/evil/, "$name, token in $where: nothing of the client's");
+        unlike($r->body =~ s/^HTTP_AUTHORIZATION=.*$//mr, qr/eyJ/, "$name, token in $where: nor the token") if $where ne 'header';
+    }
+    my $r = $t->get($url);
+    is($r->status, 401, "$name: no token");
+    unlike($r->body, qr/BODY/, "$name: no answer of the program");
+}
+kill 'TERM', $pid;
+$t->finish;
