@@ -562,7 +562,7 @@ alarm($ENV{M2MGW_SUITE_SECONDS} // 600);
 
 END {
     my $status = $?;
-    $_->clean for @alive;
+    for my $left (@{ [@alive] }) { eval { $left->clean } } # a copy: clean() takes it out
     $? = $status;
 }
 
