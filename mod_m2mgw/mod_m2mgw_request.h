@@ -166,8 +166,8 @@ void m2mgw_authz_register(apr_pool_t *pool);
 
 /** The urlencoded body of the client's request, read once and handed on to the handler; "there
  *  is none" when the request has no urlencoded body, or a handler has read it.
- *  M2_E_BODY_TOO_LARGE over M2MFormLimit, M2_E_BODY_UNREADABLE when the client does not send it, M2_E_BODY_UNSUPPORTED for a form in
- *  a character set that respells names. */
+ *  M2_E_BODY_TOO_LARGE over M2MFormLimit, M2_E_BODY_UNREADABLE when the client does not send
+ *  it, M2_E_BODY_UNSUPPORTED for a form in a character set that respells names. */
 m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 
 /** Whether a body could hold form fields that m2mgw_body_form does not see: multipart, or
