@@ -6,7 +6,7 @@
 # because it came from somewhere else.
 
 . "$(dirname "$0")/lib.sh"
-find "$top/mod_m2mgw" "$top/t" "$top/conf" "$top/packaging" "$top/.ci" "$top/run" \
+find "$top/mod_m2mgw" "$top/t" "$top/bench" "$top/conf" "$top/packaging" "$top/.ci" "$top/run" \
     "$top/configure.ac" "$top/Makefile.am" -type f \
     '(' -name '*.[ch]' -o -name '*.sh' -o -name '*.p[lm]' -o -name '*.t' -o -name '*.in' \
     -o -name '*.conf' -o -name '*.load' -o -name '*.am' -o -name '*.ac' -o -name '*.lua' \
