@@ -21,9 +21,6 @@ m2_jwks_t *m2mgw_keys_registry(void);
 int m2mgw_keys_missing(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
                        int wait);
 
-/** For the status page: where a key comes from, and how old that is. */
-void m2mgw_keys_add_origin(m2_json_t *json, apr_pool_t *pool, const char *origin);
-
 void m2mgw_keys_register(void);
 
 #endif /* MOD_M2MGW_KEYS_H */
