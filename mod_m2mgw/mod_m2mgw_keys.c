@@ -15,7 +15,8 @@
 #include <unixd.h>
 
 #define TICK (APR_USEC_PER_SEC / 10)
-#define MAX_ALIKE 32 /* keys of a section that only their bits tell apart, listed singly */
+#define MAX_ALIKE                                                                        \
+    32 /* keys of a section that only their bits tell apart, listed singly */
 
 /* written while configuration is read, and by child_init */
 static struct {
@@ -234,9 +235,10 @@ static const char *public_name(apr_pool_t *pool, const m2_keysource_info_t *info
 
     return info->kind[0] == 'f' || !query
                ? info->name
-               : apr_pstrcat(pool, apr_pstrmemdup(pool, info->name,
-                                                  (apr_size_t)(query - info->name)),
-                             "?...", NULL);
+               : apr_pstrcat(
+                   pool,
+                   apr_pstrmemdup(pool, info->name, (apr_size_t)(query - info->name)),
+                   "?...", NULL);
 }
 
 /* A span of time in whole seconds; a clock that was set back makes none negative. */
@@ -292,9 +294,11 @@ static m2_json_t *sources_json(apr_hash_t *by_name, apr_pool_t *pool, apr_time_t
 static m2_json_t *key_json(const listing_t *listing, const m2_jwk_t *jwk,
                            const m2mgw_section_t *section, apr_time_t now)
 {
-    static const char *const shared[] = { "source", "kind", "state", "age", "next_refresh" };
-    const m2_json_t *source = jwk->origin ? apr_hash_get(listing->sources, jwk->origin,
-                                                         APR_HASH_KEY_STRING) : NULL;
+    static const char *const shared[] = { "source", "kind", "state", "age",
+                                          "next_refresh" };
+    const m2_json_t *source =
+        jwk->origin ? apr_hash_get(listing->sources, jwk->origin, APR_HASH_KEY_STRING)
+                    : NULL;
     m2_json_t *json = m2_json_make(listing->pool);
     apr_size_t i;
 
@@ -319,9 +323,10 @@ static m2_json_t *key_json(const listing_t *listing, const m2_jwk_t *jwk,
  * told apart by their order within a section. */
 static void list_key(listing_t *listing, const m2_jwk_t *jwk, int i, apr_time_t now)
 {
-    const m2mgw_section_t *section = APR_ARRAY_IDX(m2mgw_cfg_sections(), i, m2mgw_section_t *);
-    const char *origin = jwk->origin ? jwk->origin
-                                     : m2mgw_cfg_place(listing->pool, section->keys_at);
+    const m2mgw_section_t *section =
+        APR_ARRAY_IDX(m2mgw_cfg_sections(), i, m2mgw_section_t *);
+    const char *origin =
+        jwk->origin ? jwk->origin : m2mgw_cfg_place(listing->pool, section->keys_at);
     const char *name = "";
     row_t *row = NULL;
     int n;
@@ -347,7 +352,8 @@ static void list_key(listing_t *listing, const m2_jwk_t *jwk, int i, apr_time_t 
 
 static void list_section(listing_t *listing, int i, apr_time_t now)
 {
-    const m2mgw_section_t *section = APR_ARRAY_IDX(m2mgw_cfg_sections(), i, m2mgw_section_t *);
+    const m2mgw_section_t *section =
+        APR_ARRAY_IDX(m2mgw_cfg_sections(), i, m2mgw_section_t *);
     const m2_keyset_t *set;
     int k;
 

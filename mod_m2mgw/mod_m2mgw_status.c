@@ -5,9 +5,9 @@
  *
  *   | shard 0 | shard 1 | ... | shard 31 | rule 0 | rule 1 | ...
  *
- * A thread keeps to one shard, so that neighbours do not fight for a cache line; reading sums
- * the shards. Nothing is locked and nothing waits: a counter that is read while it moves is
- * off by one for a moment.
+ * A thread keeps to one shard, so that neighbours do not fight for a cache line; reading
+ * sums the shards. Nothing is locked and nothing waits: a counter that is read while it
+ * moves is off by one for a moment.
  */
 #include "mod_m2mgw_status.h"
 #include "mod_m2mgw_config.h"
@@ -67,8 +67,10 @@ static shard_t *my_shard(void)
     static __thread apr_uint32_t mine; /* 0: not yet chosen */
 
     if (!mine) {
-        mine = 1 + ((apr_uint32_t)getpid()
-                    + __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED)) % SHARDS;
+        mine =
+            1
+            + ((apr_uint32_t)getpid() + __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED))
+                  % SHARDS;
     }
     return &board.shards[mine - 1];
 }
@@ -153,7 +155,8 @@ static void put(m2_json_t *json, const char *name, apr_uint64_t value)
     m2_json_set_int(json, name, (apr_int64_t)value);
 }
 
-void m2mgw_status_text(m2_json_t *json, apr_pool_t *pool, const char *name, const char *text)
+void m2mgw_status_text(m2_json_t *json, apr_pool_t *pool, const char *name,
+                       const char *text)
 {
     char *ascii, *p;
 
@@ -195,7 +198,8 @@ static void add_decisions(m2_json_t *document, apr_pool_t *pool)
     apr_uint64_t all, shadow, passed;
     m2_json_t *json = by_reason(&all, pool, offsetof(shard_t, decisions), M2_OK);
 
-    passed = (apr_uint64_t)(m2mgw_status_int(json, "ok") + m2mgw_status_int(json, "bypass"));
+    passed =
+        (apr_uint64_t)(m2mgw_status_int(json, "ok") + m2mgw_status_int(json, "bypass"));
     m2_json_set_json(document, "decisions", json);
     json = by_reason(&shadow, pool, offsetof(shard_t, shadow), M2_E_TOKEN_MISSING);
     put(document, "requests", all);
@@ -250,7 +254,8 @@ static m2_json_t *rules(apr_pool_t *pool)
     int i, k;
 
     for (i = 0; i < board.sections->nelts; i++) {
-        const m2mgw_section_t *section = APR_ARRAY_IDX(board.sections, i, m2mgw_section_t *);
+        const m2mgw_section_t *section =
+            APR_ARRAY_IDX(board.sections, i, m2mgw_section_t *);
 
         for (k = 0; section->rules && k < section->rules->rules->nelts; k++) {
             const m2_rule_t *rule = APR_ARRAY_IDX(section->rules->rules, k, m2_rule_t *);
@@ -289,7 +294,8 @@ apr_int64_t m2mgw_status_int(const m2_json_t *json, const char *name)
 {
     double value = 0;
 
-    return m2_json_time(m2_json_get(json, name), &value) == M2_OK ? (apr_int64_t)value : 0;
+    return m2_json_time(m2_json_get(json, name), &value) == M2_OK ? (apr_int64_t)value
+                                                                  : 0;
 }
 
 const m2_reason_t *m2mgw_status_reason(const char *name)
@@ -357,8 +363,9 @@ static void set_headers(request_rec *r)
 {
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->err_headers_out, "X-Content-Type-Options", "nosniff");
-    apr_table_setn(r->err_headers_out, "Content-Security-Policy",
-                   "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+    apr_table_setn(
+        r->err_headers_out, "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
 }
 
 static int hook_handler(request_rec *r)
@@ -391,12 +398,13 @@ static void name_sections(apr_pool_t *pconf, apr_pool_t *ptemp)
     board.names = apr_pcalloc(pconf, (apr_size_t)(board.sections->nelts + 1)
                                          * sizeof(*board.names));
     for (i = 0; i < board.sections->nelts; i++) {
-        const m2mgw_section_t *section = APR_ARRAY_IDX(board.sections, i, m2mgw_section_t *);
+        const m2mgw_section_t *section =
+            APR_ARRAY_IDX(board.sections, i, m2mgw_section_t *);
         const ap_directive_t *at = section->where ? section->where : section->first;
         const char *place = at ? m2mgw_cfg_place(ptemp, at) : "";
-        const char *name = section->where
-                               ? apr_psprintf(ptemp, "%s %s (%s)", at->directive, at->args, place)
-                               : apr_psprintf(ptemp, "server (%s)", place);
+        const char *name = section->where ? apr_psprintf(ptemp, "%s %s (%s)",
+                                                         at->directive, at->args, place)
+                                          : apr_psprintf(ptemp, "server (%s)", place);
 
         count = apr_hash_get(seen, name, APR_HASH_KEY_STRING);
         if (!count) {
@@ -439,11 +447,12 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
            + (apr_size_t)(number_rules(board.sections) + 1) * sizeof(rule_count_t);
     rv = apr_shm_create(&shm, size + sizeof(shard_t), NULL, pconf);
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "M2-401: no shared memory for counters");
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
+                     "M2-401: no shared memory for counters");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    board.shards = (shard_t *)(((apr_uintptr_t)apr_shm_baseaddr_get(shm) + 63)
-                               & ~(apr_uintptr_t)63);
+    board.shards =
+        (shard_t *)(((apr_uintptr_t)apr_shm_baseaddr_get(shm) + 63) & ~(apr_uintptr_t)63);
     memset(board.shards, 0, size);
     board.rules = (rule_count_t *)(board.shards + SHARDS);
     return OK;

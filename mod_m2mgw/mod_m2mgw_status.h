@@ -27,7 +27,7 @@ apr_time_t m2mgw_status_since(void);
 void m2mgw_status_text(m2_json_t *json, apr_pool_t *pool, const char *name,
                        const char *text);
 
-/* What others add to the document: called with the document and the pool of the request. */
+/* What others add to the document: called with it and the pool of the request. */
 typedef void m2mgw_status_fn(m2_json_t *document, apr_pool_t *pool);
 
 /** Add a part to the status document. Called while hooks are registered. */
@@ -35,7 +35,7 @@ void m2mgw_status_add(m2mgw_status_fn *fn);
 
 void m2mgw_status_register(void);
 
-/* --- mod_m2mgw_status_html.c, mod_m2mgw_status_metrics.c: the document for readers --- */
+/* --- mod_m2mgw_status_html.c, mod_m2mgw_status_metrics.c --- */
 
 void m2mgw_status_html(request_rec *r, const m2_json_t *document);
 void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document);

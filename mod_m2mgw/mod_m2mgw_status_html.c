@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The status document for people who were woken up: what is wrong, what is refused and why,
- * then the rules, the keys, and the machinery. Rows of zeros are left out, long lists are cut
- * (the JSON document has them whole). No script, nothing loaded from elsewhere; every text is
- * escaped where it is written.
+ * The status document for people who were woken up: what is wrong, what is refused and
+ * why, then the rules, the keys, and the machinery. Rows of zeros are left out, long lists
+ * are cut (the JSON document has them whole). No script, nothing loaded from elsewhere;
+ * every text is escaped where it is written.
  */
 #include "mod_m2mgw_status.h"
 
@@ -22,9 +22,10 @@ static const char page_head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width\">"
     "<title>mod_m2mgw status</title>\n<style>\n"
-    ":root{color-scheme:light dark;--line:#8886;--dim:#808080;--bad:#c62828;--warn:#b26a00;"
-    "--good:#2e7d32}\n"
-    "@media(prefers-color-scheme:dark){:root{--bad:#ff7b72;--warn:#e3a13a;--good:#6cc070}}\n"
+    ":root{color-scheme:light dark;--line:#8886;--dim:#808080;"
+    "--bad:#c62828;--warn:#b26a00;--good:#2e7d32}\n"
+    "@media(prefers-color-scheme:dark){:root{"
+    "--bad:#ff7b72;--warn:#e3a13a;--good:#6cc070}}\n"
     "body{font:15px/1.45 system-ui,sans-serif;margin:1.5rem auto;max-width:76rem;"
     "padding:0 1rem}\n"
     "h1{font-size:1.4rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .4rem}\n"
@@ -63,8 +64,8 @@ static const char *grouped(request_rec *r, apr_int64_t n)
     apr_size_t length = strlen(digits);
 
     while (length > 3) {
-        out = apr_pstrcat(r->pool, "&#8239;", apr_pstrndup(r->pool, digits + length - 3, 3),
-                          out, NULL);
+        out = apr_pstrcat(r->pool, "&#8239;",
+                          apr_pstrndup(r->pool, digits + length - 3, 3), out, NULL);
         length -= 3;
     }
     return apr_pstrcat(r->pool, apr_pstrndup(r->pool, digits, length), out, NULL);
@@ -79,7 +80,8 @@ static const char *span(request_rec *r, apr_int64_t s)
         return apr_psprintf(r->pool, "%d min", (int)(s / 60));
     }
     if (s < 172800) {
-        return apr_psprintf(r->pool, "%d h %d min", (int)(s / 3600), (int)(s % 3600 / 60));
+        return apr_psprintf(r->pool, "%d h %d min", (int)(s / 3600),
+                            (int)(s % 3600 / 60));
     }
     return apr_psprintf(r->pool, "%" APR_INT64_T_FMT " d %d h", s / 86400,
                         (int)(s % 86400 / 3600));
@@ -150,8 +152,10 @@ static int shown(const apr_array_header_t *rows)
 static void tell_cut(request_rec *r, const apr_array_header_t *rows)
 {
     if (rows->nelts > MAX_ROWS) {
-        ap_rprintf(r, "<p class=\"dim\">and %d more, see "
-                   "<a href=\"?format=json\">JSON</a></p>\n", rows->nelts - MAX_ROWS);
+        ap_rprintf(r,
+                   "<p class=\"dim\">and %d more, see "
+                   "<a href=\"?format=json\">JSON</a></p>\n",
+                   rows->nelts - MAX_ROWS);
     }
 }
 
@@ -209,7 +213,8 @@ static void ill_sources(request_rec *r, const m2_json_t *list, int *pitems)
 static void our_faults(request_rec *r, const m2_json_t *counts, int *pitems)
 {
     static const char *const faults[][2] = {
-        { "keys_unavailable", "their key source has no keys that may be used, or has none yet" },
+        { "keys_unavailable",
+          "their key source has no keys that may be used, or has none yet" },
         { "replay_unavailable", "the replay store is full or does not answer" },
         { "rule_error", "a rule cannot be evaluated, the error log says which" },
         { "internal_error", "see the error log" },
@@ -239,16 +244,19 @@ static void attention(request_rec *r, const m2_json_t *document)
     our_faults(r, m2_json_get(document, "decisions"), &items);
     if (entries && live > entries / 10 * 8) {
         begin_item(r, &items);
-        ap_rprintf(r, "The replay store holds <b>%s</b> of %s marks</li>\n", grouped(r, live),
-                   grouped(r, entries));
+        ap_rprintf(r, "The replay store holds <b>%s</b> of %s marks</li>\n",
+                   grouped(r, live), grouped(r, entries));
     }
     if (shadow) {
         begin_item(r, &items);
-        ap_rprintf(r, "<b>%s</b> requests passed only because of <b>M2MEngine Shadow</b></li>\n",
-                   grouped(r, shadow));
+        ap_rprintf(
+            r, "<b>%s</b> requests passed only because of <b>M2MEngine Shadow</b></li>\n",
+            grouped(r, shadow));
     }
-    ap_rputs(items ? "</ul>\n" : "<p class=\"fine\">Key sources and stores are well, and no "
-             "request was refused for a fault of this server.</p>\n", r);
+    ap_rputs(items ? "</ul>\n"
+                   : "<p class=\"fine\">Key sources and stores are well, and no "
+                     "request was refused for a fault of this server.</p>\n",
+             r);
 }
 
 /* --- decisions --- */
@@ -263,7 +271,8 @@ static void sum(request_rec *r, const m2_json_t *document, const char *name,
 static void sums(request_rec *r, const m2_json_t *document)
 {
     ap_rputs("<div class=\"sums\">\n", r);
-    sum(r, document, "refused", m2mgw_status_int(document, "refused") ? "bad" : "dim", "refused");
+    sum(r, document, "refused", m2mgw_status_int(document, "refused") ? "bad" : "dim",
+        "refused");
     sum(r, document, "passed", "good", "passed");
     if (m2mgw_status_int(document, "shadow_denials")) {
         sum(r, document, "shadow_denials", "warn", "passed by Shadow, else refused");
@@ -278,19 +287,21 @@ static void refusal_row(request_rec *r, const row_t *row, const m2_json_t *shado
     const m2_reason_t *reason = m2mgw_status_reason(row->name);
     const apr_int64_t let = m2mgw_status_int(shadow, row->name);
 
-    ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td>",
-               row->name, grouped(r, row->weight));
+    ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td>", row->name,
+               grouped(r, row->weight));
     ap_rprintf(r, "<td class=\"n\">%d.%d&#8239;%%</td><td class=\"n%s\">%s</td>",
                (int)(row->weight * 1000 / all / 10), (int)(row->weight * 1000 / all % 10),
                let ? " warn" : " dim", grouped(r, let));
     ap_rprintf(r, "<td class=\"n\">%s</td><td>%s</td></tr>\n",
-               !reason->status ? "by rule" : apr_itoa(r->pool, reason->status), reason->text);
+               !reason->status ? "by rule" : apr_itoa(r->pool, reason->status),
+               reason->text);
 }
 
 static void refusals(request_rec *r, const m2_json_t *document)
 {
-    static const char *const columns[] = { "reason", "#requests", "#of all", "#let by Shadow",
-                                           "#answer", "meaning", NULL };
+    static const char *const columns[] = {
+        "reason", "#requests", "#of all", "#let by Shadow", "#answer", "meaning", NULL
+    };
     const m2_json_t *counts = m2_json_get(document, "decisions");
     apr_array_header_t *rows = make_rows(r);
     const char *zeros = "";
@@ -325,7 +336,8 @@ static void refusals(request_rec *r, const m2_json_t *document)
 
 static void rules(request_rec *r, const m2_json_t *list)
 {
-    static const char *const columns[] = { "rule", "#denied", "#allowed", "section", NULL };
+    static const char *const columns[] = { "rule", "#denied", "#allowed", "section",
+                                           NULL };
     apr_array_header_t *rows = make_rows(r);
     apr_size_t k;
     int i;
@@ -349,7 +361,8 @@ static void rules(request_rec *r, const m2_json_t *list)
         ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td>",
                    escaped(r, rule, "rule"), grouped(r, m2mgw_status_int(rule, "deny")));
         ap_rprintf(r, "<td class=\"n\">%s</td><td>%s</td></tr>\n",
-                   grouped(r, m2mgw_status_int(rule, "allow")), escaped(r, rule, "section"));
+                   grouped(r, m2mgw_status_int(rule, "allow")),
+                   escaped(r, rule, "section"));
     }
     end_table(r);
     tell_cut(r, rows);
@@ -377,14 +390,16 @@ static const char *next_refresh(request_rec *r, const m2_json_t *json)
     const m2_slice_t kind = m2_json_string(m2_json_get(json, "kind"));
 
     return m2_slice_is(kind, "file") ? "when it changes"
-           : m2_slice_is(kind, "configuration") ? "at a restart"
-                                                : member_span(r, json, "next_refresh", "");
+           : m2_slice_is(kind, "configuration")
+               ? "at a restart"
+               : member_span(r, json, "next_refresh", "");
 }
 
 static void sources(request_rec *r, const m2_json_t *list)
 {
-    static const char *const columns[] = { "source", "state", "#keys", "#age", "#next refresh",
-                                           "#fetches", "#failed", "last fault", NULL };
+    static const char *const columns[] = { "source",  "state",         "#keys",
+                                           "#age",    "#next refresh", "#fetches",
+                                           "#failed", "last fault",    NULL };
     const apr_array_header_t *rows = ill_first(r, list);
     int i;
 
@@ -396,7 +411,8 @@ static void sources(request_rec *r, const m2_json_t *list)
         const m2_json_t *source = APR_ARRAY_IDX(rows, i, row_t).json;
 
         ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td>%s</td><td class=\"n\">%s</td>",
-                   escaped(r, source, "source"), state(r, source), escaped(r, source, "keys"));
+                   escaped(r, source, "source"), state(r, source),
+                   escaped(r, source, "keys"));
         ap_rprintf(r, "<td class=\"n\">%s</td><td class=\"n\">%s</td>",
                    member_span(r, source, "age", "never read"), next_refresh(r, source));
         ap_rprintf(r, "<td class=\"n\">%s</td><td class=\"n\">%s</td><td>%s</td></tr>\n",
@@ -409,8 +425,9 @@ static void sources(request_rec *r, const m2_json_t *list)
 
 static void keys(request_rec *r, const m2_json_t *list)
 {
-    static const char *const columns[] = { "kid", "kty", "alg", "state", "#age",
-                                           "#next refresh", "#sections", "source", NULL };
+    static const char *const columns[] = { "kid",       "kty",    "alg",
+                                           "state",     "#age",   "#next refresh",
+                                           "#sections", "source", NULL };
     const apr_array_header_t *rows = ill_first(r, list);
     int i;
 
@@ -455,8 +472,10 @@ static void latency(request_rec *r, const m2_json_t *json)
         ap_rprintf(r, "<tr%s><th scope=\"row\">%s%s</th><td class=\"n\">%s</td>",
                    n ? "" : " class=\"dim\"", last ? "longer" : escaped(r, bucket, "le"),
                    last ? "" : " &micro;s", grouped(r, n));
-        ap_rprintf(r, "<td><meter min=\"0\" max=\"%" APR_INT64_T_FMT "\" value=\"%"
-                   APR_INT64_T_FMT "\"></meter></td></tr>\n", count ? count : 1, n);
+        ap_rprintf(r,
+                   "<td><meter min=\"0\" max=\"%" APR_INT64_T_FMT
+                   "\" value=\"%" APR_INT64_T_FMT "\"></meter></td></tr>\n",
+                   count ? count : 1, n);
     }
     end_table(r);
     if (count) {
@@ -480,7 +499,8 @@ static void part(request_rec *r, const char *title, const m2_json_t *json)
         ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td></tr>\n",
                    ap_escape_html(r->pool, name),
                    m2_json_type(m2_json_iter_value(it)) == M2_JSON_INT
-                       ? grouped(r, m2mgw_status_int(json, name)) : escaped(r, json, name));
+                       ? grouped(r, m2mgw_status_int(json, name))
+                       : escaped(r, json, name));
     }
     end_table(r);
 }
@@ -500,10 +520,14 @@ static void heading(request_rec *r, const m2_json_t *document)
     const apr_int64_t since = m2mgw_status_int(document, "since");
     const char *host = r->server->server_hostname ? r->server->server_hostname : "";
 
-    ap_rprintf(r, "<h1>%s</h1>\n<p>%s, counting for <b>%s</b> since the last start or restart, "
-               "%s.<br><span class=\"dim\">", ap_escape_html(r->pool, host), moment(r, now),
-               span(r, now > since ? now - since : 0), moment(r, since));
-    ap_rprintf(r, "%s, %s. <a href=\"?format=json\">JSON</a> "
+    ap_rprintf(
+        r,
+        "<h1>%s</h1>\n<p>%s, counting for <b>%s</b> since the last start or restart, "
+        "%s.<br><span class=\"dim\">",
+        ap_escape_html(r->pool, host), moment(r, now),
+        span(r, now > since ? now - since : 0), moment(r, since));
+    ap_rprintf(r,
+               "%s, %s. <a href=\"?format=json\">JSON</a> "
                "<a href=\"?format=prometheus\">Prometheus</a></span></p>\n",
                escaped(r, document, "module"), escaped(r, document, "httpd"));
 }

@@ -2,9 +2,9 @@
  * Copyright The mod_m2mgw authors
  *
  * The status document for Prometheus, in the text format 0.0.4
- * (https://prometheus.io/docs/instrumenting/exposition_formats/). Each name has one HELP, one
- * TYPE and all its samples behind them; no two samples have the same labels, since a scraper
- * throws the whole answer away when two have.
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/). Each name has one HELP,
+ * one TYPE and all its samples behind them; no two samples have the same labels, since a
+ * scraper throws the whole answer away when two have.
  */
 #include "mod_m2mgw_status.h"
 
@@ -28,7 +28,8 @@ static const metric_t cache_metrics[] = {
 
 static const metric_t replay_metrics[] = {
     { "accepted", "m2mgw_replay_accepted_total", "counter", "Tokens marked as used." },
-    { "replayed", "m2mgw_replay_replayed_total", "counter", "Tokens refused as used before." },
+    { "replayed", "m2mgw_replay_replayed_total", "counter",
+      "Tokens refused as used before." },
     { "full", "m2mgw_replay_full_total", "counter", "Tokens refused for lack of room." },
     { "errors", "m2mgw_replay_errors_total", "counter",
       "Tokens refused since the store did not answer." },
@@ -41,12 +42,15 @@ static const metric_t replay_metrics[] = {
 static const metric_t source_metrics[] = {
     { "usable", "m2mgw_key_source_usable", "gauge", "1 while its keys are in use." },
     { "keys", "m2mgw_key_source_keys", "gauge", "Keys in the document in use." },
-    { "age", "m2mgw_key_source_age_seconds", "gauge", "Since the document was confirmed." },
+    { "age", "m2mgw_key_source_age_seconds", "gauge",
+      "Since the document was confirmed." },
     { "next_refresh", "m2mgw_key_source_next_refresh_seconds", "gauge",
       "Until the next fetch." },
     { "fetches", "m2mgw_key_source_fetches_total", "counter", "Answers received." },
-    { "failures", "m2mgw_key_source_failures_total", "counter", "Refreshes that failed." },
-    { "early", "m2mgw_key_source_early_total", "counter", "Refreshes for an unknown kid." },
+    { "failures", "m2mgw_key_source_failures_total", "counter",
+      "Refreshes that failed." },
+    { "early", "m2mgw_key_source_early_total", "counter",
+      "Refreshes for an unknown kid." },
     { "swaps", "m2mgw_key_source_swaps_total", "counter", "Changes of the keys in use." },
     { NULL, NULL, NULL, NULL }
 };
@@ -84,7 +88,8 @@ static const char *member_label(request_rec *r, const m2_json_t *json, const cha
     return label(r->pool, name, text_of(r, json, name));
 }
 
-static void sample(request_rec *r, const char *name, const char *labels, apr_int64_t value)
+static void sample(request_rec *r, const char *name, const char *labels,
+                   apr_int64_t value)
 {
     ap_rprintf(r, "%s{%s} %" APR_INT64_T_FMT "\n", name, labels, value);
 }
@@ -106,7 +111,8 @@ static void general(request_rec *r, const m2_json_t *document)
     head(r, "m2mgw_info", "gauge", "The module and the server it runs in.");
     sample(r, "m2mgw_info",
            apr_pstrcat(r->pool, member_label(r, document, "module"), ",",
-                       member_label(r, document, "httpd"), NULL), 1);
+                       member_label(r, document, "httpd"), NULL),
+           1);
     single(r, &start, document);
 }
 
@@ -171,7 +177,8 @@ static void latency(request_rec *r, const m2_json_t *json)
     const m2_json_t *buckets = m2_json_get(json, "buckets");
     apr_size_t i;
 
-    head(r, name, "histogram", "Time it takes to judge a token that is not in the cache.");
+    head(r, name, "histogram",
+         "Time it takes to judge a token that is not in the cache.");
     for (i = 0; i < m2_json_length(buckets); i++) {
         const m2_json_t *bucket = m2_json_at(buckets, i);
         const int last = i + 1 == m2_json_length(buckets);
@@ -207,7 +214,8 @@ static const char *unseen(apr_hash_t *seen, const char *labels)
     return labels;
 }
 
-static const char *source_labels(request_rec *r, apr_hash_t *seen, const m2_json_t *source)
+static const char *source_labels(request_rec *r, apr_hash_t *seen,
+                                 const m2_json_t *source)
 {
     return unseen(seen, member_label(r, source, "source"));
 }
@@ -232,7 +240,8 @@ static void source_metric(request_rec *r, const metric_t *metric, const m2_json_
 static void source_states(request_rec *r, const m2_json_t *list)
 {
     static const char name[] = "m2mgw_key_source_state";
-    static const char *const states[] = { "ok", "broken", "fresh", "stale", "unavailable" };
+    static const char *const states[] = { "ok", "broken", "fresh", "stale",
+                                          "unavailable" };
     apr_hash_t *seen = apr_hash_make(r->pool);
     apr_size_t i, k;
 
@@ -245,8 +254,9 @@ static void source_states(request_rec *r, const m2_json_t *list)
         const char *labels = source_labels(r, seen, source);
 
         for (k = file ? 0 : 2; labels && k < (file ? 2 : 5); k++) {
-            sample(r, name, apr_pstrcat(r->pool, labels, ",",
-                                        label(r->pool, "state", states[k]), NULL),
+            sample(r, name,
+                   apr_pstrcat(r->pool, labels, ",", label(r->pool, "state", states[k]),
+                               NULL),
                    m2_slice_is(state, states[k]));
         }
     }
