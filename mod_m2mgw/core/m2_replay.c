@@ -183,12 +183,22 @@ static m2_code_t set_option(m2_replay_spec_t *spec, apr_pool_t *pool, const char
 
     for (o = options; o->name; o++) {
         if ((o->kinds & ON(spec->kind)) && m2_slice_is_nocase(name, o->name)) {
-            return equals[1] ? o->set(spec, pool, equals + 1, err)
-                             : m2_err_set(err, M2_E_CONFIG, "%s: a value is missing", word);
+            return *equals && equals[1]
+                       ? o->set(spec, pool, equals + 1, err)
+                       : m2_err_set(err, M2_E_CONFIG, "%s: a value is missing", word);
         }
     }
     return m2_err_set(err, M2_E_CONFIG, "%s: the store %s has only the options %s", word,
                       stores[spec->kind]->word, option_names(pool, spec->kind));
+}
+
+/* A name, an IPv4 address, or, out of brackets, an IPv6 address. */
+static int is_host(const char *name, int bracketed)
+{
+    return *name
+           && strspn(name, bracketed ? "0123456789abcdefABCDEF:."
+                                     : "0123456789abcdefghijklmnopqrstuvwxyz"
+                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-_") == strlen(name);
 }
 
 static m2_code_t add_host(m2_replay_spec_t *spec, apr_pool_t *pool, const char *text,
@@ -201,7 +211,7 @@ static m2_code_t add_host(m2_replay_spec_t *spec, apr_pool_t *pool, const char *
         host.name = apr_pstrdup(pool, text);
     }
     else if (apr_parse_addr_port(&name, &scope, &host.port, text, pool) != APR_SUCCESS
-             || !name || scope || !host.port) {
+             || !name || scope || !host.port || !is_host(name, *text == '[')) {
         return m2_err_set(err, M2_E_CONFIG,
                           "%s:%s: must be HOST:PORT or the absolute path of a socket",
                           stores[spec->kind]->word, text);
@@ -332,6 +342,15 @@ m2_code_t m2_replay_parse(m2_replay_spec_t **pspec, apr_pool_t *pool,
     return code;
 }
 
+static const char *host_name(apr_pool_t *pool, const m2_replay_host_t *host)
+{
+    if (!host->port) {
+        return host->name; /* a socket */
+    }
+    return apr_psprintf(pool, strchr(host->name, ':') ? "[%s]:%u" : "%s:%u", host->name,
+                        (unsigned)host->port);
+}
+
 static const char *name_of(apr_pool_t *pool, const m2_replay_spec_t *spec)
 {
     const char *name = apr_pstrcat(pool, stores[spec->kind]->word,
@@ -341,10 +360,7 @@ static const char *name_of(apr_pool_t *pool, const m2_replay_spec_t *spec)
     for (i = 0; i < spec->hosts->nelts; i++) {
         m2_replay_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_replay_host_t);
 
-        name = apr_pstrcat(pool, name, i ? "," : ":", host->name, NULL);
-        if (host->port) {
-            name = apr_psprintf(pool, "%s:%u", name, (unsigned)host->port);
-        }
+        name = apr_pstrcat(pool, name, i ? "," : ":", host_name(pool, host), NULL);
     }
     return name;
 }
