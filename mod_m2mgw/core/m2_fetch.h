@@ -14,7 +14,7 @@
 #include "m2_err.h"
 #include "m2_slice.h"
 
-#define M2_MAX_FETCHES 128 /* transfers at a time in one process: dead hosts hold theirs */
+#define M2_MAX_FETCHES 64 /* transfers at a time in one process: dead hosts hold theirs */
 #define M2_MAX_REDIRECTS 3 /* and never to anything but https */
 
 typedef struct m2_fetch_t m2_fetch_t;

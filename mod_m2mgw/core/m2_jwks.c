@@ -21,6 +21,7 @@
 #define LOOK_INTERVAL (APR_USEC_PER_SEC / 2) /* between two looks at one file */
 #define SAME_TIME (APR_USEC_PER_SEC / 20)    /* file systems count in steps below it */
 #define MAX_WAITERS 16 /* requests of a process that wait at a time */
+#define MEMORY 5       /* cooldowns that an unknown kid is remembered, at most ttl */
 #define WAIT_STEP (APR_USEC_PER_SEC / 100)
 
 /* --- documents --- */
@@ -791,13 +792,18 @@ void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now)
 
 /* --- requests --- */
 
+/* A kid that a refresh did not bring is not asked for again for some cooldowns: its key may
+ * have been published a little late, but one kid alone must not drive fetches for ever. */
 static int remembered(const m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
 {
     const m2_slot_t *slot = source->slot;
+    const m2_refresh_t *refresh = &source->refresh;
+    const int most = refresh->cooldown < refresh->ttl / MEMORY ? refresh->cooldown * MEMORY
+                                                               : refresh->ttl;
     const apr_uint64_t since = m2_slot_get(&slot->kids[hash % M2_KIDS].since);
 
     return m2_slot_get(&slot->kids[hash % M2_KIDS].hash) == hash
-           && now - (apr_time_t)since < apr_time_from_sec(source->refresh.ttl);
+           && now - (apr_time_t)since < apr_time_from_sec(most);
 }
 
 /* A refresh is under way, or will be with the next tick. */
@@ -807,24 +813,28 @@ static int is_wanted(const m2_slot_t *slot, apr_time_t now)
            || (apr_time_t)m2_slot_get(&slot->due) <= now;
 }
 
+/* Who asked may wait for the answer, and so may others with that very kid; a stranger who
+ * comes by meanwhile may not, or any fetch would hold as many threads as there are. */
 static int ask_source(m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
 {
     m2_slot_t *slot = source->slot;
-    apr_uint64_t asked = m2_slot_get(&slot->asked);
+    const apr_uint64_t asked = m2_slot_get(&slot->asked);
+    const apr_time_t since = now - (apr_time_t)asked;
 
-    if (is_wanted(slot, now)) {
-        return 1;
-    }
-    if (remembered(source, hash, now)
-        || (asked && now - (apr_time_t)asked < apr_time_from_sec(source->refresh.cooldown)
-            && now >= (apr_time_t)asked)
-        || !m2_slot_win(&slot->asked, asked, (apr_uint64_t)now)) {
+    if (remembered(source, hash, now)) {
         return is_wanted(slot, now);
+    }
+    if ((apr_time_t)m2_slot_get(&slot->claimed) > now /* what it brings may be older */
+        || (asked && since >= 0 && since < apr_time_from_sec(source->refresh.cooldown))
+        || !m2_slot_win(&slot->asked, asked, (apr_uint64_t)now)) {
+        return 0;
     }
     m2_slot_set(&slot->kids[hash % M2_KIDS].hash, hash);
     m2_slot_set(&slot->kids[hash % M2_KIDS].since, (apr_uint64_t)now);
     m2_slot_count(&slot->early);
-    m2_slot_set(&slot->due, (apr_uint64_t)now);
+    if ((apr_time_t)m2_slot_get(&slot->due) > now) {
+        m2_slot_set(&slot->due, (apr_uint64_t)now);
+    }
     return 1;
 }
 

@@ -374,6 +374,8 @@ static void test_ask(void **state)
         m2_jwks_ask(i & 1 ? a.ring : b.ring, z(kid), now);
     }
     assert_int_equal(info_of(&a, 0).early, 1);
+    assert_true(m2_jwks_ask(b.ring, z("stranger0"), now)); /* the same kid may wait with it */
+    assert_false(m2_jwks_ask(b.ring, z("stranger1"), now));
     fetched(SET(ED("one")), 2);
     assert_int_equal(fetches, 2);
     granted = m2_jwks_ask(a.ring, z("other"), now + apr_time_from_sec(59));
