@@ -572,6 +572,7 @@ static m2_code_t create_file(table_t *table, const char *path, const char *temp,
     if (!make_head(table->head, spec->entries)) {
         return refuse_errno(err, path, "get random bytes");
     }
+    table->state->clean = 1; /* a new one was in no crash */
     return check_and_reset(table, err);
 }
 

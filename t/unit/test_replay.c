@@ -526,6 +526,7 @@ static void test_file_survives(void **state)
 
     (void)state;
     assert_non_null(store);
+    assert_string_equal(last_log, ""); /* a new file has nothing to warn of */
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     for (i = 0; i < 500; i++) {
@@ -544,6 +545,7 @@ static void test_file_survives(void **state)
         assert_int_equal(mark_n(store, i, now + 600 * SEC, now), M2_E_JTI_REPLAYED);
     }
     assert_int_equal(mark_n(store, 501, now + 600 * SEC, now), M2_OK);
+    assert_string_equal(last_log, "");
 }
 
 static void test_memory_survives_graceful(void **state)
