@@ -41,6 +41,7 @@ static const char page_head[] =
     "ul.attention{border-left:.35rem solid var(--bad);padding:.5rem 1rem .5rem 2rem;"
     "margin:1rem 0}\n"
     "p.fine{border-left:.35rem solid var(--good);padding:.5rem 1rem;margin:1rem 0}\n"
+    ".scroll{overflow-x:auto}table.wide{min-width:46rem}"
     "table.narrow{width:auto}.narrow td,.narrow th{padding-right:2.5rem}\n"
     ".sums{display:flex;gap:2.5rem;flex-wrap:wrap;margin:1rem 0}"
     ".sums b{display:block;font-size:1.7rem;font-variant-numeric:tabular-nums}\n"
@@ -163,7 +164,7 @@ static void tell_cut(request_rec *r, const apr_array_header_t *rows)
 static void table(request_rec *r, const char *title, const char *class,
                   const char *const *columns)
 {
-    ap_rprintf(r, "<h2>%s</h2>\n<table class=\"%s\"><thead><tr>", title, class);
+    ap_rprintf(r, "<h2>%s</h2>\n<div class=\"scroll\"><table class=\"%s\"><thead><tr>", title, class);
     for (; *columns; columns++) {
         const int number = **columns == '#';
 
@@ -175,7 +176,7 @@ static void table(request_rec *r, const char *title, const char *class,
 
 static void end_table(request_rec *r)
 {
-    ap_rputs("</tbody></table>\n", r);
+    ap_rputs("</tbody></table></div>\n", r);
 }
 
 /* --- what needs somebody --- */

@@ -19,11 +19,17 @@ my %oct = %{ jwk('oct', kid => 'OCT') };
 my %inline = %{ jwk('oct#inline', kid => 'INLINE') };
 $idp->serve('/jwks', body => jwks_json(jwk('p256#url', kid => 'URL1'), jwk('rsa', kid => 'URL2'))) if $idp;
 my $url = $idp ? $idp->url('/jwks') : '';
+my $aging = $idp ? $idp->url('/aging') : '';
+$idp->serve('/aging', body => jwks_json(jwk('p256#aging', kid => 'AGING'))) if $idp;
 my $dead = 'http://127.0.0.1:9/jwks?key=PASSWORDINQUERY';
 my $fetched = !$idp ? '' : <<"CONF";
 <Location /url>
     M2MJwks $url
     M2MJwksRefresh ttl=600 max-stale=600 timeout=2 cooldown=1
+</Location>
+<Location /aging>
+    M2MJwks $aging
+    M2MJwksRefresh ttl=1 max-stale=600 timeout=1 cooldown=1
 </Location>
 <Location /dead>
     M2MJwks $dead
@@ -84,7 +90,7 @@ my $t = M2MGW::Test->start(config => $config, files => {
     'oct.json' => jwks_json(\%oct, jwk('p256', kid => $odd_bytes)),
     'twice.conf' => "<Location /twice>\nM2MParameter role Token:role\nM2MRule two \"\$role = 'ok'\" ifFalse=DENY\n</Location>\n",
 });
-$t->expect_log(qr/M2MEngine Shadow/, qr/M2-101: the section in line/, qr/AH10159/, qr/cannot be fetched/);
+$t->expect_log(qr/M2MEngine Shadow/, qr/M2-101: the section in line/, qr/AH10159/, qr/cannot be fetched|cannot be refreshed/);
 $t->secret($oct{k}, $inline{k});
 
 sub page { my ($format, %o) = @_; return $t->get('/status' . (defined $format ? "?format=$format" : ''), %o) }
@@ -394,6 +400,18 @@ for (1 .. 60) { last if keys_named(json(), 'NEW'); sleep 0.1 }
 my @seen = map { scalar(() = keys_named(json(), 'NEW')) } 1 .. 3;
 is($seen[0], 1, 'a new key shows');
 
+if ($idp) {
+    $idp->down;
+    my $stale;
+    for (1 .. 80) { ($stale) = grep { $_->{source} eq $aging && $_->{state} eq 'stale' } @{ json()->{sources} }; last if $stale; sleep 0.1 }
+    is_deeply([@{ $stale // {} }{qw(keys usable)}], [1, 1], 'a source that goes stale shows, and is used');
+    cmp_ok($stale->{age}, '>=', 2, 'its age');
+    ok($stale->{fault} && $stale->{failures}, 'why');
+    is((keys_named(json(), 'AGING'))[0]{state}, 'stale', 'its keys say so');
+    like(page(undef)->body, qr{class="attention">.*/aging</b> are <span class="warn">stale}s, 'HTML: it is told at once');
+    is(metric(prometheus(page('prometheus')->body), 'm2mgw_key_source_state', source => $aging, state => 'stale'), 1, 'Prometheus: likewise');
+}
+
 # --- restarts, and a large configuration ---
 
 my $N = 1000;
@@ -424,5 +442,4 @@ for my $format (qw(html json prometheus)) {
 ok(eval { prometheus(page('prometheus')->body) }, 'Prometheus: valid') or diag $@;
 like(page('html')->body, qr{>r7</th>}, 'HTML: the rule that refuses is on the page');
 like(page('html')->body, qr{\d+ of \d{4} rules decided nothing}, 'HTML: the others are a number');
-$idp->down if $idp;
 $t->finish;
