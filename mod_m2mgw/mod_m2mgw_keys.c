@@ -11,6 +11,7 @@
 
 #include <apr_hash.h>
 #include <apr_shm.h>
+#include <apr_thread_proc.h>
 #include <mod_watchdog.h>
 #include <unixd.h>
 
@@ -24,6 +25,8 @@ static struct {
     m2_fetch_tls_t tls;
     apr_pool_t *pool; /* of the watchdog's thread, in a child */
     int started;
+    int busy;         /* the watchdog's thread is in here */
+    int ending;       /* the child ends; who comes now goes again */
 } keys;
 
 void m2mgw_keys_reset(apr_pool_t *pconf)
@@ -31,6 +34,8 @@ void m2mgw_keys_reset(apr_pool_t *pconf)
     keys.jwks = m2_jwks_make(pconf);
     keys.pool = NULL;
     keys.started = 0;
+    keys.busy = 0;
+    keys.ending = 0;
 }
 
 m2_jwks_t *m2mgw_keys_registry(void)
@@ -47,12 +52,50 @@ int m2mgw_keys_missing(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t ge
 
 /* --- the watchdog's thread --- */
 
+/* mod_watchdog does not wait for its thread when a child ends, and the child's pools and
+ * libraries go. So the end waits for the thread to leave, and it does not come in again:
+ * each says what it is about before it looks at what the other said. */
+
+#define PATIENCE 400        /* looks before a child ends regardless */
+#define A_MOMENT 5000       /* microseconds between them */
+
+static void leave(void)
+{
+    __atomic_store_n(&keys.busy, 0, __ATOMIC_SEQ_CST);
+}
+
+static int enter(void)
+{
+    __atomic_store_n(&keys.busy, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&keys.ending, __ATOMIC_SEQ_CST)) {
+        leave();
+        return 0;
+    }
+    return 1;
+}
+
+static apr_status_t end_watching(void *data)
+{
+    int i;
+
+    (void)data;
+    __atomic_store_n(&keys.ending, 1, __ATOMIC_SEQ_CST);
+    for (i = 0; i < PATIENCE && __atomic_load_n(&keys.busy, __ATOMIC_SEQ_CST); i++) {
+        apr_sleep(A_MOMENT);
+    }
+    return APR_SUCCESS;
+}
+
 /* The pool handed in is cleared behind each call, hence our own. */
 static apr_status_t watch(int state, void *data, apr_pool_t *pool)
 {
     (void)data;
     (void)pool;
+    if (!enter()) {
+        return APR_SUCCESS;
+    }
     if (state == AP_WATCHDOG_STATE_STARTING) {
+        apr_setup_signal_thread(); /* a child is ended from its main thread, not from here */
         keys.started = keys.pool && m2_jwks_start(keys.jwks, &keys.tls, keys.pool);
     }
     else if (state == AP_WATCHDOG_STATE_STOPPING) {
@@ -64,6 +107,7 @@ static apr_status_t watch(int state, void *data, apr_pool_t *pool)
     else if (keys.started) {
         m2_jwks_tick(keys.jwks, apr_time_now());
     }
+    leave();
     return APR_SUCCESS;
 }
 
@@ -206,6 +250,7 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
     (void)s;
     apr_pool_create(&keys.pool, pchild);
+    apr_pool_pre_cleanup_register(pchild, NULL, end_watching);
     if (m2_jwks_watched(keys.jwks)) {
         m2_jwks_catch_up(keys.jwks, apr_time_now());
     }
