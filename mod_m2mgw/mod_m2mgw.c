@@ -411,6 +411,9 @@ static m2mgw_ctx_t *meet(request_rec *r)
         ctx->error_document = 1;
         r->status_line = ap_get_status_line_ex(r->pool, r->status);
         carry_variables(r);
+        if (ctx->in_force) { /* served to anybody, with nothing claimed */
+            m2mgw_scrub(ctx, r);
+        }
     }
     else if (ctx->in_force) {
         decide(ctx, r);

@@ -33,6 +33,7 @@ my $t = M2MGW::Test->start(
         (map { ("htdocs/$_" => $cgi) } qw(dir/index.cgi fall/all.cgi neg/page.en.cgi outer/index.cgi act/run.cgi plain.cgi)),
         'htdocs/act/x.thing' => "thing\n",
         'htdocs/list/a.txt' => 'a', 'htdocs/list/once.txt' => 'once', 'htdocs/once/index.html' => 'once', 'htdocs/page.shtml' => "[<!--#include virtual=\"/list/once.txt\" -->]",
+        'htdocs/error.cgi' => $cgi,
         'htdocs/away.cgi' => "#!/bin/sh\ncat >/dev/null\nprintf 'Location: /form/x?%s\\n\\n' \"\$QUERY_STRING\"\n",
         'htdocs/lazy.cgi' => "#!/bin/sh\nprintf 'Location: /form/x\\n\\n'\n",
     },
@@ -79,6 +80,12 @@ Alias /sed \@DOCROOT\@/plain.cgi
 <Location /outer/index.cgi>
     M2MEngine Off
 </Location>
+ErrorDocument 401 /error.cgi
+<Files error.cgi>
+    M2MEngine On
+    M2MClaim client_id header:X-Error env:X_ERROR
+</Files>
+SetEnvIf X-Error . X_ERROR=evil
 <Location /form>
 $policy
     ProxyPass http://\@BACKEND\@/form
@@ -127,6 +134,13 @@ $r = $t->get('/outer/', headers => [ 'X-Outer' => 'evil' ]);
 denies($r, 401, 'token_missing', 'a directory with an open index is still protected');
 $r = $t->get('/outer/', token => $token, headers => [ 'X-Outer' => 'evil' ]);
 is(line($r, 'HTTP_X_OUTER'), 'app', 'and its header is ours behind the index');
+
+# --- the document of a refusal has a section of its own ---
+
+$r = $t->get('/form', headers => [ 'X-Error' => 'evil' ]);
+is($r->status, 401, 'a refusal with a document');
+like($r->body, qr/^REDIRECT_STATUS=401$/m, 'that is a program');
+unlike($r->body, qr/^(?:HTTP_)?X_ERROR=/m, 'and is not told who the caller says to be');
 
 # --- a token that may be used once is used by what runs, not by who asks ---
 

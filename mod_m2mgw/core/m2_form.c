@@ -113,19 +113,19 @@ static m2_slice_t core_of(const char *name)
     return s;
 }
 
-/* The first byte that is not skipped; *pi is behind it. */
+/* The first byte that is not skipped; *pi is behind it. Some trim all control bytes. */
 static int first_byte(m2_slice_t raw, apr_size_t *pi, int skip_brackets)
 {
     int c;
 
     do {
         c = next_byte(raw, pi, 1);
-    } while (c >= 0 && (is_blank((char)c) || (skip_brackets && is_bracket((char)c))));
+    } while (c >= 0 && (c <= ' ' || (skip_brackets && is_bracket((char)c))));
     return c;
 }
 
-/* name[], name[x], [name] and name] are one array parameter to PHP or Rack; blanks behind
- * a name are dropped by some */
+/* name[], name[x], [name] and name] are one array parameter to PHP or Rack; blanks and
+ * control bytes behind a name are dropped by some */
 static int is_like_head(m2_slice_t raw, m2_slice_t ours)
 {
     apr_size_t i = 0, n = 0;
@@ -135,7 +135,7 @@ static int is_like_head(m2_slice_t raw, m2_slice_t ours)
         if (n < ours.n && fold((char)c) == fold(ours.p[n])) {
             n++;
         }
-        else if (n < ours.n || !is_blank((char)c)) {
+        else if (n < ours.n || c > ' ') {
             return 0;
         }
     }
