@@ -142,6 +142,177 @@ static json_t *own(apr_pool_t *pool, json_t *json)
     return json;
 }
 
+/* --- the common document, read fast ---
+ *
+ * jansson looks at each character through a stream of its own, which costs more than all else
+ * about a token but its signature. Nearly every token is made of objects, arrays, plain ASCII
+ * strings and integers. That much is read here; at the first thing that is more, or wrong, the
+ * document is left to jansson from its beginning, which alone decides what is refused. */
+
+#define QUICK_NAME 128  /* bytes of a member name */
+#define QUICK_DIGITS 18 /* of an integer, which can then not overflow */
+
+typedef struct quick_t {
+    const char *p, *end;
+    int depth;
+} quick_t;
+
+static json_t *quick_value(quick_t *q);
+
+/* The next character that is no blank, 0 at the end. */
+static char quick_peek(quick_t *q)
+{
+    while (q->p < q->end && (*q->p == ' ' || *q->p == '\n' || *q->p == '\t' || *q->p == '\r')) {
+        q->p++;
+    }
+    return (char)(q->p < q->end ? *q->p : 0);
+}
+
+static int quick_char(quick_t *q, char c)
+{
+    if (quick_peek(q) != c) {
+        return 0;
+    }
+    q->p++;
+    return 1;
+}
+
+/* Printable ASCII without escapes between quotes. */
+static int quick_text(m2_slice_t *ptext, quick_t *q)
+{
+    const char *start;
+
+    if (!quick_char(q, '"')) {
+        return 0;
+    }
+    for (start = q->p; q->p < q->end && *q->p >= ' ' && *q->p <= '~' && *q->p != '"'
+                       && *q->p != '\\'; q->p++) {
+    }
+    *ptext = m2_slice(start, (apr_size_t)(q->p - start));
+    return q->p < q->end && *q->p++ == '"';
+}
+
+static json_t *quick_string(quick_t *q)
+{
+    m2_slice_t text;
+
+    return quick_text(&text, q) ? json_stringn_nocheck(text.p, text.n) : NULL;
+}
+
+/* No zero in front, no sign before a zero, no fraction, no exponent. */
+static json_t *quick_integer(quick_t *q)
+{
+    const int minus = *q->p == '-';
+    const char *digits = q->p + minus, *p = digits;
+    json_int_t value = 0;
+
+    for (; p < q->end && *p >= '0' && *p <= '9' && p - digits <= QUICK_DIGITS; p++) {
+        value = value * 10 + (*p - '0');
+    }
+    if (p == digits || p - digits > QUICK_DIGITS || (*digits == '0' && (minus || p - digits > 1))
+        || (p < q->end && (*p == '.' || *p == 'e' || *p == 'E'))) {
+        return NULL;
+    }
+    q->p = p;
+    return json_integer(minus ? -value : value);
+}
+
+static json_t *quick_word(quick_t *q, const char *word, json_t *value)
+{
+    const apr_size_t n = strlen(word);
+
+    if ((apr_size_t)(q->end - q->p) < n || memcmp(q->p, word, n) != 0) {
+        return NULL;
+    }
+    q->p += n;
+    return value; /* the words are jansson's constants, not counted */
+}
+
+/* One member behind its opening brace or comma; a name that is there already is a fault. */
+static int quick_member(json_t *object, quick_t *q)
+{
+    char name[QUICK_NAME + 1];
+    m2_slice_t text;
+    json_t *value;
+
+    if (!quick_text(&text, q) || text.n > QUICK_NAME || !quick_char(q, ':')) {
+        return 0;
+    }
+    memcpy(name, text.p, text.n);
+    name[text.n] = '\0';
+    if (json_object_get(object, name) || !(value = quick_value(q))) {
+        return 0;
+    }
+    return json_object_set_new_nocheck(object, name, value) == 0;
+}
+
+static int quick_element(json_t *array, quick_t *q)
+{
+    json_t *value = quick_value(q);
+
+    return value && json_array_append_new(array, value) == 0;
+}
+
+static json_t *quick_container(quick_t *q, json_t *json, char close,
+                               int (*one)(json_t *json, quick_t *q))
+{
+    q->p++;
+    if (!json || quick_char(q, close)) {
+        return json;
+    }
+    if (++q->depth <= M2_MAX_JSON_DEPTH) {
+        while (one(json, q)) {
+            if (quick_char(q, close)) {
+                q->depth--;
+                return json;
+            }
+            if (!quick_char(q, ',')) {
+                break;
+            }
+        }
+    }
+    json_decref(json);
+    return NULL;
+}
+
+static json_t *quick_value(quick_t *q)
+{
+    const char c = quick_peek(q);
+
+    if (c == '"') {
+        return quick_string(q);
+    }
+    if (c == '{') {
+        return quick_container(q, json_object(), '}', quick_member);
+    }
+    if (c == '[') {
+        return quick_container(q, json_array(), ']', quick_element);
+    }
+    if (c == 't') {
+        return quick_word(q, "true", json_true());
+    }
+    if (c == 'f') {
+        return quick_word(q, "false", json_false());
+    }
+    if (c == 'n') {
+        return quick_word(q, "null", json_null());
+    }
+    return c ? quick_integer(q) : NULL;
+}
+
+/* The whole of text, or NULL for jansson to read it. */
+static json_t *quick_parse(m2_slice_t text)
+{
+    quick_t q = { text.p, text.p + text.n, 0 };
+    json_t *json = quick_value(&q);
+
+    if (json && (quick_peek(&q) || q.p != q.end)) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
 m2_code_t m2_json_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t text,
                         m2_code_t code_on_error, m2_err_t *err)
 {
@@ -158,7 +329,10 @@ m2_code_t m2_json_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t te
         return code;
     }
     /* RFC 8725 2.4, RFC 7519 4: of two members of one name readers differ which counts */
-    json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    json = quick_parse(text);
+    if (!json) {
+        json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    }
     if (!json) {
         apr_size_t offset = fault.position > 0 ? (apr_size_t)fault.position - 1 : 0;
 

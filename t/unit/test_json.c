@@ -341,6 +341,71 @@ static void test_iter(void **state)
     assert_null(m2_json_iter(parse("[]")));
 }
 
+/* Common documents are read by a short reader, others by jansson: what is in the one or the
+ * other reads the same. */
+static void test_two_readers(void **state)
+{
+    static const struct {
+        const char *text, *dump; /* NULL: refused */
+    } docs[] = {
+        { "{\"a\":1,\"b\":[true,false,null,\"x\"],\"c\":{}}",
+          "{\"a\":1,\"b\":[true,false,null,\"x\"],\"c\":{}}" },
+        { " \t\r\n{ \"a\" : 1 , \"b\" : [ ] } \n", "{\"a\":1,\"b\":[]}" },
+        { "[999999999999999999]", "[999999999999999999]" },
+        { "[9223372036854775807]", "[9223372036854775807]" },
+        { "[-9223372036854775808]", "[-9223372036854775808]" },
+        { "[9223372036854775808]", NULL },
+        { "[0,-1,-0]", "[0,-1,0]" },
+        { "[01]", NULL },
+        { "[-01]", NULL },
+        { "[-]", NULL },
+        { "[1.5]", "[1.5]" },
+        { "[1e2]", "[100]" },
+        { "[1.]", NULL },
+        { "[1 2]", NULL },
+        { "[1,]", NULL },
+        { "{\"a\":1,}", NULL },
+        { "{\"a\" 1}", NULL },
+        { "{a:1}", NULL },
+        { "[truex]", NULL },
+        { "[tru]", NULL },
+        { "[nul", NULL },
+        { "[\"a\\u0041\\n\"]", "[\"aA\\n\"]" },
+        { "[\"\xc3\xa4\"]", "[\"\xc3\xa4\"]" },
+        { "[\"\xc3\"]", NULL },
+        { "[\"\t\"]", NULL },
+        { "[\"\x7f\"]", "[\"\x7f\"]" },
+        { "[\"a]", NULL },
+        { "{\"a\":1,\"\\u0061\":2}", NULL },
+        { "{\"\\u0061\":2,\"a\":1}", NULL },
+        { "{\"\":1}", "{\"\":1}" },
+        { "[1]]", NULL },
+        { "[1] x", NULL },
+    };
+    char name[200];
+    apr_size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
+        const m2_json_t *json = parse(docs[i].text);
+
+        if (!docs[i].dump) {
+            assert_null(json);
+            continue;
+        }
+        assert_non_null(json);
+        assert_string_equal(m2_json_dump(pool, json), docs[i].dump);
+    }
+    memset(name, 'n', sizeof(name));
+    for (i = 120; i < 140; i++) { /* either side of the length the short reader takes */
+        const char *text = apr_psprintf(pool, "{\"%.*s\":7}", (int)i, name);
+
+        assert_string_equal(m2_json_dump(pool, parse(text)), text);
+        assert_null(parse(apr_psprintf(pool, "{\"%.*s\":7,\"%.*s\":8}", (int)i, name, (int)i,
+                                       name)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,7 +413,7 @@ int main(void)
         unit(test_depth),    unit(test_width),     unit(test_types),
         unit(test_path),     unit(test_time),      unit(test_text),
         unit(test_reals),    unit(test_has),       unit(test_make),
-        unit(test_iter),
+        unit(test_iter),     unit(test_two_readers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
