@@ -8,6 +8,7 @@ import { createPrivateKey, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 globalThis.crypto ??= webcrypto; // Node 18
+globalThis.CryptoKey ??= webcrypto.CryptoKey;
 const oauth = await import('oauth4webapi');
 const o = JSON.parse(readFileSync(0, 'utf8'));
 const plain = { [oauth.allowInsecureRequests]: true }; // loopback

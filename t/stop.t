@@ -1,0 +1,38 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# Stopping, again and again: the thread that watches keys is in the way of nothing. A child
+# of prefork ends in a signal handler, and crashed when that ran in our thread.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use M2MGW::Test;
+use Time::HiRes qw(sleep);
+
+my $t = M2MGW::Test->prepare(loglevel => 'info', files => { 'jwks.json' => jwks_json(jwk('rsa')) });
+$t->backends;
+$t->write_config(<<'CONF');
+<Location /api>
+    M2MJwks file:@ROOT@/jwks.json
+    ProxyPass http://@BACKEND@/api
+</Location>
+<Location /url>
+    M2MJwks http://@BACKEND@/jwks
+    ProxyPass http://@BACKEND@/api
+</Location>
+CONF
+$t->expect_log(qr{/jwks: }); # what is there is no key set
+my $token = mint('rsa', { sub => 'a', exp => time + 600 });
+my ($answered, $stopped) = (0, 0);
+for my $n (1 .. 20) {
+    $t->launch;
+    $answered += $t->get('/api/x', token => $token)->status == 200;
+    sleep 0.015 * ($n % 8);
+    $stopped += $t->stop;
+}
+is($answered, 20, 'it answers after each start');
+is($stopped, 20, 'and stops when told to');
+unlike($t->error_log, qr/exit signal/, 'no child dies of it');
+$t->finish;
