@@ -16,6 +16,7 @@
 #include <unixd.h>
 
 #define TICK (APR_USEC_PER_SEC / 10)
+#define STOP_STEPS 50 /* of a tenth of a tick each, that stopping waits for the last tick */
 #define MAX_ALIKE                                                                        \
     32 /* keys of a section that only their bits tell apart, listed singly */
 
@@ -23,19 +24,14 @@
 static struct {
     m2_jwks_t *jwks;
     m2_fetch_tls_t tls;
-    apr_pool_t *pool; /* of the watchdog's thread, in a child */
-    int started;
-    int busy;         /* the watchdog's thread is in here */
-    int ending;       /* the child ends; who comes now goes again */
+    int started; /* in a child: ticks do something; changes under busy */
+    int busy;
 } keys;
 
 void m2mgw_keys_reset(apr_pool_t *pconf)
 {
     keys.jwks = m2_jwks_make(pconf);
-    keys.pool = NULL;
     keys.started = 0;
-    keys.busy = 0;
-    keys.ending = 0;
 }
 
 m2_jwks_t *m2mgw_keys_registry(void)
@@ -52,62 +48,54 @@ int m2mgw_keys_missing(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t ge
 
 /* --- the watchdog's thread --- */
 
-/* mod_watchdog does not wait for its thread when a child ends, and the child's pools and
- * libraries go. So the end waits for the thread to leave, and it does not come in again:
- * each says what it is about before it looks at what the other said. */
-
-#define PATIENCE 400        /* looks before a child ends regardless */
-#define A_MOMENT 5000       /* microseconds between them */
-
-static void leave(void)
+/* mod_watchdog does not wait for its thread when a child ends right after its start, and says
+ * STOPPING in the main thread while the last tick may be under way. So all that is used here
+ * is static or lives as long as the process, and who ticks or stops holds `busy`. */
+static int try_lock(void)
 {
-    __atomic_store_n(&keys.busy, 0, __ATOMIC_SEQ_CST);
+    return __atomic_exchange_n(&keys.busy, 1, __ATOMIC_ACQUIRE) == 0;
 }
 
-static int enter(void)
+static void unlock(void)
 {
-    __atomic_store_n(&keys.busy, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&keys.ending, __ATOMIC_SEQ_CST)) {
-        leave();
-        return 0;
-    }
-    return 1;
+    __atomic_store_n(&keys.busy, 0, __ATOMIC_RELEASE);
 }
 
-static apr_status_t end_watching(void *data)
+/* What cannot be locked in time is left as it is: the process ends, a claim ends by itself. */
+static apr_status_t stop(void *data)
 {
     int i;
 
     (void)data;
-    __atomic_store_n(&keys.ending, 1, __ATOMIC_SEQ_CST);
-    for (i = 0; i < PATIENCE && __atomic_load_n(&keys.busy, __ATOMIC_SEQ_CST); i++) {
-        apr_sleep(A_MOMENT);
+    for (i = 0; i < STOP_STEPS; i++) {
+        if (try_lock()) {
+            if (keys.started) {
+                keys.started = 0;
+                m2_jwks_stop(keys.jwks);
+            }
+            unlock();
+            break;
+        }
+        apr_sleep(TICK / 10);
     }
     return APR_SUCCESS;
 }
 
-/* The pool handed in is cleared behind each call, hence our own. */
 static apr_status_t watch(int state, void *data, apr_pool_t *pool)
 {
-    (void)data;
     (void)pool;
-    if (!enter()) {
-        return APR_SUCCESS;
-    }
     if (state == AP_WATCHDOG_STATE_STARTING) {
         apr_setup_signal_thread(); /* a child is ended from its main thread, not from here */
-        keys.started = keys.pool && m2_jwks_start(keys.jwks, &keys.tls, keys.pool);
     }
     else if (state == AP_WATCHDOG_STATE_STOPPING) {
+        stop(data);
+    }
+    else if (state == AP_WATCHDOG_STATE_RUNNING && try_lock()) {
         if (keys.started) {
-            m2_jwks_stop(keys.jwks);
-            keys.started = 0;
+            m2_jwks_tick(keys.jwks, apr_time_now());
         }
+        unlock();
     }
-    else if (keys.started) {
-        m2_jwks_tick(keys.jwks, apr_time_now());
-    }
-    leave();
     return APR_SUCCESS;
 }
 
@@ -244,16 +232,24 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     return status == OK ? join_watchdog(pconf, s) : status;
 }
 
-/* First, so that the pool outlives the thread that mod_watchdog starts in its own hook,
- * and so that no request meets the keys of the time when the parent started. */
+/* No request shall meet the keys of the time when the parent started. Stopping is registered
+ * here as well, for the children whose thread mod_watchdog does not wait for. */
 static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
-    (void)s;
-    apr_pool_create(&keys.pool, pchild);
-    apr_pool_pre_cleanup_register(pchild, NULL, end_watching);
-    if (m2_jwks_watched(keys.jwks)) {
-        m2_jwks_catch_up(keys.jwks, apr_time_now());
+    apr_pool_t *pool; /* as long as the process */
+
+    if (!m2_jwks_watched(keys.jwks)) {
+        return;
     }
+    m2_jwks_catch_up(keys.jwks, apr_time_now());
+    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS
+        || !m2_jwks_start(keys.jwks, &keys.tls, pool)) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-502: key sources are not watched in "
+                     "this process: out of memory");
+        return;
+    }
+    keys.started = 1;
+    apr_pool_pre_cleanup_register(pchild, NULL, stop);
 }
 
 /* --- the status page --- */
