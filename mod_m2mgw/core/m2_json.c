@@ -206,11 +206,11 @@ static json_t *quick_integer(quick_t *q)
     const char *digits = q->p + minus, *p = digits;
     json_int_t value = 0;
 
-    for (; p < q->end && *p >= '0' && *p <= '9' && p - digits <= QUICK_DIGITS; p++) {
+    for (; p < q->end && *p >= '0' && *p <= '9' && p - digits < QUICK_DIGITS; p++) {
         value = value * 10 + (*p - '0');
     }
-    if (p == digits || p - digits > QUICK_DIGITS || (*digits == '0' && (minus || p - digits > 1))
-        || (p < q->end && (*p == '.' || *p == 'e' || *p == 'E'))) {
+    if (p == digits || (*digits == '0' && (minus || p - digits > 1))
+        || (p < q->end && ((*p >= '0' && *p <= '9') || *p == '.' || *p == 'e' || *p == 'E'))) {
         return NULL;
     }
     q->p = p;
