@@ -1238,12 +1238,16 @@ static void test_redis_unix(void **state)
     const apr_time_t now = apr_time_now();
     const char *path = apr_psprintf(pool, "%s/redis.sock", dir);
     m2_replay_t *store;
+    int tries;
 
     (void)state;
     if (!program("redis-server")) {
         skip();
     }
     start_redis(&server, "--unixsocket", path);
+    for (tries = 0; tries < 100 && access(path, F_OK) != 0; tries++) {
+        apr_sleep(50000); /* it listens there after it listens on its port */
+    }
     store = open_spec(spec_of("redis:%s", path));
     assert_int_equal(mark(store, "a", now + 60 * SEC, now), M2_OK);
     assert_int_equal(mark(store, "a", now + 60 * SEC, now), M2_E_JTI_REPLAYED);

@@ -482,6 +482,7 @@ my @HARMLESS = (
     qr/AH00489|AH00292|AH00163|AH00094|resuming normal operations|Command line/,
     qr/AH00493|AH00171|AH00297|Graceful restart requested|SIGUSR1|SIGHUP/,
     qr/AH00045|did not exit, sending another SIGTERM/,
+    qr/AH03490|AH03092/, # a graceful restart, and a stop, on a machine that is busy
     qr/AH01630: client denied by server configuration/,
     qr/AH02282|No slotmem from mod_heartmonitor/,
 );
