@@ -164,7 +164,8 @@ static void tell_cut(request_rec *r, const apr_array_header_t *rows)
 static void table(request_rec *r, const char *title, const char *class,
                   const char *const *columns)
 {
-    ap_rprintf(r, "<h2>%s</h2>\n<div class=\"scroll\"><table class=\"%s\"><thead><tr>", title, class);
+    ap_rprintf(r, "<h2>%s</h2>\n<div class=\"scroll\"><table class=\"%s\"><thead><tr>", title,
+               class);
     for (; *columns; columns++) {
         const int number = **columns == '#';
 
