@@ -221,7 +221,7 @@ static json_t *quick_word(quick_t *q, const char *word, json_t *value)
 {
     const apr_size_t n = strlen(word);
 
-    if ((apr_size_t)(q->end - q->p) < n || memcmp(q->p, word, n) != 0) {
+    if ((apr_size_t)(q->end - q->p) < n || !m2_slice_is(m2_slice(q->p, n), word)) {
         return NULL;
     }
     q->p += n;
