@@ -559,7 +559,15 @@ refuses(ask($t, @two), 400, 'invalid_scope', 'revoked: the very next request')
 gives(ask($t), 'what was not revoked');
 grants("$API app_x user:read:two |broken\n");
 gives(ask($t), 'a broken file keeps the last good grants');
-refuses(ask($t, @two), 400, 'invalid_scope', 'and grants nothing of its own');
+refuses(ask($t, @two), 400, 'invalid_scope', 'and what one process read counts in all of them')
+    for 1 .. 30;
+grants($GRANTS);
+gives(ask($t, @two), 'granted once more');
+grants($GRANTS =~ s/ user:read:two//r);
+refuses(ask($t, @two), 400, 'invalid_scope', 'one process learns of the revocation');
+grants("$API app_x user:read:two |broken\n");
+is(scalar(grep { ask($t, @two)->status != 400 } 1 .. 60), 0,
+   'and none that answered nothing since then issues it');
 $t->expect_log(qr/M2-706: M2MGrantFile \S+ line 1: /);
 like($t->error_log, qr/M2-706: M2MGrantFile \S+ line 1: /, 'the log names the line');
 unlink "$t->{root}/grants";

@@ -8,9 +8,14 @@
  *
  * One lock, held over the stat and a reading: a request that comes while a new file is read
  * waits for it rather than being answered from the old one.
+ *
+ * What was read last and good is also kept for all processes together. A process that had
+ * nothing to do between a revocation and a broken file would otherwise keep what it read
+ * before the revocation.
  */
 #include "mod_m2m_issuer.h"
 
+#include <apr_shm.h>
 #include <apr_thread_mutex.h>
 
 /* what tells one state of the file from another; ctime catches what sets mtime back */
@@ -28,10 +33,21 @@ typedef struct table_t {
     int users;
 } table_t;
 
+/* The last good text, in memory that all children share. seq is odd while one writes; a
+ * reader that sees it odd or changed has read nothing. */
+typedef struct last_good_t {
+    apr_uint32_t seq;
+    apr_time_t ctime; /* of the file it was read from */
+    apr_size_t size;
+    char text[M2_MAX_GRANT_BYTES]; /* pages nobody wrote take no memory */
+} last_good_t;
+
 struct m2mi_watch_t {
     apr_thread_mutex_t *mutex;
     stamp_t seen;   /* the state last read, good or not */
     int missing;    /* it could not be read at all; said once */
+    last_good_t *shared; /* NULL: no shared memory, each process for itself */
+    apr_time_t ctime;    /* of the file that table was read from */
     table_t *table; /* in force */
 };
 
@@ -57,22 +73,53 @@ static stamp_t stamp_of(const apr_finfo_t *finfo)
     return stamp;
 }
 
-/* fixed grants and the file's, in pool */
-static const char *table_read(const m2_grants_t **pgrants, stamp_t *seen,
-                              const m2mi_grants_t *grants, apr_pool_t *pool)
+/* --- what all processes know --- */
+
+static void share_text(last_good_t *shared, m2_slice_t text, apr_time_t ctime)
+{
+    apr_uint32_t seq = __atomic_load_n(&shared->seq, __ATOMIC_ACQUIRE);
+
+    if ((seq & 1) || ctime < shared->ctime
+        || !__atomic_compare_exchange_n(&shared->seq, &seq, seq + 1, 0, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED)) {
+        return; /* somebody else writes, or has read a later one */
+    }
+    shared->ctime = ctime;
+    shared->size = text.n;
+    memcpy(shared->text, text.p, text.n);
+    __atomic_store_n(&shared->seq, seq + 2, __ATOMIC_RELEASE);
+}
+
+/* A copy of the text, when it is later than what the caller has; "there is none" otherwise. */
+static m2_slice_t shared_text(const last_good_t *shared, apr_time_t *pctime, apr_pool_t *pool)
+{
+    const apr_uint32_t seq = __atomic_load_n(&shared->seq, __ATOMIC_ACQUIRE);
+    const apr_size_t size = shared->size;
+    const apr_time_t ctime = shared->ctime;
+    char *copy;
+
+    if ((seq & 1) || ctime <= *pctime || size > sizeof(shared->text)) {
+        return m2_slice(NULL, 0);
+    }
+    copy = apr_pmemdup(pool, shared->text, size + 1);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&shared->seq, __ATOMIC_RELAXED) != seq) {
+        return m2_slice(NULL, 0);
+    }
+    *pctime = ctime;
+    return m2_slice(copy, size);
+}
+
+/* --- reading --- */
+
+/* fixed grants and the text's, in pool */
+static const char *table_parse(const m2_grants_t **pgrants, const m2mi_grants_t *grants,
+                               m2_slice_t text, apr_pool_t *pool)
 {
     m2_grants_t *all = m2_grants_make(pool);
-    m2_slice_t text;
-    apr_finfo_t finfo;
-    m2_err_t err;
     m2_code_t rc;
-    const char *wrong =
-        m2mi_file_read(&text, &finfo, pool, grants->file, M2_MAX_GRANT_BYTES);
+    m2_err_t err;
 
-    if (wrong) {
-        return wrong;
-    }
-    *seen = stamp_of(&finfo);
     m2_err_init(&err, pool);
     rc = m2_grants_add_all(all, grants->fixed, &err);
     rc = rc == M2_OK ? m2_grants_parse(all, text, &err) : rc;
@@ -83,6 +130,38 @@ static const char *table_read(const m2_grants_t **pgrants, stamp_t *seen,
     return NULL;
 }
 
+static const char *table_read(const m2_grants_t **pgrants, m2mi_watch_t *watch,
+                              const m2mi_grants_t *grants, apr_pool_t *pool)
+{
+    m2_slice_t text;
+    apr_finfo_t finfo;
+    const char *wrong =
+        m2mi_file_read(&text, &finfo, pool, grants->file, M2_MAX_GRANT_BYTES);
+
+    if (wrong) {
+        return wrong;
+    }
+    watch->seen = stamp_of(&finfo);
+    wrong = table_parse(pgrants, grants, text, pool);
+    if (!wrong) {
+        watch->ctime = finfo.ctime;
+        if (watch->shared) {
+            share_text(watch->shared, text, finfo.ctime);
+        }
+    }
+    return wrong;
+}
+
+static last_good_t *share_open(apr_pool_t *pool)
+{
+    apr_shm_t *shm;
+
+    if (apr_shm_create(&shm, sizeof(last_good_t) + 1, NULL, pool) != APR_SUCCESS) {
+        return NULL;
+    }
+    return apr_shm_baseaddr_get(shm); /* anonymous, so it comes zeroed */
+}
+
 const char *m2mi_watch_open(m2mi_grants_t *grants, apr_pool_t *pool)
 {
     m2mi_watch_t *watch = apr_pcalloc(pool, sizeof(*watch));
@@ -90,7 +169,9 @@ const char *m2mi_watch_open(m2mi_grants_t *grants, apr_pool_t *pool)
 
     watch->table = apr_pcalloc(pool, sizeof(*watch->table));
     watch->table->users = 1; /* the watch itself */
-    wrong = table_read(&watch->table->grants, &watch->seen, grants, pool);
+    watch->shared = share_open(pool);
+    wrong = watch->shared ? table_read(&watch->table->grants, watch, grants, pool)
+                          : "no shared memory for what was read";
     if (wrong) {
         return apr_pstrcat(pool, "M2MGrantFile ", wrong, NULL);
     }
@@ -127,31 +208,69 @@ static void table_drop(table_t *table)
     }
 }
 
-/* with the lock held: read the file into a new table, or keep the old one */
-static void table_renew(const m2mi_grants_t *grants, request_rec *r)
+static table_t *table_make(void)
 {
-    m2mi_watch_t *watch = grants->watch;
     apr_pool_t *pool;
     table_t *table;
-    const char *wrong;
 
     if (apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS) {
-        return;
+        return NULL;
     }
     table = apr_pcalloc(pool, sizeof(*table));
     table->pool = pool;
     table->users = 1;
-    wrong = table_read(&table->grants, &watch->seen, grants, pool);
+    return table;
+}
+
+static void table_replace(m2mi_watch_t *watch, table_t *table)
+{
+    table_drop(watch->table);
+    watch->table = table;
+}
+
+/* with the lock held: the file cannot be used, so what any process read last and good counts,
+ * which may be later than what this one has */
+static void table_catch_up(const m2mi_grants_t *grants, request_rec *r)
+{
+    m2mi_watch_t *watch = grants->watch;
+    table_t *table = table_make();
+    m2_slice_t text = m2_slice(NULL, 0);
+
+    if (table) {
+        text = shared_text(watch->shared, &watch->ctime, table->pool);
+    }
+    if (text.p && !table_parse(&table->grants, grants, text, table->pool)) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "M2-717: %s: taken over from another process, %u grants", grants->file,
+                      m2_grants_count(table->grants));
+        table_replace(watch, table);
+    }
+    else if (table) {
+        apr_pool_destroy(table->pool);
+    }
+}
+
+/* with the lock held: read the file into a new table, or keep the last good one */
+static void table_renew(const m2mi_grants_t *grants, request_rec *r)
+{
+    m2mi_watch_t *watch = grants->watch;
+    table_t *table = table_make();
+    const char *wrong;
+
+    if (!table) {
+        return;
+    }
+    wrong = table_read(&table->grants, watch, grants, table->pool);
     if (wrong) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       "M2-706: M2MGrantFile %s; the last good grants stay in force", wrong);
-        apr_pool_destroy(pool);
+        apr_pool_destroy(table->pool);
+        table_catch_up(grants, r);
         return;
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "M2-707: %s: read again, %u grants",
                   grants->file, m2_grants_count(table->grants));
-    table_drop(watch->table);
-    watch->table = table;
+    table_replace(watch, table);
 }
 
 /* with the lock held */
@@ -167,6 +286,9 @@ static void table_check(const m2mi_grants_t *grants, request_rec *r)
             ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
                           "M2-708: M2MGrantFile %s; the last good grants stay in force",
                           grants->file);
+        }
+        if (!watch->missing) {
+            table_catch_up(grants, r);
         }
         watch->missing = 1;
         return;
