@@ -183,7 +183,7 @@ static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *s
         }
     }
     judged = apr_pcalloc(root->r->pool, sizeof(*judged));
-    judged->policy = *policy;
+    memcpy(&judged->policy, policy, sizeof(*policy)); /* compared by its bytes, padding too */
     judged->token = ctx->token;
     m2_gate_token(&judged->verdict, root->r->pool, policy, ctx->token, now, services);
     if (ctx->token.p) {

@@ -161,7 +161,7 @@ static entry_t *entry_make(const m2_verdict_t *verdict, const m2_policy_t *polic
     elements = (m2_publish_t *)(void *)(entry + 1);
     at = (char *)(elements + (verdict->publish ? verdict->publish->nelts : 0)
                   + (verdict->env ? verdict->env->nelts : 0));
-    entry->policy = *policy;
+    memcpy(&entry->policy, policy, sizeof(*policy)); /* compared by its bytes, padding too */
     entry->generation = generation;
     entry->times = verdict->times;
     entry->alg = verdict->alg; /* of the table of algorithms */
