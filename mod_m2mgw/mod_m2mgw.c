@@ -13,6 +13,9 @@
 #include "mod_m2mgw_keys.h"
 #include "mod_m2mgw_status.h"
 
+#include "core/m2_hold.h"
+
+#include <ap_mpm.h>
 #include <openssl/rand.h>
 
 
@@ -353,12 +356,18 @@ static void carry_variables(request_rec *r)
 
 /* --- hooks --- */
 
-/* What the parent's thread has in stock, two children must not hand out twice. */
+/* What the parent's thread has in stock, two children must not hand out twice. A child
+ * without threads ends in a signal handler. */
 static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
+    int threaded = 0;
+
     (void)pchild;
     (void)s;
     id_stock.left = 0;
+    if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS && !threaded) {
+        m2_hold_signals();
+    }
 }
 
 static int hook_post_read_request(request_rec *r)

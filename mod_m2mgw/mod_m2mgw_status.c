@@ -12,6 +12,8 @@
 #include "mod_m2mgw_status.h"
 #include "mod_m2mgw_config.h"
 
+#include "core/m2_hold.h"
+
 #include <apr_hash.h>
 #include <apr_shm.h>
 
@@ -274,9 +276,12 @@ static m2_json_t *rules(apr_pool_t *pool)
 
 static m2_json_t *document(apr_pool_t *pool)
 {
-    m2_json_t *json = m2_json_make(pool);
+    m2_hold_t hold;
+    m2_json_t *json;
     int i;
 
+    m2_hold_begin(&hold);
+    json = m2_json_make(pool);
     m2_json_set_string(json, "module", "mod_m2mgw " M2MGW_VERSION);
     m2_json_set_string(json, "httpd", ap_get_server_description());
     m2_json_set_int(json, "since", apr_time_sec(board.since));
@@ -287,6 +292,7 @@ static m2_json_t *document(apr_pool_t *pool)
     for (i = 0; i < parts_n; i++) {
         parts[i](json, pool);
     }
+    m2_hold_end(&hold);
     return json;
 }
 

@@ -12,6 +12,8 @@
  */
 #include "m2_cache.h"
 
+#include "m2_hold.h"
+
 #include <openssl/rand.h>
 
 #include <stdlib.h>
@@ -190,6 +192,9 @@ static apr_status_t cache_free(void *data)
     m2_cache_t *cache = data;
     apr_size_t i;
 
+    if (m2_hold_needed()) {
+        return APR_SUCCESS; /* the process ends */
+    }
     for (i = 0; i < cache->buckets * WAYS; i++) {
         entry_free(cache->slots[i].entry);
     }

@@ -11,6 +11,7 @@
 #include "m2_gate.h"
 
 #include "m2_cache.h"
+#include "m2_hold.h"
 
 static int passes(m2_code_t code)
 {
@@ -208,14 +209,18 @@ static m2_code_t judge(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_
                        const m2_keyset_t *keys, m2_slice_t token, apr_time_t now,
                        m2_cache_t *cache)
 {
+    m2_hold_t hold;
+
     if (cache && m2_cache_get(verdict, cache, pool, policy, keys->generation, token, now)) {
         return judge_again(verdict, pool, policy, now);
     }
+    m2_hold_begin(&hold);
     verdict->code = check_token(verdict, pool, policy, keys, token, now);
     verdict->code = publish(verdict, pool, policy);
     if (cache && verdict->code == M2_OK) {
         m2_cache_put(cache, verdict, policy, keys->generation, token, now);
     }
+    m2_hold_end(&hold);
     return verdict->code;
 }
 
@@ -302,6 +307,7 @@ m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,
     int enforced = policy->replay == M2_REPLAY_ON;
     m2_err_t *err = &verdict->err, unheard;
     m2_code_t code = M2_E_REPLAY_UNAVAILABLE;
+    m2_hold_t hold;
 
     if (policy->replay == M2_REPLAY_OFF || !verdict->verified || !passes(verdict->code) ||
         !has_jti(verdict->claims)) {
@@ -309,7 +315,9 @@ m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,
     }
     m2_err_init(&unheard, err->pool);
     if (services && services->spend) {
+        m2_hold_begin(&hold);
         code = services->spend(verdict, services->spend_baton, enforced ? err : &unheard);
+        m2_hold_end(&hold);
     }
     if (code && enforced) {
         verdict->code = m2_err_set(err, code, "%s", m2_reason_of(code)->text);

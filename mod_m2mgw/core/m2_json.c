@@ -8,6 +8,8 @@
  */
 #include "m2_json.h"
 
+#include "m2_hold.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -132,7 +134,11 @@ static const char *words_for(enum json_error_code code)
 
 static apr_status_t drop(void *json)
 {
+    m2_hold_t hold;
+
+    m2_hold_begin(&hold);
     json_decref(json);
+    m2_hold_end(&hold);
     return APR_SUCCESS;
 }
 

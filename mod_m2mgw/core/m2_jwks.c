@@ -7,6 +7,7 @@
  */
 #include "m2_jwks_int.h"
 
+#include "m2_hold.h"
 #include "m2_log.h"
 
 #include <apr_file_io.h>
@@ -638,10 +639,27 @@ int m2_jwks_start(m2_jwks_t *jwks, const m2_fetch_tls_t *tls, apr_pool_t *pool)
     return 1;
 }
 
+static void give_back_claims(m2_jwks_t *jwks)
+{
+    int i;
+
+    for (i = 0; i < jwks->sources->nelts; i++) {
+        const m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
+
+        if (source->fetching) {
+            m2_slot_set(&source->slot->claimed, 0);
+        }
+    }
+}
+
 void m2_jwks_stop(m2_jwks_t *jwks)
 {
     int i;
 
+    if (m2_hold_needed()) {
+        give_back_claims(jwks);
+        return;
+    }
     if (jwks->fetch) {
         m2_fetch_close(jwks->fetch);
         jwks->fetch = NULL;

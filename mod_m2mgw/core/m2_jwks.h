@@ -110,7 +110,8 @@ int m2_jwks_start(m2_jwks_t *jwks, const m2_fetch_tls_t *tls, apr_pool_t *pool);
  *  changed, free what nobody holds. Returns within about a tenth of a second. */
 void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now);
 
-/** Drop what is under way, so that another child may do it. */
+/** Drop what is under way, so that another child may do it. Where a signal handler may be the
+ *  caller (m2_hold_needed), nothing is freed: the process ends. */
 void m2_jwks_stop(m2_jwks_t *jwks);
 
 /* --- in requests --- */

@@ -6,6 +6,8 @@
  */
 #include "m2_wire.h"
 
+#include "m2_hold.h"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -342,6 +344,9 @@ static apr_status_t close_all(void *baton)
     m2_wire_t *wire = baton;
     m2_conn_t *conn;
 
+    if (m2_hold_needed()) {
+        return APR_SUCCESS; /* the process ends, which closes them */
+    }
     while ((conn = wire->idle) != NULL) {
         wire->idle = conn->next;
         close_conn(conn);
@@ -367,7 +372,9 @@ m2_code_t m2_wire_make(m2_wire_t **pwire, apr_pool_t *pool, const m2_endpoint_t 
 
 static apr_status_t free_tls(void *baton)
 {
-    SSL_CTX_free(baton);
+    if (!m2_hold_needed()) {
+        SSL_CTX_free(baton);
+    }
     return APR_SUCCESS;
 }
 

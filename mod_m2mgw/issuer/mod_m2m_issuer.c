@@ -6,8 +6,10 @@
 #include "mod_m2m_issuer.h"
 
 #include "core/m2_form.h"
+#include "core/m2_hold.h"
 #include "core/m2_log.h"
 
+#include <ap_mpm.h>
 #include <http_main.h>
 
 typedef struct handler_t {
@@ -55,7 +57,11 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 static void child_init(apr_pool_t *pool, server_rec *first)
 {
     server_rec *s;
+    int threaded = 0;
 
+    if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS && !threaded) {
+        m2_hold_signals();
+    }
     m2mi_replay_child(pool, first);
     for (s = first; s; s = s->next) {
         const m2mi_server_t *conf =

@@ -7,6 +7,8 @@
  */
 #include "mod_m2m_issuer.h"
 
+#include "core/m2_hold.h"
+
 #include <http_ssl.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -331,9 +333,13 @@ static int answer(const issue_t *issue, m2_oauth_error_t error)
 {
     request_rec *r = issue->r;
     const m2_oauth_row_t *row = m2_oauth_row(error);
-    const char *text = m2_json_dump(
-        r->pool, error == M2_OAUTH_OK ? answer_token(issue) : answer_error(issue, row));
+    const char *text;
+    m2_hold_t hold;
 
+    m2_hold_begin(&hold);
+    text = m2_json_dump(
+        r->pool, error == M2_OAUTH_OK ? answer_token(issue) : answer_error(issue, row));
+    m2_hold_end(&hold);
     r->status = row->status;
     if (!issue->body) {
         r->connection->keepalive = AP_CONN_CLOSE; /* nobody reads a body for nothing */
@@ -349,11 +355,15 @@ static m2_oauth_error_t serve(issue_t *issue)
 {
     m2_token_request_t request;
     m2_oauth_error_t rc = request_check(issue);
+    m2_hold_t hold;
 
     rc = rc == M2_OAUTH_OK ? body_read(issue) : rc;
+    m2_hold_begin(&hold);
     rc = rc == M2_OAUTH_OK ? client_check(issue, &request) : rc;
     rc = rc == M2_OAUTH_OK ? scope_check(issue, &request) : rc;
-    return rc == M2_OAUTH_OK ? token_make(issue) : rc;
+    rc = rc == M2_OAUTH_OK ? token_make(issue) : rc;
+    m2_hold_end(&hold);
+    return rc;
 }
 
 /* RFC 6749 5.1; set before anything can go wrong */
