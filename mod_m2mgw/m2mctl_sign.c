@@ -142,13 +142,13 @@ static m2_code_t read_claims(m2_json_t *claims, apr_pool_t *pool, const char *pa
     const m2_json_t *json;
     m2_slice_t text;
     m2_code_t code = m2mctl_read(&text, pool, path, err);
-    void *it;
+    const m2_member_t *it;
 
     code = code ? code : m2_json_parse(&json, pool, text, M2_E_CONFIG, err);
     if (!code && m2_json_type(json) != M2_JSON_OBJECT) {
         code = m2_err_set(err, M2_E_CONFIG, "claims are a JSON object");
     }
-    for (it = code ? NULL : m2_json_iter(json); it; it = m2_json_iter_next(json, it)) {
+    for (it = code ? NULL : m2_json_iter(json); it; it = m2_json_iter_next(it)) {
         m2_json_set_json(claims, m2_json_iter_name(it), m2_json_iter_value(it));
     }
     return code;

@@ -27,37 +27,40 @@ m2mgw_ctx_t *m2mgw_ctx(request_rec *r)
 }
 
 #define ID_BYTES 16
+#define ID_STOCK 256
 
 /* Random bytes for this thread's next requests: one call of the generator serves many. */
 static __thread struct id_stock_t {
-    unsigned char bytes[64 * ID_BYTES];
+    unsigned char bytes[ID_STOCK * ID_BYTES];
     apr_size_t left;
 } id_stock;
 
-static const unsigned char *next_id_bytes(void)
+static void next_id(unsigned char *id)
 {
-    if (id_stock.left == 0) {
-        if (RAND_bytes(id_stock.bytes, sizeof(id_stock.bytes)) != 1) {
-            ap_random_insecure_bytes(id_stock.bytes, sizeof(id_stock.bytes));
+    struct id_stock_t *stock = &id_stock;
+
+    if (stock->left == 0) {
+        if (RAND_bytes(stock->bytes, sizeof(stock->bytes)) != 1) {
+            ap_random_insecure_bytes(stock->bytes, sizeof(stock->bytes));
         }
-        id_stock.left = sizeof(id_stock.bytes);
+        stock->left = sizeof(stock->bytes);
     }
-    id_stock.left -= ID_BYTES;
-    return id_stock.bytes + id_stock.left;
+    stock->left -= ID_BYTES;
+    memcpy(id, stock->bytes + stock->left, ID_BYTES);
 }
 
 static const char *make_request_id(request_rec *r)
 {
     static const char hex[] = "0123456789abcdef";
     const char *unique = apr_table_get(r->subprocess_env, "UNIQUE_ID");
-    const unsigned char *bytes;
+    unsigned char bytes[ID_BYTES];
     char *id;
     apr_size_t i;
 
     if (unique) {
         return apr_pstrdup(r->pool, unique);
     }
-    bytes = next_id_bytes();
+    next_id(bytes);
     id = apr_palloc(r->pool, 2 * ID_BYTES + 1);
     for (i = 0; i < ID_BYTES; i++) {
         id[2 * i] = hex[bytes[i] >> 4];
@@ -67,9 +70,27 @@ static const char *make_request_id(request_rec *r)
     return id;
 }
 
+/* An array of which the first element has its place already. */
+static void array_in(apr_array_header_t *array, apr_pool_t *pool, void *first, int size)
+{
+    array->pool = pool;
+    array->elt_size = size;
+    array->nalloc = 1;
+    array->elts = first;
+}
+
+static m2mgw_ctx_t *ctx_add(request_rec *r, m2mgw_ctx_t *ctx, m2mgw_root_t *root)
+{
+    ctx->r = r;
+    ctx->root = root;
+    ap_set_module_config(r->request_config, &m2mgw_module, ctx);
+    return ctx;
+}
+
 /* The request that began it all; its record may have to be made for it. */
 static m2mgw_root_t *root_of(request_rec *r)
 {
+    struct { m2mgw_root_t root; m2mgw_ctx_t ctx; } *both;
     m2mgw_ctx_t *ctx;
     m2mgw_root_t *root;
 
@@ -80,14 +101,12 @@ static m2mgw_root_t *root_of(request_rec *r)
     if (ctx) {
         return ctx->root;
     }
-    root = apr_pcalloc(r->pool, sizeof(*root));
+    both = apr_pcalloc(r->pool, sizeof(*both));
+    root = &both->root;
     root->r = r;
-    root->found = apr_array_make(r->pool, 1, sizeof(m2mgw_found_t));
-    root->spent = apr_array_make(r->pool, 1, sizeof(m2mgw_spent_t));
-    ctx = apr_pcalloc(r->pool, sizeof(*ctx));
-    ctx->r = r;
-    ctx->root = root;
-    ap_set_module_config(r->request_config, &m2mgw_module, ctx);
+    array_in(&root->found, r->pool, &root->first_found, sizeof(m2mgw_found_t));
+    array_in(&root->spent, r->pool, &root->first_spent, sizeof(m2mgw_spent_t));
+    ctx_add(r, &both->ctx, root);
     return root;
 }
 
@@ -98,10 +117,7 @@ m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r)
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
 
     if (!ctx) {
-        ctx = apr_pcalloc(r->pool, sizeof(*ctx));
-        ctx->r = r;
-        ctx->root = root;
-        ap_set_module_config(r->request_config, &m2mgw_module, ctx);
+        ctx = ctx_add(r, apr_pcalloc(r->pool, sizeof(*ctx)), root);
     }
     ctx->in_force = m2mgw_effective(&ctx->effective, dir);
     ctx->section = r->per_dir_config;
@@ -133,7 +149,7 @@ int m2mgw_is_lookahead(request_rec *r)
 static m2_code_t spend_once(const m2_verdict_t *verdict, void *baton, m2_err_t *err)
 {
     m2mgw_ctx_t *ctx = baton;
-    apr_array_header_t *spent = ctx->root->spent;
+    apr_array_header_t *spent = &ctx->root->spent;
     m2mgw_spent_t *mark;
     int i;
 
@@ -185,7 +201,8 @@ static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *s
             return;
         }
     }
-    judged = apr_pcalloc(root->r->pool, sizeof(*judged));
+    judged = root->judged ? apr_pcalloc(root->r->pool, sizeof(*judged))
+                          : &root->first_judged;
     memcpy(&judged->policy, policy, sizeof(*policy)); /* compared by its bytes, padding too */
     judged->token = ctx->token;
     m2_gate_token(&judged->verdict, root->r->pool, policy, ctx->token, now, services);
@@ -320,9 +337,7 @@ static int is_current(const m2mgw_ctx_t *ctx, const request_rec *r)
 /* OK when the request may go on, else the status of the refusal. */
 static int conclude(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    /* mod_cache stores nothing; r->no_cache would add an Expires of its own */
-    apr_table_setn(r->subprocess_env, "no-cache", "1");
-    apr_table_setn(r->err_headers_out, "X-Ca-Request-Id", ctx->root->request_id);
+    m2mgw_nocache_store(r);
     if (passes(ctx)
         || (ctx->effective.engine == M2MGW_ENGINE_SHADOW && !ctx->body_unusable)) {
         return OK;

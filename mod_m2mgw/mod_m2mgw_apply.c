@@ -11,28 +11,22 @@
 
 #define REQUEST_ID "X-Ca-Request-Id"
 
-/* Names of one kind to be taken out. */
-static apr_array_header_t *names_of(apr_pool_t *pool, const m2_mapping_t *mapping,
-                                    m2_place_t place)
+/* Names of one place to be taken out, NULL: none. */
+static const apr_array_header_t *names_of(const m2mgw_ctx_t *ctx, m2_place_t place)
 {
-    apr_array_header_t *names = apr_array_make(pool, 4, sizeof(const char *));
-    int i;
+    const m2_mapping_t *mapping = ctx->effective.policy.mapping;
 
-    for (i = 0; mapping && i < mapping->targets->nelts; i++) {
-        const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
-
-        if (target->place == place) {
-            APR_ARRAY_PUSH(names, const char *) = target->name;
-        }
-    }
-    return names;
+    return mapping ? mapping->names[place] : NULL;
 }
 
 static int header_is_ours(const char *name, const apr_array_header_t *names)
 {
     int i;
 
-    for (i = 0; i < names->nelts; i++) {
+    if (m2_header_name_like(name, REQUEST_ID)) {
+        return 1;
+    }
+    for (i = 0; names && i < names->nelts; i++) {
         if (m2_header_name_like(name, APR_ARRAY_IDX(names, i, const char *))) {
             return 1;
         }
@@ -86,7 +80,7 @@ static void scrub_headers(request_rec *r, const apr_array_header_t *names)
 
 static void scrub_query(request_rec *r, const apr_array_header_t *names)
 {
-    if (r->args && names->nelts > 0) {
+    if (r->args && names) {
         r->args = (char *)m2_form_remove(r->pool, r->args, NULL, names);
         if (!*r->args) {
             r->args = NULL;
@@ -96,16 +90,13 @@ static void scrub_query(request_rec *r, const apr_array_header_t *names)
 
 void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const m2_mapping_t *mapping = ctx->effective.policy.mapping;
-    apr_array_header_t *headers = names_of(r->pool, mapping, M2_PLACE_HEADER);
-    const apr_array_header_t *env = names_of(r->pool, mapping, M2_PLACE_ENV);
+    const apr_array_header_t *env = names_of(ctx, M2_PLACE_ENV);
     int i;
 
-    APR_ARRAY_PUSH(headers, const char *) = REQUEST_ID;
-    scrub_headers(r, headers);
-    apr_table_setn(r->headers_in, REQUEST_ID, ctx->root->request_id);
-    scrub_query(r, names_of(r->pool, mapping, M2_PLACE_QUERY));
-    for (i = 0; i < env->nelts; i++) {
+    scrub_headers(r, names_of(ctx, M2_PLACE_HEADER));
+    apr_table_addn(r->headers_in, REQUEST_ID, ctx->root->request_id);
+    scrub_query(r, names_of(ctx, M2_PLACE_QUERY));
+    for (i = 0; env && i < env->nelts; i++) {
         apr_table_unset(r->subprocess_env, APR_ARRAY_IDX(env, i, const char *));
     }
 }
@@ -181,13 +172,12 @@ static const char *add_form_values(apr_pool_t *pool, const char *form,
 
 m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
-    const apr_array_header_t *names =
-        names_of(r->pool, ctx->effective.policy.mapping, M2_PLACE_FORM);
+    const apr_array_header_t *names = names_of(ctx, M2_PLACE_FORM);
     m2_slice_t form;
     m2_code_t code;
     const char *text;
 
-    if (names->nelts == 0 || r->main) {
+    if (!names || r->main) {
         return M2_OK;
     }
     if (m2mgw_body_is_opaque(r)) {
@@ -212,7 +202,7 @@ void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r)
     if (verdict->verified) {
         publish_own(r, verdict);
         publish_all(r, verdict->publish);
-        r->user = verdict->user ? apr_pstrdup(r->pool, verdict->user) : (char *)"-";
+        r->user = (char *)(verdict->user ? verdict->user : "-"); /* lives as long as r */
         r->ap_auth_type = "M2M";
     }
 }
@@ -284,14 +274,16 @@ void m2mgw_note_decision(m2mgw_ctx_t *ctx, request_rec *r)
  * in there either; the log gets the client's own line back. */
 void m2mgw_line_scrub(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const apr_array_header_t *names =
-        names_of(r->pool, ctx->effective.policy.mapping, M2_PLACE_QUERY);
+    const apr_array_header_t *names = names_of(ctx, M2_PLACE_QUERY);
     const char *line = r->the_request;
-    const char *tail = line ? strrchr(line, ' ') : NULL;
-    const char *query = line ? strchr(line, '?') : NULL;
-    const char *old, *kept;
+    const char *tail, *query, *old, *kept;
 
-    if (names->nelts == 0 || ctx->client_line || !tail || !query || query > tail) {
+    if (!names || ctx->client_line || !line) {
+        return;
+    }
+    tail = strrchr(line, ' ');
+    query = strchr(line, '?');
+    if (!tail || !query || query > tail) {
         return;
     }
     query++;

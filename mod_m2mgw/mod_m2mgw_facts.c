@@ -144,7 +144,8 @@ static m2_code_t ask_token(asked_t *a)
 
     if (claim && m2_json_type(claim) != M2_JSON_NULL) {
         a->value->json = claim;
-        return answer(a, m2_json_text(a->r->pool, claim));
+        a->value->text = m2_json_string(claim); /* lives as long as the request */
+        return a->value->text.p ? M2_OK : answer(a, m2_json_text(a->r->pool, claim));
     }
     return M2_OK;
 }

@@ -4,7 +4,7 @@
  * mod_cache answers before any access check: its quick handler in front of the location
  * walk, its normal handler in front of mod_proxy. It only ever serves GET and HEAD, so while
  * it is asked about a request that is, or may be, protected, the method number is another
- * one. Nothing of a protected response is stored either (`no-cache`, mod_m2mgw.c); this is
+ * one. Nothing of a protected response is stored either (`no-cache`); hiding is
  * for what was stored before a location was protected, or under a shared CacheKeyBaseURL.
  */
 #include "mod_m2mgw_request.h"
@@ -28,6 +28,14 @@ static void hide(request_rec *r)
     hidden->method_number = r->method_number;
     apr_table_setn(r->notes, note_key, (const char *)hidden);
     r->method_number = HIDDEN;
+}
+
+void m2mgw_nocache_store(request_rec *r)
+{
+    if (cache_is_loaded) {
+        /* r->no_cache would add an Expires of its own */
+        apr_table_setn(r->subprocess_env, "no-cache", "1");
+    }
 }
 
 static void show(request_rec *r)

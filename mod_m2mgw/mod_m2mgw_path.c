@@ -68,21 +68,19 @@ static const char *placeholder(apr_pool_t *pool, const char *name)
 /* Only the administrator writes placeholders; with mapping=encoded r->uri is not decoded. */
 static int path_names_placeholder(const m2_mapping_t *mapping, request_rec *r)
 {
-    char *decoded = NULL;
+    const apr_array_header_t *names = mapping ? mapping->names[M2_PLACE_PATH] : NULL;
+    char *decoded;
     int i;
 
-    for (i = 0; mapping && r->uri && i < mapping->targets->nelts; i++) {
-        const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
+    if (!names || !r->uri) {
+        return 0;
+    }
+    decoded = apr_pstrdup(r->pool, r->uri);
+    ap_unescape_url_keep2f(decoded, 1);
+    for (i = 0; i < names->nelts; i++) {
+        const char *mark = placeholder(r->pool, APR_ARRAY_IDX(names, i, const char *));
 
-        if (target->place != M2_PLACE_PATH) {
-            continue;
-        }
-        if (!decoded) {
-            decoded = apr_pstrdup(r->pool, r->uri);
-            ap_unescape_url_keep2f(decoded, 1);
-        }
-        if (strstr(decoded, placeholder(r->pool, target->name))
-            || strstr(r->uri, placeholder(r->pool, target->name))) {
+        if (strstr(decoded, mark) || strstr(r->uri, mark)) {
             return 1;
         }
     }

@@ -38,10 +38,14 @@ typedef struct m2mgw_spent_t {
 typedef struct m2mgw_root_t {
     request_rec *r;
     const char *request_id;      /* X-Ca-Request-Id */
-    apr_array_header_t *found;   /* of m2mgw_found_t: tokens seen so far, removed or not */
+    apr_array_header_t found;    /* of m2mgw_found_t: tokens seen so far, removed or not */
     m2mgw_judged_t *judged;
-    apr_array_header_t *spent;   /* of m2mgw_spent_t */
+    apr_array_header_t spent;    /* of m2mgw_spent_t */
     struct m2mgw_body_t *body;   /* the buffered body, NULL until something needs it */
+    /* room for the first of each, which is nearly always the only one */
+    m2mgw_found_t first_found;
+    m2mgw_judged_t first_judged;
+    m2mgw_spent_t first_spent;
 } m2mgw_root_t;
 
 /* kept with every request_rec that reached the access stage */
@@ -150,6 +154,9 @@ int m2mgw_path_is_unsafe(const m2_policy_t *policy, request_rec *r);
 void m2mgw_path_register(void);
 
 /* --- mod_m2mgw_nocache.c --- */
+
+/** Have mod_cache, where it is loaded, store nothing of this response. */
+void m2mgw_nocache_store(request_rec *r);
 
 void m2mgw_nocache_register(void);
 

@@ -266,14 +266,28 @@ static apr_status_t pass_filter(ap_filter_t *f, apr_bucket_brigade *in)
     return ap_pass_brigade(f->next, in);
 }
 
+/* The decision this response comes of: an ErrorDocument may lie outside of all sections. */
+static m2mgw_ctx_t *decided(const request_rec *r)
+{
+    m2mgw_ctx_t *ctx;
+
+    for (; r; r = r->prev) {
+        ctx = m2mgw_ctx((request_rec *)r);
+        if (ctx && ctx->in_force) {
+            return ctx;
+        }
+    }
+    return NULL;
+}
+
 void m2mgw_response_insert(request_rec *r)
 {
-    m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+    m2mgw_ctx_t *ctx = r->main ? NULL : decided(r);
 
-    if (!ctx || !ctx->in_force || r->main) {
+    if (!ctx) {
         return;
     }
-    if (ctx->refused && ctx->refused == r->status && ctx->body) {
+    if (ctx->r == r && ctx->refused && ctx->refused == r->status && ctx->body) {
         ap_add_output_filter_handle(refusal_filter_handle, ctx, r, r->connection);
     }
     ap_add_output_filter_handle(pass_filter_handle, ctx, r, r->connection);

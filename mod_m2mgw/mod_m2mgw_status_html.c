@@ -307,10 +307,10 @@ static void refusals(request_rec *r, const m2_json_t *document)
     const m2_json_t *counts = m2_json_get(document, "decisions");
     apr_array_header_t *rows = make_rows(r);
     const char *zeros = "";
-    void *it;
+    const m2_member_t *it;
     int i;
 
-    for (it = m2_json_iter(counts); it; it = m2_json_iter_next(counts, it)) {
+    for (it = m2_json_iter(counts); it; it = m2_json_iter_next(it)) {
         const char *name = m2_json_iter_name(it);
         const apr_int64_t n = m2mgw_status_int(counts, name);
         const m2_reason_t *reason = m2mgw_status_reason(name);
@@ -489,13 +489,13 @@ static void latency(request_rec *r, const m2_json_t *json)
 static void part(request_rec *r, const char *title, const m2_json_t *json)
 {
     static const char *const columns[] = { "what", "#value", NULL };
-    void *it;
+    const m2_member_t *it;
 
     if (!json) {
         return;
     }
     table(r, title, "narrow", columns);
-    for (it = m2_json_iter(json); it; it = m2_json_iter_next(json, it)) {
+    for (it = m2_json_iter(json); it; it = m2_json_iter_next(it)) {
         const char *name = m2_json_iter_name(it);
 
         ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td></tr>\n",

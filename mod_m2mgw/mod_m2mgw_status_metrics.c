@@ -118,10 +118,10 @@ static void general(request_rec *r, const m2_json_t *document)
 
 static void decisions(request_rec *r, const m2_json_t *counts)
 {
-    void *it;
+    const m2_member_t *it;
 
     head(r, "m2mgw_decisions_total", "counter", "Requests by what was decided, and why.");
-    for (it = m2_json_iter(counts); it; it = m2_json_iter_next(counts, it)) {
+    for (it = m2_json_iter(counts); it; it = m2_json_iter_next(it)) {
         const char *reason = m2_json_iter_name(it);
         const m2_reason_t *row = m2mgw_status_reason(reason);
         const int pass = row && (row->code == M2_OK || row->code == M2_BYPASS);
@@ -135,11 +135,11 @@ static void decisions(request_rec *r, const m2_json_t *counts)
 
 static void shadow(request_rec *r, const m2_json_t *counts)
 {
-    void *it;
+    const m2_member_t *it;
 
     head(r, "m2mgw_shadow_denials_total", "counter",
          "Those of the denials that M2MEngine Shadow let pass.");
-    for (it = m2_json_iter(counts); it; it = m2_json_iter_next(counts, it)) {
+    for (it = m2_json_iter(counts); it; it = m2_json_iter_next(it)) {
         sample(r, "m2mgw_shadow_denials_total",
                label(r->pool, "reason", m2_json_iter_name(it)),
                m2mgw_status_int(counts, m2_json_iter_name(it)));

@@ -65,20 +65,22 @@ static void header_element(finder_t *f, m2_slice_t element, int need_scheme)
 
 static m2_code_t find_header(finder_t *f, const char *name)
 {
-    const char *value = apr_table_get(f->r->headers_in, name);
+    m2_slice_t value = m2_slice_z(apr_table_get(f->r->headers_in, name));
     const int need_scheme = m2_slice_is_nocase(m2_slice_z(name), "Authorization");
     const char *comma;
     int elements = 1;
 
-    if (!value) {
+    if (!value.p) {
         return M2_OK;
     }
-    while ((comma = strchr(value, ',')) != NULL) {
-        header_element(f, m2_slice(value, (apr_size_t)(comma - value)), need_scheme);
-        value = comma + 1;
+    while ((comma = memchr(value.p, ',', value.n)) != NULL) {
+        const apr_size_t n = (apr_size_t)(comma - value.p);
+
+        header_element(f, m2_slice(value.p, n), need_scheme);
+        value = m2_slice(comma + 1, value.n - n - 1);
         elements++;
     }
-    header_element(f, m2_slice_z(value), need_scheme);
+    header_element(f, value, need_scheme);
     if (elements > 1 && f->tokens->nelts > 0) {
         return m2_err_set(f->err, M2_E_TOKEN_MULTIPLE, "header %s is repeated", name);
     }
@@ -263,10 +265,15 @@ static const struct place_t {
 
 static int same_source(const m2mgw_found_t *seen, const m2_token_source_t *source)
 {
-    return seen->place == source->place
-           && (source->place == M2_TOKEN_HEADER
-                   ? m2_slice_is_nocase(m2_slice_z(seen->name), source->name)
-                   : m2_slice_is(m2_slice_z(seen->name), source->name));
+    if (seen->place != source->place) {
+        return 0;
+    }
+    if (seen->name == source->name) {
+        return 1; /* of one directive */
+    }
+    return source->place == M2_TOKEN_HEADER
+               ? m2_slice_is_nocase(m2_slice_z(seen->name), source->name)
+               : m2_slice_is(m2_slice_z(seen->name), source->name);
 }
 
 static int seen_before(const m2mgw_root_t *root, const m2_token_source_t *source,
@@ -274,8 +281,8 @@ static int seen_before(const m2mgw_root_t *root, const m2_token_source_t *source
 {
     int i;
 
-    for (i = 0; i < root->found->nelts; i++) {
-        const m2mgw_found_t *seen = &APR_ARRAY_IDX(root->found, i, m2mgw_found_t);
+    for (i = 0; i < root->found.nelts; i++) {
+        const m2mgw_found_t *seen = &APR_ARRAY_IDX(&root->found, i, m2mgw_found_t);
 
         if (same_source(seen, source) && m2_slice_eq(seen->token, token)) {
             return 1;
@@ -284,8 +291,9 @@ static int seen_before(const m2mgw_root_t *root, const m2_token_source_t *source
     return 0;
 }
 
-/* Tokens are kept with the initial request: a redirect's own pool and args may be others. A
- * token that is there twice in one look is two tokens. */
+/* Tokens are kept with the initial request: a redirect's own pool and args may be others, and
+ * only header fields stay where they are. A token that is there twice in one look is two
+ * tokens. */
 static void remember(finder_t *f, const m2_token_source_t *source)
 {
     m2mgw_root_t *root = f->ctx->root;
@@ -295,11 +303,13 @@ static void remember(finder_t *f, const m2_token_source_t *source)
         m2_slice_t token = APR_ARRAY_IDX(f->tokens, i, m2_slice_t);
 
         if (f->tokens->nelts > 1 || !seen_before(root, source, token)) {
-            m2mgw_found_t *seen = apr_array_push(root->found);
+            m2mgw_found_t *seen = apr_array_push(&root->found);
 
             seen->place = source->place;
             seen->name = source->name;
-            seen->token = m2_slice(m2_slice_dup(root->r->pool, token), token.n);
+            seen->token = source->place == M2_TOKEN_HEADER && f->r == root->r
+                              ? token
+                              : m2_slice(m2_slice_dup(root->r->pool, token), token.n);
         }
     }
 }
@@ -340,7 +350,7 @@ static m2_code_t look_at(finder_t *f, const m2_token_source_t *source)
 /* The one token among all that were ever found in the policy's sources. */
 static m2_code_t choose(m2mgw_ctx_t *ctx, const apr_array_header_t *sources, m2_err_t *err)
 {
-    const apr_array_header_t *seen = ctx->root->found;
+    const apr_array_header_t *seen = &ctx->root->found;
     int i, k, n = 0;
 
     for (i = 0; i < seen->nelts; i++) {
@@ -364,13 +374,14 @@ static m2_code_t choose(m2mgw_ctx_t *ctx, const apr_array_header_t *sources, m2_
 m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const apr_array_header_t *sources = ctx->effective.sources->list;
-    finder_t f = { ctx, r, err, NULL };
+    m2_slice_t few[2];
+    apr_array_header_t tokens = { r->pool, sizeof(few[0]), 0, 2, (char *)few };
+    finder_t f = { ctx, r, err, &tokens };
     m2_code_t worst = M2_OK;
     m2_code_t code;
     int i;
 
     ctx->token = m2_slice(NULL, 0);
-    f.tokens = apr_array_make(r->pool, 2, sizeof(m2_slice_t));
     for (i = 0; i < sources->nelts; i++) {
         code = look_at(&f, &APR_ARRAY_IDX(sources, i, m2_token_source_t));
         if (worst == M2_OK) {

@@ -87,6 +87,6 @@ typedef struct m2_policy_t m2_policy_t;
 typedef struct m2_verdict_t m2_verdict_t;
 
 /* The JSON value of jansson, whose header only m2_json.c includes. */
-typedef struct json_t m2_json_t;
+typedef struct m2_json_t m2_json_t;
 
 #endif /* M2_H */

@@ -65,7 +65,7 @@ static m2_code_t claims_check(m2_assertion_t *assertion, const m2_json_t *claims
     return M2_OK;
 }
 
-static m2_code_t signature_check(const m2_jws_t *jws, apr_pool_t *pool,
+static m2_code_t signature_check(m2_jws_t *jws, apr_pool_t *pool,
                                  const m2_keyset_t *keys, m2_err_t *err)
 {
     const m2_jwk_t *jwk = NULL;

@@ -6,6 +6,8 @@
  */
 #include "m2_b64.h"
 
+#include <arpa/inet.h>
+
 static const char alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -27,15 +29,15 @@ static const unsigned char value_of[256] = {
 /* The bits of a last group of 2 or 3 characters that carry nothing and must be zero. */
 static const unsigned char spare[] = { 0, 0, 0x0f, 0x03 };
 
-/* Three bytes of four characters. NO has a bit no value has: it shows in the result. */
+/* Three bytes of four characters, and a fourth one to be overwritten. NO has a bit no value
+ * has: it shows in the result. */
 static inline unsigned four(unsigned char *out, const unsigned char *in)
 {
     const unsigned a = value_of[in[0]], b = value_of[in[1]], c = value_of[in[2]],
                    d = value_of[in[3]];
+    const apr_uint32_t bytes = htonl(a << 26 | b << 20 | c << 14 | d << 8);
 
-    out[0] = (unsigned char)(a << 2 | b >> 4);
-    out[1] = (unsigned char)(b << 4 | c >> 2);
-    out[2] = (unsigned char)(c << 6 | d);
+    memcpy(out, &bytes, sizeof(bytes));
     return a | b | c | d;
 }
 
@@ -51,7 +53,7 @@ m2_code_t m2_b64_decode(m2_slice_t *pbytes, apr_pool_t *pool, m2_slice_t text)
     if (!text.p || rest == 1) {
         return M2_E_TOKEN_MALFORMED;
     }
-    out = apr_palloc(pool, groups * 3 + 3);
+    out = apr_palloc(pool, groups * 3 + 4);
     for (i = 0; i < groups; i++) {
         seen |= four(out + 3 * i, in + 4 * i);
     }
@@ -64,22 +66,6 @@ m2_code_t m2_b64_decode(m2_slice_t *pbytes, apr_pool_t *pool, m2_slice_t text)
     }
     *pbytes = m2_slice((const char *)out, groups * 3 + (rest ? rest - 1 : 0));
     return M2_OK;
-}
-
-int m2_b64_is(m2_slice_t text)
-{
-    const unsigned char *in = (const unsigned char *)text.p;
-    const apr_size_t rest = text.n % 4;
-    unsigned char seen = 0;
-    apr_size_t i;
-
-    if (!text.p || rest == 1) {
-        return 0;
-    }
-    for (i = 0; i < text.n; i++) {
-        seen |= value_of[in[i]];
-    }
-    return !(seen & NO) && !(rest && (value_of[in[text.n - 1]] & spare[rest]));
 }
 
 char *m2_b64_encode(apr_pool_t *pool, m2_slice_t bytes)

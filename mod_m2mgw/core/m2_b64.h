@@ -17,7 +17,4 @@ m2_code_t m2_b64_decode(m2_slice_t *pbytes, apr_pool_t *pool, m2_slice_t text);
 /** Encode into pool, NUL-terminated. */
 char *m2_b64_encode(apr_pool_t *pool, m2_slice_t bytes);
 
-/** Whether text is what m2_b64_decode takes, without decoding it. */
-int m2_b64_is(m2_slice_t text);
-
 #endif /* M2_B64_H */

@@ -20,6 +20,7 @@
 
 #define WAYS 8
 #define WRITER 0x80000000u
+#define HASHED 64 /* bytes of a token, at its end; a multiple of 16 */
 #define DOOR_PER_SLOT 4 /* marks of tokens seen once; more of them, fewer mistaken for two */
 
 /* everything of one kept verdict, in one block */
@@ -27,7 +28,7 @@ typedef struct entry_t {
     m2_policy_t policy;
     apr_uint64_t generation;
     m2_slice_t token;
-    const m2_json_t *claims; /* a reference of our own */
+    m2_json_t *claims; /* a copy of our own */
     const char *kid, *alg, *user;
     m2_times_t times;
     apr_array_header_t publish, env;
@@ -59,31 +60,27 @@ static apr_uint64_t fold(apr_uint64_t a, apr_uint64_t b)
     return (apr_uint64_t)product ^ (apr_uint64_t)(product >> 64);
 }
 
-static apr_uint64_t word_at(const char *p, apr_size_t n)
+static apr_uint64_t word_at(const char *p)
 {
-    apr_uint64_t word = 0;
+    apr_uint64_t word;
 
-    memcpy(&word, p, n);
+    memcpy(&word, p, sizeof(word));
     return word;
 }
 
-/* Multiply-and-fold over sixteen bytes a step, keyed per process. */
+/* Keyed per process, over length and end of the token: a verified one ends in its signature,
+ * which nobody can choose. */
 static apr_uint64_t hash_of(const m2_cache_t *cache, apr_uint64_t generation,
                             m2_slice_t token)
 {
-    apr_uint64_t h = cache->seed[0] ^ generation;
-    const char *p = token.p;
-    apr_size_t n = token.n;
+    apr_uint64_t h = cache->seed[0] ^ generation ^ token.n;
+    const apr_size_t whole = token.n < HASHED ? token.n & ~(apr_size_t)15 : HASHED;
+    const char *p = token.p + token.n - whole;
+    apr_size_t i;
 
-    for (; n >= 16; p += 16, n -= 16) {
-        h = fold(word_at(p, 8) ^ cache->seed[1], word_at(p + 8, 8) ^ h);
+    for (i = 0; i < whole; i += 16) {
+        h = fold(word_at(p + i) ^ cache->seed[1], word_at(p + i + 8) ^ h);
     }
-    if (n >= 8) {
-        h = fold(word_at(p, 8) ^ cache->seed[1], h);
-        p += 8;
-        n -= 8;
-    }
-    h = fold(word_at(p, n) ^ cache->seed[1], h ^ token.n);
     return h | 1; /* never 0, which is an empty door */
 }
 
@@ -92,7 +89,7 @@ static apr_uint64_t hash_of(const m2_cache_t *cache, apr_uint64_t generation,
 static void entry_free(entry_t *entry)
 {
     if (entry) {
-        m2_json_release(entry->claims);
+        m2_json_drop(entry->claims);
         free(entry);
     }
 }
@@ -153,11 +150,14 @@ static entry_t *entry_make(const m2_verdict_t *verdict, const m2_policy_t *polic
     const apr_size_t size = sizeof(entry_t) + token.n + text_size(verdict->kid)
                             + text_size(verdict->user) + list_size(verdict->publish)
                             + list_size(verdict->env);
-    entry_t *entry = malloc(size);
+    apr_size_t claims_size;
+    m2_json_t *claims = m2_json_keep(verdict->claims, &claims_size);
+    entry_t *entry = claims ? malloc(size) : NULL;
     m2_publish_t *elements;
     char *at;
 
     if (!entry) {
+        m2_json_drop(claims);
         return NULL;
     }
     elements = (m2_publish_t *)(void *)(entry + 1);
@@ -167,8 +167,8 @@ static entry_t *entry_make(const m2_verdict_t *verdict, const m2_policy_t *polic
     entry->generation = generation;
     entry->times = verdict->times;
     entry->alg = verdict->alg; /* of the table of algorithms */
-    entry->size = size;
-    entry->claims = m2_json_retain(verdict->claims);
+    entry->size = size + claims_size;
+    entry->claims = claims;
     put_list(&entry->publish, elements, &at, verdict->publish);
     put_list(&entry->env, elements + entry->publish.nelts, &at, verdict->env);
     entry->kid = put_text(&at, verdict->kid);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
+ *
+ * The mask of the calling thread, changed and put back; what was sent meanwhile stays pending.
  */
 #include "m2_hold.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Before jansson sees a byte, one pass without recursion counts nesting, members and
- * elements: jansson recurses per level, and a hostile document must not choose how deep.
- * Texts are written here and not by jansson, whose numbers take 17 digits and whose errors
- * quote the document.
+ * Documents are values in their pool: no reference counts, nothing to free. The common
+ * document is read straight into them; any other one, and every refusal, is jansson's. Before
+ * jansson sees a byte, one pass without recursion counts nesting, members and elements:
+ * jansson recurses per level, and a hostile document must not choose how deep. Texts are
+ * written here and not by jansson, whose numbers take 17 digits and whose errors quote the
+ * document.
  */
 #include "m2_json.h"
 
@@ -18,6 +20,86 @@
 #define MAX_NUMBER 64   /* bytes of a number's text; 25 digits and 7 signs at most */
 #define PLAIN_DIGITS 18 /* integer digits of a real without an exponent */
 #define MAX_TIME 9007199254740992.0 /* 2^53: above it doubles skip whole seconds */
+#define FEW 8 /* elements an array has room for at first */
+
+struct m2_json_t {
+    m2_json_type_t type;
+    apr_uint32_t n; /* bytes of a string, members, elements; the value of a boolean */
+    union {
+        const char *text; /* NUL-terminated */
+        apr_int64_t integer;
+        double real;
+        struct m2_member_t *members; /* in order */
+        const m2_json_t **elements;
+    } is;
+    struct m2_member_t *last; /* of members */
+    apr_uint32_t room;     /* for elements */
+    apr_pool_t *pool;      /* of a container */
+};
+
+typedef struct m2_member_t {
+    const char *name; /* NUL-terminated */
+    apr_size_t name_n;
+    const m2_json_t *value;
+    struct m2_member_t *next;
+} m2_member_t;
+
+/* --- values --- */
+
+static m2_json_t *value_make(apr_pool_t *pool, m2_json_type_t type)
+{
+    static const m2_json_t none;
+    m2_json_t *json = apr_palloc(pool, sizeof(*json));
+
+    *json = none;
+    json->type = type;
+    json->pool = pool;
+    return json;
+}
+
+static m2_member_t *member_find(const m2_json_t *object, m2_slice_t name)
+{
+    m2_member_t *member = object && object->type == M2_JSON_OBJECT ? object->is.members : NULL;
+
+    while (member && !m2_slice_eq(m2_slice(member->name, member->name_n), name)) {
+        member = member->next;
+    }
+    return member;
+}
+
+/* The name lives as long as the object. */
+static void member_add(m2_json_t *object, m2_slice_t name, const m2_json_t *value)
+{
+    m2_member_t *member = apr_palloc(object->pool, sizeof(*member));
+
+    member->name = name.p;
+    member->name_n = name.n;
+    member->value = value;
+    member->next = NULL;
+    if (object->last) {
+        object->last->next = member;
+    }
+    else {
+        object->is.members = member;
+    }
+    object->last = member;
+    object->n++;
+}
+
+static void element_add(m2_json_t *array, const m2_json_t *value)
+{
+    if (array->n == array->room) {
+        const apr_uint32_t room = array->room ? 2 * array->room : FEW;
+        const m2_json_t **grown = apr_palloc(array->pool, room * sizeof(*grown));
+
+        if (array->n) {
+            memcpy(grown, array->is.elements, array->n * sizeof(*grown));
+        }
+        array->is.elements = grown;
+        array->room = room;
+    }
+    array->is.elements[array->n++] = value;
+}
 
 /* --- reading --- */
 
@@ -132,22 +214,6 @@ static const char *words_for(enum json_error_code code)
     return "syntax error";
 }
 
-static apr_status_t drop(void *json)
-{
-    m2_hold_t hold;
-
-    m2_hold_begin(&hold);
-    json_decref(json);
-    m2_hold_end(&hold);
-    return APR_SUCCESS;
-}
-
-static json_t *own(apr_pool_t *pool, json_t *json)
-{
-    apr_pool_cleanup_register(pool, json, drop, apr_pool_cleanup_null);
-    return json;
-}
-
 /* --- the common document, read fast ---
  *
  * jansson looks at each character through a stream of its own, which costs more than all else
@@ -155,18 +221,19 @@ static json_t *own(apr_pool_t *pool, json_t *json)
  * strings and integers. That much is read here; at the first thing that is more, or wrong, the
  * document is left to jansson from its beginning, which alone decides what is refused. */
 
-#define QUICK_NAME 128  /* bytes of a member name */
 #define QUICK_DIGITS 18 /* of an integer, which can then not overflow */
 
 typedef struct quick_t {
     const char *p, *end;
+    apr_pool_t *pool;
+    char *text; /* where the next string goes; all strings are no longer than the document */
     int depth;
 } quick_t;
 
-static json_t *quick_value(quick_t *q);
+static m2_json_t *quick_value(quick_t *q);
 
 /* The next character that is no blank, 0 at the end. */
-static char quick_peek(quick_t *q)
+static inline char quick_peek(quick_t *q)
 {
     while (q->p < q->end && (*q->p == ' ' || *q->p == '\n' || *q->p == '\t' || *q->p == '\r')) {
         q->p++;
@@ -174,7 +241,7 @@ static char quick_peek(quick_t *q)
     return (char)(q->p < q->end ? *q->p : 0);
 }
 
-static int quick_char(quick_t *q, char c)
+static inline int quick_char(quick_t *q, char c)
 {
     if (quick_peek(q) != c) {
         return 0;
@@ -186,31 +253,49 @@ static int quick_char(quick_t *q, char c)
 /* Printable ASCII without escapes between quotes. */
 static int quick_text(m2_slice_t *ptext, quick_t *q)
 {
-    const char *start;
+    const char *start, *end;
+    int odd = 0;
 
     if (!quick_char(q, '"')) {
         return 0;
     }
-    for (start = q->p; q->p < q->end && *q->p >= ' ' && *q->p <= '~' && *q->p != '"'
-                       && *q->p != '\\'; q->p++) {
+    start = q->p;
+    end = memchr(start, '"', (apr_size_t)(q->end - start));
+    if (!end) {
+        return 0;
     }
-    *ptext = m2_slice(start, (apr_size_t)(q->p - start));
-    return q->p < q->end && *q->p++ == '"';
+    for (; q->p < end; q->p++) {
+        odd |= *q->p < ' ' || *q->p > '~' || *q->p == '\\';
+    }
+    *ptext = m2_slice(q->text, (apr_size_t)(end - start));
+    memcpy(q->text, start, ptext->n);
+    q->text[ptext->n] = '\0';
+    q->text += ptext->n + 1;
+    q->p++;
+    return !odd;
 }
 
-static json_t *quick_string(quick_t *q)
+static m2_json_t *quick_string(quick_t *q)
 {
+    m2_json_t *json;
     m2_slice_t text;
 
-    return quick_text(&text, q) ? json_stringn_nocheck(text.p, text.n) : NULL;
+    if (!quick_text(&text, q)) {
+        return NULL;
+    }
+    json = value_make(q->pool, M2_JSON_STRING);
+    json->is.text = text.p;
+    json->n = (apr_uint32_t)text.n;
+    return json;
 }
 
 /* No zero in front, no sign before a zero, no fraction, no exponent. */
-static json_t *quick_integer(quick_t *q)
+static m2_json_t *quick_integer(quick_t *q)
 {
     const int minus = *q->p == '-';
     const char *digits = q->p + minus, *p = digits;
-    json_int_t value = 0;
+    apr_int64_t value = 0;
+    m2_json_t *json;
 
     for (; p < q->end && *p >= '0' && *p <= '9' && p - digits < QUICK_DIGITS; p++) {
         value = value * 10 + (*p - '0');
@@ -220,186 +305,220 @@ static json_t *quick_integer(quick_t *q)
         return NULL;
     }
     q->p = p;
-    return json_integer(minus ? -value : value);
+    json = value_make(q->pool, M2_JSON_INT);
+    json->is.integer = minus ? -value : value;
+    return json;
 }
 
-static json_t *quick_word(quick_t *q, const char *word, json_t *value)
+static m2_json_t *quick_word(quick_t *q, const char *word, m2_json_type_t type, int value)
 {
     const apr_size_t n = strlen(word);
+    m2_json_t *json;
 
     if ((apr_size_t)(q->end - q->p) < n || !m2_slice_is(m2_slice(q->p, n), word)) {
         return NULL;
     }
     q->p += n;
-    return value; /* the words are jansson's constants, not counted */
+    json = value_make(q->pool, type);
+    json->n = (apr_uint32_t)value;
+    return json;
 }
 
 /* One member behind its opening brace or comma; a name that is there already is a fault. */
-static int quick_member(json_t *object, quick_t *q)
+static int quick_member(m2_json_t *object, quick_t *q)
 {
-    char name[QUICK_NAME + 1];
-    m2_slice_t text;
-    json_t *value;
+    const m2_json_t *value;
+    m2_slice_t name;
 
-    if (!quick_text(&text, q) || text.n > QUICK_NAME || !quick_char(q, ':')) {
+    if (object->n == M2_MAX_JSON_MEMBERS || !quick_text(&name, q) || !quick_char(q, ':')
+        || member_find(object, name) || !(value = quick_value(q))) {
         return 0;
     }
-    memcpy(name, text.p, text.n);
-    name[text.n] = '\0';
-    if (json_object_get(object, name) || !(value = quick_value(q))) {
-        return 0;
-    }
-    return json_object_set_new_nocheck(object, name, value) == 0;
+    member_add(object, name, value);
+    return 1;
 }
 
-static int quick_element(json_t *array, quick_t *q)
+static int quick_element(m2_json_t *array, quick_t *q)
 {
-    json_t *value = quick_value(q);
+    const m2_json_t *value = array->n < M2_MAX_JSON_ELEMENTS ? quick_value(q) : NULL;
 
-    return value && json_array_append_new(array, value) == 0;
+    if (value) {
+        element_add(array, value);
+    }
+    return value != NULL;
 }
 
-static json_t *quick_container(quick_t *q, json_t *json, char close,
-                               int (*one)(json_t *json, quick_t *q))
+static m2_json_t *quick_container(quick_t *q, m2_json_t *json, char close,
+                                  int (*one)(m2_json_t *json, quick_t *q))
 {
     q->p++;
-    if (!json || quick_char(q, close)) {
-        return json;
+    if (++q->depth > M2_MAX_JSON_DEPTH) {
+        return NULL;
     }
-    if (++q->depth <= M2_MAX_JSON_DEPTH) {
-        while (one(json, q)) {
-            if (quick_char(q, close)) {
-                q->depth--;
-                return json;
+    if (!quick_char(q, close)) {
+        do {
+            if (!one(json, q)) {
+                return NULL;
             }
-            if (!quick_char(q, ',')) {
-                break;
-            }
+        } while (quick_char(q, ','));
+        if (!quick_char(q, close)) {
+            return NULL;
         }
     }
-    json_decref(json);
-    return NULL;
+    q->depth--;
+    return json;
 }
 
-static json_t *quick_value(quick_t *q)
+static m2_json_t *quick_value(quick_t *q)
 {
-    const char c = quick_peek(q);
-
-    if (c == '"') {
+    switch (quick_peek(q)) {
+    case '"':
         return quick_string(q);
+    case '{':
+        return quick_container(q, value_make(q->pool, M2_JSON_OBJECT), '}', quick_member);
+    case '[':
+        return quick_container(q, value_make(q->pool, M2_JSON_ARRAY), ']', quick_element);
+    case 't':
+        return quick_word(q, "true", M2_JSON_BOOL, 1);
+    case 'f':
+        return quick_word(q, "false", M2_JSON_BOOL, 0);
+    case 'n':
+        return quick_word(q, "null", M2_JSON_NULL, 0);
+    case 0:
+        return NULL;
+    default:
+        return quick_integer(q);
     }
-    if (c == '{') {
-        return quick_container(q, json_object(), '}', quick_member);
-    }
-    if (c == '[') {
-        return quick_container(q, json_array(), ']', quick_element);
-    }
-    if (c == 't') {
-        return quick_word(q, "true", json_true());
-    }
-    if (c == 'f') {
-        return quick_word(q, "false", json_false());
-    }
-    if (c == 'n') {
-        return quick_word(q, "null", json_null());
-    }
-    return c ? quick_integer(q) : NULL;
 }
 
 /* The whole of text, or NULL for jansson to read it. */
-static json_t *quick_parse(m2_slice_t text)
+static m2_json_t *quick_parse(apr_pool_t *pool, m2_slice_t text)
 {
-    quick_t q = { text.p, text.p + text.n, 0 };
-    json_t *json = quick_value(&q);
+    quick_t q = { text.p, text.p + text.n, pool, apr_palloc(pool, text.n + 1), 0 };
+    m2_json_t *json = quick_value(&q);
 
-    if (json && (quick_peek(&q) || q.p != q.end)) {
-        json_decref(json);
-        return NULL;
+    return json && !quick_peek(&q) && q.p == q.end ? json : NULL;
+}
+
+/* --- any document, read by jansson --- */
+
+static m2_json_t *taken(apr_pool_t *pool, const json_t *from);
+
+static m2_json_t *taken_object(apr_pool_t *pool, const json_t *from)
+{
+    m2_json_t *json = value_make(pool, M2_JSON_OBJECT);
+    void *it = json_object_iter((json_t *)from); /* changes nothing */
+
+    for (; it; it = json_object_iter_next((json_t *)from, it)) {
+        member_add(json, m2_slice_z(apr_pstrdup(pool, json_object_iter_key(it))),
+                   taken(pool, json_object_iter_value(it)));
     }
     return json;
 }
 
-m2_code_t m2_json_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t text,
-                        m2_code_t code_on_error, m2_err_t *err)
+static m2_json_t *taken_array(apr_pool_t *pool, const json_t *from)
 {
+    m2_json_t *json = value_make(pool, M2_JSON_ARRAY);
+    apr_size_t i;
+
+    for (i = 0; i < json_array_size(from); i++) {
+        element_add(json, taken(pool, json_array_get(from, i)));
+    }
+    return json;
+}
+
+static m2_json_t *taken_scalar(apr_pool_t *pool, const json_t *from)
+{
+    m2_json_t *json = value_make(pool, M2_JSON_NULL);
+
+    if (json_is_string(from)) {
+        json->type = M2_JSON_STRING;
+        json->n = (apr_uint32_t)json_string_length(from);
+        json->is.text = apr_pstrmemdup(pool, json_string_value(from), json->n);
+    }
+    else if (json_is_integer(from)) {
+        json->type = M2_JSON_INT;
+        json->is.integer = json_integer_value(from);
+    }
+    else if (json_is_real(from)) {
+        json->type = M2_JSON_REAL;
+        json->is.real = json_real_value(from);
+    }
+    else if (json_is_boolean(from)) {
+        json->type = M2_JSON_BOOL;
+        json->n = json_is_true(from);
+    }
+    return json;
+}
+
+/* Recurses as deep as the document, which the counting pass has bounded. */
+static m2_json_t *taken(apr_pool_t *pool, const json_t *from)
+{
+    return json_is_object(from)  ? taken_object(pool, from)
+           : json_is_array(from) ? taken_array(pool, from)
+                                 : taken_scalar(pool, from);
+}
+
+/* RFC 8725 2.4, RFC 7519 4: of two members of one name readers differ which counts. */
+static m2_code_t thorough_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t text,
+                                m2_code_t code_on_error, m2_err_t *err)
+{
+    m2_code_t code = check_limits(text, code_on_error, err);
     json_error_t fault;
     json_t *json;
-    m2_code_t code;
 
-    *pjson = NULL;
-    if (!text.p || text.n == 0) {
-        return m2_err_set(err, code_on_error, "bad JSON: it is empty");
-    }
-    code = check_limits(text, code_on_error, err);
     if (code != M2_OK) {
         return code;
     }
-    /* RFC 8725 2.4, RFC 7519 4: of two members of one name readers differ which counts */
-    json = quick_parse(text);
-    if (!json) {
-        json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
-    }
+    json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
     if (!json) {
         apr_size_t offset = fault.position > 0 ? (apr_size_t)fault.position - 1 : 0;
 
         return fail_at(err, code_on_error, text, offset,
                        words_for(json_error_code(&fault)));
     }
-    *pjson = own(pool, json);
+    *pjson = taken(pool, json);
+    json_decref(json);
     return M2_OK;
 }
 
+m2_code_t m2_json_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t text,
+                        m2_code_t code_on_error, m2_err_t *err)
+{
+    m2_code_t code;
+    m2_hold_t hold;
+
+    *pjson = NULL;
+    if (!text.p || text.n == 0) {
+        return m2_err_set(err, code_on_error, "bad JSON: it is empty");
+    }
+    *pjson = quick_parse(pool, text);
+    if (*pjson) {
+        return M2_OK;
+    }
+    m2_hold_begin(&hold);
+    code = thorough_parse(pjson, pool, text, code_on_error, err);
+    m2_hold_end(&hold);
+    return code;
+}
+
+/* --- looking --- */
+
 m2_json_type_t m2_json_type(const m2_json_t *json)
 {
-    if (!json) {
-        return M2_JSON_NONE;
-    }
-    switch (json_typeof(json)) {
-    case JSON_OBJECT:
-        return M2_JSON_OBJECT;
-    case JSON_ARRAY:
-        return M2_JSON_ARRAY;
-    case JSON_STRING:
-        return M2_JSON_STRING;
-    case JSON_INTEGER:
-        return M2_JSON_INT;
-    case JSON_REAL:
-        return M2_JSON_REAL;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return M2_JSON_BOOL;
-    default:
-        return M2_JSON_NULL;
-    }
+    return json ? json->type : M2_JSON_NONE;
+}
+
+static const m2_json_t *member_value(const m2_json_t *json, m2_slice_t name)
+{
+    const m2_member_t *member = member_find(json, name);
+
+    return member ? member->value : NULL;
 }
 
 const m2_json_t *m2_json_get(const m2_json_t *json, const char *name)
 {
-    return json_object_get(json, name);
-}
-
-/* Member by a name that is not NUL-terminated; at most M2_MAX_JSON_MEMBERS to look at. */
-static const m2_json_t *member(const m2_json_t *json, m2_slice_t name)
-{
-    void *it;
-
-    for (it = m2_json_iter(json); it; it = m2_json_iter_next(json, it)) {
-        if (m2_slice_is(name, m2_json_iter_name(it))) {
-            return m2_json_iter_value(it);
-        }
-    }
-    return NULL;
-}
-
-/* jansson counts references atomically. */
-const m2_json_t *m2_json_retain(const m2_json_t *json)
-{
-    return json_incref((json_t *)json);
-}
-
-void m2_json_release(const m2_json_t *json)
-{
-    json_decref((json_t *)json);
+    return member_value(json, m2_slice_z(name));
 }
 
 const m2_json_t *m2_json_path(const m2_json_t *json, const char *path)
@@ -411,7 +530,7 @@ const m2_json_t *m2_json_path(const m2_json_t *json, const char *path)
         return found;
     }
     while (json && (dot = strchr(path, '.')) != NULL) {
-        json = member(json, m2_slice(path, (apr_size_t)(dot - path)));
+        json = member_value(json, m2_slice(path, (apr_size_t)(dot - path)));
         path = dot + 1;
     }
     return m2_json_get(json, path);
@@ -419,69 +538,182 @@ const m2_json_t *m2_json_path(const m2_json_t *json, const char *path)
 
 m2_slice_t m2_json_string(const m2_json_t *json)
 {
-    return json_is_string(json)
-               ? m2_slice(json_string_value(json), json_string_length(json))
-               : m2_slice(NULL, 0);
+    return json && json->type == M2_JSON_STRING ? m2_slice(json->is.text, json->n)
+                                                : m2_slice(NULL, 0);
 }
 
 int m2_json_bool(const m2_json_t *json, int *pvalue)
 {
-    if (!json_is_boolean(json)) {
+    if (m2_json_type(json) != M2_JSON_BOOL) {
         return 0;
     }
-    *pvalue = json_is_true(json);
+    *pvalue = (int)json->n;
     return 1;
 }
 
 apr_size_t m2_json_length(const m2_json_t *array_or_object)
 {
-    return json_is_array(array_or_object) ? json_array_size(array_or_object)
-                                          : json_object_size(array_or_object);
+    return m2_json_type(array_or_object) >= M2_JSON_ARRAY ? array_or_object->n : 0;
 }
 
 const m2_json_t *m2_json_at(const m2_json_t *array, apr_size_t i)
 {
-    return json_array_get(array, i);
+    return m2_json_type(array) == M2_JSON_ARRAY && i < array->n ? array->is.elements[i] : NULL;
 }
 
-/* jansson's iterators take a mutable object though they do not change it. */
-void *m2_json_iter(const m2_json_t *object)
+const m2_member_t *m2_json_iter(const m2_json_t *object)
 {
-    return json_object_iter((json_t *)object);
+    return m2_json_type(object) == M2_JSON_OBJECT ? object->is.members : NULL;
 }
 
-void *m2_json_iter_next(const m2_json_t *object, void *it)
+const m2_member_t *m2_json_iter_next(const m2_member_t *it)
 {
-    return json_object_iter_next((json_t *)object, it);
+    return it->next;
 }
 
-const char *m2_json_iter_name(void *it)
+const char *m2_json_iter_name(const m2_member_t *it)
 {
-    return json_object_iter_key(it);
+    return it->name;
 }
 
-const m2_json_t *m2_json_iter_value(void *it)
+const m2_json_t *m2_json_iter_value(const m2_member_t *it)
 {
-    return json_object_iter_value(it);
+    return it->value;
 }
+
+/* --- copies --- */
+
+/* Bytes of all values and members, and in *ptexts of the texts that stand behind them. */
+static apr_size_t measure(const m2_json_t *json, apr_size_t *ptexts)
+{
+    apr_size_t size = sizeof(*json), i;
+    const m2_member_t *member;
+
+    if (json->type == M2_JSON_STRING) {
+        *ptexts += json->n + 1;
+    }
+    else if (json->type == M2_JSON_ARRAY) {
+        size += json->n * sizeof(json->is.elements[0]);
+        for (i = 0; i < json->n; i++) {
+            size += measure(json->is.elements[i], ptexts);
+        }
+    }
+    else if (json->type == M2_JSON_OBJECT) {
+        for (member = json->is.members; member; member = member->next) {
+            *ptexts += member->name_n + 1;
+            size += sizeof(*member) + measure(member->value, ptexts);
+        }
+    }
+    return size;
+}
+
+/* One block that is being filled: values and members are aligned, texts need not be. */
+typedef struct block_t {
+    char *values, *texts;
+} block_t;
+
+static void *put_value(block_t *block, const void *value, apr_size_t n)
+{
+    void *copy = block->values;
+
+    memcpy(copy, value, n);
+    block->values += n;
+    return copy;
+}
+
+static const char *put_chars(block_t *block, const char *text, apr_size_t n)
+{
+    char *copy = block->texts;
+
+    memcpy(copy, text, n);
+    copy[n] = '\0';
+    block->texts += n + 1;
+    return copy;
+}
+
+static m2_json_t *copy_json(block_t *block, const m2_json_t *json);
+
+static void copy_members(block_t *block, m2_json_t *copy)
+{
+    m2_member_t **at = &copy->is.members;
+
+    for (; *at; at = &(*at)->next) {
+        m2_member_t *member = put_value(block, *at, sizeof(*member));
+
+        member->name = put_chars(block, member->name, member->name_n);
+        member->value = copy_json(block, member->value);
+        *at = copy->last = member;
+    }
+}
+
+static void copy_elements(block_t *block, m2_json_t *copy)
+{
+    apr_size_t i;
+
+    copy->is.elements = put_value(block, copy->is.elements,
+                                  copy->n * sizeof(copy->is.elements[0]));
+    copy->room = copy->n;
+    for (i = 0; i < copy->n; i++) {
+        copy->is.elements[i] = copy_json(block, copy->is.elements[i]);
+    }
+}
+
+static m2_json_t *copy_json(block_t *block, const m2_json_t *json)
+{
+    m2_json_t *copy = put_value(block, json, sizeof(*json));
+
+    copy->pool = NULL;
+    if (json->type == M2_JSON_STRING) {
+        copy->is.text = put_chars(block, json->is.text, json->n);
+    }
+    else if (json->type == M2_JSON_ARRAY && json->n) {
+        copy_elements(block, copy);
+    }
+    else if (json->type == M2_JSON_OBJECT) {
+        copy_members(block, copy);
+    }
+    return copy;
+}
+
+m2_json_t *m2_json_keep(const m2_json_t *json, apr_size_t *psize)
+{
+    apr_size_t texts = 0, values = json ? measure(json, &texts) : 0;
+    block_t block;
+
+    *psize = values + texts;
+    block.values = json ? malloc(*psize) : NULL;
+    block.texts = block.values ? block.values + values : NULL;
+    return block.values ? copy_json(&block, json) : NULL;
+}
+
+void m2_json_drop(m2_json_t *kept)
+{
+    free(kept);
+}
+
+/* --- times --- */
 
 m2_code_t m2_json_time(const m2_json_t *json, double *pseconds)
 {
     double seconds;
 
-    if (!json) {
+    switch (m2_json_type(json)) {
+    case M2_JSON_NONE:
         return M2_E_NOT_FOUND;
-    }
-    if (!json_is_number(json)) {
+    case M2_JSON_INT:
+        if (json->is.integer > (apr_int64_t)MAX_TIME) {
+            return M2_E_CLAIM_INVALID; /* as a double, 2^53 + 1 would pass for 2^53 */
+        }
+        seconds = (double)json->is.integer;
+        break;
+    case M2_JSON_REAL:
+        seconds = json->is.real;
+        break;
+    default:
         return M2_E_CLAIM_INVALID;
     }
-    if (json_is_integer(json) && json_integer_value(json) > (json_int_t)MAX_TIME) {
-        return M2_E_CLAIM_INVALID; /* as a double, 2^53 + 1 would pass for 2^53 */
-    }
-    seconds = json_number_value(json);
-    if (!(seconds >= 0 && seconds <= MAX_TIME)
-        || (json_is_integer(json) && json_integer_value(json) > (json_int_t)MAX_TIME)) {
-        return M2_E_CLAIM_INVALID; /* 2^53 + 1 rounds to 2^53 as a double */
+    if (!(seconds >= 0 && seconds <= MAX_TIME)) {
+        return M2_E_CLAIM_INVALID;
     }
     *pseconds = seconds;
     return M2_OK;
@@ -546,19 +778,34 @@ static void real_text(char *out, apr_size_t size, double value)
     }
 }
 
-/* The text of a scalar that is not a string, into a buffer of MAX_NUMBER bytes. */
-static const char *scalar_text(char *buffer, const json_t *json)
+/* Decimal digits, from the end of a buffer of MAX_NUMBER bytes. */
+static const char *integer_text(char *buffer, apr_int64_t value)
 {
-    if (json_is_integer(json)) {
-        apr_snprintf(buffer, MAX_NUMBER, "%" APR_INT64_T_FMT,
-                     (apr_int64_t)json_integer_value(json));
+    apr_uint64_t rest = value < 0 ? 0 - (apr_uint64_t)value : (apr_uint64_t)value;
+    char *p = buffer + MAX_NUMBER;
+
+    *--p = '\0';
+    do {
+        *--p = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (value < 0) {
+        *--p = '-';
+    }
+    return p;
+}
+
+/* The text of a scalar that is not a string, into a buffer of MAX_NUMBER bytes. */
+static const char *scalar_text(char *buffer, const m2_json_t *json)
+{
+    if (json->type == M2_JSON_INT) {
+        return integer_text(buffer, json->is.integer);
+    }
+    if (json->type == M2_JSON_REAL) {
+        real_text(buffer, MAX_NUMBER, json->is.real);
         return buffer;
     }
-    if (json_is_real(json)) {
-        real_text(buffer, MAX_NUMBER, json_real_value(json));
-        return buffer;
-    }
-    return json_is_true(json) ? "true" : json_is_false(json) ? "false" : "null";
+    return json->type == M2_JSON_NULL ? "null" : json->n ? "true" : "false";
 }
 
 /* A text that grows in a pool. */
@@ -621,50 +868,50 @@ static void put_string(text_t *text, m2_slice_t s)
     put_z(text, "\"");
 }
 
-static void put_json(text_t *text, const json_t *json);
+static void put_json(text_t *text, const m2_json_t *json);
 
-static void put_array(text_t *text, const json_t *json)
+static void put_array(text_t *text, const m2_json_t *json)
 {
     apr_size_t i;
 
     put_z(text, "[");
-    for (i = 0; i < json_array_size(json); i++) {
+    for (i = 0; i < json->n; i++) {
         if (i) {
             put_z(text, ",");
         }
-        put_json(text, json_array_get(json, i));
+        put_json(text, json->is.elements[i]);
     }
     put_z(text, "]");
 }
 
-static void put_object(text_t *text, const json_t *json)
+static void put_object(text_t *text, const m2_json_t *json)
 {
-    void *it, *first = m2_json_iter(json);
+    const m2_member_t *member;
 
     put_z(text, "{");
-    for (it = first; it; it = m2_json_iter_next(json, it)) {
-        if (it != first) {
+    for (member = json->is.members; member; member = member->next) {
+        if (member != json->is.members) {
             put_z(text, ",");
         }
-        put_string(text, m2_slice_z(m2_json_iter_name(it)));
+        put_string(text, m2_slice(member->name, member->name_n));
         put_z(text, ":");
-        put_json(text, m2_json_iter_value(it));
+        put_json(text, member->value);
     }
     put_z(text, "}");
 }
 
 /* Recurses as deep as the document, which reading has bounded. */
-static void put_json(text_t *text, const json_t *json)
+static void put_json(text_t *text, const m2_json_t *json)
 {
     char buffer[MAX_NUMBER];
 
-    if (json_is_object(json)) {
+    if (json->type == M2_JSON_OBJECT) {
         put_object(text, json);
     }
-    else if (json_is_array(json)) {
+    else if (json->type == M2_JSON_ARRAY) {
         put_array(text, json);
     }
-    else if (json_is_string(json)) {
+    else if (json->type == M2_JSON_STRING) {
         put_string(text, m2_json_string(json));
     }
     else {
@@ -680,26 +927,26 @@ const char *m2_json_dump(apr_pool_t *pool, const m2_json_t *json)
     return text.p;
 }
 
-static int all_strings(const json_t *array)
+static int all_strings(const m2_json_t *array)
 {
     apr_size_t i;
 
-    for (i = 0; i < json_array_size(array); i++) {
-        if (!json_is_string(json_array_get(array, i))) {
+    for (i = 0; i < array->n; i++) {
+        if (array->is.elements[i]->type != M2_JSON_STRING) {
             return 0;
         }
     }
     return 1;
 }
 
-static const char *joined(apr_pool_t *pool, const json_t *array)
+static const char *joined(apr_pool_t *pool, const m2_json_t *array)
 {
     text_t text = { pool, NULL, 0, 0 };
     apr_size_t i;
 
     put_z(&text, "");
-    for (i = 0; i < json_array_size(array); i++) {
-        m2_slice_t s = m2_json_string(json_array_get(array, i));
+    for (i = 0; i < array->n; i++) {
+        m2_slice_t s = m2_json_string(array->is.elements[i]);
 
         if (i) {
             put_z(&text, " ");
@@ -711,13 +958,18 @@ static const char *joined(apr_pool_t *pool, const json_t *array)
 
 const char *m2_json_text(apr_pool_t *pool, const m2_json_t *json)
 {
+    char buffer[MAX_NUMBER];
+
     if (!json) {
         return NULL;
     }
-    if (json_is_string(json)) {
+    if (json->type == M2_JSON_STRING) {
         return m2_slice_dup(pool, m2_json_string(json));
     }
-    if (json_is_array(json) && all_strings(json)) {
+    if (json->type < M2_JSON_ARRAY) {
+        return apr_pstrdup(pool, scalar_text(buffer, json));
+    }
+    if (json->type == M2_JSON_ARRAY && all_strings(json)) {
         return joined(pool, json);
     }
     return m2_json_dump(pool, json);
@@ -743,17 +995,17 @@ static int has_word(m2_slice_t text, m2_slice_t value)
 
 /* Whether value is the text of json. A container's text is made for the comparison only.
  * */
-static int is_text(const json_t *json, m2_slice_t value)
+static int is_text(const m2_json_t *json, m2_slice_t value)
 {
     char buffer[MAX_NUMBER];
     apr_pool_t *pool;
     int same;
 
-    if (json_is_string(json)) {
+    if (json->type == M2_JSON_STRING) {
         return m2_slice_eq(m2_json_string(json), value);
     }
-    if (!json_is_array(json) && !json_is_object(json)) {
-        return !json_is_null(json) && m2_slice_is(value, scalar_text(buffer, json));
+    if (json->type < M2_JSON_ARRAY) {
+        return json->type != M2_JSON_NULL && m2_slice_is(value, scalar_text(buffer, json));
     }
     if (apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return 0;
@@ -770,56 +1022,114 @@ int m2_json_has(const m2_json_t *json, m2_slice_t value, int words)
     if (!json || !value.p) {
         return 0;
     }
-    if (json_is_array(json)) {
-        for (i = 0; i < json_array_size(json); i++) {
-            if (is_text(json_array_get(json, i), value)) {
+    if (json->type == M2_JSON_ARRAY) {
+        for (i = 0; i < json->n; i++) {
+            if (is_text(json->is.elements[i], value)) {
                 return 1;
             }
         }
         return 0;
     }
     return is_text(json, value)
-           || (words && json_is_string(json) && has_word(m2_json_string(json), value));
+           || (words && json->type == M2_JSON_STRING && has_word(m2_json_string(json), value));
 }
 
 /* --- making --- */
 
 m2_json_t *m2_json_make(apr_pool_t *pool)
 {
-    return own(pool, json_object());
+    return value_make(pool, M2_JSON_OBJECT);
 }
 
 m2_json_t *m2_json_make_array(apr_pool_t *pool)
 {
-    return own(pool, json_array());
+    return value_make(pool, M2_JSON_ARRAY);
 }
 
-void m2_json_set_string(m2_json_t *object, const char *name, const char *value)
+/* RFC 3629 4: no longer spelling than needed, no surrogates, nothing above U+10FFFF. */
+static int is_utf8(const char *z)
 {
-    json_object_set_new(object, name, json_string(value));
+    static const apr_uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+    const unsigned char *p = (const unsigned char *)z;
+
+    while (*p) {
+        const int more = *p < 0x80             ? 0
+                         : (*p & 0xe0) == 0xc0 ? 1
+                         : (*p & 0xf0) == 0xe0 ? 2
+                         : (*p & 0xf8) == 0xf0 ? 3
+                                               : -1;
+        apr_uint32_t c = more > 0 ? *p & (0x3f >> more) : *p;
+        int i;
+
+        for (i = 0; i < more; i++) {
+            if ((*++p & 0xc0) != 0x80) {
+                return 0;
+            }
+            c = c << 6 | (*p & 0x3f);
+        }
+        if (more < 0 || c < least[more] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
+            return 0;
+        }
+        p++;
+    }
+    return 1;
 }
 
-void m2_json_set_int(m2_json_t *object, const char *name, apr_int64_t value)
+/* A value of that text; NULL for NULL, and for what is no UTF-8, which JSON cannot hold. */
+static m2_json_t *string_make(apr_pool_t *pool, const char *text)
 {
-    json_object_set_new(object, name, json_integer(value));
-}
+    m2_json_t *json;
 
-void m2_json_set_bool(m2_json_t *object, const char *name, int value)
-{
-    json_object_set_new(object, name, json_boolean(value));
+    if (!text || !is_utf8(text)) {
+        return NULL;
+    }
+    json = value_make(pool, M2_JSON_STRING);
+    json->n = (apr_uint32_t)strlen(text);
+    json->is.text = apr_pstrmemdup(pool, text, json->n);
+    return json;
 }
 
 void m2_json_set_json(m2_json_t *object, const char *name, const m2_json_t *value)
 {
-    json_object_set(object, name, (json_t *)value);
+    m2_member_t *member = member_find(object, m2_slice_z(name));
+
+    if (member && value) {
+        member->value = value;
+    }
+    else if (value && is_utf8(name)) {
+        member_add(object, m2_slice_z(apr_pstrdup(object->pool, name)), value);
+    }
+}
+
+void m2_json_set_string(m2_json_t *object, const char *name, const char *value)
+{
+    m2_json_set_json(object, name, string_make(object->pool, value));
+}
+
+void m2_json_set_int(m2_json_t *object, const char *name, apr_int64_t value)
+{
+    m2_json_t *json = value_make(object->pool, M2_JSON_INT);
+
+    json->is.integer = value;
+    m2_json_set_json(object, name, json);
+}
+
+void m2_json_set_bool(m2_json_t *object, const char *name, int value)
+{
+    m2_json_t *json = value_make(object->pool, M2_JSON_BOOL);
+
+    json->n = value != 0;
+    m2_json_set_json(object, name, json);
 }
 
 void m2_json_append(m2_json_t *array, const m2_json_t *value)
 {
-    json_array_append(array, (json_t *)value);
+    if (value) {
+        element_add(array, value);
+    }
 }
 
 void m2_json_append_string(m2_json_t *array, const char *value)
 {
-    json_array_append_new(array, json_string(value));
+    m2_json_append(array, string_make(array->pool, value));
 }

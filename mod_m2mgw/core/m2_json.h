@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * JSON with limits: the only home of jansson. Documents are parsed once, belong to the pool
- * they were parsed into (a cleanup drops them; nobody writes json_decref), and are read only
- * from then on. Pointers into a document live as long as that pool.
+ * JSON with limits: the only home of jansson. Documents are parsed once, lie in the pool they
+ * were parsed into, and are read only from then on. Pointers into a document live as long as
+ * that pool.
  *
  * Refused on reading: duplicate members (RFC 8725 2.4: two readers may disagree which one
  * counts), depth over M2_MAX_JSON_DEPTH, more than M2_MAX_JSON_MEMBERS members in an object,
@@ -14,6 +14,9 @@
 
 #include "m2_err.h"
 #include "m2_slice.h"
+
+/* a member of an object */
+typedef struct m2_member_t m2_member_t;
 
 typedef enum m2_json_type_t {
     M2_JSON_NONE, /* there is no value (NULL pointer) */
@@ -43,12 +46,13 @@ const m2_json_t *m2_json_get(const m2_json_t *json, const char *name);
  *  dots of `a.b.c` (claim names that are URLs hold dots, so the exact name comes first). */
 const m2_json_t *m2_json_path(const m2_json_t *json, const char *path);
 
-/** A reference of the caller's own to a parsed document, which then outlives its pool until
- *  m2_json_release. Thread-safe; NULL is passed through. */
-const m2_json_t *m2_json_retain(const m2_json_t *json);
-void m2_json_release(const m2_json_t *json);
+/** A copy in one malloc'd block of *psize bytes, which is to be read and lives until
+ *  m2_json_drop. NULL when json is NULL or memory is short. */
+m2_json_t *m2_json_keep(const m2_json_t *json, apr_size_t *psize);
+void m2_json_drop(m2_json_t *kept);
 
-/** The string value as a slice of the document; "there is none" for any other type. */
+/** The string value as a slice of the document, with a NUL behind it; "there is none" for any
+ *  other type. */
 m2_slice_t m2_json_string(const m2_json_t *json);
 
 /** Boolean value in *pvalue; 0 when json is no boolean. */
@@ -57,12 +61,12 @@ int m2_json_bool(const m2_json_t *json, int *pvalue);
 apr_size_t m2_json_length(const m2_json_t *array_or_object);
 const m2_json_t *m2_json_at(const m2_json_t *array, apr_size_t i);
 
-/** Walk an object's members in no particular order: for (it = m2_json_iter(o); it;
- *  it = m2_json_iter_next(o, it)) with name and value of it. */
-void *m2_json_iter(const m2_json_t *object);
-void *m2_json_iter_next(const m2_json_t *object, void *it);
-const char *m2_json_iter_name(void *it);
-const m2_json_t *m2_json_iter_value(void *it);
+/** Walk an object's members in their order: for (it = m2_json_iter(o); it;
+ *  it = m2_json_iter_next(it)) with name and value of it. */
+const m2_member_t *m2_json_iter(const m2_json_t *object);
+const m2_member_t *m2_json_iter_next(const m2_member_t *it);
+const char *m2_json_iter_name(const m2_member_t *it);
+const m2_json_t *m2_json_iter_value(const m2_member_t *it);
 
 /**
  * A NumericDate (RFC 7519 2) in seconds: an integer or finite real in 0..2^53.
@@ -86,7 +90,7 @@ int m2_json_has(const m2_json_t *json, m2_slice_t value, int words);
 const char *m2_json_dump(apr_pool_t *pool, const m2_json_t *json);
 
 /* Making documents (command line tool, M2M server, problem bodies). The object belongs to
- * pool; values handed in are copied or shared, and stay the caller's. Member order is kept. */
+ * pool; texts handed in are copied, values are shared. Member order is kept. */
 m2_json_t *m2_json_make(apr_pool_t *pool);
 m2_json_t *m2_json_make_array(apr_pool_t *pool);
 void m2_json_set_string(m2_json_t *object, const char *name, const char *value);

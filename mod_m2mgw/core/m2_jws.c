@@ -26,8 +26,7 @@ typedef const unsigned char *bytes_t;
 
 m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err)
 {
-    const char *dot[2] = { NULL, NULL }, *end;
-    apr_size_t i;
+    const char *dot[2] = { NULL, NULL }, *end = token.p + token.n, *p;
     int dots = 0;
 
     memset(jws, 0, sizeof(*jws));
@@ -35,13 +34,11 @@ m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err)
         return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the token is longer than %d bytes",
                           M2_MAX_TOKEN);
     }
-    for (i = 0; i < token.n; i++) {
-        if (token.p[i] == '.') {
-            if (dots < 2) {
-                dot[dots] = token.p + i;
-            }
-            dots++;
+    for (p = token.p; (p = memchr(p, '.', (apr_size_t)(end - p))) != NULL; p++) {
+        if (dots < 2) {
+            dot[dots] = p;
         }
+        dots++;
     }
     if (dots == 4) { /* RFC 7516 9 */
         return m2_err_set(err, M2_E_TOKEN_MALFORMED,
@@ -50,7 +47,6 @@ m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err)
     if (dots != 2) {
         return m2_err_set(err, M2_E_TOKEN_MALFORMED, "a token has three parts");
     }
-    end = token.p + token.n;
     jws->token = token;
     jws->header64 = m2_slice(token.p, (apr_size_t)(dot[0] - token.p));
     jws->payload64 = m2_slice(dot[0] + 1, (apr_size_t)(dot[1] - dot[0] - 1));
@@ -62,18 +58,12 @@ m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err)
     return M2_OK;
 }
 
-/* Decode and parse one part, which must be a JSON object. */
-static m2_code_t parse_part(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t part64,
+/* Parse one part, which must be a JSON object. */
+static m2_code_t parse_part(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t text,
                             const char *part, m2_err_t *err)
 {
-    m2_slice_t text;
-    m2_code_t code;
+    m2_code_t code = m2_json_parse(pjson, pool, text, M2_E_TOKEN_MALFORMED, err);
 
-    *pjson = NULL;
-    if (m2_b64_decode(&text, pool, part64) != M2_OK) {
-        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the %s is no base64url", part);
-    }
-    code = m2_json_parse(pjson, pool, text, M2_E_TOKEN_MALFORMED, err);
     if (code == M2_OK && m2_json_type(*pjson) != M2_JSON_OBJECT) {
         *pjson = NULL;
         code = m2_err_set(err, M2_E_TOKEN_MALFORMED, "the %s is no JSON object", part);
@@ -140,8 +130,13 @@ static m2_code_t read_alg(const m2_alg_t **palg, const m2_json_t *header, m2_err
 m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_t *types,
                         m2_err_t *err)
 {
-    m2_code_t code = parse_part(&jws->header, pool, jws->header64, "header", err);
+    m2_slice_t text;
+    m2_code_t code;
 
+    if (m2_b64_decode(&text, pool, jws->header64) != M2_OK) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the header is no base64url");
+    }
+    code = parse_part(&jws->header, pool, text, "header", err);
     if (code == M2_OK) {
         code = read_optional(&jws->kid, jws->header, "kid", err);
     }
@@ -168,10 +163,21 @@ m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_
     return code;
 }
 
-m2_code_t m2_jws_payload(const m2_json_t **pclaims, const m2_jws_t *jws, apr_pool_t *pool,
+static m2_code_t decode_payload(m2_jws_t *jws, apr_pool_t *pool, m2_err_t *err)
+{
+    if (jws->payload.p || m2_b64_decode(&jws->payload, pool, jws->payload64) == M2_OK) {
+        return M2_OK;
+    }
+    return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the payload is no base64url");
+}
+
+m2_code_t m2_jws_payload(const m2_json_t **pclaims, m2_jws_t *jws, apr_pool_t *pool,
                          m2_err_t *err)
 {
-    return parse_part(pclaims, pool, jws->payload64, "payload", err);
+    m2_code_t code = decode_payload(jws, pool, err);
+
+    *pclaims = NULL;
+    return code ? code : parse_part(pclaims, pool, jws->payload, "payload", err);
 }
 
 /* --- signatures --- */
@@ -279,11 +285,11 @@ static verify_fn *const verifiers[] = { /* order of m2_alg_family_t */
                                         verify_whole, verify_hmac
 };
 
-m2_code_t m2_jws_verify(const m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
+m2_code_t m2_jws_verify(m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
                         m2_err_t *err)
 {
     m2_slice_t signature;
-    int valid;
+    m2_code_t code;
 
     if (!jws->alg || !(jws->alg->bit & jwk->algs)) {
         return m2_err_set(err, M2_E_ALG_NOT_ALLOWED,
@@ -292,14 +298,15 @@ m2_code_t m2_jws_verify(const m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *j
     if (m2_b64_decode(&signature, pool, jws->signature64) != M2_OK) {
         return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the signature is no base64url");
     }
-    if (!m2_b64_is(jws->payload64)) {
-        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the payload is no base64url");
+    code = decode_payload(jws, pool, err);
+    if (code != M2_OK) {
+        return code;
     }
-    valid = verifiers[jws->alg->family](jws, jwk, signature);
-    ERR_clear_error();
-    return valid
-               ? M2_OK
-               : m2_err_set(err, M2_E_SIGNATURE_INVALID, "the signature does not verify");
+    if (!verifiers[jws->alg->family](jws, jwk, signature)) {
+        ERR_clear_error();
+        return m2_err_set(err, M2_E_SIGNATURE_INVALID, "the signature does not verify");
+    }
+    return M2_OK;
 }
 
 /* --- signing --- */
@@ -353,14 +360,14 @@ static const char *header_text(apr_pool_t *pool, const m2_json_t *wanted,
                                const m2_jwk_t *jwk, const m2_alg_t *alg)
 {
     m2_json_t *header = m2_json_make(pool);
-    void *it;
+    const m2_member_t *it;
 
     m2_json_set_string(header, "alg", alg->name);
     if (jwk->kid) {
         m2_json_set_string(header, "kid", jwk->kid);
     }
     for (it = wanted ? m2_json_iter(wanted) : NULL; it;
-         it = m2_json_iter_next(wanted, it)) {
+         it = m2_json_iter_next(it)) {
         if (!m2_json_get(header, m2_json_iter_name(it))) {
             m2_json_set_json(header, m2_json_iter_name(it), m2_json_iter_value(it));
         }

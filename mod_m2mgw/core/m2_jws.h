@@ -17,6 +17,7 @@ struct m2_jws_t {
     m2_slice_t signature64;
     m2_slice_t signed_part; /* first byte to the second dot: what was signed */
     const m2_json_t *header; /* from here on filled by m2_jws_header, in its pool */
+    m2_slice_t payload; /* decoded, once somebody needed it */
     const m2_alg_t *alg;
     m2_slice_t kid;       /* "there is none" without a kid member */
     m2_slice_t typ;
@@ -35,13 +36,13 @@ m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_
                         m2_err_t *err);
 
 /** Verify the signature with jwk, whose mask must hold jws->alg.
- *  M2_OK, M2_E_TOKEN_MALFORMED (signature is no base64url), M2_E_ALG_NOT_ALLOWED,
+ *  M2_OK, M2_E_TOKEN_MALFORMED (signature or payload is no base64url), M2_E_ALG_NOT_ALLOWED,
  *  M2_E_SIGNATURE_INVALID. Leaves OpenSSL's error queue empty. */
-m2_code_t m2_jws_verify(const m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
+m2_code_t m2_jws_verify(m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
                         m2_err_t *err);
 
-/** Decode and parse the payload, which must be a JSON object (RFC 7519 7.2). */
-m2_code_t m2_jws_payload(const m2_json_t **pclaims, const m2_jws_t *jws, apr_pool_t *pool,
+/** Parse the payload, which must be a JSON object (RFC 7519 7.2). */
+m2_code_t m2_jws_payload(const m2_json_t **pclaims, m2_jws_t *jws, apr_pool_t *pool,
                          m2_err_t *err);
 
 /**

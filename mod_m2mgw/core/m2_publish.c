@@ -167,6 +167,14 @@ static m2_code_t check_value(const m2_target_t *target, const char *value, m2_er
     return M2_OK;
 }
 
+/* A string lives as long as the claims, so it is not copied. */
+static const char *text_of(apr_pool_t *pool, const m2_json_t *claim)
+{
+    const m2_slice_t text = m2_json_string(claim);
+
+    return text.p ? text.p : m2_json_text(pool, claim);
+}
+
 static m2_code_t publish_one(m2_publish_t *entry, apr_pool_t *pool,
                              const m2_target_t *target, const m2_json_t *claims,
                              m2_err_t *err)
@@ -175,7 +183,7 @@ static m2_code_t publish_one(m2_publish_t *entry, apr_pool_t *pool,
 
     entry->place = target->place;
     entry->name = target->name;
-    entry->value = claim ? m2_json_text(pool, claim) : NULL;
+    entry->value = claim ? text_of(pool, claim) : NULL;
     if (entry->value) {
         return check_value(target, entry->value, err);
     }
@@ -229,6 +237,10 @@ m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_er
         }
     }
     APR_ARRAY_PUSH(list, m2_target_t) = *target;
+    if (!mapping->names[target->place]) {
+        mapping->names[target->place] = apr_array_make(list->pool, 4, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(mapping->names[target->place], const char *) = target->name;
     return M2_OK;
 }
 
@@ -275,6 +287,13 @@ typedef struct claimant_t {
     int exact;         /* nothing of the claim's name had to be respelled */
 } claimant_t;
 
+static inline int is_letter_or_digit(char c)
+{
+    const char letter = (char)(c | 0x20);
+
+    return (letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9');
+}
+
 static void claimant_set(claimant_t *claimant, apr_pool_t *pool, const char *claim,
                          const m2_json_t *json)
 {
@@ -288,12 +307,12 @@ static void claimant_set(claimant_t *claimant, apr_pool_t *pool, const char *cla
     for (i = 0; i < length; i++) {
         char c = claim[i];
 
-        if ((unsigned char)c >= 0x80 || !apr_isalnum(c)) {
+        if (!is_letter_or_digit(c)) {
             claimant->exact &= c == '_';
             c = '_';
         }
         name[n + i] = c;
-        hash = (hash ^ (apr_uint32_t)apr_tolower(c)) * 16777619u;
+        hash = (hash ^ (unsigned char)(c | 0x20)) * 16777619u; /* '_' is no letter's twin */
     }
     name[n + length] = '\0';
     claimant->name = name;
@@ -325,13 +344,13 @@ apr_array_header_t *m2_publish_env(apr_pool_t *pool, const m2_json_t *claims)
     apr_array_header_t *list = apr_array_make(pool, (int)n + 1, sizeof(m2_publish_t));
     claimant_t *all = apr_palloc(pool, (n + 1) * sizeof(*all));
     apr_size_t i = 0;
-    void *it;
+    const m2_member_t *it;
 
-    for (it = m2_json_iter(claims); it && i < n; it = m2_json_iter_next(claims, it)) {
+    for (it = m2_json_iter(claims); it && i < n; it = m2_json_iter_next(it)) {
         claimant_set(&all[i++], pool, m2_json_iter_name(it), m2_json_iter_value(it));
     }
     for (i = 0; i < n; i++) {
-        const char *value = wins(all, n, i) ? m2_json_text(pool, all[i].json) : NULL;
+        const char *value = wins(all, n, i) ? text_of(pool, all[i].json) : NULL;
 
         if (value && !has_control(value)) {
             m2_publish_t *entry = apr_array_push(list);

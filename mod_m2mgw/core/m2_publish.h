@@ -15,7 +15,8 @@ typedef enum m2_place_t { /* ORDER PLACE: words in m2_publish.c */
     M2_PLACE_HEADER,
     M2_PLACE_PATH,
     M2_PLACE_FORM,
-    M2_PLACE_ENV
+    M2_PLACE_ENV,
+    M2_PLACES /* how many there are */
 } m2_place_t;
 
 /* one target of an M2MClaim */
@@ -28,6 +29,7 @@ typedef struct m2_target_t {
 /* the claims list group of a section */
 typedef struct m2_mapping_t {
     apr_array_header_t *targets; /* of m2_target_t, in order */
+    apr_array_header_t *names[M2_PLACES]; /* of const char *, per place; NULL: none */
 } m2_mapping_t;
 
 /* something to publish */

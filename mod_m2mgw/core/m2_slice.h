@@ -52,7 +52,7 @@ static inline int m2_slice_is_nocase(m2_slice_t s, const char *z)
         return 0;
     }
     for (i = 0; i < s.n; i++) {
-        if (apr_tolower(s.p[i]) != apr_tolower(z[i])) {
+        if (s.p[i] != z[i] && apr_tolower(s.p[i]) != apr_tolower(z[i])) {
             return 0;
         }
     }

@@ -329,10 +329,10 @@ static void test_iter(void **state)
 {
     const m2_json_t *json = parse("{\"a\":1,\"b\":2}");
     int seen = 0;
-    void *it;
+    const m2_member_t *it;
 
     (void)state;
-    for (it = m2_json_iter(json); it; it = m2_json_iter_next(json, it)) {
+    for (it = m2_json_iter(json); it; it = m2_json_iter_next(it)) {
         assert_string_equal(m2_json_text(pool, m2_json_iter_value(it)),
                             m2_json_iter_name(it)[0] == 'a' ? "1" : "2");
         seen++;

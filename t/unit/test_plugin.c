@@ -149,11 +149,11 @@ static void test_jwt_key_as_block(void **state)
 {
     const char *text = apr_pstrdup(pool, "parameter: Authorization\njwk:\n");
     const m2_json_t *json;
-    void *it;
+    const m2_member_t *it;
 
     (void)state;
     m2_json_parse(&json, pool, m2_slice_z(key2), M2_E_CONFIG, NULL);
-    for (it = m2_json_iter(json); it; it = m2_json_iter_next(json, it)) {
+    for (it = m2_json_iter(json); it; it = m2_json_iter_next(it)) {
         text = apr_pstrcat(pool, text, "  ", m2_json_iter_name(it), ": ",
                            m2_json_text(pool, m2_json_iter_value(it)), "\n", NULL);
     }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * m2_hold: signals come at once, or when the last hold ends, or not at all differently.
+ */
+#include "unit.h"
+
+#include "core/m2_hold.h"
+
+static volatile sig_atomic_t came;
+
+static void note(int signal)
+{
+    (void)signal;
+    came++;
+}
+
+static void test_threads_serve(void **state)
+{
+    m2_hold_t hold;
+
+    (void)state;
+    assert_false(m2_hold_needed());
+    m2_hold_begin(&hold);
+    raise(SIGTERM);
+    assert_int_equal(came, 1);
+    m2_hold_end(&hold);
+}
+
+static void test_held(void **state)
+{
+    m2_hold_t outer, inner;
+
+    (void)state;
+    m2_hold_signals();
+    assert_true(m2_hold_needed());
+    m2_hold_begin(&outer);
+    m2_hold_begin(&inner);
+    raise(SIGTERM);
+    raise(SIGHUP);
+    m2_hold_end(&inner);
+    assert_int_equal(came, 0);
+    m2_hold_end(&outer);
+    assert_int_equal(came, 2);
+    raise(SIGTERM);
+    assert_int_equal(came, 3);
+}
+
+static int listen_in(void **state)
+{
+    (void)state;
+    came = 0;
+    signal(SIGTERM, note);
+    signal(SIGHUP, note);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_threads_serve, listen_in),
+        cmocka_unit_test_setup(test_held, listen_in),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
