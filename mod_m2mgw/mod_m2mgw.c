@@ -556,6 +556,7 @@ static int hook_handler(request_rec *r)
     if (!is_current(ctx, r)) {
         status = hook_guard(r);
         ctx = m2mgw_ctx(r);
+        m2mgw_response_insert(r); /* filters were inserted for what was there before */
     }
     if (status == DECLINED && ctx && ctx->in_force && !ctx->error_document) {
         status = r->main ? charge(ctx, r) : DECLINED;

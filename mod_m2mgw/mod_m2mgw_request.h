@@ -143,6 +143,8 @@ void m2mgw_note_decision(m2mgw_ctx_t *ctx, request_rec *r);
 int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r);
 
 void m2mgw_response_register(void);
+
+/** insert_filter hook: what a response of ours needs on its way out. */
 void m2mgw_response_insert(request_rec *r);
 
 /* --- mod_m2mgw_path.c --- */

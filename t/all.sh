@@ -18,11 +18,12 @@ stage() {
     passed=$((passed + p))
     failed=$((failed + f))
     printf '%-28s %5d passed %4d failed   %ds\n' "$name" "$p" "$f" $((SECONDS - began))
+    grep -a '^# again, alone: ' "$log" || true
     [ "$f" -eq 0 ] || show_failure "$log"
 }
 
 show_failure() {
-    { grep -aE '^(not ok|FAIL|ERROR|XPASS)|Failed test|error:|Sanitizer|Bail out' "$1" |
+    { grep -aE '^(not ok|FAIL|ERROR|XPASS)|Failed test|error:|Sanitizer|Bail out|^# \[' "$1" |
         head -n 40 | sed 's/^/    | /'; } || true
     tail -n 20 "$1" | sed 's/^/    : /'
     echo "    all of it in $1"
@@ -87,10 +88,10 @@ test_all() {
     export M2MGW_INTEROP=$build/interop
     stage gcc count_exit build_everything "$build/gcc" --enable-werror
     stage check count_automake check_in "$build/gcc"
-    stage suites count_line "$top/t/TEST" "$build/gcc" event prefork
+    stage suites count_line "$top/t/TEST" "$build/gcc" event prefork --again
     stage asan count_exit build_everything "$build/asan" --enable-werror --enable-sanitizers
     stage check-asan count_automake check_in "$build/asan"
-    stage suites-asan count_line suites_asan event prefork
+    stage suites-asan count_line suites_asan event prefork --again
     stage clang count_exit build_everything "$build/clang" CC=clang --enable-werror
     stage dist count_exit dist_builds
     stage demo count_line "$top/conf/demo/demo.sh" "$build/gcc" --once

@@ -445,9 +445,14 @@ sub secret { my ($self, @text) = @_; push @{ $self->{secrets} }, @text }
 sub error_log { my ($self) = @_; my $f = "$self->{root}/logs/error.log"; -e $f ? slurp($f) : '' }
 sub access_log { my ($self) = @_; my $f = "$self->{root}/logs/access.log"; -e $f ? slurp($f) : '' }
 
+# httpd's event MPM crashes now and then when the order to stop finds a worker at the very end of
+# a request: its main thread looks for the socket in memory that the worker is giving back.
+sub let_finish { sleep 0.1 }
+
 sub stop {
     my ($self, $signal) = @_;
     return if !$self->{pid};
+    let_finish();
     kill $signal // 'TERM', $self->{pid};
     for (1 .. 400) {
         if (waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid}) {
@@ -467,6 +472,7 @@ sub stop {
 sub reload {
     my ($self, $signal) = @_;
     my $before = () = $self->error_log =~ /resuming normal operations/g;
+    let_finish();
     kill $signal // 'USR1', $self->{pid};
     for (1 .. 200) {
         my $n = () = $self->error_log =~ /resuming normal operations/g;
