@@ -10,6 +10,8 @@
  *                                that lacks the scope)
  *   core gate SCENARIO N DIR     N decisions without a server, for callgrind: same, distinct,
  *                                forged, rules, claims
+ *   core scale SCENARIO N DIR    N decisions per thread, by one thread and by two: decisions
+ *                                per second of either, then entries and bytes in the cache
  */
 #include "core/m2_cache.h"
 #include "core/m2_gate.h"
@@ -17,6 +19,7 @@
 #include <apr_file_io.h>
 #include <apr_general.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -240,36 +243,114 @@ static m2_code_t decide(apr_pool_t *p, const m2_policy_t *policy, m2_slice_t tok
     return verdict->code;
 }
 
-static int gate(char **argv)
-{
-    const char *scenario = argv[2];
-    const int n = (int)apr_atoi64(argv[3]);
-    const int forged = m2_slice_is(m2_slice_z(scenario), "forged");
-    const int distinct = forged || m2_slice_is(m2_slice_z(scenario), "distinct");
-    const m2_code_t expected = forged ? M2_E_SIGNATURE_INVALID : M2_OK;
-    m2_slice_t text = slurp(argv[4], forged ? "forged" : "tokens");
+/* One run of decisions, which threads share but for their pools. */
+typedef struct run_t {
+    m2_policy_t policy;
     m2_services_t services;
     m2_slice_t tokens[POOL_TOKENS];
-    m2_policy_t policy;
-    apr_pool_t *p;
-    char *last = NULL, *rest = (char *)(apr_uintptr_t)text.p, *word;
-    int i, have = 0;
+    int have, distinct, n;
+    m2_code_t expected;
+} run_t;
 
-    while (have < POOL_TOKENS && (word = apr_strtok(rest, "\n", &last)) != NULL) {
+static void run_prepare(run_t *run, char **argv)
+{
+    const m2_slice_t scenario = m2_slice_z(argv[2]);
+    const int forged = m2_slice_is(scenario, "forged");
+    m2_slice_t text = slurp(argv[4], forged ? "forged" : "tokens");
+    char *last = NULL, *rest = (char *)(apr_uintptr_t)text.p, *word;
+
+    memset(run, 0, sizeof(*run));
+    while (run->have < POOL_TOKENS && (word = apr_strtok(rest, "\n", &last)) != NULL) {
         rest = NULL;
-        tokens[have++] = m2_slice_z(word);
+        run->tokens[run->have++] = m2_slice_z(word);
     }
-    memset(&services, 0, sizeof(services));
-    services.cache = distinct ? NULL : m2_cache_make(pool, 64);
-    make_policy(&policy, scenario, argv[4]);
-    apr_pool_create(&p, pool);
-    for (i = 0; i < n; i++) {
-        if (decide(p, &policy, tokens[distinct ? i % have : 0], &services) != expected) {
+    run->n = (int)apr_atoi64(argv[3]);
+    run->distinct = forged || m2_slice_is(scenario, "distinct");
+    run->expected = forged ? M2_E_SIGNATURE_INVALID : M2_OK;
+    run->services.cache =
+        run->distinct ? NULL : m2_cache_make(pool, 64);
+    make_policy(&run->policy, argv[2], argv[4]);
+}
+
+/* On its own allocator, as a thread of a server has it. */
+static void *run_decisions(void *data)
+{
+    const run_t *run = data;
+    apr_allocator_t *allocator;
+    apr_pool_t *p;
+    int i;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS
+        || apr_pool_create_ex(&p, NULL, NULL, allocator) != APR_SUCCESS) {
+        exit(1);
+    }
+    apr_allocator_owner_set(allocator, p);
+    for (i = 0; i < run->n; i++) {
+        const m2_slice_t token = run->tokens[run->distinct ? i % run->have : 0];
+
+        if (decide(p, &run->policy, token, &run->services) != run->expected) {
             fprintf(stderr, "core: an unexpected verdict\n");
-            return 1;
+            exit(1);
         }
         apr_pool_clear(p);
     }
+    apr_pool_destroy(p);
+    return NULL;
+}
+
+static int gate(char **argv)
+{
+    run_t run;
+
+    run_prepare(&run, argv);
+    run_decisions(&run);
+    return 0;
+}
+
+/* decisions per second of so many threads together */
+static double rate(run_t *run, int threads)
+{
+    const apr_time_t began = apr_time_now();
+    pthread_t other;
+
+    if (threads == 2 && pthread_create(&other, NULL, run_decisions, run) != 0) {
+        exit(1);
+    }
+    run_decisions(run);
+    if (threads == 2) {
+        pthread_join(other, NULL);
+    }
+    return threads * (double)run->n * APR_USEC_PER_SEC / (double)(apr_time_now() - began);
+}
+
+/* Every token twice, which is when it enters, then what there is. */
+static void fill_cache(run_t *run, m2_cache_stats_t *stats)
+{
+    int i;
+
+    run->services.cache = m2_cache_make(pool, 4 * POOL_TOKENS);
+    for (i = 0; i < 2 * run->have; i++) {
+        apr_pool_t *p;
+
+        apr_pool_create(&p, pool);
+        decide(p, &run->policy, run->tokens[i % run->have], &run->services);
+        apr_pool_destroy(p);
+    }
+    m2_cache_stats(stats, run->services.cache);
+}
+
+static int scale(char **argv)
+{
+    m2_cache_stats_t stats;
+    double one, two;
+    run_t run;
+
+    run_prepare(&run, argv);
+    run_decisions(&run); /* warm */
+    one = rate(&run, 1);
+    two = rate(&run, 2);
+    fill_cache(&run, &stats);
+    printf("%.0f %.0f %d %d\n", one, two, (int)stats.entries, (int)stats.bytes);
     return 0;
 }
 
@@ -284,6 +365,9 @@ int main(int argc, char **argv)
     if (argc == 5 && m2_slice_is(m2_slice_z(argv[1]), "gate")) {
         return gate(argv);
     }
-    fprintf(stderr, "usage: core mint ALG N DIR [KEYS] | core gate SCENARIO N DIR\n");
+    if (argc == 5 && m2_slice_is(m2_slice_z(argv[1]), "scale")) {
+        return scale(argv);
+    }
+    fprintf(stderr, "usage: core mint ALG N DIR [KEYS] | core gate|scale SCENARIO N DIR\n");
     return 2;
 }

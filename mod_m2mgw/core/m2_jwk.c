@@ -248,7 +248,7 @@ static m2_code_t take_pkey(reader_t *r, EVP_PKEY *pkey)
         code = m2_err_set(r->err, M2_E_CONFIG,
                           "its private part does not belong to its public part");
     }
-    if (code == M2_OK && r->jwk->kty[0] != 'O') { /* EdDSA is verified in one call */
+    if (code == M2_OK) {
         r->jwk->kept = m2_kept_make(r->pool, pkey);
     }
     return code == M2_OK ? narrow(r, can) : code;

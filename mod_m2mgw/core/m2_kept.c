@@ -17,6 +17,7 @@ typedef struct context_t {
     EVP_MD *digest;
     EVP_MD_CTX *hash;
     EVP_PKEY_CTX *verify;
+    EVP_MD_CTX *whole; /* of EdDSA, which takes the text and not its digest */
 } context_t;
 
 struct m2_kept_t {
@@ -28,6 +29,7 @@ static void context_free(context_t *c)
 {
     if (c) {
         EVP_PKEY_CTX_free(c->verify);
+        EVP_MD_CTX_free(c->whole);
         EVP_MD_CTX_free(c->hash);
         EVP_MD_free(c->digest);
         OPENSSL_free(c);
@@ -37,6 +39,13 @@ static void context_free(context_t *c)
 static int set_up(context_t *c, EVP_PKEY *pkey, const m2_alg_t *alg)
 {
     c->alg = alg;
+    if (alg->family == M2_FAMILY_EDDSA) {
+        c->hash = EVP_MD_CTX_new();
+        c->whole = EVP_MD_CTX_new();
+        return c->hash && c->whole
+               && (EVP_PKEY_is_a(pkey, "ED25519") || EVP_PKEY_is_a(pkey, "ED448"))
+               && EVP_DigestVerifyInit_ex(c->whole, NULL, NULL, NULL, NULL, pkey, NULL) == 1;
+    }
     c->digest = EVP_MD_fetch(NULL, alg->digest, NULL);
     c->hash = EVP_MD_CTX_new();
     c->verify = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
@@ -131,23 +140,38 @@ m2_kept_t *m2_kept_make(apr_pool_t *pool, EVP_PKEY *pkey)
     return kept;
 }
 
-int m2_kept_verify(m2_kept_t *kept, const m2_alg_t *alg, m2_slice_t signature,
-                   m2_slice_t text)
+static int verify_digest(context_t *c, m2_slice_t signature, m2_slice_t text)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int n = 0;
+
+    return EVP_DigestInit_ex2(c->hash, c->digest, NULL) == 1
+           && EVP_DigestUpdate(c->hash, text.p, text.n) == 1
+           && EVP_DigestFinal_ex(c->hash, digest, &n) == 1
+           && EVP_PKEY_verify(c->verify, (const unsigned char *)signature.p, signature.n,
+                              digest, n)
+                  == 1;
+}
+
+/* A context that has verified is used up: each time by a copy of the one that was set up. */
+static int verify_whole(context_t *c, m2_slice_t signature, m2_slice_t text)
+{
+    return EVP_MD_CTX_copy_ex(c->hash, c->whole) == 1
+           && EVP_DigestVerify(c->hash, (const unsigned char *)signature.p, signature.n,
+                               (const unsigned char *)text.p, text.n)
+                  == 1;
+}
+
+int m2_kept_verify(m2_kept_t *kept, const m2_alg_t *alg, m2_slice_t signature,
+                   m2_slice_t text)
+{
     context_t *c = take(kept, alg);
     int valid;
 
     if (!c) {
         return 0;
     }
-    valid = EVP_DigestInit_ex2(c->hash, c->digest, NULL) == 1
-            && EVP_DigestUpdate(c->hash, text.p, text.n) == 1
-            && EVP_DigestFinal_ex(c->hash, digest, &n) == 1
-            && EVP_PKEY_verify(c->verify, (const unsigned char *)signature.p, signature.n,
-                               digest, n)
-                   == 1;
+    valid = c->whole ? verify_whole(c, signature, text) : verify_digest(c, signature, text);
     put_back(kept, c);
     return valid;
 }

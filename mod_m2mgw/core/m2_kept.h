@@ -19,8 +19,8 @@ typedef struct m2_kept_t m2_kept_t;
  *  long. */
 m2_kept_t *m2_kept_make(apr_pool_t *pool, EVP_PKEY *pkey);
 
-/** Whether signature (as OpenSSL takes it: PKCS#1, PSS or DER) over text verifies by alg, an
- *  RSA or ECDSA algorithm that the key can do. Thread-safe. */
+/** Whether signature (as OpenSSL takes it: PKCS#1, PSS, DER, or RFC 8032) over text verifies
+ *  by alg, which the key can do. Thread-safe. */
 int m2_kept_verify(m2_kept_t *kept, const m2_alg_t *alg, m2_slice_t signature,
                    m2_slice_t text);
 

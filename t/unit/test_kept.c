@@ -11,8 +11,8 @@
 
 #include <pthread.h>
 
-static const m2_jwk_t *rsa, *ec;
-static const char *tokens[3]; /* RS256, PS384, ES256 */
+static const m2_jwk_t *rsa, *ec, *ed;
+static const char *tokens[4]; /* RS256, PS384, ES256, EdDSA */
 
 static const m2_jwk_t *key(const char *alg)
 {
@@ -40,9 +40,11 @@ static void make(void)
     any->algs = m2_alg_mask_of(M2_FAMILY_RSA) | m2_alg_mask_of(M2_FAMILY_RSA_PSS);
     rsa = any;
     ec = key("ES256");
+    ed = key("EdDSA");
     tokens[0] = token(rsa, "RS256");
     tokens[1] = token(rsa, "PS384");
     tokens[2] = token(ec, "ES256");
+    tokens[3] = token(ed, "EdDSA");
 }
 
 static m2_code_t verify(apr_pool_t *p, const char *text, const m2_jwk_t *jwk)
@@ -77,6 +79,8 @@ static void test_again_and_again(void **state)
         assert_int_equal(verify(pool, spoil(pool, tokens[1]), rsa), M2_E_SIGNATURE_INVALID);
         assert_int_equal(verify(pool, tokens[2], ec), M2_OK);
         assert_int_equal(verify(pool, spoil(pool, tokens[2]), ec), M2_E_SIGNATURE_INVALID);
+        assert_int_equal(verify(pool, tokens[3], ed), M2_OK);
+        assert_int_equal(verify(pool, spoil(pool, tokens[3]), ed), M2_E_SIGNATURE_INVALID);
     }
 }
 
@@ -86,7 +90,9 @@ static void test_not_its_algorithm(void **state)
     make();
     assert_int_equal(m2_kept_verify(ec->kept, m2_alg_find(z("EdDSA")), z("x"), z("y")), 0);
     assert_int_equal(m2_kept_verify(ec->kept, m2_alg_find(z("HS256")), z("x"), z("y")), 0);
+    assert_int_equal(m2_kept_verify(ed->kept, m2_alg_find(z("RS256")), z("x"), z("y")), 0);
     assert_int_equal(verify(pool, tokens[2], ec), M2_OK);
+    assert_int_equal(verify(pool, tokens[3], ed), M2_OK);
     ERR_clear_error();
 }
 
@@ -102,8 +108,8 @@ static void *many(void *data)
     apr_pool_create_ex(&mine, NULL, NULL, allocator);
     apr_allocator_owner_set(allocator, mine);
     for (i = 0; i < 150; i++) {
-        const int n = i % 3;
-        const m2_jwk_t *jwk = n == 2 ? ec : rsa;
+        const int n = i % 4;
+        const m2_jwk_t *jwk = n == 3 ? ed : n == 2 ? ec : rsa;
 
         wrong += verify(mine, tokens[n], jwk) != M2_OK;
         wrong += verify(mine, spoil(mine, tokens[n]), jwk) != M2_E_SIGNATURE_INVALID;
