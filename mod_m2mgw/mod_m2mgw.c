@@ -38,11 +38,14 @@ static __thread struct id_stock_t {
 static void next_id(unsigned char *id)
 {
     struct id_stock_t *stock = &id_stock;
+    m2_hold_t hold;
 
     if (stock->left == 0) {
+        m2_hold_begin(&hold);
         if (RAND_bytes(stock->bytes, sizeof(stock->bytes)) != 1) {
             ap_random_insecure_bytes(stock->bytes, sizeof(stock->bytes));
         }
+        m2_hold_end(&hold);
         stock->left = sizeof(stock->bytes);
     }
     stock->left -= ID_BYTES;
@@ -120,6 +123,7 @@ m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r)
         ctx = ctx_add(r, apr_pcalloc(r->pool, sizeof(*ctx)), root);
     }
     ctx->in_force = m2mgw_effective(&ctx->effective, dir);
+    ctx->was_in_force |= ctx->in_force;
     ctx->section = r->per_dir_config;
     return ctx;
 }

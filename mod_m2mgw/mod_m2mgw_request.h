@@ -55,6 +55,7 @@ typedef struct m2mgw_ctx_t {
     m2mgw_effective_t effective;
     int noted;                  /* the decision stands in the environment */
     int seen;                   /* the access stage was reached */
+    int was_in_force;           /* at any time: mod_dir puts another section's in its place */
     int in_force;               /* effective holds something that protects this request */
     int decided;                /* verdict is that of uri, method and args below */
     const struct ap_conf_vector_t *section; /* what effective was resolved from */

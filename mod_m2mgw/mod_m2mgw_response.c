@@ -18,7 +18,8 @@
 #define RETRY_AFTER "5"
 
 static ap_filter_rec_t *refusal_filter_handle;
-static ap_filter_rec_t *pass_filter_handle;
+static ap_filter_rec_t *id_filter_handle;
+static ap_filter_rec_t *private_filter_handle;
 
 /* A quoted-string (RFC 9110 5.6.4) without its quotes; control bytes have no place in it. */
 static const char *quotable(apr_pool_t *pool, const char *text)
@@ -242,26 +243,30 @@ static const char *private_cache_control(apr_pool_t *pool, const char *value)
     return kept;
 }
 
-/* A backend that sends our headers back must not double or replace them. */
-static apr_status_t pass_filter(ap_filter_t *f, apr_bucket_brigade *in)
+/* A backend that sends our header back must not double or replace it. What a script sends is in
+ * err_headers_out, and mod_headers is still to come. */
+static apr_status_t id_filter(ap_filter_t *f, apr_bucket_brigade *in)
 {
     const m2mgw_ctx_t *ctx = f->ctx;
+
+    apr_table_unset(f->r->headers_out, REQUEST_ID);
+    apr_table_setn(f->r->err_headers_out, REQUEST_ID, ctx->root->request_id);
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, in);
+}
+
+/* A URL with a token in it is nobody else's, whatever backend and `Header` say. */
+static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
     request_rec *r = f->r;
+    const char *always = apr_table_getm(r->pool, r->err_headers_out, "Cache-Control");
+    const char *value = apr_table_getm(r->pool, r->headers_out, "Cache-Control");
 
-    /* an error response has its fields in one table already, and ours among them */
-    if (apr_table_get(r->err_headers_out, REQUEST_ID)) {
-        apr_table_unset(r->headers_out, REQUEST_ID);
+    if (always) {
+        value = value ? apr_pstrcat(r->pool, value, ", ", always, NULL) : always;
+        apr_table_unset(r->err_headers_out, "Cache-Control");
     }
-    else {
-        apr_table_setn(r->headers_out, REQUEST_ID, ctx->root->request_id);
-    }
-    if (ctx->token_elsewhere && !ctx->refused
-        && !apr_table_get(r->err_headers_out, "Cache-Control")) {
-        const char *value = apr_table_get(r->headers_out, "Cache-Control");
-
-        apr_table_setn(r->headers_out, "Cache-Control",
-                       private_cache_control(r->pool, value));
-    }
+    apr_table_setn(r->headers_out, "Cache-Control", private_cache_control(r->pool, value));
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, in);
 }
@@ -273,7 +278,7 @@ static m2mgw_ctx_t *decided(const request_rec *r)
 
     for (; r; r = r->prev) {
         ctx = m2mgw_ctx((request_rec *)r);
-        if (ctx && ctx->in_force) {
+        if (ctx && ctx->was_in_force) {
             return ctx;
         }
     }
@@ -290,16 +295,21 @@ void m2mgw_response_insert(request_rec *r)
     if (ctx->r == r && ctx->refused && ctx->refused == r->status && ctx->body) {
         ap_add_output_filter_handle(refusal_filter_handle, ctx, r, r->connection);
     }
-    ap_add_output_filter_handle(pass_filter_handle, ctx, r, r->connection);
+    ap_add_output_filter_handle(id_filter_handle, ctx, r, r->connection);
+    if (ctx->token_elsewhere && !ctx->refused) {
+        ap_add_output_filter_handle(private_filter_handle, ctx, r, r->connection);
+    }
 }
 
 void m2mgw_response_register(void)
 {
+    id_filter_handle = ap_register_output_filter("M2MGW_ID", id_filter, NULL,
+                                                 (ap_filter_type)(AP_FTYPE_CONTENT_SET - 1));
     /* behind mod_headers and mod_cache, in front of everything that touches the bytes */
     refusal_filter_handle = ap_register_output_filter(
         "M2MGW_REFUSAL", refusal_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
-    pass_filter_handle = ap_register_output_filter(
-        "M2MGW_PASS", pass_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
+    private_filter_handle = ap_register_output_filter(
+        "M2MGW_PRIVATE", private_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
     ap_hook_insert_filter(m2mgw_response_insert, NULL, NULL, APR_HOOK_LAST);
     ap_hook_insert_error_filter(m2mgw_response_insert, NULL, NULL, APR_HOOK_LAST);
 }

@@ -317,4 +317,52 @@ for my $u (qw(/orphan /orphang)) {
     is($r->header('WWW-Authenticate'), undef, 'and no challenge');
 }
 $t->expect_log(qr/\[m2mgw:error\].*keys_unavailable/, qr/M2MEngine is on without keys or rules/);
+$t->finish(more => 1);
+
+# --- scripts, whose fields httpd keeps with those of errors ---
+
+my $say = "Content-Type: text/plain\\nX-Ca-Request-Id: theirs\\nCache-Control: public, max-age=60\\n\\nsaid";
+$t = M2MGW::Test->start(
+    files => { 'k.json' => jwk_json('oct'), 'htdocs/p/say.cgi' => "#!/bin/sh\nprintf '$say'\n",
+               'htdocs/p/gone.cgi' => "#!/bin/sh\nprintf 'Status: 404\\n$say'\n", 'htdocs/d/index.cgi' => "#!/bin/sh\nexit 1\n" },
+    config => <<'CONF');
+M2MEngine Off
+M2MJwks file:@ROOT@/k.json
+M2MToken header:Authorization query:t
+<Directory @DOCROOT@>
+    Options +ExecCGI
+    AddHandler cgi-script .cgi
+    DirectoryIndex index.cgi
+</Directory>
+<Location /p>
+    M2MEngine On
+    Header always set X-Seen "%{M2M_DECISION}e"
+</Location>
+<LocationMatch "^/d/$">
+    M2MEngine On
+</LocationMatch>
+<If "%{HTTP:X-Edit} == '1'">
+    Header always edit X-Ca-Request-Id ^ edited-
+    Header always set Cache-Control public
+</If>
+CONF
+for my $of ([ '/p/say.cgi', 200 ], [ '/p/gone.cgi', 404 ], [ '/d/', 500 ]) {
+    my ($url, $status) = @$of;
+    my $r = $t->get($url, token => tok());
+    is($r->status, $status, "$url: the script's status");
+    my @id = $r->header('X-Ca-Request-Id');
+    is(scalar @id, 1, "$url: one request id");
+    like($id[0] // '', qr/\A[0-9A-Za-z_-]{20,}\z/, "$url: which is ours");
+}
+is($t->get('/p/say.cgi', token => tok())->header('Cache-Control'), 'public, max-age=60', "the script's Cache-Control");
+for my $edit (0, 1) {
+    my $r = $t->get('/p/say.cgi?t=' . tok(), headers => [ 'X-Edit' => $edit ]);
+    is($r->status, 200, 'a token in the query of a script');
+    my @cc = $r->header('Cache-Control');
+    is(scalar @cc, 1, 'one Cache-Control');
+    like($cc[0], qr/\Aprivate\b/, 'which is private');
+    unlike($cc[0], qr/public/, 'and nothing else');
+    like($r->header('X-Ca-Request-Id'), $edit ? qr/\Aedited-/ : qr/\A(?!edited)/, 'Header always edits the id' . ($edit ? '' : ' where it is told to'));
+}
+$t->expect_log(qr/End of script output before headers/);
 $t->finish;

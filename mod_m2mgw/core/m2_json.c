@@ -993,13 +993,25 @@ static int has_word(m2_slice_t text, m2_slice_t value)
     return 0;
 }
 
-/* Whether value is the text of json. A container's text is made for the comparison only.
- * */
+/* Whether value is the text of a container, which is made for the comparison only. */
+static int is_container_text(const m2_json_t *json, m2_slice_t value)
+{
+    apr_pool_t *pool;
+    m2_hold_t hold;
+    int same = 0;
+
+    m2_hold_begin(&hold);
+    if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
+        same = m2_slice_is(value, m2_json_text(pool, json));
+        apr_pool_destroy(pool);
+    }
+    m2_hold_end(&hold);
+    return same;
+}
+
 static int is_text(const m2_json_t *json, m2_slice_t value)
 {
     char buffer[MAX_NUMBER];
-    apr_pool_t *pool;
-    int same;
 
     if (json->type == M2_JSON_STRING) {
         return m2_slice_eq(m2_json_string(json), value);
@@ -1007,12 +1019,7 @@ static int is_text(const m2_json_t *json, m2_slice_t value)
     if (json->type < M2_JSON_ARRAY) {
         return json->type != M2_JSON_NULL && m2_slice_is(value, scalar_text(buffer, json));
     }
-    if (apr_pool_create(&pool, NULL) != APR_SUCCESS) {
-        return 0;
-    }
-    same = m2_slice_is(value, m2_json_text(pool, json));
-    apr_pool_destroy(pool);
-    return same;
+    return is_container_text(json, value);
 }
 
 int m2_json_has(const m2_json_t *json, m2_slice_t value, int words)

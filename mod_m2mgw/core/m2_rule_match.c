@@ -8,6 +8,8 @@
  */
 #include "m2_rule_int.h"
 
+#include "m2_hold.h"
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -322,13 +324,17 @@ const m2_regex_t *m2_regex_compile(const char **pwhy, apr_pool_t *pool, m2_slice
 
 m2_truth_t m2_regex_test(const m2_regex_t *regex, m2_slice_t value)
 {
-    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    int rc;
+    int rc = PCRE2_ERROR_NOMEMORY;
+    pcre2_match_data *data;
+    m2_hold_t hold;
 
-    if (!data) {
-        return M2_ERROR;
+    m2_hold_begin(&hold);
+    data = pcre2_match_data_create(1, NULL);
+    if (data) {
+        rc = pcre2_match(regex->code, (PCRE2_SPTR)value.p, value.n, 0, 0, data,
+                         regex->limits);
+        pcre2_match_data_free(data);
     }
-    rc = pcre2_match(regex->code, (PCRE2_SPTR)value.p, value.n, 0, 0, data, regex->limits);
-    pcre2_match_data_free(data);
+    m2_hold_end(&hold);
     return rc >= 0 ? M2_TRUE : rc == PCRE2_ERROR_NOMATCH ? M2_FALSE : M2_ERROR;
 }

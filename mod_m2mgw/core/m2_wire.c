@@ -102,6 +102,7 @@ int m2_conn_write(m2_conn_t *conn, const char *bytes, apr_size_t n)
 {
     apr_size_t done = 0;
 
+    ERR_clear_error(); /* what others left there would be taken for this connection's */
     while (done < n) {
         ssize_t rv = conn->ssl ? SSL_write(conn->ssl, bytes + done, (int)(n - done))
                                : send(conn->fd, bytes + done, n - done, MSG_NOSIGNAL);
@@ -120,6 +121,7 @@ apr_size_t m2_conn_read(m2_conn_t *conn, char *bytes, apr_size_t n)
 {
     ssize_t rv;
 
+    ERR_clear_error();
     for (;;) {
         rv = conn->ssl ? SSL_read(conn->ssl, bytes, (int)n) : recv(conn->fd, bytes, n, 0);
         if (rv > 0) {
@@ -229,6 +231,7 @@ static int start_tls(m2_conn_t *conn, const m2_endpoint_t *end, char *why)
         apr_cpystrn(why, "TLS cannot be set up", M2_WIRE_WHY);
         return 0;
     }
+    ERR_clear_error();
     while ((rv = SSL_connect(conn->ssl)) != 1) {
         if (!tls_again(conn, rv)) {
             break;
