@@ -1065,9 +1065,12 @@ static int is_utf8(const char *z)
                          : (*p & 0xf0) == 0xe0 ? 2
                          : (*p & 0xf8) == 0xf0 ? 3
                                                : -1;
-        apr_uint32_t c = more > 0 ? *p & (0x3f >> more) : *p;
+        apr_uint32_t c = *p;
         int i;
 
+        if (more > 0) {
+            c &= 0x3fu >> more;
+        }
         for (i = 0; i < more; i++) {
             if ((*++p & 0xc0) != 0x80) {
                 return 0;

@@ -325,6 +325,31 @@ static void test_make(void **state)
     assert_string_equal(m2_json_text(pool, m2_json_get(json, "i")), "6");
 }
 
+/* What JSON cannot hold is left out, as it was when jansson made documents. */
+static void test_make_utf8(void **state)
+{
+    static const char *const good[] = { "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
+                                        "\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "" };
+    static const char *const bad[] = { "\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+                                       "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xc3", "\xe2\x82", "a\xff" };
+    m2_json_t *json = m2_json_make(pool), *list = m2_json_make_array(pool);
+    apr_size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        m2_json_set_string(json, "x", good[i]);
+        assert_true(m2_slice_is(m2_json_string(m2_json_get(json, "x")), good[i]));
+    }
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        m2_json_set_string(json, "y", bad[i]);
+        m2_json_set_int(json, bad[i], 1);
+        m2_json_append_string(list, bad[i]);
+    }
+    m2_json_set_string(json, "z", NULL);
+    assert_int_equal(m2_json_length(json), 1);
+    assert_int_equal(m2_json_length(list), 0);
+}
+
 static void test_iter(void **state)
 {
     const m2_json_t *json = parse("{\"a\":1,\"b\":2}");
@@ -413,6 +438,7 @@ int main(void)
         unit(test_depth),    unit(test_width),     unit(test_types),
         unit(test_path),     unit(test_time),      unit(test_text),
         unit(test_reals),    unit(test_has),       unit(test_make),
+        unit(test_make_utf8),
         unit(test_iter),     unit(test_two_readers),
     };
 
