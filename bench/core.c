@@ -193,10 +193,9 @@ static m2_mapping_t *make_mapping(void)
 {
     static const char *const claims[] = { "iss", "aud", "sub", "client_id", "scope", "jti",
                                           "iat", "exp", "tenant", "plan" };
-    m2_mapping_t *mapping = apr_pcalloc(pool, sizeof(*mapping));
+    m2_mapping_t *mapping = m2_mapping_make(pool);
     apr_size_t i;
 
-    mapping->targets = apr_array_make(pool, 10, sizeof(m2_target_t));
     for (i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
         m2_target_t target;
 

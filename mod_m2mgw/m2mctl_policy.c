@@ -91,11 +91,10 @@ static m2_code_t add_targets(m2_mapping_t *mapping, apr_pool_t *pool, const char
 static m2_code_t read_mapping(m2mctl_force_t *force, apr_pool_t *pool,
                               const apr_array_header_t *claims, m2_err_t *err)
 {
-    m2_mapping_t *mapping = apr_pcalloc(pool, sizeof(*mapping));
+    m2_mapping_t *mapping = m2_mapping_make(pool);
     m2_code_t code = M2_OK;
     int i;
 
-    mapping->targets = apr_array_make(pool, 4, sizeof(m2_target_t));
     for (i = 0; !code && claims && i < claims->nelts; i++) {
         code = add_targets(mapping, pool, APR_ARRAY_IDX(claims, i, const char *), err);
     }

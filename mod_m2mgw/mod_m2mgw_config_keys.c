@@ -353,14 +353,6 @@ const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *arg)
 
 /* --- claims --- */
 
-static m2_mapping_t *mapping_make(apr_pool_t *pool)
-{
-    m2_mapping_t *mapping = apr_pcalloc(pool, sizeof(*mapping));
-
-    mapping->targets = apr_array_make(pool, 4, sizeof(m2_target_t));
-    return mapping;
-}
-
 const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args)
 {
     apr_array_header_t *words;
@@ -378,7 +370,7 @@ const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args)
         return bad;
     }
     if (!section->mapping) {
-        section->dir->mapping = section->mapping = mapping_make(cmd->pool);
+        section->dir->mapping = section->mapping = m2_mapping_make(cmd->pool);
     }
     m2_err_init(&err, cmd->pool);
     for (i = 1; i < words->nelts; i++) {

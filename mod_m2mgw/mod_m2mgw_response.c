@@ -272,12 +272,12 @@ static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *in)
 }
 
 /* The decision this response comes of: an ErrorDocument may lie outside of all sections. */
-static m2mgw_ctx_t *decided(const request_rec *r)
+static m2mgw_ctx_t *decided(request_rec *r)
 {
     m2mgw_ctx_t *ctx;
 
     for (; r; r = r->prev) {
-        ctx = m2mgw_ctx((request_rec *)r);
+        ctx = m2mgw_ctx(r);
         if (ctx && ctx->was_in_force) {
             return ctx;
         }

@@ -336,7 +336,6 @@ M2MToken header:Authorization query:t
 </Directory>
 <Location /p>
     M2MEngine On
-    Header always set X-Seen "%{M2M_DECISION}e"
 </Location>
 <LocationMatch "^/d/$">
     M2MEngine On

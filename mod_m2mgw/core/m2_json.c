@@ -20,7 +20,7 @@
 #define MAX_NUMBER 64   /* bytes of a number's text; 25 digits and 7 signs at most */
 #define PLAIN_DIGITS 18 /* integer digits of a real without an exponent */
 #define MAX_TIME 9007199254740992.0 /* 2^53: above it doubles skip whole seconds */
-#define FEW 8 /* elements an array has room for at first */
+#define FEW 8 /* elements that an array has room for at first */
 
 struct m2_json_t {
     m2_json_type_t type;
@@ -30,19 +30,18 @@ struct m2_json_t {
         apr_int64_t integer;
         double real;
         struct m2_member_t *members; /* in order */
-        const m2_json_t **elements;
+        apr_array_header_t *elements; /* of const m2_json_t * */
     } is;
     struct m2_member_t *last; /* of members */
-    apr_uint32_t room;     /* for elements */
-    apr_pool_t *pool;      /* of a container */
+    apr_pool_t *pool;         /* of a container */
 };
 
-typedef struct m2_member_t {
+struct m2_member_t {
     const char *name; /* NUL-terminated */
     apr_size_t name_n;
     const m2_json_t *value;
-    struct m2_member_t *next;
-} m2_member_t;
+    m2_member_t *next;
+};
 
 /* --- values --- */
 
@@ -55,6 +54,19 @@ static m2_json_t *value_make(apr_pool_t *pool, m2_json_type_t type)
     json->type = type;
     json->pool = pool;
     return json;
+}
+
+static m2_json_t *array_make(apr_pool_t *pool)
+{
+    m2_json_t *json = value_make(pool, M2_JSON_ARRAY);
+
+    json->is.elements = apr_array_make(pool, FEW, sizeof(const m2_json_t *));
+    return json;
+}
+
+static const m2_json_t *element(const m2_json_t *array, apr_size_t i)
+{
+    return APR_ARRAY_IDX(array->is.elements, i, const m2_json_t *);
 }
 
 static m2_member_t *member_find(const m2_json_t *object, m2_slice_t name)
@@ -88,17 +100,8 @@ static void member_add(m2_json_t *object, m2_slice_t name, const m2_json_t *valu
 
 static void element_add(m2_json_t *array, const m2_json_t *value)
 {
-    if (array->n == array->room) {
-        const apr_uint32_t room = array->room ? 2 * array->room : FEW;
-        const m2_json_t **grown = apr_palloc(array->pool, room * sizeof(*grown));
-
-        if (array->n) {
-            memcpy(grown, array->is.elements, array->n * sizeof(*grown));
-        }
-        array->is.elements = grown;
-        array->room = room;
-    }
-    array->is.elements[array->n++] = value;
+    APR_ARRAY_PUSH(array->is.elements, const m2_json_t *) = value;
+    array->n++;
 }
 
 /* --- reading --- */
@@ -377,7 +380,7 @@ static m2_json_t *quick_value(quick_t *q)
     case '{':
         return quick_container(q, value_make(q->pool, M2_JSON_OBJECT), '}', quick_member);
     case '[':
-        return quick_container(q, value_make(q->pool, M2_JSON_ARRAY), ']', quick_element);
+        return quick_container(q, array_make(q->pool), ']', quick_element);
     case 't':
         return quick_word(q, "true", M2_JSON_BOOL, 1);
     case 'f':
@@ -418,7 +421,7 @@ static m2_json_t *taken_object(apr_pool_t *pool, const json_t *from)
 
 static m2_json_t *taken_array(apr_pool_t *pool, const json_t *from)
 {
-    m2_json_t *json = value_make(pool, M2_JSON_ARRAY);
+    m2_json_t *json = array_make(pool);
     apr_size_t i;
 
     for (i = 0; i < json_array_size(from); i++) {
@@ -558,7 +561,7 @@ apr_size_t m2_json_length(const m2_json_t *array_or_object)
 
 const m2_json_t *m2_json_at(const m2_json_t *array, apr_size_t i)
 {
-    return m2_json_type(array) == M2_JSON_ARRAY && i < array->n ? array->is.elements[i] : NULL;
+    return m2_json_type(array) == M2_JSON_ARRAY && i < array->n ? element(array, i) : NULL;
 }
 
 const m2_member_t *m2_json_iter(const m2_json_t *object)
@@ -593,9 +596,9 @@ static apr_size_t measure(const m2_json_t *json, apr_size_t *ptexts)
         *ptexts += json->n + 1;
     }
     else if (json->type == M2_JSON_ARRAY) {
-        size += json->n * sizeof(json->is.elements[0]);
+        size += sizeof(*json->is.elements) + json->n * sizeof(const m2_json_t *);
         for (i = 0; i < json->n; i++) {
-            size += measure(json->is.elements[i], ptexts);
+            size += measure(element(json, i), ptexts);
         }
     }
     else if (json->type == M2_JSON_OBJECT) {
@@ -648,13 +651,14 @@ static void copy_members(block_t *block, m2_json_t *copy)
 
 static void copy_elements(block_t *block, m2_json_t *copy)
 {
+    apr_array_header_t *list = put_value(block, copy->is.elements, sizeof(*list));
     apr_size_t i;
 
-    copy->is.elements = put_value(block, copy->is.elements,
-                                  copy->n * sizeof(copy->is.elements[0]));
-    copy->room = copy->n;
+    list->pool = NULL;
+    list->elts = put_value(block, list->elts, copy->n * sizeof(const m2_json_t *));
+    copy->is.elements = list;
     for (i = 0; i < copy->n; i++) {
-        copy->is.elements[i] = copy_json(block, copy->is.elements[i]);
+        APR_ARRAY_IDX(list, i, const m2_json_t *) = copy_json(block, element(copy, i));
     }
 }
 
@@ -666,7 +670,7 @@ static m2_json_t *copy_json(block_t *block, const m2_json_t *json)
     if (json->type == M2_JSON_STRING) {
         copy->is.text = put_chars(block, json->is.text, json->n);
     }
-    else if (json->type == M2_JSON_ARRAY && json->n) {
+    else if (json->type == M2_JSON_ARRAY) {
         copy_elements(block, copy);
     }
     else if (json->type == M2_JSON_OBJECT) {
@@ -879,7 +883,7 @@ static void put_array(text_t *text, const m2_json_t *json)
         if (i) {
             put_z(text, ",");
         }
-        put_json(text, json->is.elements[i]);
+        put_json(text, element(json, i));
     }
     put_z(text, "]");
 }
@@ -932,7 +936,7 @@ static int all_strings(const m2_json_t *array)
     apr_size_t i;
 
     for (i = 0; i < array->n; i++) {
-        if (array->is.elements[i]->type != M2_JSON_STRING) {
+        if (element(array, i)->type != M2_JSON_STRING) {
             return 0;
         }
     }
@@ -946,7 +950,7 @@ static const char *joined(apr_pool_t *pool, const m2_json_t *array)
 
     put_z(&text, "");
     for (i = 0; i < array->n; i++) {
-        m2_slice_t s = m2_json_string(array->is.elements[i]);
+        m2_slice_t s = m2_json_string(element(array, i));
 
         if (i) {
             put_z(&text, " ");
@@ -1031,7 +1035,7 @@ int m2_json_has(const m2_json_t *json, m2_slice_t value, int words)
     }
     if (json->type == M2_JSON_ARRAY) {
         for (i = 0; i < json->n; i++) {
-            if (is_text(json->is.elements[i], value)) {
+            if (is_text(element(json, i), value)) {
                 return 1;
             }
         }
@@ -1050,7 +1054,7 @@ m2_json_t *m2_json_make(apr_pool_t *pool)
 
 m2_json_t *m2_json_make_array(apr_pool_t *pool)
 {
-    return value_make(pool, M2_JSON_ARRAY);
+    return array_make(pool);
 }
 
 /* RFC 3629 4: no longer spelling than needed, no surrogates, nothing above U+10FFFF. */

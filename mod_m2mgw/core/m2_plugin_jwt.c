@@ -355,8 +355,7 @@ m2_code_t m2_plugin_jwt(m2_plugin_jwt_t **pplugin, apr_pool_t *pool, m2_slice_t 
 
     memset(&fields, 0, sizeof(fields));
     plugin->tokens = apr_array_make(pool, 1, sizeof(m2_token_source_t));
-    plugin->mapping = apr_pcalloc(pool, sizeof(*plugin->mapping));
-    plugin->mapping->targets = apr_array_make(pool, 4, sizeof(m2_target_t));
+    plugin->mapping = m2_mapping_make(pool);
     plugin->keys = m2_keyset_make(pool);
     code = m2_node_read(&root, pool, text, err);
     code =

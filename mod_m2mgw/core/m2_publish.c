@@ -220,6 +220,14 @@ m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *cla
         word);
 }
 
+m2_mapping_t *m2_mapping_make(apr_pool_t *pool)
+{
+    m2_mapping_t *mapping = apr_pcalloc(pool, sizeof(*mapping));
+
+    mapping->targets = apr_array_make(pool, 4, sizeof(m2_target_t));
+    return mapping;
+}
+
 m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_err_t *err)
 {
     apr_array_header_t *list = mapping->targets;

@@ -46,6 +46,9 @@ typedef struct m2_publish_t {
 m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *claim,
                           const char *word, m2_err_t *err);
 
+/** A mapping without targets, in pool. */
+m2_mapping_t *m2_mapping_make(apr_pool_t *pool);
+
 /** Two targets of one place whose names fold to the same: an M2_E_CONFIG error. */
 m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_err_t *err);
 

@@ -333,13 +333,9 @@ static int answer(const issue_t *issue, m2_oauth_error_t error)
 {
     request_rec *r = issue->r;
     const m2_oauth_row_t *row = m2_oauth_row(error);
-    const char *text;
-    m2_hold_t hold;
-
-    m2_hold_begin(&hold);
-    text = m2_json_dump(
+    const char *text = m2_json_dump(
         r->pool, error == M2_OAUTH_OK ? answer_token(issue) : answer_error(issue, row));
-    m2_hold_end(&hold);
+
     r->status = row->status;
     if (!issue->body) {
         r->connection->keepalive = AP_CONN_CLOSE; /* nobody reads a body for nothing */

@@ -271,10 +271,9 @@ static void test_user(void **state)
 
 static void map_claim(const char *claim, const char *word)
 {
-    m2_mapping_t *mapping = apr_pcalloc(pool, sizeof(*mapping));
+    m2_mapping_t *mapping = m2_mapping_make(pool);
     m2_target_t target;
 
-    mapping->targets = apr_array_make(pool, 1, sizeof(m2_target_t));
     assert_int_equal(m2_target_parse(&target, pool, claim, word, NULL), M2_OK);
     assert_int_equal(m2_mapping_add(mapping, &target, NULL), M2_OK);
     policy.mapping = mapping;

@@ -39,12 +39,11 @@ static m2_code_t target(m2_target_t *t, const char *claim, const char *word)
 
 static m2_mapping_t *mapping_of(const char *first, ...)
 {
-    m2_mapping_t *mapping = apr_pcalloc(pool, sizeof(*mapping));
+    m2_mapping_t *mapping = m2_mapping_make(pool);
     const char *claim;
     m2_target_t t;
     va_list ap;
 
-    mapping->targets = apr_array_make(pool, 4, sizeof(m2_target_t));
     va_start(ap, first);
     for (claim = first; claim; claim = va_arg(ap, const char *)) {
         const char *word = va_arg(ap, const char *);
