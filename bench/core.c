@@ -13,8 +13,8 @@
  *   core scale SCENARIO N DIR    N decisions per thread, by one thread and by two: decisions
  *                                per second of either, then entries and bytes in the cache
  */
-#include "core/m2_cache.h"
-#include "core/m2_gate.h"
+#include "gate/m2_cache.h"
+#include "gate/m2_gate.h"
 
 #include <apr_file_io.h>
 #include <apr_general.h>

@@ -760,7 +760,7 @@ is($status, 0, 'client keys as PEM, and a public JWK to publish') or diag($text)
 
 my $example = slurp("$FindBin::Bin/../conf/m2m-issuer.conf");
 my @directives = map { slurp($_) =~ /AP_INIT_\w+\("(M2M\w+)"/g }
-    glob "$FindBin::Bin/../mod_m2mgw/issuer/mod_m2m_issuer_config.c";
+    glob "$FindBin::Bin/../mod_m2mgw/issuer/m2mi_config.c";
 is_deeply([ grep { $example !~ /^\s*#?$_ /m } @directives ], [], 'conf/m2m-issuer.conf has every directive');
 $example =~ s{^\s*SSL.*\n}{}mg;
 $example =~ s{/etc/apache2/m2m/}{\@ROOT\@/}g;

@@ -3,11 +3,11 @@
  *
  * The M2M server: hooks and the module record.
  */
-#include "mod_m2m_issuer.h"
+#include "issuer/m2mi.h"
 
-#include "core/m2_form.h"
-#include "core/m2_hold.h"
-#include "core/m2_log.h"
+#include "text/m2_form.h"
+#include "base/m2_hold.h"
+#include "base/m2_log.h"
 
 #include <ap_mpm.h>
 #include <http_main.h>

@@ -12,7 +12,7 @@
 
 #include <apr_general.h>
 
-#include "core/m2_slice.h"
+#include "base/m2_slice.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

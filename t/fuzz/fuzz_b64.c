@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "core/m2_b64.h"
+#include "text/m2_b64.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,7 +4,7 @@
  * Any bytes as a query string. Whatever it is, a name that was taken out is gone in every
  * spelling, what was masked is gone, and what was encoded reads back.
  */
-#include "core/m2_form.h"
+#include "text/m2_form.h"
 
 #include <stdint.h>
 #include <stdlib.h>

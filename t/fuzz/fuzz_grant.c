@@ -4,7 +4,7 @@
  * Grant files and wanted scopes. Input: a wanted scope up to the first newline, then a grant
  * file, asked for client "a". What is given names one audience and fits a token.
  */
-#include "core/m2_grant.h"
+#include "oauth/m2_grant.h"
 
 #include <apr_general.h>
 

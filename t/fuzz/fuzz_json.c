@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-#include "core/m2_json.h"
+#include "text/m2_json.h"
 
 static void compare_readers(apr_pool_t *pool, m2_slice_t text, const m2_json_t *alone)
 {

@@ -8,7 +8,7 @@
 
 #include <openssl/err.h>
 
-#include "core/m2_keyset.h"
+#include "key/m2_keyset.h"
 
 #define FLAGS (M2_JWK_PUBLIC | M2_JWK_OCT)
 

@@ -8,9 +8,9 @@
 
 #include <openssl/err.h>
 
-#include "core/m2_claims.h"
-#include "core/m2_jws.h"
-#include "core/m2_keyset.h"
+#include "token/m2_claims.h"
+#include "token/m2_jws.h"
+#include "key/m2_keyset.h"
 
 static const char keys[] =
     "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKt"

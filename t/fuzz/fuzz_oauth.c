@@ -4,7 +4,7 @@
  * Token requests. Input: the Authorization value up to the first newline (an empty one is
  * none), then the form body. Whatever is accepted uses exactly one method and is complete.
  */
-#include "core/m2_oauth.h"
+#include "oauth/m2_oauth.h"
 
 #include <apr_general.h>
 

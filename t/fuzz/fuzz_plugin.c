@@ -4,7 +4,7 @@
  * Any bytes as either kind of gateway script. What is accepted is whole, what is refused
  * says why and where.
  */
-#include "core/m2_plugin.h"
+#include "plugin/m2_plugin.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * Any words behind M2MReplayStore. What is understood is written down again in words that
  * mean the same; what is not comes with a sentence.
  */
-#include "core/m2_replay.h"
+#include "replay/m2_replay.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "core/m2_template.h"
+#include "rules/m2_template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

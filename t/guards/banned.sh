@@ -8,10 +8,9 @@
 
 . "$(dirname "$0")/lib.sh"
 need_program perl
-need_files "$top/mod_m2mgw/core/m2_slice.h"
+need_files "$top/mod_m2mgw/core/base/m2_slice.h"
 
-sources=$(ls "$top"/mod_m2mgw/*.[ch] "$top"/mod_m2mgw/core/*.[ch] \
-    "$top"/mod_m2mgw/issuer/*.[ch] 2>/dev/null)
+sources=$(find "$top/mod_m2mgw" -name '*.[ch]')
 # shellcheck disable=SC2086
 at_least 30 $sources
 # shellcheck disable=SC2086
@@ -44,7 +43,7 @@ forbid "no shell" "" 'system|popen|execlp|execvp'
 # addresses of rules (m2_rule_match.c), policies (mod_m2mgw.c), file stamps and magic numbers.
 forbid "secrets are compared in constant time" \
     "m2_slice.h m2_decimal.c m2_rule_eval.c m2_rule_match.c mod_m2mgw.c m2_replay_shm.c
-     m2_replay_memcache.c m2_replay_redis.c m2_cache.c m2_jwks.c mod_m2m_issuer_grants.c" \
+     m2_replay_memcache.c m2_replay_redis.c m2_cache.c m2_jwks.c m2mi_grants.c" \
     'memcmp|bcmp'
 
 finish

@@ -28,6 +28,7 @@ bite() {
     rm -rf "$work/before"
     [ ! -e "$copy/$3" ] || mv "$copy/$3" "$work/before"
     [ ! -e "$work/before" ] || cp -r "$work/before" "$copy/$3"
+    mkdir -p "$copy/$(dirname "$3")"
     (cd "$copy" && FILE=$3 && eval "$4") || die "cannot make the mistake: $4"
     run_guard "$1" >"$work/said" && complain "$1 exits with 0"
     grep -qE "$2" "$work/said" || { complain "$1 said:"; cat "$work/said" >>"$work/complaints"; }
@@ -37,36 +38,36 @@ bite() {
 }
 
 core=mod_m2mgw/core
-config=mod_m2mgw/mod_m2mgw_config.c
+config=mod_m2mgw/httpd/config/m2mgw_conf.c
 append() { printf '%s\n' "$1" >>"$FILE"; }
 
-bite floors 'm2_b64.c includes <httpd.h>' $core/m2_b64.c "append '#include <httpd.h>'"
-bite floors 'm2_b64.c is below .* m2_jws.h' $core/m2_b64.c "append '#include \"m2_jws.h\"'"
-bite floors 'm2_jws.c .* includes <jansson.h>' $core/m2_jws.c "append '#include <jansson.h>'"
-bite floors 'm2_claims.c .* includes <time.h>' $core/m2_claims.c "append '#include <time.h>'"
-bite floors 'm2_claims.c:.*apr_time_now' $core/m2_claims.c \
+bite floors 'm2_b64.c includes <httpd.h>' $core/text/m2_b64.c "append '#include <httpd.h>'"
+bite floors 'm2_b64.c is below .*m2_jws.h' $core/text/m2_b64.c "append '#include \"token/m2_jws.h\"'"
+bite floors 'm2_jws.c .* includes <jansson.h>' $core/token/m2_jws.c "append '#include <jansson.h>'"
+bite floors 'm2_claims.c .* includes <time.h>' $core/token/m2_claims.c "append '#include <time.h>'"
+bite floors 'm2_claims.c:.*apr_time_now' $core/token/m2_claims.c \
     "append 'int x(void) { return apr_time_now(); }'"
-bite floors 'm2_claims.c:.*static int seen' $core/m2_claims.c "append 'static int seen;'"
-bite floors 'm2_new.c has no floor' $core/m2_new.c "append 'int x;'"
-bite floors 'm2mctl_new.c .* includes mod_m2mgw.h' mod_m2mgw/m2mctl_new.c \
-    "append '#include \"mod_m2mgw.h\"'"
+bite floors 'm2_claims.c:.*static int seen' $core/token/m2_claims.c "append 'static int seen;'"
+bite floors 'm2_new.c is in no room' $core/attic/m2_new.c "append 'int x;'"
+bite floors 'm2mctl_new.c .* includes httpd/m2mgw.h' mod_m2mgw/ctl/m2mctl_new.c \
+    "append '#include \"httpd/m2mgw.h\"'"
 bite merge 'max_age is not merged' $config "sed -i '/dir->max_age = merge/d' \$FILE"
 bite merge 'leeway is not created' $config "sed -i '/dir->leeway = M2_UNSET/d' \$FILE"
 bite merge 'leeway is not merged' $config \
     "sed -i 's/merge_int(inner->leeway, outer->leeway)/merge_int(outer->leeway, inner->leeway)/' \$FILE"
-bite banned 'm2_b64.c:.*strncmp' $core/m2_b64.c "append 'int x(void) { return strncmp(a, b, 2); }'"
-bite banned 'm2_jws.c:.*memcmp' $core/m2_jws.c "append 'int x(void) { return memcmp(a, b, 2); }'"
-bite banned 'm2_b64.c:.*sprintf' $core/m2_b64.c "append 'int x(void) { sprintf(a, b); }'"
-bite length 'm2_b64.c:' $core/m2_b64.c \
+bite banned 'm2_b64.c:.*strncmp' $core/text/m2_b64.c "append 'int x(void) { return strncmp(a, b, 2); }'"
+bite banned 'm2_jws.c:.*memcmp' $core/token/m2_jws.c "append 'int x(void) { return memcmp(a, b, 2); }'"
+bite banned 'm2_b64.c:.*sprintf' $core/text/m2_b64.c "append 'int x(void) { sprintf(a, b); }'"
+bite length 'm2_b64.c:' $core/text/m2_b64.c \
     "{ echo 'int endless(void)'; echo '{'; yes '    x++;' | head -n 70; echo '}'; } >>\$FILE"
-bite spdx 'm2_b64.c' $core/m2_b64.c "sed -i 1d \$FILE"
+bite spdx 'm2_b64.c' $core/text/m2_b64.c "sed -i 1d \$FILE"
 bite tests 'test_nobody is in no table' t/unit/test_b64.c \
     "append 'static void test_nobody(void **state) { }'"
 bite tests 'test_new.c is not in Makefile.am' t/unit/test_new.c \
     "append 'static void test_a(void **state) { }'"
 bite tests 'corpus/b64 holds nothing' t/fuzz/corpus/b64 "rm -r \$FILE"
-bite tests 'core/m2_new.c has no unit test' $core/m2_new.c "append 'int x;'"
-bite tests 'm2_new.c is not in Makefile.am' $core/m2_new.c "append 'int x;'"
+bite tests 'm2_new.c has no unit test' $core/token/m2_new.c "append 'int x;'"
+bite tests 'm2_new.c is not in Makefile.am' $core/token/m2_new.c "append 'int x;'"
 bite tests 'new.t never asserts' t/new.t "append 'use M2MGW::Test;'"
 bite reference 'M2MNew is in the command tables' $config \
     "append '    AP_INIT_TAKE1(\"M2MNew\", x, NULL, SECTION,'"

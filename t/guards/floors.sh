@@ -8,44 +8,50 @@
 
 . "$(dirname "$0")/lib.sh"
 list=$top/t/guards/floors.list
-need_files "$list" "$top/mod_m2mgw/core/m2.h"
+need_files "$list" "$top/mod_m2mgw/core/base/m2.h"
 need_program perl
-sources=$(cd "$top" && ls mod_m2mgw/core/*.[ch] mod_m2mgw/*.[ch] mod_m2mgw/issuer/*.[ch])
+sources=$(cd "$top" && find mod_m2mgw -name '*.[ch]' | sort)
 # shellcheck disable=SC2086
 at_least 60 $sources
 
-# every include as: file floor kind(< or ") header its-floor; no floor is "-"
+# every include as: file floor kind(< or ") header its-floor pure|live; no floor is "-"
 # shellcheck disable=SC2086
 (cd "$top" && awk '
-    function unit(name) { sub(/.*\//, "", name); sub(/\.[ch]$/, "", name); return name }
-    function floor(name) { return (unit(name) in floors) ? floors[unit(name)] : "-" }
-    FILENAME == ARGV[1] { if ($1 ~ /^[0-9]$/) floors[$2] = $1; next }
-    FNR == 1 { own = FILENAME ~ /core\// ? floor(FILENAME) : 5; print FILENAME, own, "-", "-", "-" }
+    function room(path) { sub(/^mod_m2mgw\/core\//, "", path); sub(/\/[^\/]*$/, "", path); return path }
+    function floor(path) { return (room(path) in floors) ? floors[room(path)] : "-" }
+    FILENAME == ARGV[1] { if ($0 !~ /^#/) { floors[$1] = ++rooms; kinds[$1] = $2 } next }
+    FNR == 1 {
+        core = FILENAME ~ /core\//
+        own = core ? floor(FILENAME) : 99
+        how = core ? kinds[room(FILENAME)] : "host"
+        print FILENAME, own, "-", "-", "-", how
+    }
     /^[ \t]*#[ \t]*include[ \t]*[<"]/ {
         match($0, /[<"][^>"]*/)
         header = substr($0, RSTART + 1, RLENGTH - 1)
         kind = substr($0, RSTART, 1)
-        print FILENAME, own, kind, header, kind == "\"" ? floor(header) : "-"
+        print FILENAME, own, kind, header, kind == "\"" ? floor(header) : "-", how
     }' t/guards/floors.list $sources) >"$work/includes"
 need_files "$work/includes"
 
 # flag AWK-CONDITION WHY: complains of every include for which the condition holds; in it,
-# f is the file, o its floor, k the kind, h the header, t the floor of the header
+# f is the file, o its floor, k the kind, h the header, t the floor of the header, p how
+# the room of the file is ("pure", "live" or "host")
 flag() {
-    awk -v why="$2" '{ f = $1; o = $2; k = $3; h = $4; t = $5; b = f; sub(/.*\//, "", b) }
+    awk -v why="$2" '{ f = $1; o = $2; k = $3; h = $4; t = $5; p = $6; b = f; sub(/.*\//, "", b) }
         k != "-" && ('"$1"') { print b why (k == "<" ? " <" h ">" : " " h) }' \
         "$work/includes" >>"$work/complaints"
 }
 
-awk '$3 == "-" && $2 == "-" { print $1 " has no floor in floors.list" }' "$work/includes" \
+awk '$3 == "-" && $2 == "-" { print $1 " is in no room of floors.list" }' "$work/includes" \
     >>"$work/complaints"
-verdict "every core file has a floor"
+verdict "every core file is in a room"
 
 flag 'f ~ /core\// && k == "\"" && (t == "-" || t > o)' ' is below what it includes:'
-verdict "core files include their own floor and lower"
+verdict "core files include their own room and lower"
 
 # headers of httpd and its modules, wherever they are installed
-flag '(f ~ /core\// || b ~ /^m2mctl/) && k == "<" &&
+flag 'f !~ /mod_m2mgw\/(httpd|issuer)\// && k == "<" &&
     h ~ /^(httpd|http_[a-z]+|ap_[a-z_]+|util_[a-z0-9_]+|scoreboard|mpm_common|mod_[a-z_]+)\.h$/' \
     ' includes'
 verdict "no web server in the core, nor in the command line tool"
@@ -61,11 +67,11 @@ home 'hiredis\/.*' m2_replay_redis.c
 home 'pcre2\.h' m2_rule_match.c
 
 # Judgement has no clock, no file, no socket, no lock: what it needs it is handed.
-flag 'o == 2 && k == "<" && h ~ /^(apr_(file|network|thread|proc|global|shm|atomic|portable|poll)[a-z_]*|time|sys\/time|stdio|unistd|fcntl|pthread|sys\/(socket|stat|mman|file)|poll|netdb|signal)\.h$/' \
+flag 'p == "pure" && f !~ /\/(base|text|key)\// && k == "<" && h ~ /^(apr_(file|network|thread|proc|global|shm|atomic|portable|poll)[a-z_]*|time|sys\/time|stdio|unistd|fcntl|pthread|sys\/(socket|stat|mman|file)|poll|netdb|signal)\.h$/' \
     ' is judgement, and includes'
 verdict "judgement includes no file, clock, socket or lock"
 
-judging=$(awk '$3 == "-" && $2 ~ /^[012]$/ { print $1 }' "$work/includes")
+judging=$(awk '$3 == "-" && $6 == "pure" { print $1 }' "$work/includes")
 # shellcheck disable=SC2086
 at_least 20 $judging
 # shellcheck disable=SC2046
@@ -74,20 +80,20 @@ cd "$work/code" || exit 2
 # shellcheck disable=SC2086
 grep -nE '\b(apr_time_now|time|clock_gettime|gettimeofday|getenv|fopen|open|socket)[ ]?\(' \
     $judging >>"$work/complaints"
-verdict "floors 0 to 2 ask no clock, environment, file or socket"
+verdict "pure rooms ask no clock, environment, file or socket"
 
-# Static state that can change. Three exceptions: the log's callback and how the process ends,
-# which the host sets once, and the number that tells one key set from all earlier ones, which
-# only ever grows.
+# Static state that can change. Exceptions: the log's callback and how the process ends, which
+# the host sets once; which stripe of a key ring a thread counts in; and the number that tells
+# one key set from all earlier ones, which only ever grows.
 # shellcheck disable=SC2086
 grep -nE '^[[:space:]]*static[[:space:]][^()]*(=|;)' $judging | grep -vE \
-    'm2_(log|hold)\.c:|static apr_uint64_t generations;|static[[:space:]]+(inline[[:space:]]+)?const[[:space:]]|\*[[:space:]]*const[[:space:]]' \
+    'm2_(log|hold|keyring)\.c:|static apr_uint64_t generations;|static[[:space:]]+(inline[[:space:]]+)?const[[:space:]]|\*[[:space:]]*const[[:space:]]' \
     >>"$work/complaints"
-verdict "floors 0 to 2 keep no state"
+verdict "pure rooms keep no state"
 
-flag 'f ~ /issuer\// && h ~ /(^|\/)mod_m2mgw/' ' is the issuer, and includes'
-flag 'f ~ /mod_m2mgw\/m(od_m2mgw|2mctl)/ && h ~ /mod_m2m_issuer/' ' is not the issuer, and includes'
-flag 'b ~ /^m2mctl/ && h ~ /mod_/' ' is the tool, and includes'
+flag 'f ~ /\/issuer\// && h ~ /^(httpd|ctl)\//' ' is the issuer, and includes'
+flag 'f ~ /\/httpd\// && h ~ /^(issuer|ctl)\//' ' is the gateway, and includes'
+flag 'f ~ /\/ctl\// && h ~ /^(issuer|httpd)\//' ' is the tool, and includes'
 verdict "gateway, issuer and tool meet in the core only"
 
 finish

@@ -15,8 +15,7 @@ functions() {
         awk -v top="$top/" '{ sub(top, "", $2); print $4 - $3 + 1, $1, $2 ":" $3 }'
 }
 # shellcheck disable=SC2046
-functions $(ls "$top"/mod_m2mgw/*.c "$top"/mod_m2mgw/core/*.c "$top"/mod_m2mgw/issuer/*.c \
-    2>/dev/null) >"$work/functions"
+functions $(find "$top/mod_m2mgw" -name '*.c' | sort) >"$work/functions"
 [ "$(wc -l <"$work/functions")" -ge 200 ] || die "ctags found fewer than 200 functions"
 
 awk '$1 > 60' "$work/functions" >>"$work/complaints"
@@ -27,8 +26,7 @@ awk -v m="$mean" 'BEGIN { exit !(m >= 20) }' && complain "mean length is $mean"
 verdict "the mean is under 20 lines ($(wc -l <"$work/functions") functions, mean $mean)"
 
 awk 'length > 100 { print FILENAME ":" FNR ": " length " columns" }' \
-    "$top"/mod_m2mgw/*.[ch] "$top"/mod_m2mgw/core/*.[ch] $(ls "$top"/mod_m2mgw/issuer/*.[ch] \
-    2>/dev/null) | sed "s|$top/||" >>"$work/complaints"
+    $(find "$top/mod_m2mgw" -name '*.[ch]') | sed "s|$top/||" >>"$work/complaints"
 verdict "no line is over 100 columns"
 
 finish

@@ -7,8 +7,8 @@
 # becomes zero, which for a flag means Off.
 
 . "$(dirname "$0")/lib.sh"
-header=$top/mod_m2mgw/mod_m2mgw.h
-source=$top/mod_m2mgw/mod_m2mgw_config.c
+header=$top/mod_m2mgw/httpd/config/m2mgw_conf.h
+source=$top/mod_m2mgw/httpd/config/m2mgw_conf.c
 need_files "$header" "$source"
 need_program perl
 
@@ -46,8 +46,8 @@ for function in create merge; do
 done
 
 # the M2M server's record: members from `path` on are worked out, not said by directives
-header=$top/mod_m2mgw/issuer/mod_m2m_issuer.h
-source=$top/mod_m2mgw/issuer/mod_m2m_issuer_config.c
+header=$top/mod_m2mgw/issuer/m2mi.h
+source=$top/mod_m2mgw/issuer/m2mi_config.c
 need_files "$header" "$source"
 code_of "$header" | sed -n '/^typedef struct m2mi_server_t {/,/[ *]path;/p' | sed '1d;$d' |
     sed -n 's/^ .*[ *]\([a-z_][a-z_0-9]*\);.*/\1/p' >"$work/members"

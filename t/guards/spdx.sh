@@ -22,8 +22,8 @@ done <"$work/files"
 verdict "every source file names its licence"
 
 # the second comment of a unit: what it decides, what it trusts, what it never does
-for file in "$top"/mod_m2mgw/*.[ch] "$top"/mod_m2mgw/core/*.[ch] \
-    "$top"/mod_m2mgw/issuer/*.[ch]; do
+find "$top/mod_m2mgw" -name '*.[ch]' >"$work/units"
+while read -r file; do
     [ -f "$file" ] || continue
     sed -n '3,4p' "$file" | tr -d '\n' | grep -qE '^ \* *\*? *[A-Za-z`]|^ \* ' ||
         complain "${file#"$top"/} does not say what it is for"

@@ -7,7 +7,7 @@
 #ifndef T_FACTS_H
 #define T_FACTS_H
 
-#include "core/m2_param.h"
+#include "rules/m2_param.h"
 
 typedef enum fact_kind_t { FACT_TEXT, FACT_CLAIM, FACT_NULL, FACT_ERROR } fact_kind_t;
 

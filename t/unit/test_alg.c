@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 
-#include "core/m2_alg.h"
+#include "key/m2_alg.h"
 
 #define ALL "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA HS256 HS384 HS512"
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_assertion.h"
+#include "oauth/m2_assertion.h"
 
 #define NOW 1800000000
 #define US "https://issuer.example.com"

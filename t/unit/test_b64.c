@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 
-#include "core/m2_b64.h"
+#include "text/m2_b64.h"
 
 static m2_code_t decode(m2_slice_t *pbytes, const char *text)
 {

@@ -6,7 +6,7 @@
  */
 #include "unit.h"
 
-#include "core/m2_cache.h"
+#include "gate/m2_cache.h"
 
 #include <pthread.h>
 

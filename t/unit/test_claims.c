@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 
-#include "core/m2_claims.h"
+#include "token/m2_claims.h"
 
 #define NOW 1000000 /* seconds */
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_decimal.h"
+#include "text/m2_decimal.h"
 
 static int reads(const char *z)
 {

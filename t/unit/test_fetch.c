@@ -7,7 +7,7 @@
  */
 #include "unit.h"
 
-#include "core/m2_fetch.h"
+#include "jwks/m2_fetch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

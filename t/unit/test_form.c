@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_form.h"
+#include "text/m2_form.h"
 
 static apr_pool_t *pool;
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_gate.h"
+#include "gate/m2_gate.h"
 
 #define NOW 1800000000 /* seconds; the only clock here */
 

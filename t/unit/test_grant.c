@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_grant.h"
+#include "oauth/m2_grant.h"
 
 #define API "https://api.example.com"
 

@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 
-#include "core/m2_hold.h"
+#include "base/m2_hold.h"
 
 static volatile sig_atomic_t came;
 

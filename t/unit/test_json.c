@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 
-#include "core/m2_json.h"
+#include "text/m2_json.h"
 
 static const m2_json_t *parse(const char *text)
 {

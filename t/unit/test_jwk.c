@@ -6,8 +6,8 @@
  */
 #include "unit.h"
 
-#include "core/m2_b64.h"
-#include "core/m2_jwk.h"
+#include "text/m2_b64.h"
+#include "key/m2_jwk.h"
 
 #define VERIFY (M2_JWK_PUBLIC | M2_JWK_OCT)
 

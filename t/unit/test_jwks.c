@@ -9,7 +9,7 @@
 #include <apr_file_io.h>
 #include <apr_file_info.h>
 
-#include "core/m2_jwks.h"
+#include "jwks/m2_jwks.h"
 
 #define URL "https://idp.example/jwks"
 #define ED(kid)                                                                             \

@@ -11,8 +11,8 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "core/m2_b64.h"
-#include "core/m2_jws.h"
+#include "text/m2_b64.h"
+#include "token/m2_jws.h"
 
 #define PAYLOAD "{\"sub\":\"x\"}"
 

@@ -6,8 +6,8 @@
  */
 #include "unit.h"
 
-#include "core/m2_jws.h"
-#include "core/m2_kept.h"
+#include "token/m2_jws.h"
+#include "key/m2_kept.h"
 
 #include <pthread.h>
 

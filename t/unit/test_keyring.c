@@ -8,7 +8,7 @@
 
 #include <apr_thread_proc.h>
 
-#include "core/m2_keyring.h"
+#include "key/m2_keyring.h"
 
 #define READERS 4
 #define SWAPS 2000

@@ -5,8 +5,8 @@
  */
 #include "unit.h"
 
-#include "core/m2_keyring.h"
-#include "core/m2_keyset.h"
+#include "key/m2_keyring.h"
+#include "key/m2_keyset.h"
 
 #define VERIFY (M2_JWK_PUBLIC | M2_JWK_OCT)
 #define ANY (~(m2_alg_mask_t)0)

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_oauth.h"
+#include "oauth/m2_oauth.h"
 
 #include <apr_base64.h>
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_param.h"
+#include "rules/m2_param.h"
 #include "facts.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

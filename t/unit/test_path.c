@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_rules.h"
+#include "rules/m2_rules.h"
 
 static apr_pool_t *pool;
 

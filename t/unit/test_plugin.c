@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "core/m2_log.h"
-#include "core/m2_plugin.h"
+#include "base/m2_log.h"
+#include "plugin/m2_plugin.h"
 
 static apr_pool_t *pool;
 static m2_err_t err;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_publish.h"
+#include "token/m2_publish.h"
 
 static apr_pool_t *pool;
 static m2_err_t err;

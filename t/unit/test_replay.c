@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "core/m2_log.h"
-#include "core/m2_replay_int.h"
+#include "base/m2_log.h"
+#include "replay/m2_replay_int.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

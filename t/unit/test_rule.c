@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_rule.h"
+#include "rules/m2_rule.h"
 #include "facts.h"
 
 #define LEAST_ROWS 850 /* of the table; a reader that skips rows must not pass */

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "core/m2_publish.h"
-#include "core/m2_rules.h"
+#include "token/m2_publish.h"
+#include "rules/m2_rules.h"
 #include "facts.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

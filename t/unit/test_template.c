@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/m2_template.h"
+#include "rules/m2_template.h"
 #include "facts.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

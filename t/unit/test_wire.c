@@ -6,7 +6,7 @@
  */
 #include "unit.h"
 
-#include "core/m2_wire.h"
+#include "replay/m2_wire.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -19,8 +19,8 @@
 
 #include <openssl/err.h>
 
-#include "core/m2_log.h"
-#include "core/m2_slice.h"
+#include "base/m2_log.h"
+#include "base/m2_slice.h"
 
 #define UNUSED __attribute__((unused))
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The whole decision, over plain structs: a policy an administrator wrote, a token somebody
+ * found, facts somebody answers. First the token half (once per token and policy), then the
+ * rules half (again for every URI, method or query the server makes of the request), and
+ * when both passed the token is spent, where replay is prevented.
+ */
+#ifndef M2_GATE_H
+#define M2_GATE_H
+
+#include "token/m2_jws.h"
+#include "key/m2_keyring.h"
+#include "gate/m2_verdict.h"
+
+/** Mark a token as spent, once and for all: M2_OK the first time, M2_E_JTI_REPLAYED,
+ *  M2_E_REPLAY_UNAVAILABLE. There is no way to ask without marking. */
+typedef m2_code_t m2_spend_fn(const m2_verdict_t *verdict, void *baton, m2_err_t *err);
+
+/** A token names a kid that the set of that generation does not hold: whether the ring may
+ *  hold it by now, so that it is worth to choose once more. May wait. */
+typedef int m2_missing_fn(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
+                          void *baton);
+
+/* services of the host that the gate uses; NULL members are not available */
+typedef struct m2_services_t {
+    m2_spend_fn *spend;
+    void *spend_baton;
+    struct m2_cache_t *cache; /* verified-token cache of this process, or NULL */
+    m2_missing_fn *missing;
+    void *missing_baton;
+} m2_services_t;
+
+/**
+ * The token half: split, header, key, signature, claims, times, presence of jti where replay
+ * is prevented, what to publish. token "there is none": M2_E_TOKEN_MISSING or M2_BYPASS.
+ * verdict is zeroed by the caller and filled here; it, and all it points to, lives in pool.
+ * Returns verdict->code.
+ */
+m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy,
+                        m2_slice_t token, apr_time_t now, const m2_services_t *services);
+
+/** The rules half; only called when the token half passed (or in Shadow, whatever it said).
+ *  Fills code, err, rule and refusal of verdict. */
+m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy, m2_facts_t *facts);
+
+/** Spend the token of a verdict that passed: once per token and initial request, after the
+ *  rules, so that a refused request costs the caller nothing. Observe never refuses. Does
+ *  nothing where replay is off or nothing was verified. */
+m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,
+                        const m2_services_t *services);
+
+#endif /* M2_GATE_H */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The two plain structs a decision goes between: the policy an administrator wrote, and the
+ * verdict on a request.
+ */
+#ifndef M2_VERDICT_H
+#define M2_VERDICT_H
+
+#include "token/m2_claims.h"
+#include "key/m2_jwk.h"
+#include "token/m2_publish.h"
+#include "rules/m2_rules.h"
+
+typedef enum m2_replay_use_t { M2_REPLAY_OFF, M2_REPLAY_ON, M2_REPLAY_OBSERVE } m2_replay_use_t;
+
+/* What is in force for a request, defaults resolved; pointers live as long as the
+ * configuration, so two policies are the same when their bytes are (zero it before use). */
+struct m2_policy_t {
+    const m2_keyring_t *keys;          /* NULL: no keys in force, no token is looked for */
+    m2_alg_mask_t algs;                /* all ones: what the key can do */
+    const apr_array_header_t *types;   /* M2MTokenType */
+    m2_claims_policy_t claims;
+    const apr_array_header_t *user_claims; /* of const char *, never NULL */
+    const m2_mapping_t *mapping;       /* NULL: nothing is published */
+    const m2_rules_t *rules;           /* NULL: none */
+    int bypass_empty;
+    m2_replay_use_t replay;
+};
+
+/* What became of a request. The token half lives in the initial request's pool. */
+struct m2_verdict_t {
+    m2_code_t code;             /* M2_OK, M2_BYPASS or the reason of the refusal */
+    m2_err_t err;               /* its sentence, for log and X-Ca-Error-Message */
+    int cached;                 /* the token half came from the verified-token cache */
+    int verified;               /* a token was verified (claims, kid, alg, user are set) */
+    const m2_json_t *claims;    /* NULL without a verified token */
+    const char *kid;            /* of the key used, or NULL */
+    const char *alg;
+    const char *user;           /* NULL: none of M2MUserClaim is there */
+    m2_times_t times;
+    apr_array_header_t *publish; /* of m2_publish_t: M2MClaim targets */
+    apr_array_header_t *env;     /* of m2_publish_t: M2M_CLAIM_* */
+    const m2_rule_t *rule;       /* rule that decided, or NULL */
+    m2_refusal_t refusal;        /* with M2_E_RULE_DENIED */
+};
+
+#endif /* M2_VERDICT_H */

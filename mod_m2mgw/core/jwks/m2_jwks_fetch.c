@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Sources that are fetched. The child that wins the claim fetches, checks and stores the
+ * document and then raises the version; every child, that one included, picks it up from
+ * the state directory. So what is served is what survives a restart.
+ *
+ *     due? -> claim -> [metadata] -> document -> parse -> store -> version + 1, due = later
+ *                          \-- anything wrong: due = a little later, all else as it was
+ *
+ */
+#include "jwks/m2_jwks_int.h"
+
+#include "base/m2_log.h"
+
+#include <apr_file_io.h>
+#include <apr_uri.h>
+
+#include <openssl/rand.h>
+
+#define CLAIM_MARGIN 5 /* seconds a claim outlives its timeouts, for a busy machine */
+#define FIRST_RETRY 5  /* seconds to the next attempt after a failure, then doubling */
+#define MAX_DOUBLINGS 5
+
+/* steps of a fetch: a URL has the last one only */
+enum { STEP_RFC8414, STEP_OPENID, STEP_KEYS };
+
+static apr_uint64_t seconds(int n)
+{
+    return (apr_uint64_t)apr_time_from_sec(n);
+}
+
+/* Up to a tenth less, so that servers that started together do not ask together. */
+static apr_uint64_t jittered(apr_uint64_t interval)
+{
+    apr_uint32_t random = 0;
+
+    RAND_bytes((unsigned char *)&random, sizeof(random));
+    return interval - interval / 10 * (random & 0xff) / 0xff;
+}
+
+/* --- copies on disk --- */
+
+void m2_keysource_restore(m2_keysource_t *source, apr_time_t now)
+{
+    m2_slot_t *slot = source->slot;
+    m2_state_t state;
+
+    if (!m2_state_take(&state, source, 0)) {
+        return;
+    }
+    if (state.checked > now) { /* the clock was set back, or somebody touched it */
+        state.checked = now;
+    }
+    source->taken = source->seen = 1;
+    m2_slot_set(&slot->version, 1);
+    m2_slot_set(&slot->digest, state.digest);
+    m2_slot_set(&slot->checked, (apr_uint64_t)state.checked);
+    m2_slot_set(&slot->interval, seconds(state.interval));
+    m2_slot_set(&slot->due, (apr_uint64_t)state.checked + seconds(state.interval));
+}
+
+/* --- the end of a fetch --- */
+
+static void release(m2_keysource_t *source, apr_uint64_t due)
+{
+    m2_slot_t *slot = source->slot;
+
+    m2_slot_set(&slot->due, due);
+    m2_slot_count(&slot->ended);
+    m2_slot_set(&slot->claimed, 0);
+    apr_pool_destroy(source->fetching);
+    source->fetching = NULL;
+}
+
+/* The first failure of a row is told, and so is what it means. */
+static void failed(m2_keysource_t *source, const char *why)
+{
+    m2_slot_t *slot = source->slot;
+    const apr_uint64_t row = m2_slot_get(&slot->failing);
+    const int retry = FIRST_RETRY << (row < MAX_DOUBLINGS ? row : MAX_DOUBLINGS);
+
+    if (row == 0 && source->current) {
+        m2_log(M2_LOG_WARNING,
+               "%s: cannot be refreshed: %s; the last good keys stay in use for "
+               "up to %d seconds",
+               source->name, why, source->refresh.max_stale);
+    }
+    else if (row == 0) {
+        m2_log(M2_LOG_ERR, "%s: cannot be fetched: %s; there are no keys from it",
+               source->name, why);
+    }
+    m2_keysource_set_fault(source, why);
+    m2_slot_count(&slot->failing);
+    m2_slot_count(&slot->failures);
+    release(source, (apr_uint64_t)apr_time_now()
+                        + jittered(seconds(
+                            retry < source->refresh.ttl ? retry : source->refresh.ttl)));
+}
+
+/* RFC 9111 5.2.2.1, within bounds: never slower than ttl, nor faster than cooldown. */
+static apr_uint64_t interval_of(const m2_keysource_t *source, int max_age)
+{
+    const m2_refresh_t *refresh = &source->refresh;
+
+    if (max_age == M2_UNSET || max_age > refresh->ttl) {
+        return seconds(refresh->ttl);
+    }
+    if (max_age < refresh->cooldown) {
+        return seconds(refresh->cooldown < refresh->ttl ? refresh->cooldown
+                                                        : refresh->ttl);
+    }
+    return seconds(max_age);
+}
+
+static void confirmed(m2_keysource_t *source, apr_uint64_t interval)
+{
+    m2_slot_t *slot = source->slot;
+    const apr_uint64_t now = (apr_uint64_t)apr_time_now();
+
+    if (m2_slot_get(&slot->failing)) {
+        m2_log(M2_LOG_NOTICE, "%s: is back", source->name);
+    }
+    m2_slot_set(&slot->failing, 0);
+    m2_slot_set(&slot->noted, 0);
+    m2_slot_set(&slot->interval, interval);
+    m2_slot_set(&slot->checked, now);
+    release(source, now + jittered(interval));
+}
+
+/* The whole document is checked before it is stored; what is stored replaces the last. */
+static void store(m2_keysource_t *source, const m2_answer_t *answer)
+{
+    const apr_uint64_t interval = interval_of(source, answer->max_age);
+    const apr_uint64_t digest = m2_slot_hash(0, answer->body);
+    m2_keyset_t *set = m2_keyset_make(source->fetching);
+    apr_status_t status;
+    m2_err_t why;
+    char text[120];
+    const int same = m2_slot_get(&source->slot->version)
+                     && m2_slot_get(&source->slot->digest) == digest;
+
+    m2_err_init(&why, source->fetching);
+    if (m2_keyset_parse(set, answer->body, source->name,
+                        M2_JWK_PUBLIC | (same ? M2_JWK_QUIET : 0), M2_KEYSET_LENIENT,
+                        &why)
+        != M2_OK) {
+        failed(source, why.text + strlen(source->name) + 2); /* behind "NAME: " */
+        return;
+    }
+    status =
+        m2_state_write(source, source->fetching, answer->body,
+                       source->kind == M2_KEYSOURCE_URL ? answer->etag : NULL, interval);
+    if (status != APR_SUCCESS) {
+        failed(source, apr_psprintf(source->fetching, "it cannot be stored in %s: %s",
+                                    source->state_path,
+                                    apr_strerror(status, text, sizeof(text))));
+        return;
+    }
+    if (!same) {
+        m2_slot_set(&source->slot->digest, digest);
+        m2_slot_count(&source->slot->swaps);
+        m2_slot_count(&source->slot->version);
+    }
+    confirmed(source, interval);
+}
+
+static const char *fault_of(const m2_answer_t *answer, apr_pool_t *pool)
+{
+    if (answer->fault) {
+        return answer->fault;
+    }
+    return answer->status == 200 ? NULL : apr_psprintf(pool, "status %d", answer->status);
+}
+
+static void on_keys(const m2_answer_t *answer, void *baton)
+{
+    m2_keysource_t *source = baton;
+    const char *fault = fault_of(answer, source->fetching);
+
+    m2_slot_count(&source->slot->fetches);
+    if (!answer->fault && answer->status == 304 && source->etag) {
+        apr_file_mtime_set(source->state_path, apr_time_now(), source->fetching);
+        confirmed(source, interval_of(source, answer->max_age));
+    }
+    else if (fault) {
+        failed(source, fault);
+    }
+    else {
+        store(source, answer);
+    }
+}
+
+/* --- discovery --- */
+
+/* RFC 8414 3.1 puts the well-known name in front of the issuer's path, OpenID Connect
+ * Discovery 4 behind it. */
+static const char *metadata_url(apr_pool_t *pool, const char *issuer, int step)
+{
+    apr_size_t n = strlen(issuer);
+    const char *path = strchr(strstr(issuer, "://") + 3, '/');
+    const char *bare;
+
+    while (n && issuer[n - 1] == '/') {
+        n--;
+    }
+    bare = apr_pstrmemdup(pool, issuer, n);
+    if (step == STEP_OPENID) {
+        return apr_pstrcat(pool, bare, "/.well-known/openid-configuration", NULL);
+    }
+    if (!path || (apr_size_t)(path - issuer) >= n) {
+        return apr_pstrcat(pool, bare, "/.well-known/oauth-authorization-server", NULL);
+    }
+    return apr_pstrcat(pool, apr_pstrmemdup(pool, issuer, (apr_size_t)(path - issuer)),
+                       "/.well-known/oauth-authorization-server", bare + (path - issuer),
+                       NULL);
+}
+
+/* RFC 8414 3.3: metadata that names another issuer must not be used, or anybody who can
+ * answer for one path of a host could speak for all of them. */
+static const char *keys_url(const char **purl, apr_pool_t *pool,
+                            const m2_keysource_t *source, m2_slice_t body)
+{
+    const m2_json_t *metadata;
+    m2_slice_t url;
+
+    if (m2_json_parse(&metadata, pool, body, M2_E_CONFIG, NULL) != M2_OK) {
+        return "its metadata is no JSON";
+    }
+    if (!m2_slice_is(m2_json_string(m2_json_get(metadata, "issuer")), source->name)) {
+        return "its metadata names another issuer";
+    }
+    url = m2_json_string(m2_json_get(metadata, "jwks_uri"));
+    *purl = m2_slice_dup(pool, url);
+    if (!*purl || m2_url_check(pool, *purl, NULL) != M2_OK) {
+        return "its metadata has no jwks_uri that keys may come from";
+    }
+    /* a public server must not send us to what listens on loopback */
+    if (m2_slice_is_nocase(m2_slice(*purl, 5), "http:")
+        && !m2_slice_is_nocase(m2_slice(source->name, 5), "http:")) {
+        return "its jwks_uri is no https:// URL";
+    }
+    return NULL;
+}
+
+static int start(m2_keysource_t *source, const char *url);
+
+static void on_metadata(const m2_answer_t *answer, void *baton)
+{
+    m2_keysource_t *source = baton;
+    const char *url = NULL, *fault = fault_of(answer, source->fetching);
+
+    m2_slot_count(&source->slot->fetches);
+    fault = fault ? fault : keys_url(&url, source->fetching, source, answer->body);
+    if (fault && source->step == STEP_OPENID) {
+        failed(source, fault);
+        return;
+    }
+    source->step = fault ? STEP_OPENID : STEP_KEYS;
+    if (!start(source,
+               fault ? metadata_url(source->fetching, source->name, STEP_OPENID) : url)) {
+        failed(source, "too many fetches are under way");
+    }
+}
+
+/* --- the beginning of a fetch --- */
+
+static int start(m2_keysource_t *source, const char *url)
+{
+    const char *etag = source->step == STEP_KEYS && source->kind == M2_KEYSOURCE_URL
+                           ? source->etag
+                           : NULL;
+
+    return m2_fetch_start(source->jwks->fetch, url, etag, source->refresh.timeout,
+                          source->step == STEP_KEYS ? on_keys : on_metadata, source);
+}
+
+static void claim(m2_keysource_t *source, apr_time_t now)
+{
+    m2_slot_t *slot = source->slot;
+    const apr_uint64_t claimed = m2_slot_get(&slot->claimed);
+    const int steps = source->kind == M2_KEYSOURCE_ISSUER ? 3 : 1;
+    const char *url = source->name;
+
+    if (source->fetching || (apr_time_t)claimed > now
+        || (apr_time_t)m2_slot_get(&slot->due) > now
+        || !m2_slot_win(&slot->claimed, claimed,
+                        (apr_uint64_t)now
+                            + seconds(steps * source->refresh.timeout + CLAIM_MARGIN))) {
+        return;
+    }
+    if ((apr_time_t)m2_slot_get(&slot->due) > now /* done between the two looks */
+        || apr_pool_create_unmanaged(&source->fetching) != APR_SUCCESS) {
+        m2_slot_set(&slot->claimed, 0);
+        return;
+    }
+    source->step = STEP_KEYS;
+    if (source->kind == M2_KEYSOURCE_ISSUER) {
+        source->step = STEP_RFC8414;
+        url = metadata_url(source->fetching, source->name, STEP_RFC8414);
+    }
+    if (!start(source, url)) { /* as many as may be are under way: leave it to others */
+        m2_keysource_abandon(source);
+    }
+}
+
+void m2_keysource_abandon(m2_keysource_t *source)
+{
+    if (source->fetching) {
+        m2_slot_set(&source->slot->claimed, 0);
+        apr_pool_destroy(source->fetching);
+        source->fetching = NULL;
+    }
+}
+
+/* --- every tick --- */
+
+static void pick_up(m2_keysource_t *source)
+{
+    const apr_uint64_t version = m2_slot_get(&source->slot->version);
+    m2_state_t state;
+
+    if (version == source->taken) {
+        return;
+    }
+    if (m2_state_take(&state, source, M2_JWK_QUIET)) {
+        m2_keysource_soil(source);
+    }
+    else {
+        m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->name,
+               source->state_path);
+    }
+    source->taken = version;
+}
+
+/* What people have to know about a source that stays away, once for all children. */
+static void tell_age(m2_keysource_t *source, apr_time_t now)
+{
+    const apr_time_t checked = (apr_time_t)m2_slot_get(&source->slot->checked);
+    const apr_time_t age = now - checked;
+
+    if (!checked || !m2_slot_get(&source->slot->failing)) {
+        return;
+    }
+    if (age > m2_keysource_lifetime(source)) {
+        if (m2_keysource_note(source, (apr_uint64_t)checked + 1)) {
+            m2_log(M2_LOG_ERR,
+                   "%s: not fetched for %d seconds, longer than max-stale: its keys "
+                   "are not used any more",
+                   source->name, (int)apr_time_sec(age));
+        }
+    }
+}
+
+void m2_keysource_pick_up(m2_keysource_t *source, apr_time_t now)
+{
+    if (source->slot && source->state_path) {
+        pick_up(source);
+        m2_keysource_judge(source, now);
+    }
+}
+
+void m2_keysource_tick(m2_keysource_t *source, apr_time_t now)
+{
+    m2_keysource_pick_up(source, now);
+    if (source->slot && source->state_path && source->jwks->fetch) {
+        tell_age(source, now);
+        claim(source, now);
+    }
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Last good documents on disk, from where children that start later, and the next start of
+ * the server, take them. A file of the state directory is a line of JSON about the document,
+ * then the document as it came; its modification time is when the document was last
+ * confirmed. Files are readable by the children's user alone: a key file may hold secrets.
+ */
+#include "jwks/m2_jwks_int.h"
+
+#include <apr_file_io.h>
+
+#include <openssl/evp.h>
+
+#define MAX_STATE (M2_MAX_KEYSET_BYTES + 8192) /* document and the line in front of it */
+
+const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char name[33];
+    unsigned int n = 0;
+    int i;
+
+    if (EVP_Digest(source->name, strlen(source->name), digest, &n, EVP_sha256(), NULL)
+        != 1) {
+        return NULL;
+    }
+    for (i = 0; i < 16; i++) {
+        apr_snprintf(name + 2 * i, 3, "%02x", digest[i]);
+    }
+    return apr_psprintf(source->jwks->pool, "%s/%s.jwks", state_dir, name);
+}
+
+static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source,
+                              const char *etag, apr_uint64_t interval)
+{
+    m2_json_t *line = m2_json_make(pool);
+
+    m2_json_set_string(line, "source", source->name);
+    if (etag) {
+        m2_json_set_string(line, "etag", etag);
+    }
+    m2_json_set_int(line, "interval", (apr_int64_t)(interval / APR_USEC_PER_SEC));
+    return apr_pstrcat(pool, m2_json_dump(pool, line), "\n", NULL);
+}
+
+/* Written whole under another name, then renamed: a reader sees the old file or the new.
+ * */
+apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
+                            m2_slice_t document, const char *etag, apr_uint64_t interval)
+{
+    const char *line = state_line(pool, source, etag, interval);
+    char *name = apr_pstrcat(pool, source->state_path, ".XXXXXX", NULL);
+    apr_file_t *file;
+    apr_status_t status = apr_file_mktemp(
+        &file, name, APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL, pool);
+
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    status = apr_file_write_full(file, line, strlen(line), NULL);
+    if (status == APR_SUCCESS) {
+        status = apr_file_write_full(file, document.p, document.n, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = apr_file_sync(file);
+    }
+    apr_file_close(file);
+    if (status == APR_SUCCESS) {
+        status = apr_file_rename(name, source->state_path, pool);
+    }
+    if (status != APR_SUCCESS) {
+        apr_file_remove(name, pool);
+    }
+    return status;
+}
+
+static int parse_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t *source,
+                       m2_slice_t text)
+{
+    const char *end = memchr(text.p, '\n', text.n);
+    const m2_json_t *line;
+    double interval;
+
+    if (!end
+        || m2_json_parse(&line, pool, m2_slice(text.p, (apr_size_t)(end - text.p)),
+                         M2_E_CONFIG, NULL)
+               != M2_OK
+        || !m2_slice_is(m2_json_string(m2_json_get(line, "source")), source->name)
+        || m2_json_time(m2_json_get(line, "interval"), &interval) != M2_OK) {
+        return 0;
+    }
+    state->etag = m2_slice_dup(pool, m2_json_string(m2_json_get(line, "etag")));
+    state->interval =
+        interval < source->refresh.ttl ? (int)interval : source->refresh.ttl;
+    state->document = m2_slice(end + 1, text.n - (apr_size_t)(end + 1 - text.p));
+    state->digest = m2_slot_hash(0, state->document);
+    return 1;
+}
+
+static int read_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t *source)
+{
+    apr_finfo_t info;
+    apr_file_t *file;
+    apr_size_t n = 0;
+    char *text;
+    int done = 0;
+
+    if (apr_file_open(&file, source->state_path, APR_FOPEN_READ | APR_FOPEN_BINARY,
+                      APR_OS_DEFAULT, pool)
+        != APR_SUCCESS) {
+        return 0;
+    }
+    if (apr_file_info_get(&info, APR_FINFO_MTIME | APR_FINFO_SIZE, file) == APR_SUCCESS
+        && info.size > 0 && info.size <= MAX_STATE) {
+        text = apr_palloc(pool, (apr_size_t)info.size);
+        state->checked = info.mtime;
+        done = apr_file_read_full(file, text, (apr_size_t)info.size, &n) == APR_SUCCESS
+               && parse_state(state, pool, source, m2_slice(text, n));
+    }
+    apr_file_close(file);
+    return done;
+}
+
+int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags)
+{
+    const int kinds =
+        source->kind == M2_KEYSOURCE_FILE ? M2_JWK_PUBLIC | M2_JWK_OCT : M2_JWK_PUBLIC;
+    apr_pool_t *pool;
+    int taken;
+
+    memset(state, 0, sizeof(*state));
+    if (!source->state_path || apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+        return 0;
+    }
+    taken = read_state(state, pool, source)
+            && m2_keysource_take(source, state->document, kinds | flags,
+                                 M2_KEYSET_LENIENT, NULL)
+                   == M2_OK;
+    if (taken) {
+        source->etag = apr_pstrdup(source->current->pool, state->etag);
+    }
+    state->document = m2_slice(NULL, 0); /* they lived in the pool */
+    state->etag = NULL;
+    apr_pool_destroy(pool);
+    return taken;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * A JWT by which a client proves who it is (private_key_jwt, RFC 7523 2.2 and 3): signed by
+ * a key registered for that very client, meant for us, short-lived, with an id. Whether the
+ * id was seen before is the caller's to ask, once everything here has passed.
+ */
+#ifndef M2_ASSERTION_H
+#define M2_ASSERTION_H
+
+#include "token/m2_claims.h"
+#include "token/m2_jws.h"
+#include "key/m2_keyset.h"
+
+#define M2_ASSERTION_LIFE 3600 /* seconds until exp at most: bounds the memory for ids */
+#define M2_ASSERTION_LEEWAY 60 /* seconds, for exp, nbf and iat */
+#define M2_ASSERTION_JTI 255   /* bytes of jti at most */
+
+typedef struct m2_assertion_t {
+    const char *client; /* sub and iss */
+    const char *jti;
+    double exp;         /* seconds; the id must be remembered until exp + leeway */
+} m2_assertion_t;
+
+/** The public keys registered for a client, NULL when there are none. */
+typedef const m2_keyset_t *m2_client_keys_fn(const char *client, void *baton);
+
+/**
+ * Check token at now. client_id is what the request says beside it, or NULL; audiences
+ * (const char *) are the names we go by. M2_OK with *assertion filled in pool, else a reason
+ * with a sentence in err that quotes nothing of the token.
+ */
+m2_code_t m2_assertion_check(m2_assertion_t *assertion, apr_pool_t *pool, m2_slice_t token,
+                             const char *client_id, m2_client_keys_fn *keys_of, void *baton,
+                             const apr_array_header_t *audiences, apr_time_t now,
+                             m2_err_t *err);
+
+#endif /* M2_ASSERTION_H */

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Between the files of m2_plugin: a script as a tree whose every node knows its line and
+ * column, and reading a mapping by a table of its fields. A script is an administrator's
+ * text, read at start; its tree lives as long as the temporary pool it was read into.
+ */
+#ifndef M2_PLUGIN_INT_H
+#define M2_PLUGIN_INT_H
+
+#include "plugin/m2_plugin.h"
+
+typedef enum m2_node_type_t { /* ORDER NODE: words in m2_plugin.c */
+    M2_NODE_NULL,
+    M2_NODE_BOOL,
+    M2_NODE_INT,
+    M2_NODE_REAL,
+    M2_NODE_STRING,
+    M2_NODE_LIST,
+    M2_NODE_MAP
+} m2_node_type_t;
+
+typedef struct m2_node_t m2_node_t;
+struct m2_node_t {
+    m2_node_type_t type;
+    const char *text;          /* scalars, as it is meant; never holds a NUL */
+    int truth;                 /* value of a M2_NODE_BOOL */
+    int line, column;          /* 1-based; column in characters */
+    apr_array_header_t *items; /* of m2_node_t *: elements, or names and values in turn */
+};
+
+/* sets of node types that a field may have */
+#define M2_WANT(type) (1u << (type))
+#define M2_WANT_STRING M2_WANT(M2_NODE_STRING)
+#define M2_WANT_NAME (M2_WANT_STRING | M2_WANT(M2_NODE_INT)) /* `kid: 7` means "7" */
+#define M2_WANT_TEXT (M2_WANT_NAME | M2_WANT(M2_NODE_REAL) | M2_WANT(M2_NODE_BOOL))
+#define M2_WANT_BOOL M2_WANT(M2_NODE_BOOL)
+#define M2_WANT_INT M2_WANT(M2_NODE_INT)
+#define M2_WANT_LIST M2_WANT(M2_NODE_LIST)
+#define M2_WANT_MAP M2_WANT(M2_NODE_MAP)
+
+/* one field of a mapping */
+typedef struct m2_field_t {
+    const char *name;        /* NULL ends a table */
+    unsigned want;           /* 0: known to the gateway, not supported here */
+    apr_size_t slot;         /* offsetof a const m2_node_t * in the struct that is filled */
+    const char *instead;     /* of a field that is not supported: what to do */
+} m2_field_t;
+
+/** Record a fault at a node, "origin" of line and column. Returns M2_E_CONFIG. */
+m2_code_t m2_node_fault(const m2_node_t *node, m2_err_t *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** A fault that another unit found in what node says, with node's place. what names the
+ *  part, e.g. "rule x: condition". */
+m2_code_t m2_node_fault_of(const m2_node_t *node, const char *what, const m2_err_t *cause,
+                           m2_err_t *err);
+
+/** M2_OK when node has one of the wanted types; what names it in the fault. */
+m2_code_t m2_node_want(const m2_node_t *node, unsigned want, const char *what,
+                       m2_err_t *err);
+
+/** Number of elements of a list, or of pairs of a mapping. */
+int m2_node_count(const m2_node_t *node);
+const m2_node_t *m2_node_at(const m2_node_t *list, int i);
+const m2_node_t *m2_node_name_at(const m2_node_t *map, int i);
+const m2_node_t *m2_node_value_at(const m2_node_t *map, int i);
+
+/** Store the values of a mapping's fields into the slots of a struct, which the caller
+ *  zeroed. what names the mapping in faults. Unknown fields, types that do not fit and
+ *  unsupported fields are faults. */
+m2_code_t m2_node_fields(void *slots, const m2_node_t *map, const char *what,
+                         const m2_field_t *fields, m2_err_t *err);
+
+/** Read text, one YAML 1.1 (or JSON) document, into a tree in pool. */
+m2_code_t m2_node_read(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
+                       m2_err_t *err);
+
+#endif /* M2_PLUGIN_INT_H */

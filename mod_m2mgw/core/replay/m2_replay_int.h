@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Between m2_replay.c and the stores behind it. A store is a row of functions over its own
+ * state; it gets the id of a token, never the token.
+ */
+#ifndef M2_REPLAY_INT_H
+#define M2_REPLAY_INT_H
+
+#include "replay/m2_replay.h"
+
+#define M2_REPLAY_ID 32 /* bytes of an id, a SHA-256 */
+
+/* Shared by the parent and all children; written with atomics. */
+typedef struct m2_replay_counters_t {
+    apr_uint64_t marked, replayed, full, errors;
+    apr_uint64_t last_log; /* second of the last line about a store in trouble */
+    apr_uint64_t unlogged; /* troubles since */
+} m2_replay_counters_t;
+
+/* one kind of store */
+typedef struct m2_replay_impl_t {
+    const char *word;
+    m2_code_t (*open)(m2_replay_t *store, apr_pool_t *pool, apr_pool_t *process,
+                      m2_err_t *err);
+    m2_code_t (*attach)(m2_replay_t *store, apr_pool_t *pool, m2_err_t *err);
+    /* M2_OK, M2_E_JTI_REPLAYED, M2_E_REPLAY_UNAVAILABLE; *pfull set when for want of room.
+     * why, of at least M2_REPLAY_WHY bytes, says what is wrong in the last case. */
+    m2_code_t (*mark)(m2_replay_t *store, const unsigned char *id, apr_time_t expires_at,
+                      apr_time_t now, int *pfull, char *why);
+    void (*stats)(m2_replay_stats_t *stats, const m2_replay_t *store);
+} m2_replay_impl_t;
+
+#define M2_REPLAY_WHY 256
+
+struct m2_replay_t {
+    const m2_replay_impl_t *impl;
+    const m2_replay_spec_t *spec;
+    const char *name;
+    m2_replay_counters_t *counters;
+    void *state; /* the store's own */
+};
+
+extern const m2_replay_impl_t m2_replay_shm;
+extern const m2_replay_impl_t m2_replay_memcache;
+extern const m2_replay_impl_t m2_replay_redis;
+
+/** Seconds a remote store has to remember: up to expires_at, rounded up, and two more,
+ *  because their clocks tick in whole seconds of their own. */
+apr_uint64_t m2_replay_ttl(apr_time_t expires_at, apr_time_t now);
+
+/** prefix and id in hex, NUL-terminated, in pool or a buffer of M2_REPLAY_KEY bytes. */
+#define M2_REPLAY_MAX_PREFIX 64
+#define M2_REPLAY_KEY (M2_REPLAY_MAX_PREFIX + 2 * M2_REPLAY_ID + 1)
+void m2_replay_key(char *key, const m2_replay_t *store, const unsigned char *id);
+
+#endif /* M2_REPLAY_INT_H */

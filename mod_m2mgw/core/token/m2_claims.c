@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Checks of RFC 7519 4.1 as the policy asks for them. Times are doubles, since a
+ * NumericDate may have a fraction and 2^53 is the ceiling; a JSON null counts as absent.
+ */
+#include "token/m2_claims.h"
+
+static m2_code_t read_time(double *pseconds, int *phas, const m2_json_t *claims,
+                           const char *name, m2_err_t *err)
+{
+    m2_code_t code = m2_json_time(m2_json_get(claims, name), pseconds);
+
+    *phas = code == M2_OK;
+    return code == M2_E_CLAIM_INVALID
+               ? m2_err_set(err, code, "%s is no time in 0 to 2^53 seconds", name)
+               : M2_OK;
+}
+
+m2_code_t m2_times_read(m2_times_t *times, const m2_json_t *claims,
+                        const m2_claims_policy_t *policy, m2_err_t *err)
+{
+    m2_code_t code = M2_OK;
+
+    memset(times, 0, sizeof(*times));
+    if (!policy->ignore_expiration || policy->need_exp) {
+        code = read_time(&times->exp, &times->has_exp, claims, "exp", err);
+    }
+    if (code == M2_OK) {
+        code = read_time(&times->nbf, &times->has_nbf, claims, "nbf", err);
+    }
+    if (code == M2_OK) {
+        code = read_time(&times->iat, &times->has_iat, claims, "iat", err);
+    }
+    return code;
+}
+
+static m2_code_t check_expiration(const m2_times_t *times,
+                                  const m2_claims_policy_t *policy, double now,
+                                  m2_err_t *err)
+{
+    if (policy->ignore_expiration && !policy->need_exp) {
+        return M2_OK;
+    }
+    if (!times->has_exp) {
+        return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim exp is missing");
+    }
+    /* RFC 7519 4.1.4: on or after exp the token must not be accepted */
+    if (now >= times->exp + (double)policy->leeway) {
+        return m2_err_set(err, M2_E_EXPIRED, "the token has expired");
+    }
+    return M2_OK;
+}
+
+m2_code_t m2_times_check(const m2_times_t *times, const m2_claims_policy_t *policy,
+                         apr_time_t now, m2_err_t *err)
+{
+    const double seconds = (double)now / APR_USEC_PER_SEC;
+    const double ahead = seconds + (double)policy->leeway;
+    m2_code_t code = check_expiration(times, policy, seconds, err);
+
+    if (code != M2_OK) {
+        return code;
+    }
+    if (times->has_nbf && times->nbf > ahead) {
+        return m2_err_set(err, M2_E_NOT_YET_VALID, "nbf lies in the future");
+    }
+    if (times->has_iat && times->iat > ahead) {
+        return m2_err_set(err, M2_E_NOT_YET_VALID, "iat lies in the future");
+    }
+    if (policy->max_age < 0) {
+        return M2_OK;
+    }
+    if (!times->has_iat) {
+        return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim iat is missing");
+    }
+    if (seconds - times->iat > (double)policy->max_age) {
+        return m2_err_set(err, M2_E_TOO_OLD, "the token was issued too long ago");
+    }
+    return M2_OK;
+}
+
+static int is_one_of(m2_slice_t value, const apr_array_header_t *names)
+{
+    int i;
+
+    for (i = 0; i < names->nelts; i++) {
+        if (m2_slice_is(value, APR_ARRAY_IDX(names, i, const char *))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A claim that is there; JSON null is not. */
+static const m2_json_t *present(const m2_json_t *json)
+{
+    return m2_json_type(json) == M2_JSON_NULL ? NULL : json;
+}
+
+static m2_code_t check_issuer(const m2_json_t *claims, const m2_claims_policy_t *policy,
+                              m2_err_t *err)
+{
+    const m2_json_t *iss = present(m2_json_get(claims, "iss"));
+
+    if (!policy->issuers || !policy->issuers->nelts) {
+        return M2_OK;
+    }
+    if (!iss) {
+        return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim iss is missing");
+    }
+    if (!m2_json_string(iss).p) {
+        return m2_err_set(err, M2_E_CLAIM_INVALID, "iss is no string");
+    }
+    return is_one_of(m2_json_string(iss), policy->issuers)
+               ? M2_OK
+               : m2_err_set(err, M2_E_ISSUER_MISMATCH,
+                            "iss is none of the accepted issuers");
+}
+
+/* RFC 7519 4.1.3: a string, or an array of strings; *pfound says whether one is accepted.
+ * */
+static m2_code_t search_audience(int *pfound, const m2_json_t *aud,
+                                 const apr_array_header_t *audiences, m2_err_t *err)
+{
+    apr_size_t i, n = m2_json_type(aud) == M2_JSON_ARRAY ? m2_json_length(aud) : 1;
+
+    *pfound = 0;
+    for (i = 0; i < n; i++) {
+        const m2_json_t *one =
+            m2_json_type(aud) == M2_JSON_ARRAY ? m2_json_at(aud, i) : aud;
+
+        if (!m2_json_string(one).p) {
+            return m2_err_set(err, M2_E_CLAIM_INVALID,
+                              "aud is neither a string nor an array of strings");
+        }
+        *pfound |= is_one_of(m2_json_string(one), audiences);
+    }
+    return M2_OK;
+}
+
+static m2_code_t check_audience(const m2_json_t *claims, const m2_claims_policy_t *policy,
+                                m2_err_t *err)
+{
+    const m2_json_t *aud = present(m2_json_get(claims, "aud"));
+    m2_code_t code;
+    int found;
+
+    if (!policy->audiences || !policy->audiences->nelts) {
+        return M2_OK;
+    }
+    if (!aud) {
+        return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim aud is missing");
+    }
+    code = search_audience(&found, aud, policy->audiences, err);
+    if (code == M2_OK && !found) {
+        code = m2_err_set(err, M2_E_AUDIENCE_MISMATCH, "aud holds no accepted audience");
+    }
+    return code;
+}
+
+static int has_any(const m2_json_t *json, const m2_require_t *require)
+{
+    const int words = m2_slice_is(m2_slice_z(require->name), "scope");
+    int i;
+
+    for (i = 0; i < require->values->nelts; i++) {
+        if (m2_json_has(json, m2_slice_z(APR_ARRAY_IDX(require->values, i, const char *)),
+                        words)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static m2_code_t check_required(const m2_json_t *claims, const m2_claims_policy_t *policy,
+                                m2_err_t *err)
+{
+    int i;
+
+    for (i = 0; policy->requires && i < policy->requires->nelts; i++) {
+        const m2_require_t *require = &APR_ARRAY_IDX(policy->requires, i, m2_require_t);
+        const m2_json_t *claim = present(m2_json_path(claims, require->name));
+
+        if (!claim) {
+            return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim %s is missing",
+                              require->name);
+        }
+        if (require->values && require->values->nelts && !has_any(claim, require)) {
+            return m2_err_set(err, M2_E_CLAIM_INVALID,
+                              "the claim %s has none of the required values",
+                              require->name);
+        }
+    }
+    return M2_OK;
+}
+
+m2_code_t m2_claims_check(const m2_json_t *claims, const m2_claims_policy_t *policy,
+                          m2_err_t *err)
+{
+    m2_code_t code = check_issuer(claims, policy, err);
+
+    if (code == M2_OK) {
+        code = check_audience(claims, policy, err);
+    }
+    if (code == M2_OK) {
+        code = check_required(claims, policy, err);
+    }
+    return code;
+}
+
+int m2_claim_matches(apr_pool_t *pool, const m2_json_t *claims,
+                     const m2_require_t *require)
+{
+    const m2_json_t *claim = present(m2_json_path(claims, require->name));
+
+    (void)pool; /* comparing makes no text */
+    return claim
+           && (!require->values || !require->values->nelts || has_any(claim, require));
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * One verifier per family, in a table. The digest, the curve and the length of the signature
+ * come from the algorithm's row and the key, never from the token. OpenSSL's error queue is
+ * empty when a public function returns.
+ */
+#include "token/m2_jws.h"
+
+#include "text/m2_b64.h"
+#include "key/m2_kept.h"
+
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rsa.h>
+
+#define MAX_ECDSA_DER 144 /* bytes of a P-521 signature in DER: 139, rounded up */
+
+typedef const unsigned char *bytes_t;
+
+/* --- taking apart --- */
+
+m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err)
+{
+    const char *dot[2] = { NULL, NULL }, *end = token.p + token.n, *p;
+    int dots = 0;
+
+    memset(jws, 0, sizeof(*jws));
+    if (!token.p || token.n > M2_MAX_TOKEN) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the token is longer than %d bytes",
+                          M2_MAX_TOKEN);
+    }
+    for (p = token.p; (p = memchr(p, '.', (apr_size_t)(end - p))) != NULL; p++) {
+        if (dots < 2) {
+            dot[dots] = p;
+        }
+        dots++;
+    }
+    if (dots == 4) { /* RFC 7516 9 */
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED,
+                          "encrypted tokens are not supported");
+    }
+    if (dots != 2) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "a token has three parts");
+    }
+    jws->token = token;
+    jws->header64 = m2_slice(token.p, (apr_size_t)(dot[0] - token.p));
+    jws->payload64 = m2_slice(dot[0] + 1, (apr_size_t)(dot[1] - dot[0] - 1));
+    jws->signature64 = m2_slice(dot[1] + 1, (apr_size_t)(end - dot[1] - 1));
+    jws->signed_part = m2_slice(token.p, (apr_size_t)(dot[1] - token.p));
+    if (!jws->header64.n || !jws->payload64.n || !jws->signature64.n) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "a part of the token is empty");
+    }
+    return M2_OK;
+}
+
+/* Parse one part, which must be a JSON object. */
+static m2_code_t parse_part(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t text,
+                            const char *part, m2_err_t *err)
+{
+    m2_code_t code = m2_json_parse(pjson, pool, text, M2_E_TOKEN_MALFORMED, err);
+
+    if (code == M2_OK && m2_json_type(*pjson) != M2_JSON_OBJECT) {
+        *pjson = NULL;
+        code = m2_err_set(err, M2_E_TOKEN_MALFORMED, "the %s is no JSON object", part);
+    }
+    return code;
+}
+
+/* --- header --- */
+
+/* A string member that may be absent, but not of another type. */
+static m2_code_t read_optional(m2_slice_t *pvalue, const m2_json_t *header,
+                               const char *name, m2_err_t *err)
+{
+    const m2_json_t *member = m2_json_get(header, name);
+
+    *pvalue = m2_json_string(member);
+    return !member || pvalue->p ? M2_OK
+                                : m2_err_set(err, M2_E_TOKEN_MALFORMED,
+                                             "the header member %s is no string", name);
+}
+
+/* RFC 7515 4.1.9: `application/` may be left out where no other slash follows. */
+static m2_slice_t bare_type(m2_slice_t type)
+{
+    static const char prefix[] = "application/";
+    const apr_size_t n = sizeof(prefix) - 1;
+
+    if (type.n > n && m2_slice_is_nocase(m2_slice(type.p, n), prefix)
+        && !memchr(type.p + n, '/', type.n - n)) {
+        return m2_slice(type.p + n, type.n - n);
+    }
+    return type;
+}
+
+static int type_is_one_of(m2_slice_t typ, const apr_array_header_t *types)
+{
+    int i;
+
+    for (i = 0; typ.p && i < types->nelts; i++) {
+        m2_slice_t type = bare_type(m2_slice_z(APR_ARRAY_IDX(types, i, const char *)));
+        m2_slice_t bare = bare_type(typ);
+
+        if (bare.n == type.n
+            && m2_slice_is_nocase(bare, type.p)) { /* type ends where its C string does */
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static m2_code_t read_alg(const m2_alg_t **palg, const m2_json_t *header, m2_err_t *err)
+{
+    m2_slice_t alg = m2_json_string(m2_json_get(header, "alg"));
+
+    if (!alg.p) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED,
+                          "the header member alg is missing or no string");
+    }
+    *palg = m2_alg_find(alg);
+    return *palg ? M2_OK
+                 : m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "there is no such algorithm");
+}
+
+m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_t *types,
+                        m2_err_t *err)
+{
+    m2_slice_t text;
+    m2_code_t code;
+
+    if (m2_b64_decode(&text, pool, jws->header64) != M2_OK) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the header is no base64url");
+    }
+    code = parse_part(&jws->header, pool, text, "header", err);
+    if (code == M2_OK) {
+        code = read_optional(&jws->kid, jws->header, "kid", err);
+    }
+    if (code == M2_OK) {
+        code = read_optional(&jws->typ, jws->header, "typ", err);
+    }
+    if (code != M2_OK) {
+        return code;
+    }
+    if (jws->kid.n == 0) { /* an empty name names nothing */
+        jws->kid = m2_slice(NULL, 0);
+    }
+    /* RFC 7515 4.1.11: what must be understood is not understood here. RFC 7797 6:
+     * without `crit`, readers would differ on what a `b64` means for the bytes that were
+     * signed. */
+    if (m2_json_get(jws->header, "crit") || m2_json_get(jws->header, "b64")) {
+        return m2_err_set(err, M2_E_CRIT_UNSUPPORTED,
+                          "the header members crit and b64 are not supported");
+    }
+    code = read_alg(&jws->alg, jws->header, err);
+    if (code == M2_OK && types && types->nelts && !type_is_one_of(jws->typ, types)) {
+        code = m2_err_set(err, M2_E_TYP_MISMATCH, "typ is none of the accepted types");
+    }
+    return code;
+}
+
+static m2_code_t decode_payload(m2_jws_t *jws, apr_pool_t *pool, m2_err_t *err)
+{
+    if (jws->payload.p || m2_b64_decode(&jws->payload, pool, jws->payload64) == M2_OK) {
+        return M2_OK;
+    }
+    return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the payload is no base64url");
+}
+
+m2_code_t m2_jws_payload(const m2_json_t **pclaims, m2_jws_t *jws, apr_pool_t *pool,
+                         m2_err_t *err)
+{
+    m2_code_t code = decode_payload(jws, pool, err);
+
+    *pclaims = NULL;
+    return code ? code : parse_part(pclaims, pool, jws->payload, "payload", err);
+}
+
+/* --- signatures --- */
+
+/* A context that signs or verifies by alg with pkey; NULL when OpenSSL refuses. */
+static EVP_MD_CTX *context(const m2_alg_t *alg, EVP_PKEY *pkey, int sign)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *params = NULL;
+    int ok = ctx
+             && (sign ? EVP_DigestSignInit_ex(ctx, &params, alg->digest, NULL, NULL, pkey,
+                                              NULL)
+                      : EVP_DigestVerifyInit_ex(ctx, &params, alg->digest, NULL, NULL,
+                                                pkey, NULL))
+                    == 1;
+
+    if (ok && alg->family == M2_FAMILY_RSA_PSS) { /* RFC 7518 3.5 */
+        ok = EVP_PKEY_CTX_set_rsa_padding(params, RSA_PKCS1_PSS_PADDING) == 1
+             && EVP_PKEY_CTX_set_rsa_pss_saltlen(params, RSA_PSS_SALTLEN_DIGEST) == 1;
+    }
+    if (!ok) {
+        EVP_MD_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+static int verify_bytes(const m2_jws_t *jws, const m2_jwk_t *jwk, bytes_t signature,
+                        apr_size_t n)
+{
+    EVP_MD_CTX *ctx;
+    int valid;
+
+    if (jwk->kept) {
+        return m2_kept_verify(jwk->kept, jws->alg, m2_slice((const char *)signature, n),
+                              jws->signed_part);
+    }
+    ctx = context(jws->alg, jwk->pkey, 0);
+    valid = ctx
+            && EVP_DigestVerify(ctx, signature, n, (bytes_t)jws->signed_part.p,
+                                jws->signed_part.n)
+                   == 1;
+
+    EVP_MD_CTX_free(ctx);
+    return valid;
+}
+
+/* RFC 8017 8.1.2 and 8.2.2 step 1, RFC 8032 5.1.7: as long as the key says, no other. */
+static int verify_whole(const m2_jws_t *jws, const m2_jwk_t *jwk, m2_slice_t signature)
+{
+    return signature.n == (apr_size_t)EVP_PKEY_get_size(jwk->pkey)
+           && verify_bytes(jws, jwk, (bytes_t)signature.p, signature.n);
+}
+
+/* RFC 7518 3.4: R and S, each of the curve's length. Zero is refused here as well as by
+ * OpenSSL: with r = s = 0 careless verifiers take any text as signed. */
+static int verify_ecdsa(const m2_jws_t *jws, const m2_jwk_t *jwk, m2_slice_t signature)
+{
+    unsigned char der[MAX_ECDSA_DER], *end = der;
+    const int half = (int)jws->alg->size / 2;
+    ECDSA_SIG *pair;
+    BIGNUM *r, *s;
+    int n = 0;
+
+    if (signature.n != jws->alg->size) {
+        return 0;
+    }
+    pair = ECDSA_SIG_new();
+    r = BN_bin2bn((bytes_t)signature.p, half, NULL);
+    s = BN_bin2bn((bytes_t)signature.p + half, half, NULL);
+    if (!pair || !r || !s || BN_is_zero(r) || BN_is_zero(s)) {
+        BN_free(r);
+        BN_free(s);
+    }
+    else if (ECDSA_SIG_set0(pair, r, s) && i2d_ECDSA_SIG(pair, NULL) <= MAX_ECDSA_DER) {
+        n = i2d_ECDSA_SIG(pair, &end);
+    }
+    ECDSA_SIG_free(pair);
+    return n > 0 && verify_bytes(jws, jwk, der, (apr_size_t)n);
+}
+
+static int make_hmac(unsigned char *tag, const m2_alg_t *alg, const m2_jwk_t *jwk,
+                     m2_slice_t text)
+{
+    unsigned int n = 0;
+
+    return HMAC(EVP_get_digestbyname(alg->digest), jwk->secret.p, (int)jwk->secret.n,
+                (bytes_t)text.p, text.n, tag, &n)
+           && n == alg->size;
+}
+
+static int verify_hmac(const m2_jws_t *jws, const m2_jwk_t *jwk, m2_slice_t signature)
+{
+    unsigned char tag[EVP_MAX_MD_SIZE];
+
+    return signature.n == jws->alg->size
+           && make_hmac(tag, jws->alg, jwk, jws->signed_part)
+           && CRYPTO_memcmp(tag, signature.p, jws->alg->size) == 0;
+}
+
+typedef int verify_fn(const m2_jws_t *jws, const m2_jwk_t *jwk, m2_slice_t signature);
+
+static verify_fn *const verifiers[] = { /* order of m2_alg_family_t */
+                                        verify_whole, verify_whole, verify_ecdsa,
+                                        verify_whole, verify_hmac
+};
+
+m2_code_t m2_jws_verify(m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
+                        m2_err_t *err)
+{
+    m2_slice_t signature;
+    m2_code_t code;
+
+    if (!jws->alg || !(jws->alg->bit & jwk->algs)) {
+        return m2_err_set(err, M2_E_ALG_NOT_ALLOWED,
+                          "the key cannot do the token's algorithm");
+    }
+    if (m2_b64_decode(&signature, pool, jws->signature64) != M2_OK) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the signature is no base64url");
+    }
+    code = decode_payload(jws, pool, err);
+    if (code != M2_OK) {
+        return code;
+    }
+    if (!verifiers[jws->alg->family](jws, jwk, signature)) {
+        ERR_clear_error();
+        return m2_err_set(err, M2_E_SIGNATURE_INVALID, "the signature does not verify");
+    }
+    return M2_OK;
+}
+
+/* --- signing --- */
+
+/* The DER that OpenSSL made, as R||S. */
+static int ecdsa_from_der(unsigned char *out, apr_size_t size, bytes_t der, apr_size_t n)
+{
+    ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &der, (long)n);
+    const int half = (int)size / 2;
+    int ok = pair && BN_bn2binpad(ECDSA_SIG_get0_r(pair), out, half) == half
+             && BN_bn2binpad(ECDSA_SIG_get0_s(pair), out + half, half) == half;
+
+    ECDSA_SIG_free(pair);
+    return ok;
+}
+
+static int sign_pkey(m2_slice_t *psignature, apr_pool_t *pool, m2_slice_t text,
+                     const m2_jwk_t *jwk, const m2_alg_t *alg)
+{
+    size_t n = (size_t)EVP_PKEY_get_size(jwk->pkey);
+    unsigned char *out = apr_palloc(pool, n), *pair;
+    EVP_MD_CTX *ctx = context(alg, jwk->pkey, 1);
+    int ok = ctx && EVP_DigestSign(ctx, out, &n, (bytes_t)text.p, text.n) == 1;
+
+    EVP_MD_CTX_free(ctx);
+    if (ok && alg->family == M2_FAMILY_ECDSA) {
+        pair = apr_palloc(pool, alg->size);
+        ok = ecdsa_from_der(pair, alg->size, out, n);
+        out = pair;
+        n = alg->size;
+    }
+    *psignature = m2_slice((const char *)out, n);
+    return ok;
+}
+
+static int sign(m2_slice_t *psignature, apr_pool_t *pool, m2_slice_t text,
+                const m2_jwk_t *jwk, const m2_alg_t *alg)
+{
+    unsigned char *tag;
+
+    if (alg->family != M2_FAMILY_HMAC) {
+        return sign_pkey(psignature, pool, text, jwk, alg);
+    }
+    tag = apr_palloc(pool, EVP_MAX_MD_SIZE);
+    *psignature = m2_slice((const char *)tag, alg->size);
+    return make_hmac(tag, alg, jwk, text);
+}
+
+/* alg and kid first, then what the caller wants besides. */
+static const char *header_text(apr_pool_t *pool, const m2_json_t *wanted,
+                               const m2_jwk_t *jwk, const m2_alg_t *alg)
+{
+    m2_json_t *header = m2_json_make(pool);
+    const m2_member_t *it;
+
+    m2_json_set_string(header, "alg", alg->name);
+    if (jwk->kid) {
+        m2_json_set_string(header, "kid", jwk->kid);
+    }
+    for (it = wanted ? m2_json_iter(wanted) : NULL; it;
+         it = m2_json_iter_next(it)) {
+        if (!m2_json_get(header, m2_json_iter_name(it))) {
+            m2_json_set_json(header, m2_json_iter_name(it), m2_json_iter_value(it));
+        }
+    }
+    return m2_json_dump(pool, header);
+}
+
+m2_code_t m2_jws_sign(const char **ptoken, apr_pool_t *pool, const m2_json_t *header,
+                      m2_slice_t payload, const m2_jwk_t *jwk, const m2_alg_t *alg,
+                      m2_err_t *err)
+{
+    const char *text;
+    m2_slice_t signature;
+    int done;
+
+    *ptoken = NULL;
+    if (!(alg->bit & jwk->algs) || !jwk->is_private) {
+        return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "the key cannot sign by %s",
+                          alg->name);
+    }
+    text = header_text(pool, header, jwk, alg);
+    text = apr_pstrcat(pool, m2_b64_encode(pool, m2_slice_z(text)), ".",
+                       m2_b64_encode(pool, payload), NULL);
+    done = sign(&signature, pool, m2_slice_z(text), jwk, alg);
+    ERR_clear_error();
+    if (!done) {
+        return m2_err_set(err, M2_E_INTERNAL, "OpenSSL does not sign by %s", alg->name);
+    }
+    *ptoken = apr_pstrcat(pool, text, ".", m2_b64_encode(pool, signature), NULL);
+    return M2_OK;
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * From claims to what a backend is told. A target whose claim is absent still gives an
+ * entry, because the name has to be scrubbed from what the client sent.
+ */
+#include "token/m2_publish.h"
+
+#include "text/m2_form.h"
+
+static const char *const place_words[] = { /* ORDER PLACE */
+    "query", "header", "path", "form", "env",
+};
+
+/* what our own code sets after a decision; a target of that name would be overwritten, or
+ * worse, believed */
+static const char *const reserved_env[] = {
+    "M2M_VERIFIED", "M2M_KID",  "M2M_ALG",        "M2M_DECISION",
+    "M2M_REASON",   "M2M_RULE", "M2M_ERROR_CODE", "M2M_SHADOW",
+};
+
+#define CLAIM_PREFIX "M2M_CLAIM_"
+
+/* RFC 9110 7.6.1 and 7.8, RFC 9112 6, RFC 9113 3.2.1, and our own */
+static const char *const forbidden_headers[] = {
+    "Connection",          "Keep-Alive",    "Proxy-Connection",  "Proxy-Authenticate",
+    "Proxy-Authorization", "Proxy-Authentication-Info",          "Proxy",
+    "TE",                  "Trailer",       "Transfer-Encoding", "Upgrade",
+    "Content-Length",      "Host",          "Expect",            "HTTP2-Settings",
+    "X-Ca-Request-Id",     "X-Ca-Error-Code", "X-Ca-Error-Message",
+};
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static int is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static int has_control(const char *z)
+{
+    for (; *z; z++) {
+        if (is_control(*z)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int all_of(const char *z, const char *extra)
+{
+    const char *p = z;
+
+    while (*p && (apr_isalnum(*p) || strchr(extra, *p))) {
+        p++;
+    }
+    return *z && !*p;
+}
+
+/* --- names --- */
+
+static int is_reserved_env(const char *name)
+{
+    apr_size_t i, n = sizeof(CLAIM_PREFIX) - 1;
+
+    for (i = 0; i < COUNT(reserved_env); i++) {
+        if (m2_header_name_like(name, reserved_env[i])) {
+            return 1;
+        }
+    }
+    return strlen(name) >= n && m2_slice_is_nocase(m2_slice(name, n), CLAIM_PREFIX);
+}
+
+static m2_code_t check_form_name(const char *name, m2_err_t *err)
+{
+    /* a name that folds to nothing would match every nameless pair */
+    if (has_control(name) || !name[strspn(name, " []")]) {
+        return m2_err_set(err, M2_E_CONFIG, "\"%s\" is no usable parameter name", name);
+    }
+    return M2_OK;
+}
+
+static m2_code_t check_header_name(const char *name, m2_err_t *err)
+{
+    if (m2_header_name_forbidden(name)) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "\"%s\" is no header name a claim may be written to", name);
+    }
+    return M2_OK;
+}
+
+static m2_code_t check_path_name(const char *name, m2_err_t *err)
+{
+    if (!all_of(name, "_-")) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "path name \"%s\" may hold letters, digits, '_' and '-' only",
+                          name);
+    }
+    return M2_OK;
+}
+
+static m2_code_t check_env_name(const char *name, m2_err_t *err)
+{
+    if (!all_of(name, "_-.")) {
+        return m2_err_set(
+            err, M2_E_CONFIG,
+            "variable name \"%s\" may hold letters, digits, '_', '-' and '.' "
+            "only",
+            name);
+    }
+    if (is_reserved_env(name)) {
+        return m2_err_set(err, M2_E_CONFIG, "variable %s is set by the module itself",
+                          name);
+    }
+    return M2_OK;
+}
+
+typedef m2_code_t check_name_fn(const char *name, m2_err_t *err);
+
+static check_name_fn *const check_name[] = { /* ORDER PLACE */
+    check_form_name, check_header_name, check_path_name, check_form_name, check_env_name,
+};
+
+static int same_query(apr_pool_t *pool, const char *a, const char *b)
+{
+    return m2_form_name_like(pool, m2_slice_z(m2_form_encode(pool, m2_slice_z(a))), b);
+}
+
+static int same_header(apr_pool_t *pool, const char *a, const char *b)
+{
+    (void)pool;
+    return m2_header_name_like(a, b);
+}
+
+static int same_path(apr_pool_t *pool, const char *a, const char *b)
+{
+    (void)pool;
+    return m2_slice_is(m2_slice_z(a), b);
+}
+
+typedef int same_name_fn(apr_pool_t *pool, const char *a, const char *b);
+
+/* environment names are one table for httpd, in any case, and CGI folds them like
+ * headers */
+static same_name_fn *const same_name[] = { /* ORDER PLACE */
+    same_query, same_header, same_path, same_query, same_header,
+};
+
+/* --- values --- */
+
+static m2_code_t check_value(const m2_target_t *target, const char *value, m2_err_t *err)
+{
+    int bad = strpbrk(value, "\r\n") != NULL;
+
+    if (target->place == M2_PLACE_HEADER || target->place == M2_PLACE_PATH) {
+        bad |= has_control(value);
+    }
+    if (target->place == M2_PLACE_PATH) {
+        /* what could leave the segment, or be decoded once more behind us */
+        bad |= !*value || m2_slice_is(m2_slice_z(value), ".") ||
+               m2_slice_is(m2_slice_z(value), "..") || strpbrk(value, "/\\%");
+    }
+    if (bad) {
+        return m2_err_set(err, M2_E_CLAIM_UNSAFE, "claim %s cannot be put into a %s",
+                          target->claim, place_words[target->place]);
+    }
+    return M2_OK;
+}
+
+/* A string lives as long as the claims, so it is not copied. */
+static const char *text_of(apr_pool_t *pool, const m2_json_t *claim)
+{
+    const m2_slice_t text = m2_json_string(claim);
+
+    return text.p ? text.p : m2_json_text(pool, claim);
+}
+
+static m2_code_t publish_one(m2_publish_t *entry, apr_pool_t *pool,
+                             const m2_target_t *target, const m2_json_t *claims,
+                             m2_err_t *err)
+{
+    const m2_json_t *claim = claims ? m2_json_path(claims, target->claim) : NULL;
+
+    entry->place = target->place;
+    entry->name = target->name;
+    entry->value = claim ? text_of(pool, claim) : NULL;
+    if (entry->value) {
+        return check_value(target, entry->value, err);
+    }
+    if (target->place == M2_PLACE_PATH) {
+        return m2_err_set(err, M2_E_CLAIM_MISSING_PATH,
+                          "the path needs claim %s, which is not there", target->claim);
+    }
+    return M2_OK;
+}
+
+/* --- public functions --- */
+
+m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *claim,
+                          const char *word, m2_err_t *err)
+{
+    const char *colon = strchr(word, ':');
+    apr_size_t i, n = colon ? (apr_size_t)(colon - word) : 0;
+
+    if (!*claim) {
+        return m2_err_set(err, M2_E_CONFIG, "the claim name is empty");
+    }
+    for (i = 0; colon && i < COUNT(place_words); i++) {
+        if (m2_slice_is_nocase(m2_slice(word, n), place_words[i])) {
+            target->claim = apr_pstrdup(pool, claim);
+            target->place = (m2_place_t)i;
+            target->name = apr_pstrdup(pool, colon + 1);
+            return check_name[i](target->name, err);
+        }
+    }
+    return m2_err_set(
+        err, M2_E_CONFIG,
+        "target \"%s\" must be query:NAME, header:NAME, path:NAME, form:NAME "
+        "or env:NAME",
+        word);
+}
+
+m2_mapping_t *m2_mapping_make(apr_pool_t *pool)
+{
+    m2_mapping_t *mapping = apr_pcalloc(pool, sizeof(*mapping));
+
+    mapping->targets = apr_array_make(pool, 4, sizeof(m2_target_t));
+    return mapping;
+}
+
+m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_err_t *err)
+{
+    apr_array_header_t *list = mapping->targets;
+    int i;
+
+    for (i = 0; i < list->nelts; i++) {
+        const m2_target_t *other = &APR_ARRAY_IDX(list, i, m2_target_t);
+
+        if (other->place == target->place &&
+            same_name[target->place](list->pool, target->name, other->name)) {
+            return m2_err_set(err, M2_E_CONFIG,
+                              "%s:%s is a target already (as %s:%s of claim %s)",
+                              place_words[target->place], target->name,
+                              place_words[other->place], other->name, other->claim);
+        }
+    }
+    APR_ARRAY_PUSH(list, m2_target_t) = *target;
+    if (!mapping->names[target->place]) {
+        mapping->names[target->place] = apr_array_make(list->pool, 4, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(mapping->names[target->place], const char *) = target->name;
+    return M2_OK;
+}
+
+m2_code_t m2_publish_collect(apr_array_header_t **plist, apr_pool_t *pool,
+                             const m2_mapping_t *mapping, const m2_json_t *claims,
+                             m2_err_t *err)
+{
+    int i, n = mapping ? mapping->targets->nelts : 0;
+    m2_code_t code = M2_OK;
+
+    *plist = apr_array_make(pool, n ? n : 1, sizeof(m2_publish_t));
+    for (i = 0; i < n; i++) {
+        m2_publish_t *entry = apr_array_push(*plist);
+        m2_code_t one = publish_one(entry, pool,
+                                    &APR_ARRAY_IDX(mapping->targets, i, m2_target_t),
+                                    claims, err);
+
+        if (one) {
+            entry->value = NULL;
+            code = code ? code : one;
+        }
+    }
+    return code;
+}
+
+const char *m2_claim_env_name(apr_pool_t *pool, const char *claim)
+{
+    char *name = apr_pstrcat(pool, CLAIM_PREFIX, claim, NULL);
+    char *p;
+
+    for (p = name + sizeof(CLAIM_PREFIX) - 1; *p; p++) {
+        if ((unsigned char)*p >= 0x80 || !apr_isalnum(*p)) {
+            *p = '_';
+        }
+    }
+    return name;
+}
+
+/* One claim and the environment name it would have. */
+typedef struct claimant_t {
+    const char *name;
+    const m2_json_t *json;
+    apr_uint32_t hash; /* of the name in lower case: httpd compares variables in any case */
+    int exact;         /* nothing of the claim's name had to be respelled */
+} claimant_t;
+
+static inline int is_letter_or_digit(char c)
+{
+    const char letter = (char)(c | 0x20);
+
+    return (letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9');
+}
+
+static void claimant_set(claimant_t *claimant, apr_pool_t *pool, const char *claim,
+                         const m2_json_t *json)
+{
+    const apr_size_t n = sizeof(CLAIM_PREFIX) - 1;
+    apr_size_t length = strlen(claim), i;
+    char *name = apr_palloc(pool, n + length + 1);
+    apr_uint32_t hash = 2166136261u; /* FNV-1a; only sorts out what differs */
+
+    memcpy(name, CLAIM_PREFIX, n);
+    claimant->exact = 1;
+    for (i = 0; i < length; i++) {
+        char c = claim[i];
+
+        if (!is_letter_or_digit(c)) {
+            claimant->exact &= c == '_';
+            c = '_';
+        }
+        name[n + i] = c;
+        hash = (hash ^ (unsigned char)(c | 0x20)) * 16777619u; /* '_' is no letter's twin */
+    }
+    name[n + length] = '\0';
+    claimant->name = name;
+    claimant->json = json;
+    claimant->hash = hash;
+}
+
+static int same_variable(const claimant_t *a, const claimant_t *b)
+{
+    return a->hash == b->hash && m2_slice_is_nocase(m2_slice_z(a->name), b->name);
+}
+
+/* Whether all[i] gets the name: alone among the exact ones, or alone where none is exact. */
+static int wins(const claimant_t *all, apr_size_t n, apr_size_t i)
+{
+    apr_size_t k;
+
+    for (k = 0; k < n; k++) {
+        if (k != i && all[k].exact >= all[i].exact && same_variable(&all[k], &all[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+apr_array_header_t *m2_publish_env(apr_pool_t *pool, const m2_json_t *claims)
+{
+    const apr_size_t n = m2_json_length(claims);
+    apr_array_header_t *list = apr_array_make(pool, (int)n + 1, sizeof(m2_publish_t));
+    claimant_t *all = apr_palloc(pool, (n + 1) * sizeof(*all));
+    apr_size_t i = 0;
+    const m2_member_t *it;
+
+    for (it = m2_json_iter(claims); it && i < n; it = m2_json_iter_next(it)) {
+        claimant_set(&all[i++], pool, m2_json_iter_name(it), m2_json_iter_value(it));
+    }
+    for (i = 0; i < n; i++) {
+        const char *value = wins(all, n, i) ? text_of(pool, all[i].json) : NULL;
+
+        if (value && !has_control(value)) {
+            m2_publish_t *entry = apr_array_push(list);
+
+            entry->place = M2_PLACE_ENV;
+            entry->name = all[i].name;
+            entry->value = value;
+        }
+    }
+    return list;
+}
+
+int m2_header_name_forbidden(const char *name)
+{
+    apr_size_t i;
+
+    if (!all_of(name, "!#$%&'*+-.^_`|~")) { /* RFC 9110 5.6.2 */
+        return 1;
+    }
+    for (i = 0; i < COUNT(forbidden_headers); i++) {
+        if (m2_header_name_like(name, forbidden_headers[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Claims plus mapping -> a list of (place, name, value) for somebody else to apply. Values
+ * are checked here for what no place may hold; percent-encoding happens where a value is
+ * put into a query, form or path.
+ */
+#ifndef M2_PUBLISH_H
+#define M2_PUBLISH_H
+
+#include "text/m2_json.h"
+
+typedef enum m2_place_t { /* ORDER PLACE: words in m2_publish.c */
+    M2_PLACE_QUERY,
+    M2_PLACE_HEADER,
+    M2_PLACE_PATH,
+    M2_PLACE_FORM,
+    M2_PLACE_ENV,
+    M2_PLACES /* how many there are */
+} m2_place_t;
+
+/* one target of an M2MClaim */
+typedef struct m2_target_t {
+    const char *claim; /* may be a.b.c */
+    m2_place_t place;
+    const char *name;
+} m2_target_t;
+
+/* the claims list group of a section */
+typedef struct m2_mapping_t {
+    apr_array_header_t *targets; /* of m2_target_t, in order */
+    apr_array_header_t *names[M2_PLACES]; /* of const char *, per place; NULL: none */
+} m2_mapping_t;
+
+/* something to publish */
+typedef struct m2_publish_t {
+    m2_place_t place;
+    const char *name;
+    const char *value; /* claim text (m2_json_text), not encoded; NULL: claim absent, only
+                          scrub the name */
+} m2_publish_t;
+
+/** Parse `query:N` etc.; M2_E_CONFIG with a sentence (unknown place, empty or unfit name:
+ *  header names are tokens of RFC 9110 and not framing or hop-by-hop ones, path names are
+ *  letters, digits, '_' and '-'). */
+m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *claim,
+                          const char *word, m2_err_t *err);
+
+/** A mapping without targets, in pool. */
+m2_mapping_t *m2_mapping_make(apr_pool_t *pool);
+
+/** Two targets of one place whose names fold to the same: an M2_E_CONFIG error. */
+m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_err_t *err);
+
+/**
+ * One entry per target. claims NULL (no verified token): every value NULL.
+ * M2_E_CLAIM_UNSAFE for a value with CR, LF or NUL anywhere, control bytes in a header, and
+ * for path values that are empty, `.`, `..` or hold `/ \ %` or control bytes;
+ * M2_E_CLAIM_MISSING_PATH for a path target without its claim (also without a token).
+ */
+m2_code_t m2_publish_collect(apr_array_header_t **plist, apr_pool_t *pool,
+                             const m2_mapping_t *mapping, const m2_json_t *claims,
+                             m2_err_t *err);
+
+/** `M2M_CLAIM_<name>` for a claim name, other characters than letters and digits as '_'. */
+const char *m2_claim_env_name(apr_pool_t *pool, const char *claim);
+
+/**
+ * Environment entries (m2_publish_t of M2_PLACE_ENV) for every top-level claim: where two
+ * names collide the exact one wins, else neither is set; values with control bytes are left
+ * out.
+ */
+apr_array_header_t *m2_publish_env(apr_pool_t *pool, const m2_json_t *claims);
+
+/** Header names nobody may set or map to: framing and hop-by-hop fields (RFC 9110 7.6.1,
+ *  9112), Host and the X-Ca-* fields we send ourselves. Also true for no valid field name. */
+int m2_header_name_forbidden(const char *name);
+
+#endif /* M2_PUBLISH_H */

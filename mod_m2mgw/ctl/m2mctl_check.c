@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * m2mctl check: are these files good? What a file is shows in the file. A fault is said
+ * as FILE:LINE:COLUMN, so that editors and build servers find the place.
+ */
+#include "ctl/m2mctl_verb.h"
+
+#include <stdio.h>
+
+typedef struct check_t {
+    const char *type, *path;
+} check_t;
+
+/* clang-format off */
+static const m2mctl_option_t check_options[] = {
+    { "type", M2MCTL_TEXT, offsetof(check_t, type), "KIND", "jwtAuth, accessControl, jwks or "
+                                                            "rules; default: as it looks" },
+    { "path", M2MCTL_TEXT, offsetof(check_t, path), "TEMPLATE", "M2MPath for accessControl" },
+    { NULL, M2MCTL_FLAG, 0, NULL, NULL },
+};
+/* clang-format on */
+
+/* one file under check */
+typedef struct file_t {
+    apr_pool_t *pool;
+    const char *name;
+    m2_slice_t text;
+    const m2_path_template_t *path;
+    const char *summary; /* of a good file */
+    m2_err_t *err;
+} file_t;
+
+typedef m2_code_t look_fn(file_t *f);
+
+static m2_code_t look_at_jwt(file_t *f)
+{
+    static const char *const places[] = { "header", "query", "cookie", "form" };
+    m2_plugin_jwt_t *script;
+    const m2_token_source_t *source;
+    m2_code_t code = m2_plugin_jwt(&script, f->pool, f->text, f->name, f->err);
+
+    if (!code) {
+        source = &APR_ARRAY_IDX(script->tokens, 0, m2_token_source_t);
+        f->summary =
+            apr_psprintf(f->pool,
+                         "jwtAuth script: token in %s:%s, keys: %d, claims to "
+                         "the backend: %d",
+                         places[source->place], source->name, script->keys->keys->nelts,
+                         script->mapping->targets->nelts);
+    }
+    return code;
+}
+
+static const char *rules_summary(file_t *f, const char *what, const m2_rules_t *rules)
+{
+    return apr_psprintf(f->pool, "%s: parameters: %d, rules: %d", what,
+                        rules->params->list->nelts, rules->rules->nelts);
+}
+
+static m2_code_t look_at_access(file_t *f)
+{
+    m2_rules_t *rules;
+    m2_code_t code = m2_plugin_access(&rules, f->pool, f->text, f->path, f->err);
+
+    if (!code) {
+        f->summary = rules_summary(f, "accessControl script", rules);
+    }
+    return code;
+}
+
+static m2_code_t look_at_rules(file_t *f)
+{
+    m2_rules_t *rules;
+    m2_code_t code = m2mctl_read_rules(&rules, f->pool, f->text, f->err);
+
+    if (!code) {
+        f->summary = rules_summary(f, "rule directives", rules);
+    }
+    return code;
+}
+
+static m2_code_t look_at_keys(file_t *f)
+{
+    m2_keyset_t *set = m2_keyset_make(f->pool);
+    m2_code_t code = m2mctl_parse_keys(set, f->text, f->name, M2_JWK_PUBLIC | M2_JWK_OCT,
+                                       f->err);
+
+    if (!code) {
+        f->summary =
+            apr_psprintf(f->pool, "key set: usable keys: %d, for %s", set->keys->nelts,
+                         m2_alg_mask_names(f->pool, set->algs));
+    }
+    return code;
+}
+
+static look_fn *const looks[] = {NULL, look_at_jwt, look_at_access,
+                                 look_at_keys}; /* ORDER
+                                              KIND */
+
+static const struct type_t {
+    const char *word;
+    look_fn *look;
+} types[] = {
+    { "jwtAuth", look_at_jwt },
+    { "accessControl", look_at_access },
+    { "jwks", look_at_keys },
+    { "rules", look_at_rules },
+};
+
+static look_fn *look_of(const char *word)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (m2_slice_is_nocase(m2_slice_z(word), types[i].word)) {
+            return types[i].look;
+        }
+    }
+    return NULL;
+}
+
+static m2_code_t guess(look_fn **plook, file_t *f)
+{
+    static const char pem[] = "-----BEGIN ";
+    m2_plugin_kind_t kind;
+    m2_code_t code;
+
+    if (f->text.n >= sizeof(pem) - 1 &&
+        m2_slice_is(m2_slice(f->text.p, sizeof(pem) - 1), pem)) {
+        *plook = look_at_keys;
+        return M2_OK;
+    }
+    if (m2mctl_are_rules(f->text)) {
+        *plook = look_at_rules;
+        return M2_OK;
+    }
+    code = m2_plugin_kind(&kind, f->pool, f->text, f->err);
+    *plook = code ? NULL : looks[kind];
+    if (!code && !*plook) {
+        code = m2_err_set(f->err, M2_E_CONFIG,
+                          "this is neither a script, a key set nor rule "
+                          "directives; --type says what it should be");
+    }
+    return code;
+}
+
+static m2_code_t check_file(file_t *f, look_fn *look)
+{
+    m2_code_t code = m2mctl_read(&f->text, f->pool, f->name, f->err);
+
+    if (!code && !look) {
+        code = guess(&look, f);
+    }
+    return code ? code : look(f);
+}
+
+static void print_one(m2mctl_t *ctl, m2_json_t *list, const file_t *f, int good)
+{
+    const char *where = m2mctl_place(ctl->pool, f->name, f->err);
+    const char *text = good ? f->summary : m2mctl_text(f->err, f->name);
+    m2_json_t *json = m2_json_make(ctl->pool);
+
+    if (!ctl->json) {
+        fprintf(good ? stdout : stderr, "%s: %s\n", good ? f->name : where, text);
+        return;
+    }
+    m2_json_set_string(json, "file", f->name);
+    m2_json_set_bool(json, "ok", good);
+    m2_json_set_string(json, "text", text);
+    if (f->err->line) {
+        m2_json_set_int(json, "line", f->err->line);
+        m2_json_set_int(json, "column", f->err->column);
+    }
+    m2_json_append(list, json);
+}
+
+static int check_all(m2mctl_t *ctl, m2_json_t *list, look_fn *look,
+                     const m2_path_template_t *path)
+{
+    int i, bad = 0;
+
+    for (i = 0; i < ctl->words->nelts; i++) {
+        m2_err_t err;
+        file_t f = {ctl->pool, APR_ARRAY_IDX(ctl->words, i, const char *),
+                    {NULL, 0}, path,
+                    NULL,      &err};
+        int good;
+
+        m2_err_init(&err, ctl->pool);
+        good = !check_file(&f, look);
+        print_one(ctl, list, &f, good);
+        bad |= !good;
+    }
+    return bad;
+}
+
+static int run_check(m2mctl_t *ctl, void *options)
+{
+    const check_t *o = options;
+    look_fn *look = o->type ? look_of(o->type) : NULL;
+    m2_json_t *json = m2_json_make(ctl->pool), *list = m2_json_make_array(ctl->pool);
+    const m2_path_template_t *path = NULL;
+    m2_err_t err;
+    int bad;
+
+    if (!ctl->words->nelts) {
+        return m2mctl_usage(ctl, "name the files to check");
+    }
+    if (o->type && !look) {
+        return m2mctl_usage(ctl, "--type is jwtAuth, accessControl, jwks or rules");
+    }
+    m2_err_init(&err, ctl->pool);
+    if (o->path && m2_path_compile(&path, ctl->pool, o->path, &err)) {
+        return m2mctl_usage(ctl, "--path: %s", err.text);
+    }
+    bad = check_all(ctl, list, look, path);
+    if (ctl->json) {
+        m2_json_set_bool(json, "ok", !bad);
+        m2_json_set_json(json, "files", list);
+        m2mctl_print_json(ctl->pool, json);
+    }
+    return bad ? M2MCTL_USAGE : M2MCTL_ALLOW;
+}
+
+const m2mctl_verb_t m2mctl_check = {
+    "check",
+    "FILE...",
+    "check scripts, key sets and rule files",
+    "Reads gateway plugin scripts (jwtAuth, accessControl), JWK sets, JWKs, PEM keys "
+    "and\n"
+    "files of rule directives, as the server would at start. A fault is printed as\n"
+    "FILE:LINE:COLUMN: text, and the exit status is 2.\n",
+    {{check_options, 0}},
+    sizeof(check_t),
+    run_check,
+};

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Between the files of m2mctl, the command line tool: the second host of the core, with
+ * no web server in it. A verb is one row of the table in m2mctl.c: its options, a struct
+ * its options fill, and one function. A new verb needs a file, a row, and nothing else.
+ *
+ * Exit codes are part of the public contract: 0 allow (or done), 1 deny, 2 usage or bad
+ * input. Tokens and private keys are read from files and standard input, never from the
+ * arguments, where other users of the machine could see them.
+ */
+#ifndef M2MCTL_H
+#define M2MCTL_H
+
+#include "gate/m2_gate.h"
+#include "plugin/m2_plugin.h"
+
+#include <stddef.h>
+
+#define M2MCTL_ALLOW 0
+#define M2MCTL_DENY 1
+#define M2MCTL_USAGE 2
+
+#define M2MCTL_MAX_FILE (4 * 1024 * 1024) /* bytes of any input file */
+
+typedef struct m2mctl_verb_t m2mctl_verb_t;
+
+/* one run of the tool */
+typedef struct m2mctl_t {
+    apr_pool_t *pool;
+    const m2mctl_verb_t *verb;
+    int json;                   /* --json: one JSON document on standard output */
+    apr_array_header_t *words;  /* of const char *: what is no option */
+} m2mctl_t;
+
+/* --- options --- */
+
+typedef enum m2mctl_kind_t { /* ORDER OPTION: readers in m2mctl_options.c */
+    M2MCTL_FLAG,   /* int; On, Off, true or false may follow a '=' */
+    M2MCTL_TEXT,   /* const char * */
+    M2MCTL_NUMBER, /* m2mctl_number_t */
+    M2MCTL_LIST    /* apr_array_header_t * of const char *, NULL while there is none */
+} m2mctl_kind_t;
+
+typedef struct m2mctl_number_t {
+    int set;
+    apr_int64_t value;
+} m2mctl_number_t;
+
+typedef struct m2mctl_option_t {
+    const char *name;  /* without dashes; NULL ends a table */
+    m2mctl_kind_t kind;
+    apr_size_t slot;   /* offset in the struct of its group */
+    const char *value; /* what the value is, for the help; NULL for a flag */
+    const char *help;
+} m2mctl_option_t;
+
+/* options that several verbs share, and where their struct lies in the verb's own */
+typedef struct m2mctl_group_t {
+    const m2mctl_option_t *options;
+    apr_size_t base;
+} m2mctl_group_t;
+
+#define M2MCTL_GROUPS 4
+
+typedef int m2mctl_run_fn(m2mctl_t *ctl, void *options);
+
+struct m2mctl_verb_t {
+    const char *name;
+    const char *arguments; /* behind the options, for the help */
+    const char *summary;   /* one line */
+    const char *text;      /* paragraphs of the verb's help */
+    m2mctl_group_t groups[M2MCTL_GROUPS];
+    apr_size_t size;       /* of the struct that is filled */
+    m2mctl_run_fn *run;
+};
+
+/** Read arguments into a struct of the verb. Names are compared without dashes, in any
+ * case and without a leading M2M, so that an option may be written as the directive it is
+ * named after. 0, or M2MCTL_USAGE after saying why; *phelp is set where help was asked
+ * for. */
+int m2mctl_options(void *options, m2mctl_t *ctl, int argc, const char *const *argv,
+                   int *phelp);
+
+/** Print the options of a verb. */
+void m2mctl_options_help(const m2mctl_verb_t *verb);
+
+/* --- what goes in and out (m2mctl_io.c) --- */
+
+/** Say what is wrong with how the tool was called. Returns M2MCTL_USAGE. */
+int m2mctl_usage(m2mctl_t *ctl, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** Say what is wrong with an input: ORIGIN:LINE:COLUMN: text. Returns M2MCTL_USAGE. */
+int m2mctl_fault(m2mctl_t *ctl, const char *origin, const m2_err_t *err);
+
+/** The text of a fault without the name of its origin, which some begin with. */
+const char *m2mctl_text(const m2_err_t *err, const char *origin);
+
+/** ORIGIN:LINE:COLUMN, as far as known. */
+const char *m2mctl_place(apr_pool_t *pool, const char *origin, const m2_err_t *err);
+
+/** The bytes of a file; "-" is standard input. */
+m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
+                      m2_err_t *err);
+
+/** Write a file that must not exist yet, unless force; secret files are for the user only
+ *  (0600). path NULL is standard output. */
+m2_code_t m2mctl_write(apr_pool_t *pool, const char *path, const char *text, int secret,
+                       int force, m2_err_t *err);
+
+/** A token from a file or standard input, without white space around it and without
+ *  `Bearer`. */
+m2_code_t m2mctl_read_token(m2_slice_t *ptoken, apr_pool_t *pool, const char *path,
+                            m2_err_t *err);
+
+/** Add the keys of a JWK, JWK set or PEM text to a set. Private keys are read as such
+ * with M2_JWK_PRIVATE in flags. */
+m2_code_t m2mctl_parse_keys(m2_keyset_t *set, m2_slice_t text, const char *origin,
+                            int flags, m2_err_t *err);
+
+/** The same, of a file. */
+m2_code_t m2mctl_read_keys(m2_keyset_t *set, const char *path, int flags, m2_err_t *err);
+
+/** NAME=VALUE split; M2_E_CONFIG without a name. */
+m2_code_t m2mctl_pair(const char **pname, const char **pvalue, apr_pool_t *pool,
+                      const char *word, m2_err_t *err);
+
+/** Print a JSON document and a newline. */
+void m2mctl_print_json(apr_pool_t *pool, const m2_json_t *json);
+
+/* --- policy options (m2mctl_policy.c) --- */
+
+typedef struct m2mctl_policy_t {
+    apr_array_header_t *jwks, *jwk;
+    const char *plugin;
+    apr_array_header_t *algorithms, *issuers, *audiences, *types, *requires, *users,
+        *claims;
+    m2mctl_number_t leeway, max_age, now;
+    int ignore_expiration, prevent_replay, bypass_empty;
+} m2mctl_policy_t;
+
+extern const m2mctl_option_t m2mctl_policy_options[];
+
+/* a policy as the gate takes it, and what else a jwtAuth script says */
+typedef struct m2mctl_force_t {
+    m2_policy_t policy;
+    const m2_keyset_t *keys;    /* NULL: none were given */
+    apr_array_header_t *tokens; /* of m2_token_source_t; NULL: Authorization */
+    apr_time_t now;
+} m2mctl_force_t;
+
+/** Build a policy from options. 0, or M2MCTL_USAGE after saying why. */
+int m2mctl_policy(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *options);
+
+/* --- a request as options describe it (m2mctl_request.c) --- */
+
+typedef struct m2mctl_request_t {
+    const char *method, *url, *body, *client_ip, *request_id, *stage, *api_name;
+    apr_array_header_t *headers, *env;
+    m2mctl_number_t random; /* millionths */
+} m2mctl_request_t;
+
+extern const m2mctl_option_t m2mctl_request_options[];
+
+typedef struct m2mctl_facts_t m2mctl_facts_t;
+
+/** Read what the options say about a request. 0, or M2MCTL_USAGE after saying why. */
+int m2mctl_request(m2mctl_facts_t **pfacts, m2mctl_t *ctl,
+                   const m2mctl_request_t *options, apr_time_t now);
+
+/** Find the tokens of a request: the first in *ptoken, where it was in *pwhere (as
+ * header:NAME and so on). Tokens are taken out of query, cookies and body. Returns how
+ * many there are. */
+int m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
+                      const apr_array_header_t *sources);
+
+/** Scrub and set what the gate publishes, as rules and the backend will see it. */
+void m2mctl_publish(m2mctl_facts_t *request, const apr_array_header_t *publish);
+
+/** Facts for the gate, over that request and what was decided about its token. */
+void m2mctl_answer(m2_facts_t *facts, m2mctl_facts_t *request, const m2_rules_t *rules,
+                   const m2_verdict_t *verdict, m2_slice_t token);
+
+/* --- files of rule directives (m2mctl_rules.c) --- */
+
+/** Read M2MParameter, M2MRule, M2MRuleHeader, M2MDefaultAction, M2MPath and
+ *  M2MDuplicateParameter lines as they stand in a section. */
+m2_code_t m2mctl_read_rules(m2_rules_t **prules, apr_pool_t *pool, m2_slice_t text,
+                            m2_err_t *err);
+
+/** Whether a text looks like such lines. */
+int m2mctl_are_rules(m2_slice_t text);
+
+/* --- the verbs --- */
+
+extern const m2mctl_verb_t m2mctl_keygen;
+extern const m2mctl_verb_t m2mctl_jwks;
+extern const m2mctl_verb_t m2mctl_sign;
+extern const m2mctl_verb_t m2mctl_verify;
+extern const m2mctl_verb_t m2mctl_explain;
+extern const m2mctl_verb_t m2mctl_check;
+extern const m2mctl_verb_t m2mctl_client;
+extern const m2mctl_verb_t m2mctl_token;
+
+#endif /* M2MCTL_H */

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Private to the httpd side of the module: the configuration records, what is kept with a
+ * request, and the functions the mod_m2mgw*.c files offer each other.
+ *
+ * Configuration is shared by all threads of a process; request code sees it const.
+ */
+#ifndef MOD_M2MGW_H
+#define MOD_M2MGW_H
+
+#include "gate/m2_gate.h"
+#include "plugin/m2_plugin.h"
+#include "replay/m2_replay.h"
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+/* the one symbol the module exports */
+extern module AP_MODULE_DECLARE_DATA m2mgw_module __attribute__((visibility("default")));
+
+APLOG_USE_MODULE(m2mgw);
+
+typedef enum m2mgw_engine_t {
+    M2MGW_ENGINE_UNSET = M2_UNSET,
+    M2MGW_ENGINE_OFF,
+    M2MGW_ENGINE_ON,
+    M2MGW_ENGINE_SHADOW
+} m2mgw_engine_t;
+
+typedef enum m2mgw_profile_t {
+    M2MGW_PROFILE_UNSET = M2_UNSET,
+    M2MGW_PROFILE_RFC6750,
+    M2MGW_PROFILE_GATEWAY
+} m2mgw_profile_t;
+
+/* the sources list group of a section */
+typedef struct m2mgw_sources_t {
+    apr_array_header_t *list; /* of m2_token_source_t */
+} m2mgw_sources_t;
+
+/* M2MJwksRefresh: how key sets at URLs are kept fresh, all in seconds */
+typedef struct m2mgw_refresh_t {
+    int ttl;       /* between two fetches, unless the answer says sooner */
+    int max_stale; /* how long the last good set may be used without a successful fetch */
+    int timeout;   /* of one fetch */
+    int cooldown;  /* between two early fetches for an unknown kid */
+} m2mgw_refresh_t;
+
+#define M2MGW_REFRESH_DEFAULTS { 600, 86400, 5, 60 }
+
+/* M2MJwksTLS; members NULL where nothing was said */
+typedef struct m2mgw_jwks_tls_t {
+    const char *ca;
+    const char *cert;
+    const char *key;
+    const char *proxy;
+} m2mgw_jwks_tls_t;
+
+/* Directives of the whole server process; defaults are filled in. */
+typedef struct m2mgw_globals_t {
+    m2mgw_jwks_tls_t jwks_tls; /* M2MJwksTLS */
+    const char *state_dir;     /* M2MStateDir, absolute; NULL: below the runtime directory */
+    const m2_replay_spec_t *replay_store; /* M2MReplayStore, files absolute; never NULL */
+    int replay_max_lifetime;   /* M2MReplayMaxLifetime, seconds */
+    int verify_cache;          /* M2MVerifyCache: entries per child process, 0: off */
+} m2mgw_globals_t;
+
+#define M2MGW_MAX_AGE_OFF (-2) /* said, unlike M2_UNSET: takes an outer limit back */
+
+/* One section as written, or several merged. List groups are pointers that merging picks;
+ * NULL or M2_UNSET: nothing was said. Members in the order of the directives' docs.
+ * t/guards/merge.sh holds create and merge against this list. */
+typedef struct m2mgw_dir_t {
+    m2mgw_engine_t engine;                 /* M2MEngine */
+    const m2mgw_sources_t *sources;        /* M2MToken */
+    int forward_token;                     /* M2MForwardToken */
+    int bypass_empty;                      /* M2MBypassEmptyToken */
+    m2_keyring_t *keys;                    /* M2MJwk, M2MJwks, M2MIssuerDiscovery */
+    const m2mgw_refresh_t *refresh;        /* M2MJwksRefresh */
+    int jwks_wait;                         /* M2MJwksWait, milliseconds */
+    m2_alg_mask_t algs;                    /* M2MAlgorithms; 0: unset */
+    const apr_array_header_t *issuers;     /* M2MIssuer, of const char * */
+    const apr_array_header_t *audiences;   /* M2MAudience, of const char * */
+    const apr_array_header_t *types;       /* M2MTokenType, of const char * */
+    const apr_array_header_t *requires;    /* M2MRequireClaim, of m2_require_t */
+    int leeway;                            /* M2MLeeway, seconds */
+    int max_age;                           /* M2MMaxAge, seconds, or M2MGW_MAX_AGE_OFF */
+    int ignore_expiration;                 /* M2MIgnoreExpiration */
+    int replay;                            /* M2MPreventJtiReplay, m2_replay_use_t */
+    const m2_mapping_t *mapping;           /* M2MClaim */
+    const m2_rules_t *rules;               /* M2MParameter, M2MRule, M2MRuleHeader,
+                                              M2MDefaultAction, M2MPath */
+    int duplicates;                        /* M2MDuplicateParameter: 0 First, 1 Deny */
+    const apr_array_header_t *user_claims; /* M2MUserClaim, of const char * */
+    apr_off_t form_limit;                  /* M2MFormLimit, bytes */
+    const char *realm;                     /* M2MRealm */
+    m2mgw_profile_t profile;               /* M2MErrorProfile */
+    const char *stage;                     /* M2MStage */
+    const char *api_name;                  /* M2MApiName */
+    struct m2mgw_section_t *section;       /* where it was written; of the innermost section
+                                              that says anything of ours, after a merge */
+} m2mgw_dir_t;
+
+/* Where a section stands and what is still being collected of it; only configuration code
+ * looks inside (mod_m2mgw_config.c). */
+typedef struct m2mgw_section_t m2mgw_section_t;
+
+/* per server: found while configuration is read, const while serving */
+typedef struct m2mgw_server_t {
+    apr_array_header_t *query_names; /* of const char *: every query: token name of the
+                                        virtual host, masked in its request lines */
+    int has_policy;                  /* some section of it protects something */
+    int policy_outside_location;     /* ... and that section is no <Location> */
+} m2mgw_server_t;
+
+/* What is in force for a request, defaults resolved. */
+typedef struct m2mgw_effective_t {
+    const m2mgw_dir_t *dir;
+    m2mgw_engine_t engine;   /* never unset */
+    const m2mgw_sources_t *sources; /* never NULL */
+    int deny_duplicates;     /* M2MDuplicateParameter, resolved for the rules in force */
+    m2mgw_profile_t profile; /* never unset */
+    apr_off_t form_limit;    /* bytes */
+    m2_policy_t policy;      /* comparable by its bytes */
+    int orphan;              /* explicit On or Shadow without keys or rules: 503 */
+    int jwks_wait;           /* milliseconds */
+} m2mgw_effective_t;
+
+/* --- mod_m2mgw_config.c --- */
+
+void *m2mgw_config_dir_create(apr_pool_t *pool, char *path);
+void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add);
+void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s);
+void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add);
+extern const command_rec m2mgw_config_commands[];
+
+/** pre_config hook: forget what an earlier reading of the configuration collected. */
+int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
+/** check_config hook: contradictions of whole sections, as errors that stop `httpd -t`;
+ *  with -D DUMP_M2M prints the effective policy of every section. */
+int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
+/** post_config hook: logs once what is legal and deserves a second look, and hands what the
+ *  core logs from now on to the server's log. */
+int m2mgw_config_post(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
+/** The global directives with their defaults; valid from check_config on. */
+const m2mgw_globals_t *m2mgw_globals(void);
+
+/** Resolve what is in force. Returns 0 when nothing of ours is (engine off, or neither keys
+ *  nor rules nor an explicit On). *effective is zeroed first. */
+int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
+
+/* --- mod_m2mgw_request.c, mod_m2mgw_apply.c, mod_m2mgw_authz.c: see these files --- */
+
+#endif /* MOD_M2MGW_H */

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * `httpd -t -D DUMP_M2M`: the policy of every section with all defaults resolved, written
+ * like directives, in the order of docs/directives.md. What is printed is what a request
+ * gets that meets the section, those it is written in, and the server's own values; other
+ * sections that match the same request are merged by httpd when it comes.
+ *
+ * Never prints a key: only kid, type, size and algorithms.
+ */
+#include "httpd/config/m2mgw_section.h"
+
+#include "jwks/m2_jwks.h"
+
+typedef struct out_t {
+    apr_file_t *file;
+    apr_pool_t *pool;
+} out_t;
+
+/* --- what is in force in a section --- */
+
+static const m2mgw_section_t *enclosing(const m2mgw_section_t *section)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    const ap_directive_t *d = section->where ? section->where->parent : NULL;
+    int i;
+
+    for (; d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0; d = d->parent) {
+        for (i = 0; i < sections->nelts; i++) {
+            const m2mgw_section_t *other = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+            if (other->where == d) {
+                return other;
+            }
+        }
+    }
+    return NULL;
+}
+
+const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *section)
+{
+    const m2mgw_dir_t *outer = ap_get_module_config(section->server->lookup_defaults,
+                                                    &m2mgw_module);
+    const m2mgw_section_t *around;
+
+    if (!section->where) {
+        return outer ? outer : section->dir;
+    }
+    around = enclosing(section);
+    if (around) {
+        outer = m2mgw_cfg_resolved(pool, around);
+    }
+    return outer ? m2mgw_config_dir_merge(pool, (void *)outer, section->dir) : section->dir;
+}
+
+/* --- lines --- */
+
+static void line(const out_t *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void line(const out_t *out, const char *fmt, ...)
+{
+    const char *text;
+    va_list args;
+
+    va_start(args, fmt);
+    text = apr_pvsprintf(out->pool, fmt, args);
+    va_end(args);
+    apr_file_printf(out->file, "    %s\n", text);
+}
+
+static const char *on_off(int value)
+{
+    return value ? "On" : "Off";
+}
+
+/* a word as one would have to write it */
+static const char *word(const out_t *out, const char *text)
+{
+    char *quoted, *p;
+
+    if (*text && !strpbrk(text, " \t\"'\\")) {
+        return text;
+    }
+    p = quoted = apr_palloc(out->pool, 2 * strlen(text) + 3);
+    *p++ = '"';
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            *p++ = '\\';
+        }
+        *p++ = *text;
+    }
+    *p++ = '"';
+    *p = '\0';
+    return quoted;
+}
+
+static void list(const out_t *out, const char *directive, const apr_array_header_t *values)
+{
+    const char *text = directive;
+    int i;
+
+    for (i = 0; values && i < values->nelts; i++) {
+        text = apr_pstrcat(out->pool, text, " ",
+                           word(out, APR_ARRAY_IDX(values, i, const char *)), NULL);
+    }
+    if (values && values->nelts) {
+        line(out, "%s", text);
+    }
+}
+
+/* --- list groups --- */
+
+static void print_sources(const out_t *out, const m2mgw_sources_t *sources)
+{
+    static const char *const places[] = { "header", "query", "cookie", "form" };
+    const char *text = "M2MToken";
+    int i;
+
+    for (i = 0; i < sources->list->nelts; i++) {
+        const m2_token_source_t *source = &APR_ARRAY_IDX(sources->list, i, m2_token_source_t);
+        text = apr_pstrcat(out->pool, text, " ", places[source->place], ":", source->name,
+                           NULL);
+    }
+    line(out, "%s", text);
+}
+
+static void print_key_sources(const out_t *out, const apr_array_header_t *sources)
+{
+    int i;
+
+    for (i = 0; sources && i < sources->nelts; i++) {
+        line(out, "keys from %s",
+             m2_keysource_name(APR_ARRAY_IDX(sources, i, const m2_keysource_t *)));
+    }
+}
+
+static void print_keys(const out_t *out, const m2_keyring_t *ring)
+{
+    const m2_keyset_t *set = ring ? m2_keyring_enter(ring) : NULL;
+    int i;
+
+    for (i = 0; set && i < set->keys->nelts; i++) {
+        const m2_jwk_t *jwk = APR_ARRAY_IDX(set->keys, i, const m2_jwk_t *);
+        line(out, "key kid=%s kty=%s bits=%d algorithms=\"%s\"", jwk->kid ? jwk->kid : "-",
+             jwk->kty, jwk->bits, m2_alg_mask_names(out->pool, jwk->algs));
+    }
+    if (!ring) {
+        line(out, "no keys: no token is looked for");
+        return;
+    }
+    m2_keyring_leave(ring);
+    print_key_sources(out, m2_feed_sources(m2_keyring_feed(ring)));
+}
+
+static void print_mapping(const out_t *out, const m2_mapping_t *mapping)
+{
+    static const char *const places[] = { "query", "header", "path", "form", "env" };
+    int i;
+
+    for (i = 0; mapping && i < mapping->targets->nelts; i++) {
+        const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
+        line(out, "M2MClaim %s %s:%s", word(out, target->claim), places[target->place],
+             target->name);
+    }
+}
+
+static void print_rule(const out_t *out, const m2_rule_t *rule)
+{
+    static const char *const actions[] = { "", "ALLOW", "DENY" };
+
+    line(out, "M2MRule %s%s%s%s%s statusCode=%d%s%s", rule->name,
+         rule->if_true ? " ifTrue=" : "", actions[rule->if_true],
+         rule->if_false ? " ifFalse=" : "", actions[rule->if_false], rule->status,
+         rule->message ? " errorMessage=..." : "", rule->body ? " responseBody=..." : "");
+}
+
+static void print_parameter(const out_t *out, const m2_param_t *param)
+{
+    static const char *const words[] = { /* ORDER SOURCE */
+        "Method", "Path", "Path:", "Query:", "Header:", "Form:", "Cookie:", "Host",
+        "Parameter:", "Token:", "XFF:", "Env:", "System",
+    };
+    const char *arg = param->arg ? param->arg : "";
+
+    if (param->source == M2_SRC_XFF) {
+        arg = apr_itoa(out->pool, param->index);
+    }
+    line(out, "M2MParameter %s %s%s", param->name, words[param->source], arg);
+}
+
+static void print_rules(const out_t *out, const m2_rules_t *rules)
+{
+    int i;
+
+    if (!rules) {
+        line(out, "no rules");
+        return;
+    }
+    for (i = 0; i < rules->params->list->nelts; i++) {
+        print_parameter(out, &APR_ARRAY_IDX(rules->params->list, i, m2_param_t));
+    }
+    for (i = 0; i < rules->rules->nelts; i++) {
+        print_rule(out, APR_ARRAY_IDX(rules->rules, i, const m2_rule_t *));
+    }
+    line(out, "M2MDefaultAction %s",
+         rules->default_action == M2_ACTION_DENY ? "DENY" : "ALLOW");
+}
+
+/* --- a policy --- */
+
+static void print_claims_policy(const out_t *out, const m2_policy_t *policy)
+{
+    const m2_claims_policy_t *claims = &policy->claims;
+    int i;
+
+    line(out, "M2MAlgorithms %s", m2_alg_mask_names(out->pool, policy->algs));
+    list(out, "M2MIssuer", claims->issuers);
+    list(out, "M2MAudience", claims->audiences);
+    list(out, "M2MTokenType", policy->types);
+    for (i = 0; claims->requires && i < claims->requires->nelts; i++) {
+        const m2_require_t *require = &APR_ARRAY_IDX(claims->requires, i, m2_require_t);
+        line(out, "M2MRequireClaim %s", word(out, require->name));
+        list(out, "  one of", require->values);
+    }
+    line(out, "M2MLeeway %" APR_INT64_T_FMT, claims->leeway);
+    line(out, claims->max_age < 0 ? "M2MMaxAge Off" : "M2MMaxAge %" APR_INT64_T_FMT,
+         claims->max_age);
+    line(out, "M2MIgnoreExpiration %s", on_off(claims->ignore_expiration));
+}
+
+static void print_response(const out_t *out, const m2mgw_effective_t *e)
+{
+    const m2mgw_dir_t *dir = e->dir;
+
+    line(out, "M2MDuplicateParameter %s", e->deny_duplicates ? "Deny" : "First");
+    list(out, "M2MUserClaim", e->policy.user_claims);
+    line(out, "M2MFormLimit %" APR_OFF_T_FMT, e->form_limit);
+    line(out, "M2MRealm %s", dir->realm ? word(out, dir->realm) : "(the server's name)");
+    line(out, "M2MErrorProfile %s", e->profile == M2MGW_PROFILE_GATEWAY ? "gateway"
+                                                                       : "rfc6750");
+    line(out, "M2MStage %s", dir->stage ? word(out, dir->stage) : "RELEASE");
+    if (dir->api_name) {
+        line(out, "M2MApiName %s", word(out, dir->api_name));
+    }
+}
+
+static void print_policy(const out_t *out, const m2mgw_effective_t *e)
+{
+    static const char *const engines[] = { "Off", "On", "Shadow" };
+    static const char *const replays[] = { "Off", "On", "Observe" };
+    const m2mgw_dir_t *dir = e->dir;
+
+    line(out, "M2MEngine %s%s", engines[e->engine],
+         e->orphan ? " (without keys or rules: 503)" : "");
+    print_sources(out, e->sources);
+    line(out, "M2MForwardToken %s", dir->forward_token == M2_UNSET
+                                        ? "(from a header only)"
+                                        : on_off(dir->forward_token));
+    line(out, "M2MBypassEmptyToken %s", on_off(e->policy.bypass_empty));
+    print_keys(out, e->policy.keys);
+    if (dir->refresh) {
+        line(out, "M2MJwksRefresh ttl=%d max-stale=%d timeout=%d cooldown=%d",
+             dir->refresh->ttl, dir->refresh->max_stale, dir->refresh->timeout,
+             dir->refresh->cooldown);
+    }
+    line(out, "M2MJwksWait %d", e->jwks_wait);
+    print_claims_policy(out, &e->policy);
+    line(out, "M2MPreventJtiReplay %s", replays[e->policy.replay]);
+    print_mapping(out, e->policy.mapping);
+    print_rules(out, e->policy.rules);
+    print_response(out, e);
+}
+
+/* `<Location "/api">`, or `server`; for a section in a section, both */
+static const char *title(const out_t *out, const m2mgw_section_t *section)
+{
+    const ap_directive_t *d = section->where;
+    const char *text = NULL;
+
+    for (; d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0; d = d->parent) {
+        text = apr_pstrcat(out->pool, d->directive, " ", d->args, text ? " " : "",
+                           text ? text : "", NULL);
+    }
+    return text ? text : section->server->is_virtual ? "virtual host" : "server";
+}
+
+static void print_section(const out_t *out, const m2mgw_section_t *section)
+{
+    const ap_directive_t *at = section->where ? section->where : section->first;
+    const m2mgw_dir_t *dir = m2mgw_cfg_resolved(out->pool, section);
+    m2mgw_effective_t effective;
+    const char *host = section->server->server_hostname;
+
+    apr_file_printf(out->file, "%s (%s, %s)\n", title(out, section), host ? host : "-",
+                    m2mgw_cfg_place(out->pool, at));
+    if (m2mgw_effective(&effective, dir)) {
+        print_policy(out, &effective);
+    }
+    else {
+        line(out, dir->engine == M2MGW_ENGINE_OFF
+                      ? "M2MEngine Off"
+                      : "not in force: neither keys nor rules");
+    }
+}
+
+/* --- global directives --- */
+
+static void print_globals(const out_t *out)
+{
+    const m2mgw_globals_t *globals = m2mgw_globals();
+    const m2mgw_jwks_tls_t *tls = &globals->jwks_tls;
+
+    apr_file_printf(out->file, "M2M, whole server\n");
+    if (tls->ca || tls->cert || tls->proxy) { /* a proxy's URL may hold a password */
+        line(out, "M2MJwksTLS%s%s%s%s%s%s%s", tls->ca ? " ca=" : "", tls->ca ? tls->ca : "",
+             tls->cert ? " cert=" : "", tls->cert ? tls->cert : "", tls->key ? " key=" : "",
+             tls->key ? tls->key : "", tls->proxy ? " proxy=..." : "");
+    }
+    line(out, "M2MStateDir %s", globals->state_dir ? word(out, globals->state_dir)
+                                                   : "(below the runtime directory)");
+    line(out, "M2MReplayStore %s", m2_replay_describe(out->pool, globals->replay_store));
+    line(out, "M2MReplayMaxLifetime %d", globals->replay_max_lifetime);
+    line(out, globals->verify_cache ? "M2MVerifyCache entries=%d" : "M2MVerifyCache Off",
+         globals->verify_cache);
+}
+
+static void print_notices(const out_t *out)
+{
+    const apr_array_header_t *all = m2mgw_cfg_all_notices(out->pool);
+    int i;
+
+    if (all->nelts) {
+        apr_file_printf(out->file, "M2M, notices\n");
+    }
+    for (i = 0; i < all->nelts; i++) {
+        line(out, "%s", APR_ARRAY_IDX(all, i, m2mgw_notice_t).text);
+    }
+}
+
+void m2mgw_cfg_dump(apr_pool_t *pool, server_rec *s)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    out_t out = { NULL, pool };
+    int i;
+
+    (void)s;
+    if (apr_file_open_stdout(&out.file, pool) != APR_SUCCESS) {
+        return;
+    }
+    print_globals(&out);
+    for (i = 0; i < sections->nelts; i++) {
+        print_section(&out, APR_ARRAY_IDX(sections, i, m2mgw_section_t *));
+    }
+    print_notices(&out);
+}

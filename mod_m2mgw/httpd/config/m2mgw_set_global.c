@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Directives of the whole server process. They stand in the server config only: there is
+ * one replay store, one cache and one fetcher, whatever virtual host a request is for.
+ */
+#include "httpd/config/m2mgw_section.h"
+
+#include <apr_file_info.h>
+
+#define MAX_ENTRIES 100000000 /* of a cache */
+#define MAX_SECONDS 315360000 /* ten years */
+
+static int has_prefix(const char *word, const char *prefix)
+{
+    return ap_cstr_casecmpn(word, prefix, strlen(prefix)) == 0;
+}
+
+/* --- M2MJwksTLS --- */
+
+static const char *readable(const char **pslot, cmd_parms *cmd, const char *path)
+{
+    m2_slice_t text;
+
+    return m2mgw_cfg_file(&text, pslot, cmd, path, M2_MAX_KEYSET_BYTES);
+}
+
+static const char *proxy_url(const char **pslot, cmd_parms *cmd, const char *url)
+{
+    static const char *const schemes[] = { "http://", "https://", "socks5://", "socks5h://" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (has_prefix(url, schemes[i]) && url[strlen(schemes[i])]) {
+            *pslot = url;
+            return NULL;
+        }
+    }
+    /* what stands before an @ may be a password */
+    return m2mgw_cfg_error(cmd, "proxy=%s is not allowed; it takes a URL of http, https, "
+                           "socks5 or socks5h", strchr(url, '@') ? "..." : url);
+}
+
+typedef struct tls_option_t {
+    const char *name;
+    apr_size_t offset;
+    const char *(*set)(const char **pslot, cmd_parms *cmd, const char *value);
+} tls_option_t;
+
+static const tls_option_t tls_options[] = {
+    { "ca", offsetof(m2mgw_jwks_tls_t, ca), readable },
+    { "cert", offsetof(m2mgw_jwks_tls_t, cert), readable },
+    { "key", offsetof(m2mgw_jwks_tls_t, key), readable },
+    { "proxy", offsetof(m2mgw_jwks_tls_t, proxy), proxy_url },
+};
+
+static const char *tls_option(m2mgw_jwks_tls_t *tls, cmd_parms *cmd, const char *name,
+                              const char *value)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(tls_options) / sizeof(tls_options[0]); i++) {
+        if (ap_cstr_casecmp(tls_options[i].name, name) == 0) {
+            return tls_options[i].set((const char **)((char *)tls + tls_options[i].offset),
+                                      cmd, value);
+        }
+    }
+    return m2mgw_cfg_error(cmd, "there is no option \"%s\"; there are ca=, cert=, key= and "
+                           "proxy=", name);
+}
+
+const char *m2mgw_cfg_jwks_tls(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2mgw_jwks_tls_t tls = { NULL, NULL, NULL, NULL };
+    const char *name = NULL, *value;
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    int given = 0;
+
+    (void)dir;
+    while (!bad) {
+        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        if (bad || !name) {
+            break;
+        }
+        bad = tls_option(&tls, cmd, name, value);
+        given++;
+    }
+    if (!bad && !given) {
+        bad = m2mgw_cfg_error(cmd, "it takes one or more of ca=FILE, cert=FILE, key=FILE and "
+                              "proxy=URL");
+    }
+    if (!bad && !tls.cert != !tls.key) {
+        bad = m2mgw_cfg_error(cmd, "cert= and key= belong together; only %s= is given",
+                              tls.cert ? "cert" : "key");
+    }
+    if (!bad) {
+        m2mgw_cfg_globals()->jwks_tls = tls;
+    }
+    return bad;
+}
+
+/* --- M2MStateDir --- */
+
+const char *m2mgw_cfg_state_dir(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *path = ap_server_root_relative(cmd->pool, arg);
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_finfo_t info;
+
+    (void)dir;
+    if (bad) {
+        return bad;
+    }
+    if (!path || apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool) != APR_SUCCESS
+        || info.filetype != APR_DIR) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is no directory; make one that the server's User "
+                               "may write to", path ? path : arg);
+    }
+    m2mgw_cfg_globals()->state_dir = path;
+    return NULL;
+}
+
+/* --- M2MReplayStore --- */
+
+/* Names of files as the server sees them; the parent opens them when it starts. */
+static void make_absolute(const char **pfile, cmd_parms *cmd)
+{
+    const char *absolute = *pfile ? ap_server_root_relative(cmd->pool, *pfile) : NULL;
+
+    *pfile = absolute ? absolute : *pfile;
+}
+
+const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2_replay_spec_t *spec;
+    apr_array_header_t *words;
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    m2_err_t err;
+
+    (void)dir;
+    if (!bad) {
+        bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "shm[:PATH] [entries=N], "
+                              "memcache:HOST:PORT [HOST:PORT ...] or redis:HOST:PORT");
+    }
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_replay_parse(&spec, cmd->pool, words, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
+    }
+    make_absolute(&spec->path, cmd);
+    make_absolute(&spec->password_file, cmd);
+    make_absolute(&spec->ca, cmd);
+    make_absolute(&spec->cert, cmd);
+    make_absolute(&spec->key, cmd);
+    m2mgw_cfg_globals()->replay_store = spec;
+    return NULL;
+}
+
+/* --- numbers --- */
+
+const char *m2mgw_cfg_replay_lifetime(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir;
+    if (bad) {
+        return bad;
+    }
+    if (!m2mgw_cfg_number(&m2mgw_cfg_globals()->replay_max_lifetime, arg, 1, MAX_SECONDS)) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes a number of seconds from "
+                               "1 to %d", arg, MAX_SECONDS);
+    }
+    return NULL;
+}
+
+const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg)
+{
+    int *pentries = &m2mgw_cfg_globals()->verify_cache;
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir;
+    if (bad) {
+        return bad;
+    }
+    if (ap_cstr_casecmp(arg, "Off") == 0) {
+        *pentries = 0;
+        return NULL;
+    }
+    if (!has_prefix(arg, "entries=")
+        || !m2mgw_cfg_number(pentries, arg + 8, 1, MAX_ENTRIES)) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes entries=N with N from 1 "
+                               "to %d, or Off", arg, MAX_ENTRIES);
+    }
+    return NULL;
+}

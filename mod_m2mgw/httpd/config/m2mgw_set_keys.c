@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The list groups of authentication: sources (M2MToken), keys (M2MJwk, M2MJwks,
+ * M2MIssuerDiscovery), claims (M2MClaim), and the jwtAuth plugin file that sets all three.
+ * The first directive of a group makes it in its section; it grows until the section ends.
+ *
+ * Keys here are public, or `oct` where an administrator wrote them on this machine. A key
+ * text never reaches an error or a log line.
+ */
+#include "httpd/config/m2mgw_section.h"
+#include "httpd/runtime/m2mgw_keys.h"
+
+#define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
+
+/* --- sources --- */
+
+static int same_source(const m2_token_source_t *a, const m2_token_source_t *b)
+{
+    return a->place == b->place
+           && (a->place == M2_TOKEN_HEADER ? ap_cstr_casecmp(a->name, b->name) == 0
+                                           : strcmp(a->name, b->name) == 0);
+}
+
+static const char *add_source(m2mgw_sources_t *sources, cmd_parms *cmd, const char *word)
+{
+    m2_token_source_t source;
+    m2_err_t err;
+    int i;
+
+    m2_err_init(&err, cmd->pool);
+    if (m2_token_source_parse(&source, cmd->pool, word, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
+    }
+    for (i = 0; i < sources->list->nelts; i++) {
+        if (same_source(&source, &APR_ARRAY_IDX(sources->list, i, m2_token_source_t))) {
+            return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section, so that "
+                                   "every token would count as two", word);
+        }
+    }
+    *(m2_token_source_t *)apr_array_push(sources->list) = source;
+    return NULL;
+}
+
+static m2mgw_sources_t *sources_make(apr_pool_t *pool, apr_array_header_t *list)
+{
+    m2mgw_sources_t *sources = apr_pcalloc(pool, sizeof(*sources));
+
+    sources->list = list ? list : apr_array_make(pool, 2, sizeof(m2_token_source_t));
+    return sources;
+}
+
+const char *m2mgw_cfg_token(cmd_parms *cmd, void *dir, const char *args)
+{
+    apr_array_header_t *words;
+    m2mgw_section_t *section;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
+    int i;
+
+    if (!bad) {
+        bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "one or more of header:NAME, "
+                              "query:NAME, cookie:NAME and form:NAME");
+    }
+    if (!bad && !section->sources) {
+        section->dir->sources = section->sources = sources_make(cmd->pool, NULL);
+    }
+    for (i = 0; !bad && i < words->nelts; i++) {
+        bad = add_source(section->sources, cmd, APR_ARRAY_IDX(words, i, const char *));
+    }
+    return bad;
+}
+
+/* --- keys --- */
+
+/* The ring of a section is empty until the whole configuration has been read; then the set
+ * that grew here is put into it (m2mgw_config_check). */
+static m2_keyset_t *keyset_of(m2mgw_section_t *section, cmd_parms *cmd)
+{
+    if (!section->keyset) {
+        section->keyset = m2_keyset_make(cmd->pool);
+        section->fixed = m2_keyset_make(cmd->pool);
+        section->key_sources = apr_array_make(cmd->pool, 2, sizeof(m2_keysource_t *));
+        section->found_issuers = apr_array_make(cmd->pool, 1, sizeof(const char *));
+        section->keys_at = cmd->directive;
+        section->dir->keys = m2_keyring_make(cmd->pool, NULL);
+    }
+    return section->keyset;
+}
+
+/* code and err: what became of reading the key; file: where it was read, or NULL */
+static const char *add_key(m2mgw_section_t *section, cmd_parms *cmd, const m2_jwk_t *jwk,
+                           const char *file, m2_code_t code, m2_err_t *err)
+{
+    m2_keyset_t *set = keyset_of(section, cmd);
+
+    if (code == M2_E_KEY_SKIPPED) {
+        m2mgw_cfg_notice(M2_LOG_NOTICE, "%s in %s: the key is left out: %s", cmd->cmd->name,
+                         m2mgw_cfg_place(cmd->pool, cmd->directive), err->text);
+        return NULL;
+    }
+    if (code != M2_OK) {
+        return m2mgw_cfg_error(cmd, "the key%s%s cannot be used: %s", file ? " in " : "",
+                               file ? file : "", err->text);
+    }
+    return m2_keyset_add(set, jwk, err) == M2_OK
+                   && m2_keyset_add(section->fixed, jwk, err) == M2_OK
+               ? NULL
+               : m2mgw_cfg_fault(cmd, err);
+}
+
+static const char *json_key(m2mgw_section_t *section, cmd_parms *cmd, const char *text)
+{
+    const m2_json_t *json;
+    m2_jwk_t *jwk = NULL;
+    m2_err_t err;
+    m2_code_t code;
+
+    m2_err_init(&err, cmd->pool);
+    code = m2_json_parse(&json, cmd->pool, m2_slice_z(text), M2_E_CONFIG, &err);
+    if (code == M2_OK) {
+        code = m2_jwk_from_json(&jwk, cmd->pool, json, LOCAL_KEYS, &err);
+    }
+    return add_key(section, cmd, jwk, NULL, code, &err);
+}
+
+static const char *words_key(m2mgw_section_t *section, cmd_parms *cmd,
+                             const apr_array_header_t *words)
+{
+    const char *text = apr_array_pstrcat(cmd->pool, words, ' ');
+    m2_jwk_t *jwk = NULL;
+    m2_err_t err;
+    m2_code_t code;
+
+    m2_err_init(&err, cmd->pool);
+    code = m2_jwk_from_words(&jwk, cmd->pool, m2_slice_z(text), LOCAL_KEYS, &err);
+    return add_key(section, cmd, jwk, NULL, code, &err);
+}
+
+/* args: what stands behind `pem:PATH` */
+static const char *pem_options(const char **pkid, const char **palg, cmd_parms *cmd,
+                               const char *args)
+{
+    const char *name, *value, *bad;
+    const char **pslot;
+
+    *pkid = *palg = NULL;
+    for (;;) {
+        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        if (bad || !name) {
+            return bad;
+        }
+        pslot = ap_cstr_casecmp(name, "kid") == 0 ? pkid
+                : ap_cstr_casecmp(name, "alg") == 0 ? palg : NULL;
+        if (!pslot || *pslot || !*value) {
+            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; pem:PATH takes kid=KID and "
+                                   "alg=ALGORITHM, each once", name, value);
+        }
+        *pslot = value;
+    }
+}
+
+static const char *pem_key(m2mgw_section_t *section, cmd_parms *cmd, const char *path,
+                           const char *args)
+{
+    const char *kid, *alg, *full;
+    m2_slice_t text;
+    m2_jwk_t *jwk = NULL;
+    m2_err_t err;
+    m2_code_t code;
+    const char *bad = pem_options(&kid, &alg, cmd, args);
+
+    if (!bad) {
+        bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
+    }
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    code = m2_jwk_from_pem(&jwk, cmd->pool, text, kid, alg, M2_JWK_PUBLIC, &err);
+    return add_key(section, cmd, jwk, full, code, &err);
+}
+
+static int has_prefix(const char *word, const char *prefix)
+{
+    return ap_cstr_casecmpn(word, prefix, strlen(prefix)) == 0;
+}
+
+/* JSON needs no quotes: a line that starts with a brace is taken as it stands. In quotes it
+ * must be the only word. *pjson stays NULL when the line is something else. */
+static const char *json_argument(const char **pjson, cmd_parms *cmd, const char *args)
+{
+    const char *word, *bad;
+
+    *pjson = NULL;
+    if (*args == '{') {
+        *pjson = args;
+        return NULL;
+    }
+    bad = m2mgw_cfg_word(&word, cmd, &args);
+    if (bad || !word || *word != '{') {
+        return bad;
+    }
+    *pjson = word;
+    return *args ? m2mgw_cfg_error(cmd, "nothing may stand behind the JSON text") : NULL;
+}
+
+const char *m2mgw_cfg_jwk(cmd_parms *cmd, void *dir, const char *args)
+{
+    apr_array_header_t *words;
+    m2mgw_section_t *section;
+    const char *json, *first;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
+
+    if (!bad) {
+        bad = json_argument(&json, cmd, args);
+    }
+    if (bad || json) {
+        return bad ? bad : json_key(section, cmd, json);
+    }
+    bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "one JWK, as JSON or as NAME=VALUE words, "
+                          "or pem:PATH");
+    if (bad) {
+        return bad;
+    }
+    first = APR_ARRAY_IDX(words, 0, const char *);
+    if (has_prefix(first, "pem:")) {
+        m2mgw_cfg_word(&first, cmd, &args);
+        return pem_key(section, cmd, first + 4, args);
+    }
+    return words_key(section, cmd, words);
+}
+
+static const char *json_set(m2mgw_section_t *section, cmd_parms *cmd, m2_slice_t text)
+{
+    m2_keyset_t *given = m2_keyset_make(cmd->pool);
+    m2_err_t err;
+
+    m2_err_init(&err, cmd->pool);
+    if (m2_keyset_parse(given, text, "the set", LOCAL_KEYS, M2_KEYSET_STRICT, &err) != M2_OK
+        || m2_keyset_add_all(keyset_of(section, cmd), given, &err) != M2_OK
+        || m2_keyset_add_all(section->fixed, given, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
+    }
+    return NULL;
+}
+
+static int has_source(const m2mgw_section_t *section, const m2_keysource_t *source)
+{
+    int i;
+
+    for (i = 0; i < section->key_sources->nelts; i++) {
+        if (APR_ARRAY_IDX(section->key_sources, i, m2_keysource_t *) == source) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path)
+{
+    m2_keysource_t *source;
+    m2_slice_t text;
+    const char *full;
+    m2_err_t err;
+    const char *bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
+
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_jwks_file(&source, m2mgw_keys_registry(), full, &err) != M2_OK) {
+        return m2mgw_cfg_error(cmd, "%s", err.text);
+    }
+    keyset_of(section, cmd);
+    if (has_source(section, source)) {
+        return m2mgw_cfg_error(cmd, "%s is named twice in this section", full);
+    }
+    if (m2_keyset_add_all(section->keyset, m2_keysource_keys(source), &err) != M2_OK) {
+        return m2mgw_cfg_error(cmd, "%s: %s", full, err.text);
+    }
+    APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
+    return NULL;
+}
+
+static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, m2_keysource_kind_t kind,
+                           const char *url)
+{
+    m2_keysource_t *source;
+    m2_err_t err;
+
+    m2_err_init(&err, cmd->pool);
+    if (m2_jwks_url(&source, m2mgw_keys_registry(), kind, url, &err) != M2_OK) {
+        /* what stands before an @ may be a password */
+        return strchr(url, '@') ? m2mgw_cfg_fault(cmd, &err)
+                                : m2mgw_cfg_error(cmd, "\"%s\" is not allowed: %s", url,
+                                                  err.text);
+    }
+    keyset_of(section, cmd);
+    if (has_source(section, source)) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section", url);
+    }
+    APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
+    return NULL;
+}
+
+const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
+{
+    static const char usage[] = "file:PATH, https://URL, or a JSON set";
+    apr_array_header_t *words;
+    m2mgw_section_t *section;
+    const char *json, *word;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
+
+    if (!bad) {
+        bad = json_argument(&json, cmd, args);
+    }
+    if (bad || json) {
+        return bad ? bad : json_set(section, cmd, m2_slice_z(json));
+    }
+    bad = m2mgw_cfg_words(&words, cmd, args, 1, 1, usage);
+    if (bad) {
+        return bad;
+    }
+    word = APR_ARRAY_IDX(words, 0, const char *);
+    if (has_prefix(word, "file:")) {
+        return add_file(section, cmd, word + 5);
+    }
+    if (has_prefix(word, "https:") || has_prefix(word, "http:")) {
+        return add_url(section, cmd, M2_KEYSOURCE_URL, word);
+    }
+    /* no more of it than tells which word is meant: it might be part of a key */
+    return m2mgw_cfg_error(cmd, "\"%.12s...\" is not allowed; it takes %s", word, usage);
+}
+
+/* The issuers are pinned here and not later: virtual hosts inherit them before the check. */
+const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *arg)
+{
+    m2mgw_section_t *section;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
+
+    if (!bad && section->dir->issuers && section->dir->issuers != section->found_issuers) {
+        bad = m2mgw_cfg_error(cmd, "it sets M2MIssuer, which was given in this section already");
+    }
+    if (!bad) {
+        bad = add_url(section, cmd, M2_KEYSOURCE_ISSUER, arg);
+    }
+    if (!bad) {
+        APR_ARRAY_PUSH(section->found_issuers, const char *) = apr_pstrdup(cmd->pool, arg);
+        section->dir->issuers = section->found_issuers;
+    }
+    return bad;
+}
+
+/* --- claims --- */
+
+const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args)
+{
+    apr_array_header_t *words;
+    m2mgw_section_t *section;
+    m2_target_t target;
+    m2_err_t err;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
+    int i;
+
+    if (!bad) {
+        bad = m2mgw_cfg_words(&words, cmd, args, 2, 0, "NAME TARGET [TARGET ...], a TARGET "
+                              "being query:N, header:N, path:N, form:N or env:N");
+    }
+    if (bad) {
+        return bad;
+    }
+    if (!section->mapping) {
+        section->dir->mapping = section->mapping = m2_mapping_make(cmd->pool);
+    }
+    m2_err_init(&err, cmd->pool);
+    for (i = 1; i < words->nelts; i++) {
+        if (m2_target_parse(&target, cmd->pool, APR_ARRAY_IDX(words, 0, const char *),
+                            APR_ARRAY_IDX(words, i, const char *), &err) != M2_OK
+            || m2_mapping_add(section->mapping, &target, &err) != M2_OK) {
+            return m2mgw_cfg_fault(cmd, &err);
+        }
+    }
+    return NULL;
+}
+
+/* --- M2MPlugin jwtAuth --- */
+
+const char *m2mgw_cfg_plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const char *file)
+{
+    m2mgw_dir_t *dir = section->dir;
+    m2_plugin_jwt_t *plugin;
+    m2_slice_t text;
+    const char *path;
+    m2_err_t err;
+    const char *bad = m2mgw_cfg_file(&text, &path, cmd, file, M2_MAX_PLUGIN_BYTES);
+
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_plugin_jwt(&plugin, cmd->pool, text, path, &err) != M2_OK) {
+        return m2mgw_cfg_plugin_fault(cmd, path, &err);
+    }
+    dir->sources = section->sources = sources_make(cmd->pool, plugin->tokens);
+    dir->bypass_empty = plugin->bypass_empty;
+    dir->ignore_expiration = plugin->ignore_expiration;
+    dir->replay = plugin->prevent_replay ? M2_REPLAY_ON : M2_REPLAY_OFF;
+    dir->mapping = section->mapping = plugin->mapping;
+    section->keyset = section->fixed = plugin->keys;
+    section->keys_at = cmd->directive;
+    dir->keys = m2_keyring_make(cmd->pool, NULL);
+    return NULL;
+}

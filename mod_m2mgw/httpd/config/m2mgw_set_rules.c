@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The rules of a section, native or from an accessControl plugin file, and M2MPlugin
+ * itself. Names resolve in their own section and are declared before use; only M2MPath may
+ * stand anywhere in it, since nothing else could be meant.
+ */
+#include "httpd/config/m2mgw_section.h"
+
+/* The rules group of a section, made by its first directive. */
+static const char *enter_rules(m2mgw_section_t **psection, cmd_parms *cmd, void *dir)
+{
+    const char *bad = m2mgw_cfg_enter(psection, cmd, dir, M2MGW_PLUGIN_ACCESS);
+    m2mgw_section_t *section = *psection;
+
+    if (!bad && !section->rules) {
+        section->dir->rules = section->rules = m2_rules_make(cmd->pool);
+        section->rules->deny_duplicates = 1;
+    }
+    return bad;
+}
+
+/* `M2MRule NAME: column N: what is wrong` */
+static const char *rule_fault(cmd_parms *cmd, const char *rule, const m2_err_t *err)
+{
+    const char *column = err->column ? apr_psprintf(cmd->pool, "column %d: ", err->column)
+                                     : "";
+
+    return apr_pstrcat(cmd->pool, cmd->cmd->name, " ", rule, ": ", column, err->text, NULL);
+}
+
+/* --- M2MPath --- */
+
+/* The section's path template, wherever in the section it stands. */
+static const char *section_path(const m2_path_template_t **ppath, m2mgw_section_t *section,
+                                cmd_parms *cmd)
+{
+    const ap_directive_t *d = m2mgw_cfg_sibling(cmd, "M2MPath");
+    const char *args, *word;
+    m2_err_t err;
+
+    *ppath = section->rules ? section->rules->path : NULL;
+    if (*ppath || !d) {
+        return NULL;
+    }
+    args = d->args;
+    m2_err_init(&err, cmd->pool);
+    word = ap_getword_conf(cmd->pool, &args);
+    if (m2_path_compile(ppath, cmd->pool, word, &err) != M2_OK) {
+        cmd->err_directive = d;
+        return apr_pstrcat(cmd->pool, d->directive, ": ", err.text, NULL);
+    }
+    section->path_at = d;
+    return NULL;
+}
+
+const char *m2mgw_cfg_path(cmd_parms *cmd, void *dir, const char *arg)
+{
+    m2mgw_section_t *section;
+    m2_err_t err;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
+
+    if (bad) {
+        return bad;
+    }
+    if (section->path_at && section->path_at != cmd->directive) {
+        return m2mgw_cfg_error(cmd, "it was given in %s already; a section has one path",
+                               m2mgw_cfg_place(cmd->pool, section->path_at));
+    }
+    section->path_at = cmd->directive;
+    if (section->rules && section->rules->path) {
+        return NULL; /* read ahead of its turn */
+    }
+    if (!section->rules) {
+        section->dir->rules = section->rules = m2_rules_make(cmd->pool);
+        section->rules->deny_duplicates = 1;
+    }
+    m2_err_init(&err, cmd->pool);
+    return m2_path_compile(&section->rules->path, cmd->pool, arg, &err) == M2_OK
+               ? NULL
+               : m2mgw_cfg_fault(cmd, &err);
+}
+
+/* --- native rules --- */
+
+/* the place of `Path:NAME` must exist in the section's M2MPath */
+static const char *check_path_name(m2mgw_section_t *section, cmd_parms *cmd)
+{
+    const apr_array_header_t *list = section->rules->params->list;
+    const m2_param_t *param = &APR_ARRAY_IDX(list, list->nelts - 1, m2_param_t);
+    const char *bad;
+
+    if (param->source != M2_SRC_PATH_NAME) {
+        return NULL;
+    }
+    bad = section_path(&section->rules->path, section, cmd);
+    if (bad) {
+        return bad;
+    }
+    if (!section->rules->path) {
+        return m2mgw_cfg_error(cmd, "Path:%s needs an M2MPath in its own section, such as "
+                               "M2MPath \"/users/{%s}/*\"", param->arg, param->arg);
+    }
+    if (!m2_path_has(section->rules->path, param->arg)) {
+        return m2mgw_cfg_error(cmd, "Path:%s: the section's M2MPath has no {%s}", param->arg,
+                               param->arg);
+    }
+    return NULL;
+}
+
+const char *m2mgw_cfg_parameter(cmd_parms *cmd, void *dir, const char *args)
+{
+    apr_array_header_t *words;
+    m2mgw_section_t *section;
+    m2_err_t err;
+    const char *bad = enter_rules(&section, cmd, dir);
+
+    if (!bad) {
+        bad = m2mgw_cfg_words(&words, cmd, args, 2, 2, "NAME SOURCE");
+    }
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_params_declare(section->rules->params, APR_ARRAY_IDX(words, 0, const char *),
+                          APR_ARRAY_IDX(words, 1, const char *), &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
+    }
+    return check_path_name(section, cmd);
+}
+
+static const char *rule_options(m2_rule_t *rule, m2_rules_t *rules, cmd_parms *cmd,
+                                const char *args)
+{
+    const char *name, *value, *bad;
+    m2_err_t err;
+
+    m2_err_init(&err, cmd->pool);
+    for (;;) {
+        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        if (bad || !name) {
+            return bad;
+        }
+        if (m2_rule_option(rule, rules, name, value, M2_MARK_PERCENT, &err) != M2_OK) {
+            return rule_fault(cmd, rule->name, &err);
+        }
+    }
+}
+
+const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args)
+{
+    const char *name = NULL, *condition = NULL;
+    m2mgw_section_t *section;
+    m2_rule_t *rule;
+    m2_err_t err;
+    const char *bad = enter_rules(&section, cmd, dir);
+
+    if (!bad) {
+        bad = m2mgw_cfg_word(&name, cmd, &args);
+    }
+    if (!bad) {
+        bad = m2mgw_cfg_word(&condition, cmd, &args);
+    }
+    if (!bad && !condition) {
+        bad = m2mgw_cfg_error(cmd, "it takes NAME CONDITION [ifTrue=ALLOW|DENY] "
+                              "[ifFalse=ALLOW|DENY] [statusCode=N] [errorMessage=T] "
+                              "[responseBody=T]");
+    }
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_rule_make(&rule, section->rules, name, condition, &err) != M2_OK) {
+        return rule_fault(cmd, name, &err);
+    }
+    bad = rule_options(rule, section->rules, cmd, args);
+    if (!bad && m2_rules_add(section->rules, rule, &err) != M2_OK) {
+        bad = rule_fault(cmd, name, &err);
+    }
+    return bad;
+}
+
+const char *m2mgw_cfg_rule_header(cmd_parms *cmd, void *dir, const char *args)
+{
+    apr_array_header_t *words;
+    m2mgw_section_t *section;
+    m2_rule_t *rule;
+    m2_err_t err;
+    const char *name;
+    const char *bad = enter_rules(&section, cmd, dir);
+
+    if (!bad) {
+        bad = m2mgw_cfg_words(&words, cmd, args, 3, 3, "RULE NAME TEMPLATE");
+    }
+    if (bad) {
+        return bad;
+    }
+    name = APR_ARRAY_IDX(words, 0, const char *);
+    rule = m2_rules_named(section->rules, name);
+    if (!rule) {
+        return m2mgw_cfg_error(cmd, "there is no M2MRule %s above it in its own section", name);
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_rule_header(rule, section->rules, APR_ARRAY_IDX(words, 1, const char *),
+                       APR_ARRAY_IDX(words, 2, const char *), M2_MARK_PERCENT, &err)
+        != M2_OK) {
+        return rule_fault(cmd, name, &err);
+    }
+    return NULL;
+}
+
+const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg)
+{
+    m2mgw_section_t *section;
+    const char *bad = enter_rules(&section, cmd, dir);
+
+    if (bad) {
+        return bad;
+    }
+    if (ap_cstr_casecmp(arg, "ALLOW") == 0) {
+        section->rules->default_action = M2_ACTION_ALLOW;
+    }
+    else if (ap_cstr_casecmp(arg, "DENY") == 0) {
+        section->rules->default_action = M2_ACTION_DENY;
+    }
+    else {
+        bad = m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes ALLOW or DENY", arg);
+    }
+    return bad;
+}
+
+/* --- M2MPlugin --- */
+
+static const char *plugin_access(m2mgw_section_t *section, cmd_parms *cmd, const char *file)
+{
+    const m2_path_template_t *template;
+    m2_rules_t *rules;
+    m2_slice_t text;
+    const char *path;
+    m2_err_t err;
+    const char *bad = section_path(&template, section, cmd);
+
+    if (!bad) {
+        bad = m2mgw_cfg_file(&text, &path, cmd, file, M2_MAX_PLUGIN_BYTES);
+    }
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_plugin_access(&rules, cmd->pool, text, template, &err) != M2_OK) {
+        return m2mgw_cfg_plugin_fault(cmd, path, &err);
+    }
+    rules->path = template;
+    section->dir->rules = section->rules = rules;
+    return NULL;
+}
+
+typedef struct plugin_kind_t {
+    const char *word;
+    m2mgw_plugin_t plugin;
+    const char *(*load)(m2mgw_section_t *section, cmd_parms *cmd, const char *file);
+} plugin_kind_t;
+
+static const plugin_kind_t plugin_kinds[] = {
+    { "jwtAuth", M2MGW_PLUGIN_JWT, m2mgw_cfg_plugin_jwt },
+    { "accessControl", M2MGW_PLUGIN_ACCESS, plugin_access },
+};
+
+static const char *load_plugin(m2mgw_section_t *section, cmd_parms *cmd,
+                               const plugin_kind_t *kind, const char *file)
+{
+    const ap_directive_t *native = section->native[kind->plugin];
+    const ap_directive_t *plugin = section->plugin[kind->plugin];
+
+    if (plugin) {
+        return m2mgw_cfg_error(cmd, "%s was given in %s already; a section takes one file of "
+                               "a kind", kind->word, m2mgw_cfg_place(cmd->pool, plugin));
+    }
+    if (native) {
+        return m2mgw_cfg_error(cmd, "%s sets what %s in %s sets; move one of the two to a "
+                               "section of its own", kind->word, native->directive,
+                               m2mgw_cfg_place(cmd->pool, native));
+    }
+    section->plugin[kind->plugin] = cmd->directive;
+    return kind->load(section, cmd, file);
+}
+
+const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file)
+{
+    m2mgw_section_t *section;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
+    apr_size_t i;
+
+    if (bad) {
+        return bad;
+    }
+    for (i = 0; i < sizeof(plugin_kinds) / sizeof(plugin_kinds[0]); i++) {
+        if (ap_cstr_casecmp(kind, plugin_kinds[i].word) == 0) {
+            return load_plugin(section, cmd, &plugin_kinds[i], file);
+        }
+    }
+    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes jwtAuth or "
+                           "accessControl", kind);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What the client gets to see of a decision. A refusal is written in one place from one row
+ * of the table of reasons; httpd sends it the way it sends all its errors, so ErrorDocument,
+ * `Header always` and the logs work as everywhere, and a filter puts our body in place of
+ * the canned one. Responses that pass get the request id and, where the token was not in
+ * Authorization, lose their public cacheability.
+ */
+#include "httpd/request/m2mgw_ctx.h"
+
+#include "jwks/m2_jwks.h"
+
+#include <mod_core.h> /* ap_response_code_string */
+#include <util_filter.h>
+
+#define REQUEST_ID "X-Ca-Request-Id"
+#define RETRY_AFTER "5"
+
+static ap_filter_rec_t *refusal_filter_handle;
+static ap_filter_rec_t *id_filter_handle;
+static ap_filter_rec_t *private_filter_handle;
+
+/* A quoted-string (RFC 9110 5.6.4) without its quotes; control bytes have no place in it. */
+static const char *quotable(apr_pool_t *pool, const char *text)
+{
+    char *copy = apr_palloc(pool, 2 * strlen(text) + 1);
+    char *c = copy;
+
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            *c++ = '\\';
+        }
+        *c++ = (char)(apr_iscntrl(*text) ? '\'' : *text);
+    }
+    *c = '\0';
+    return copy;
+}
+
+static void set_challenge(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason)
+{
+    const char *realm = ctx->effective.dir->realm;
+    const char *value;
+
+    if (!realm) {
+        realm = r->server->server_hostname ? r->server->server_hostname : "";
+    }
+    value = apr_pstrcat(r->pool, "Bearer realm=\"", quotable(r->pool, realm), "\"", NULL);
+    if (reason->oauth_error) {
+        value = apr_pstrcat(r->pool, value, ", error=\"", reason->oauth_error,
+                            "\", error_description=\"", quotable(r->pool, reason->text), "\"",
+                            NULL);
+    }
+    apr_table_setn(r->err_headers_out, "WWW-Authenticate", value);
+}
+
+/* RFC 9457, with what an operator asks a caller for: reason and request id. */
+static const char *problem(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
+                           int status)
+{
+    m2_json_t *json = m2_json_make(r->pool);
+    const char *line = ap_get_status_line_ex(r->pool, status);
+
+    m2_json_set_string(json, "type", "about:blank");
+    m2_json_set_string(json, "title", strlen(line) > 4 ? line + 4 : line);
+    m2_json_set_int(json, "status", status);
+    m2_json_set_string(json, "detail",
+                       ctx->verdict.refusal.message ? ctx->verdict.refusal.message
+                                                    : reason->text);
+    m2_json_set_string(json, "reason", reason->reason);
+    m2_json_set_string(json, "code", reason->ca_code);
+    m2_json_set_string(json, "request_id", ctx->root->request_id);
+    return apr_pstrcat(r->pool, m2_json_dump(r->pool, json), "\n", NULL);
+}
+
+static int status_of(const m2mgw_ctx_t *ctx, const m2_reason_t *reason)
+{
+    const int status = ctx->effective.profile == M2MGW_PROFILE_GATEWAY
+                           ? reason->gateway_status
+                           : reason->status;
+
+    return status ? status : ctx->verdict.refusal.status;
+}
+
+/* The rule's own body, else whatever ErrorDocument says, else ours for the profile. */
+static void choose_body(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
+                        int status)
+{
+    const m2_refusal_t *own = &ctx->verdict.refusal;
+    const char *configured;
+
+    if (own->body) {
+        ap_custom_response(r, status, "");
+        ctx->body = own->body;
+        ctx->content_type = own->content_type;
+        return;
+    }
+    configured = ap_response_code_string(r, ap_index_of_response(status));
+    if (configured && *configured == '"') {
+        return;
+    }
+    if (ctx->effective.profile == M2MGW_PROFILE_GATEWAY) {
+        ctx->body = "";
+        ctx->content_type = NULL;
+    }
+    else {
+        ctx->body = problem(ctx, r, reason, status);
+        ctx->content_type = "application/problem+json";
+    }
+}
+
+/* A rule's fields take the place of others of their name, and not of each other: two
+ * Set-Cookie are two. */
+static void add_rule_headers(request_rec *r, const apr_array_header_t *headers)
+{
+    int i;
+
+    for (i = 0; headers && i < headers->nelts; i++) {
+        apr_table_unset(r->err_headers_out, APR_ARRAY_IDX(headers, i, m2_publish_t).name);
+    }
+    for (i = 0; headers && i < headers->nelts; i++) {
+        const m2_publish_t *header = &APR_ARRAY_IDX(headers, i, m2_publish_t);
+
+        apr_table_addn(r->err_headers_out, header->name, header->value);
+    }
+}
+
+static void log_refusal(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
+                        int status)
+{
+    static const int levels[] = { APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO,
+                                  APLOG_DEBUG };
+    const char *detail = ctx->verdict.err.text;
+
+    ap_log_rerror(APLOG_MARK, levels[reason->level], 0, r,
+                  "M2-201: %s: %d %s%s%s%s%s [%s]", r->uri, status, reason->reason,
+                  ctx->verdict.rule ? " by rule " : "",
+                  ctx->verdict.rule ? ctx->verdict.rule->name : "", detail ? ": " : "",
+                  detail ? detail : "", ctx->root->request_id);
+}
+
+/* A kid that is unknown now may be that of a key which is on its way. */
+static int keys_may_come(const m2mgw_ctx_t *ctx)
+{
+    return ctx->verdict.code == M2_E_KID_UNKNOWN && ctx->effective.policy.keys
+           && m2_feed_fetched(m2_keyring_feed(ctx->effective.policy.keys));
+}
+
+int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const m2_reason_t *reason = m2_reason_of(ctx->verdict.code);
+    const int status = status_of(ctx, reason);
+    apr_table_t *out = r->err_headers_out;
+    const char *message = ctx->verdict.refusal.message;
+
+    if (ctx->refused == status) {
+        return status;
+    }
+    log_refusal(ctx, r, reason, status);
+    ctx->refused = status;
+    r->status_line = ap_get_status_line_ex(r->pool, status); /* else httpd's own codes only */
+    add_rule_headers(r, ctx->verdict.refusal.headers);
+    apr_table_setn(out, "Cache-Control", "no-store");
+    apr_table_setn(out, "X-Ca-Error-Code", reason->ca_code);
+    apr_table_setn(out, "X-Ca-Error-Message", message ? message : reason->text);
+    apr_table_setn(out, REQUEST_ID, ctx->root->request_id);
+    if (status == HTTP_SERVICE_UNAVAILABLE && !message) {
+        apr_table_setn(out, "Retry-After", RETRY_AFTER);
+    }
+    else if (keys_may_come(ctx)) {
+        apr_table_setn(out, "Retry-After", "1");
+    }
+    if (ctx->effective.profile != M2MGW_PROFILE_GATEWAY
+        && (reason->challenge || status == HTTP_UNAUTHORIZED)
+        && !(message && apr_table_get(out, "WWW-Authenticate"))) {
+        set_challenge(ctx, r, reason);
+    }
+    choose_body(ctx, r, reason, status);
+    return status;
+}
+
+/* httpd puts the methods its own handlers offer on every 405; a rule knows better, or at
+ * least not worse. */
+static void set_allow(request_rec *r, const apr_array_header_t *headers)
+{
+    int i;
+
+    apr_table_unset(r->headers_out, "Allow");
+    for (i = 0; headers && i < headers->nelts; i++) {
+        const m2_publish_t *header = &APR_ARRAY_IDX(headers, i, m2_publish_t);
+
+        if (ap_cstr_casecmp(header->name, "Allow") == 0) {
+            apr_table_setn(r->headers_out, "Allow", header->value);
+        }
+    }
+}
+
+/* Drops the canned body and sends ours, once, in front of the end of the stream. */
+static apr_status_t refusal_filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    m2mgw_ctx_t *ctx = f->ctx;
+    apr_bucket *b = APR_BRIGADE_FIRST(in);
+    int ended = 0;
+
+    while (b != APR_BRIGADE_SENTINEL(in)) {
+        apr_bucket *next = APR_BUCKET_NEXT(b);
+
+        ended |= APR_BUCKET_IS_EOS(b);
+        if (!APR_BUCKET_IS_METADATA(b)) {
+            apr_bucket_delete(b);
+        }
+        b = next;
+    }
+    if (!ended) {
+        return apr_brigade_cleanup(in);
+    }
+    if (*ctx->body && !f->r->header_only) {
+        b = apr_bucket_pool_create(ctx->body, strlen(ctx->body), f->r->pool,
+                                   f->c->bucket_alloc);
+        APR_BRIGADE_INSERT_HEAD(in, b);
+    }
+    ap_remove_output_filter(f);
+    set_allow(f->r, ctx->verdict.refusal.headers);
+    ap_set_content_type(f->r, ctx->content_type);
+    apr_table_unset(f->r->headers_out, "Content-Length");
+    return ap_pass_brigade(f->next, in);
+}
+
+/* Without what would let a shared cache keep it. */
+static const char *private_cache_control(apr_pool_t *pool, const char *value)
+{
+    const char *kept = "private";
+    const char *token = value ? ap_get_token(pool, &value, 1) : "";
+
+    while (*token) {
+        if (ap_cstr_casecmp(token, "public") != 0 && ap_cstr_casecmp(token, "private") != 0
+            && ap_cstr_casecmpn(token, "s-maxage", 8) != 0) {
+            kept = apr_pstrcat(pool, kept, ", ", token, NULL);
+        }
+        value += *value == ',';
+        token = ap_get_token(pool, &value, 1);
+    }
+    return kept;
+}
+
+/* A backend that sends our header back must not double or replace it. What a script sends is in
+ * err_headers_out, and mod_headers is still to come. */
+static apr_status_t id_filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    const m2mgw_ctx_t *ctx = f->ctx;
+
+    apr_table_unset(f->r->headers_out, REQUEST_ID);
+    apr_table_setn(f->r->err_headers_out, REQUEST_ID, ctx->root->request_id);
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, in);
+}
+
+/* A URL with a token in it is nobody else's, whatever backend and `Header` say. */
+static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    request_rec *r = f->r;
+    const char *always = apr_table_getm(r->pool, r->err_headers_out, "Cache-Control");
+    const char *value = apr_table_getm(r->pool, r->headers_out, "Cache-Control");
+
+    if (always) {
+        value = value ? apr_pstrcat(r->pool, value, ", ", always, NULL) : always;
+        apr_table_unset(r->err_headers_out, "Cache-Control");
+    }
+    apr_table_setn(r->headers_out, "Cache-Control", private_cache_control(r->pool, value));
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, in);
+}
+
+/* The decision this response comes of: an ErrorDocument may lie outside of all sections. */
+static m2mgw_ctx_t *decided(request_rec *r)
+{
+    m2mgw_ctx_t *ctx;
+
+    for (; r; r = r->prev) {
+        ctx = m2mgw_ctx(r);
+        if (ctx && ctx->was_in_force) {
+            return ctx;
+        }
+    }
+    return NULL;
+}
+
+void m2mgw_response_insert(request_rec *r)
+{
+    m2mgw_ctx_t *ctx = r->main ? NULL : decided(r);
+
+    if (!ctx) {
+        return;
+    }
+    if (ctx->r == r && ctx->refused && ctx->refused == r->status && ctx->body) {
+        ap_add_output_filter_handle(refusal_filter_handle, ctx, r, r->connection);
+    }
+    ap_add_output_filter_handle(id_filter_handle, ctx, r, r->connection);
+    if (ctx->token_elsewhere && !ctx->refused) {
+        ap_add_output_filter_handle(private_filter_handle, ctx, r, r->connection);
+    }
+}
+
+void m2mgw_response_register(void)
+{
+    id_filter_handle = ap_register_output_filter("M2MGW_ID", id_filter, NULL,
+                                                 (ap_filter_type)(AP_FTYPE_CONTENT_SET - 1));
+    /* behind mod_headers and mod_cache, in front of everything that touches the bytes */
+    refusal_filter_handle = ap_register_output_filter(
+        "M2MGW_REFUSAL", refusal_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
+    private_filter_handle = ap_register_output_filter(
+        "M2MGW_PRIVATE", private_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
+    ap_hook_insert_filter(m2mgw_response_insert, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_insert_error_filter(m2mgw_response_insert, NULL, NULL, APR_HOOK_LAST);
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Finding the one token of a request, whatever spelling its carrier has, and taking it out
+ * of what the backend and the logs see. Anything that looks like two tokens is refused: the
+ * backend might read the other one.
+ */
+#include "httpd/request/m2mgw_ctx.h"
+
+#include "text/m2_form.h"
+
+#define REDACTED "[redacted]"
+
+/* Collects the tokens of one source. */
+typedef struct finder_t {
+    m2mgw_ctx_t *ctx;
+    request_rec *r;
+    m2_err_t *err;
+    apr_array_header_t *tokens; /* of m2_slice_t */
+} finder_t;
+
+static m2_slice_t trim(m2_slice_t s)
+{
+    while (s.n > 0 && (*s.p == ' ' || *s.p == '\t')) {
+        s = m2_slice(s.p + 1, s.n - 1);
+    }
+    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) {
+        s.n--;
+    }
+    return s;
+}
+
+static void found(finder_t *f, m2_slice_t token)
+{
+    if (token.n > 0) {
+        APR_ARRAY_PUSH(f->tokens, m2_slice_t) = token;
+    }
+}
+
+/* Takes the scheme `Bearer` off value, in any case (RFC 9110 11.1); 0 without it. */
+static int strip_bearer(m2_slice_t *value)
+{
+    static const char scheme[] = "Bearer";
+    const apr_size_t n = sizeof(scheme) - 1;
+
+    if (value->n < n || !m2_slice_is_nocase(m2_slice(value->p, n), scheme)) {
+        return 0;
+    }
+    if (value->n > n && value->p[n] != ' ' && value->p[n] != '\t') {
+        return 0;
+    }
+    *value = trim(m2_slice(value->p + n, value->n - n));
+    return 1;
+}
+
+/* One element of a header value. httpd joins repeated fields with commas, and a token holds
+ * none, so every comma separates two candidates. */
+static void header_element(finder_t *f, m2_slice_t element, int need_scheme)
+{
+    element = trim(element);
+    if (strip_bearer(&element) || !need_scheme) {
+        found(f, element);
+    }
+}
+
+static m2_code_t find_header(finder_t *f, const char *name)
+{
+    m2_slice_t value = m2_slice_z(apr_table_get(f->r->headers_in, name));
+    const int need_scheme = m2_slice_is_nocase(m2_slice_z(name), "Authorization");
+    const char *comma;
+    int elements = 1;
+
+    if (!value.p) {
+        return M2_OK;
+    }
+    while ((comma = memchr(value.p, ',', value.n)) != NULL) {
+        const apr_size_t n = (apr_size_t)(comma - value.p);
+
+        header_element(f, m2_slice(value.p, n), need_scheme);
+        value = m2_slice(comma + 1, value.n - n - 1);
+        elements++;
+    }
+    header_element(f, value, need_scheme);
+    if (elements > 1 && f->tokens->nelts > 0) {
+        return m2_err_set(f->err, M2_E_TOKEN_MULTIPLE, "header %s is repeated", name);
+    }
+    return M2_OK;
+}
+
+static void find_pairs(finder_t *f, m2_slice_t text, const char *name)
+{
+    m2_pair_t pair;
+
+    while (m2_form_next(&text, &pair)) {
+        if (pair.value.p && m2_form_name_is(f->r->pool, pair.name, name)) {
+            found(f, m2_form_decode(f->r->pool, pair.value));
+        }
+    }
+}
+
+static m2_code_t find_query(finder_t *f, const char *name)
+{
+    if (f->r->args) {
+        find_pairs(f, m2_slice_z(f->r->args), name);
+    }
+    return M2_OK;
+}
+
+static m2_code_t find_form(finder_t *f, const char *name)
+{
+    m2_slice_t form;
+    m2_code_t code = m2mgw_body_form(&form, f->ctx, f->r, f->err);
+
+    if (code == M2_OK && form.p) {
+        find_pairs(f, form, name);
+    }
+    return code;
+}
+
+/* Where a cookie ends: at a semicolon, or where httpd joined two Cookie fields, which is a
+ * comma and a blank in front of another name and '='. */
+static const char *cookie_end(const char *p)
+{
+    for (; *p && *p != ';'; p++) {
+        if (p[0] == ',' && p[1] == ' ') {
+            const apr_size_t n = strcspn(p + 2, "=;, \t\"");
+
+            if (n > 0 && p[2 + n] == '=') {
+                break;
+            }
+        }
+    }
+    return p;
+}
+
+int m2mgw_cookie_next(const char **rest, m2_slice_t *raw, m2_slice_t *name,
+                      m2_slice_t *value)
+{
+    const char *start = *rest;
+    const char *end;
+    const char *eq;
+
+    while (*start == ' ' || *start == '\t' || *start == ';' || *start == ',') {
+        start++;
+    }
+    if (!*start) {
+        return 0;
+    }
+    end = cookie_end(start);
+    *rest = end;
+    *raw = m2_slice(start, (apr_size_t)(end - start));
+    eq = memchr(start, '=', raw->n);
+    *name = trim(eq ? m2_slice(start, (apr_size_t)(eq - start)) : *raw);
+    *value = eq ? trim(m2_slice(eq + 1, (apr_size_t)(end - eq - 1))) : m2_slice(NULL, 0);
+    return 1;
+}
+
+static m2_code_t find_cookie(finder_t *f, const char *wanted)
+{
+    const char *rest = apr_table_get(f->r->headers_in, "Cookie");
+    m2_slice_t raw, name, value;
+
+    while (rest && m2mgw_cookie_next(&rest, &raw, &name, &value)) {
+        if (!value.p || !m2_slice_is(name, wanted)) {
+            continue;
+        }
+        if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"') {
+            value = m2_slice(value.p + 1, value.n - 2);
+        }
+        found(f, value);
+    }
+    return M2_OK;
+}
+
+static void remove_header(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
+{
+    (void)ctx;
+    apr_table_unset(r->headers_in, name);
+}
+
+static void remove_query(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
+{
+    apr_array_header_t *exact = apr_array_make(r->pool, 1, sizeof(const char *));
+
+    (void)ctx;
+    if (r->args) {
+        APR_ARRAY_PUSH(exact, const char *) = name;
+        r->args = (char *)m2_form_remove(r->pool, r->args, exact, NULL);
+        if (!*r->args) {
+            r->args = NULL;
+        }
+    }
+}
+
+void m2mgw_set_list(request_rec *r, const char *name, const apr_array_header_t *elements,
+                    const char *separator)
+{
+    const apr_size_t gap = strlen(separator);
+    apr_size_t size = 1;
+    char *value, *at;
+    int i;
+
+    for (i = 0; i < elements->nelts; i++) {
+        size += APR_ARRAY_IDX(elements, i, m2_slice_t).n + gap;
+    }
+    at = value = apr_palloc(r->pool, size);
+    for (i = 0; i < elements->nelts; i++) {
+        const m2_slice_t element = APR_ARRAY_IDX(elements, i, m2_slice_t);
+
+        if (i > 0) {
+            memcpy(at, separator, gap);
+            at += gap;
+        }
+        memcpy(at, element.p, element.n);
+        at += element.n;
+    }
+    *at = '\0';
+    if (elements->nelts > 0) {
+        apr_table_setn(r->headers_in, name, value);
+    }
+    else {
+        apr_table_unset(r->headers_in, name);
+    }
+}
+
+static void remove_cookie(m2mgw_ctx_t *ctx, request_rec *r, const char *unwanted)
+{
+    const char *rest = apr_table_get(r->headers_in, "Cookie");
+    apr_array_header_t *kept = apr_array_make(r->pool, 8, sizeof(m2_slice_t));
+    m2_slice_t raw, name, value;
+
+    (void)ctx;
+    while (rest && m2mgw_cookie_next(&rest, &raw, &name, &value)) {
+        if (!m2_slice_is(name, unwanted)) {
+            APR_ARRAY_PUSH(kept, m2_slice_t) = raw;
+        }
+    }
+    m2mgw_set_list(r, "Cookie", kept, "; ");
+}
+
+static void remove_form(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
+{
+    apr_array_header_t *exact = apr_array_make(r->pool, 1, sizeof(const char *));
+    m2_slice_t form;
+
+    /* the body is not a subrequest's to change, nor its length */
+    if (!r->main && m2mgw_body_form(&form, ctx, r, NULL) == M2_OK && form.p) {
+        APR_ARRAY_PUSH(exact, const char *) = name;
+        m2mgw_body_replace(ctx, r,
+                           m2_form_remove(r->pool, m2_slice_dup(r->pool, form), exact, NULL));
+    }
+}
+
+/* ORDER TOKEN PLACE */
+static const struct place_t {
+    m2_code_t (*find)(finder_t *f, const char *name);
+    void (*remove)(m2mgw_ctx_t *ctx, request_rec *r, const char *name);
+    int forwarded; /* without an M2MForwardToken */
+} places[] = {
+    { find_header, remove_header, 1 },
+    { find_query, remove_query, 0 },
+    { find_cookie, remove_cookie, 0 },
+    { find_form, remove_form, 0 },
+};
+
+static int same_source(const m2mgw_found_t *seen, const m2_token_source_t *source)
+{
+    if (seen->place != source->place) {
+        return 0;
+    }
+    if (seen->name == source->name) {
+        return 1; /* of one directive */
+    }
+    return source->place == M2_TOKEN_HEADER
+               ? m2_slice_is_nocase(m2_slice_z(seen->name), source->name)
+               : m2_slice_is(m2_slice_z(seen->name), source->name);
+}
+
+static int seen_before(const m2mgw_root_t *root, const m2_token_source_t *source,
+                       m2_slice_t token)
+{
+    int i;
+
+    for (i = 0; i < root->found.nelts; i++) {
+        const m2mgw_found_t *seen = &APR_ARRAY_IDX(&root->found, i, m2mgw_found_t);
+
+        if (same_source(seen, source) && m2_slice_eq(seen->token, token)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Tokens are kept with the initial request: a redirect's own pool and args may be others, and
+ * only header fields stay where they are. A token that is there twice in one look is two
+ * tokens. */
+static void remember(finder_t *f, const m2_token_source_t *source)
+{
+    m2mgw_root_t *root = f->ctx->root;
+    int i;
+
+    for (i = 0; i < f->tokens->nelts; i++) {
+        m2_slice_t token = APR_ARRAY_IDX(f->tokens, i, m2_slice_t);
+
+        if (f->tokens->nelts > 1 || !seen_before(root, source, token)) {
+            m2mgw_found_t *seen = apr_array_push(&root->found);
+
+            seen->place = source->place;
+            seen->name = source->name;
+            seen->token = source->place == M2_TOKEN_HEADER && f->r == root->r
+                              ? token
+                              : m2_slice(m2_slice_dup(root->r->pool, token), token.n);
+        }
+    }
+}
+
+/* mod_proxy logs the backend's URL at debug, and this one will hold the token: the request
+ * logs nothing below info. */
+static void log_no_urls(request_rec *r)
+{
+    const struct ap_logconf *now = r->log               ? r->log
+                                   : r->connection->log ? r->connection->log
+                                                        : &r->server->log;
+    struct ap_logconf *quiet = apr_pcalloc(r->pool, sizeof(*quiet));
+
+    quiet->level = now->level < APLOG_INFO ? now->level : APLOG_INFO;
+    r->log = quiet;
+}
+
+static m2_code_t look_at(finder_t *f, const m2_token_source_t *source)
+{
+    const struct place_t *place = &places[source->place];
+    const int keep = f->ctx->effective.dir->forward_token == M2_UNSET
+                         ? place->forwarded
+                         : f->ctx->effective.dir->forward_token;
+    m2_code_t code;
+
+    apr_array_clear(f->tokens);
+    code = place->find(f, source->name);
+    remember(f, source);
+    if (!keep && (f->tokens->nelts > 0 || source->place == M2_TOKEN_QUERY)) {
+        place->remove(f->ctx, f->r, source->name);
+    }
+    else if (f->tokens->nelts > 0 && source->place == M2_TOKEN_QUERY) {
+        log_no_urls(f->r);
+    }
+    return code;
+}
+
+/* The one token among all that were ever found in the policy's sources. */
+static m2_code_t choose(m2mgw_ctx_t *ctx, const apr_array_header_t *sources, m2_err_t *err)
+{
+    const apr_array_header_t *seen = &ctx->root->found;
+    int i, k, n = 0;
+
+    for (i = 0; i < seen->nelts; i++) {
+        const m2mgw_found_t *one = &APR_ARRAY_IDX(seen, i, m2mgw_found_t);
+
+        for (k = 0; k < sources->nelts; k++) {
+            if (same_source(one, &APR_ARRAY_IDX(sources, k, m2_token_source_t))) {
+                ctx->token = one->token;
+                ctx->token_elsewhere |= one->place != M2_TOKEN_HEADER
+                                        || !m2_slice_is_nocase(m2_slice_z(one->name),
+                                                               "Authorization");
+                n++;
+                break;
+            }
+        }
+    }
+    return n > 1 ? m2_err_set(err, M2_E_TOKEN_MULTIPLE, "the request carries %d tokens", n)
+                 : M2_OK;
+}
+
+m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+{
+    const apr_array_header_t *sources = ctx->effective.sources->list;
+    m2_slice_t few[2];
+    apr_array_header_t tokens = { r->pool, sizeof(few[0]), 0, 2, (char *)few };
+    finder_t f = { ctx, r, err, &tokens };
+    m2_code_t worst = M2_OK;
+    m2_code_t code;
+    int i;
+
+    ctx->token = m2_slice(NULL, 0);
+    for (i = 0; i < sources->nelts; i++) {
+        code = look_at(&f, &APR_ARRAY_IDX(sources, i, m2_token_source_t));
+        if (worst == M2_OK) {
+            worst = code;
+        }
+    }
+    code = choose(ctx, sources, err);
+    return worst != M2_OK ? worst : code;
+}
+
+/* text with the query's token values masked; text itself when there is nothing to mask.
+ * tail is what follows the query (the protocol of a request line). */
+static const char *masked(request_rec *r, const char *text, const char *tail,
+                          const apr_array_header_t *names)
+{
+    const char *query = strchr(text, '?');
+    const char *old;
+    const char *new;
+
+    if (!query) {
+        return text;
+    }
+    if (tail && query > tail) {
+        tail = NULL; /* HTTP/0.9 names no protocol */
+    }
+    query++;
+    old = tail ? apr_pstrmemdup(r->pool, query, (apr_size_t)(tail - query)) : query;
+    new = m2_form_mask(r->pool, old, names, REDACTED);
+    if (new == old) {
+        return text;
+    }
+    return apr_pstrcat(r->pool, apr_pstrmemdup(r->pool, text, (apr_size_t)(query - text)),
+                       new, tail, NULL);
+}
+
+void m2mgw_token_mask(request_rec *r, int args)
+{
+    const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
+                                                      &m2mgw_module);
+    const apr_array_header_t *names = conf->query_names;
+    const char *referer;
+
+    if (!names || names->nelts == 0) {
+        return;
+    }
+    if (r->the_request) {
+        r->the_request = (char *)masked(r, r->the_request, strrchr(r->the_request, ' '),
+                                        names);
+    }
+    if (r->unparsed_uri) {
+        r->unparsed_uri = (char *)masked(r, r->unparsed_uri, NULL, names);
+    }
+    if ((referer = apr_table_get(r->headers_in, "Referer")) != NULL) {
+        /* a page that was asked for with a token; httpd ends its log lines with this */
+        apr_table_setn(r->headers_in, "Referer", masked(r, referer, NULL, names));
+    }
+    if (args && r->args) {
+        r->args = (char *)m2_form_mask(r->pool, r->args, names, REDACTED);
+    }
+    if (args && r->filename) { /* of mod_proxy: the backend's URL */
+        r->filename = (char *)masked(r, r->filename, NULL, names);
+    }
+}

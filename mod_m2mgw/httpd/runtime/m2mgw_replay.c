@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What lives longer than a request: here, the replay store. It is opened in the parent when
+ * configuration is complete, attached in each child, and asked once per token and client
+ * request. How long a mark is kept is decided here: a token could be used until the largest
+ * leeway of any section is over, whichever section it was first used in.
+ */
+#include "httpd/config/m2mgw_section.h"
+#include "httpd/request/m2mgw_ctx.h"
+#include "httpd/status/m2mgw_status.h"
+
+#include <unixd.h>
+
+#define DEFAULT_LEEWAY 60
+
+static struct {
+    m2_replay_t *store;   /* NULL: not open, or not attached */
+    int leeway;           /* the largest of all sections, seconds */
+    int max_lifetime;     /* M2MReplayMaxLifetime */
+} runtime;
+
+/* --- spending --- */
+
+/* Until when the token could be used again; "for as long as any may live" without an exp,
+ * which only Observe gets to see. */
+static m2_code_t spend_until(apr_time_t *puntil, const m2_verdict_t *verdict, apr_time_t now,
+                             m2_err_t *err)
+{
+    double lives = runtime.max_lifetime;
+
+    if (verdict->times.has_exp) {
+        lives = verdict->times.exp - (double)now / APR_USEC_PER_SEC;
+    }
+    if (lives > runtime.max_lifetime) {
+        return m2_err_set(err, M2_E_CLAIM_INVALID,
+                          "the token lives longer than M2MReplayMaxLifetime allows (%d s)",
+                          runtime.max_lifetime);
+    }
+    *puntil = now + (apr_time_t)((lives + runtime.leeway) * APR_USEC_PER_SEC);
+    return M2_OK;
+}
+
+m2_code_t m2mgw_runtime_spend(const m2_verdict_t *verdict, m2_err_t *err)
+{
+    const apr_time_t now = apr_time_now();
+    const m2_slice_t issuer = m2_json_string(m2_json_get(verdict->claims, "iss"));
+    const m2_slice_t jti = m2_json_string(m2_json_get(verdict->claims, "jti"));
+    apr_time_t until = 0;
+    m2_code_t code;
+
+    if (!runtime.store) {
+        return m2_err_set(err, M2_E_REPLAY_UNAVAILABLE, "no replay store is open");
+    }
+    code = spend_until(&until, verdict, now, err);
+    return code ? code : m2_replay_mark(runtime.store, issuer, jti, until, now, err);
+}
+
+/* --- the status page --- */
+
+static void add_status(m2_json_t *document, apr_pool_t *pool)
+{
+    m2_json_t *json = m2_json_make(pool);
+    m2_replay_stats_t stats;
+
+    if (!runtime.store) {
+        return;
+    }
+    m2_replay_stats(&stats, runtime.store);
+    m2_json_set_string(json, "store", stats.name);
+    m2_json_set_int(json, "accepted", (apr_int64_t)stats.marked);
+    m2_json_set_int(json, "replayed", (apr_int64_t)stats.replayed);
+    m2_json_set_int(json, "full", (apr_int64_t)stats.full);
+    m2_json_set_int(json, "errors", (apr_int64_t)stats.errors);
+    if (stats.kind == M2_REPLAY_SHM) {
+        m2_json_set_int(json, "entries", (apr_int64_t)stats.entries);
+        m2_json_set_int(json, "live", (apr_int64_t)stats.live);
+        m2_json_set_int(json, "bytes", (apr_int64_t)stats.bytes);
+    }
+    m2_json_set_json(document, "replay", json);
+}
+
+/* --- hooks --- */
+
+static int largest_leeway(const apr_array_header_t *sections)
+{
+    int i, largest = DEFAULT_LEEWAY;
+
+    for (i = 0; i < sections->nelts; i++) {
+        const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+
+        if (section->dir->leeway > largest) {
+            largest = section->dir->leeway;
+        }
+    }
+    return largest;
+}
+
+static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                            server_rec *s)
+{
+    const m2mgw_globals_t *globals = m2mgw_globals();
+    m2_replay_spec_t *spec;
+    m2_err_t err;
+
+    (void)plog;
+    runtime.store = NULL;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK; /* the configuration is read again before anybody serves */
+    }
+    spec = apr_pmemdup(pconf, globals->replay_store, sizeof(*spec));
+    spec->owner_uid = ap_unixd_config.user_id;
+    spec->owner_gid = ap_unixd_config.group_id;
+    spec->owner_set = geteuid() == 0;
+    runtime.leeway = largest_leeway(m2mgw_cfg_sections());
+    runtime.max_lifetime = globals->replay_max_lifetime;
+    m2_err_init(&err, ptemp);
+    if (m2_replay_open(&runtime.store, pconf, s->process->pool, spec, &err) != M2_OK) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "M2-301: M2MReplayStore: %s",
+                     err.text ? err.text : "cannot be opened");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    m2_err_t err;
+
+    m2_err_init(&err, pchild);
+    if (runtime.store && m2_replay_attach(runtime.store, pchild, &err) != M2_OK) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-302: M2MReplayStore: %s",
+                     err.text ? err.text : "cannot be used");
+        runtime.store = NULL;
+    }
+}
+
+void m2mgw_runtime_register(void)
+{
+    m2mgw_status_add(add_status);
+    ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Keys of the M2M server: its own, of which the first signs and all are published (so that
+ * a next key is known before it signs, and a retired one until its last token is gone), and
+ * those its clients prove themselves with. Read while configuration is read, never later.
+ */
+#include "issuer/m2mi.h"
+
+#define MAX_KEY_FILE 65536 /* one key */
+
+#define OTHERS (APR_FPROT_GREAD | APR_FPROT_GWRITE | APR_FPROT_WREAD | APR_FPROT_WWRITE)
+
+static const char *said(apr_pool_t *pool, const char *path, const m2_err_t *err)
+{
+    return apr_psprintf(pool, "%s: %s", path, err->text ? err->text : "not usable");
+}
+
+static int is_json(m2_slice_t text)
+{
+    while (text.n && apr_isspace(*text.p)) {
+        text = m2_slice(text.p + 1, text.n - 1);
+    }
+    return text.n && *text.p == '{';
+}
+
+static m2_code_t key_parse(m2_jwk_t **pjwk, apr_pool_t *pool, m2_slice_t text,
+                           const char *kid, const char *alg, int flags, m2_err_t *err)
+{
+    const m2_json_t *json;
+    m2_code_t rc;
+
+    if (!is_json(text)) {
+        return m2_jwk_from_pem(pjwk, pool, text, kid, alg, flags, err);
+    }
+    rc = m2_json_parse(&json, pool, text, M2_E_CONFIG, err);
+    return rc == M2_OK ? m2_jwk_from_json(pjwk, pool, json, flags, err) : rc;
+}
+
+/* the algorithm a key signs with unless told otherwise: what most verifiers expect of RSA,
+ * and the only one the other kinds can do */
+static const m2_alg_t *alg_default(const m2_jwk_t *jwk)
+{
+    const m2_alg_t *alg;
+    int i;
+
+    for (i = 0; (alg = m2_alg_at(i)) != NULL; i++) {
+        if (jwk->algs & alg->bit) {
+            return alg;
+        }
+    }
+    return NULL;
+}
+
+static const char *alg_choose(m2mi_key_t *key, apr_pool_t *pool, const m2_jwk_t *jwk,
+                              const char *path, const char *name)
+{
+    if (!name) {
+        key->alg = jwk->alg ? m2_alg_find(m2_slice_z(jwk->alg)) : alg_default(jwk);
+        return key->alg ? NULL : apr_psprintf(pool, "%s: the key can do no algorithm", path);
+    }
+    key->alg = m2_alg_find(m2_slice_z(name));
+    if (!key->alg) {
+        return apr_psprintf(pool, "%s: unknown alg=%s", path, name);
+    }
+    if (!(jwk->algs & key->alg->bit)) {
+        return apr_psprintf(pool, "%s: alg=%s is not what this key can do, which is %s",
+                            path, name, m2_alg_mask_names(pool, jwk->algs));
+    }
+    return NULL;
+}
+
+/* the key as it is published and named in tokens */
+static const m2_jwk_t *named(apr_pool_t *pool, const m2_jwk_t *jwk, const char *kid,
+                             const m2_alg_t *alg)
+{
+    m2_jwk_t *copy = apr_pmemdup(pool, jwk, sizeof(*jwk));
+
+    if (kid) {
+        copy->kid = apr_pstrdup(pool, kid);
+    }
+    if (!copy->kid) {
+        copy->kid = m2_jwk_thumbprint(pool, jwk);
+    }
+    copy->alg = alg->name;
+    return copy;
+}
+
+const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *pool, apr_pool_t *temp,
+                          const char *path, const char *kid, const char *alg)
+{
+    m2_slice_t text;
+    m2_jwk_t *jwk = NULL;
+    apr_finfo_t finfo;
+    m2_err_t err;
+    const char *wrong = m2mi_file_read(&text, &finfo, temp, path, MAX_KEY_FILE);
+
+    if (wrong) {
+        return wrong;
+    }
+    m2_err_init(&err, temp);
+    if (key_parse(&jwk, pool, text, kid, NULL, M2_JWK_PUBLIC | M2_JWK_PRIVATE,
+                  &err) != M2_OK) {
+        return said(pool, path, &err);
+    }
+    if (jwk->is_private && (finfo.protection & OTHERS)) {
+        return apr_psprintf(pool, "%s holds a private key and others than its owner can "
+                            "read or write it: chmod 0600", path);
+    }
+    wrong = alg_choose(key, pool, jwk, path, alg);
+    if (wrong) {
+        return wrong;
+    }
+    key->jwk = named(pool, jwk, kid, key->alg);
+    key->origin = path;
+    return NULL;
+}
+
+const char *m2mi_client_keys_load(m2_keyset_t **pset, apr_pool_t *pool, apr_pool_t *temp,
+                                  const char *path)
+{
+    m2_slice_t text;
+    m2_jwk_t *jwk = NULL;
+    apr_finfo_t finfo;
+    m2_err_t err;
+    m2_code_t rc;
+    const char *wrong = m2mi_file_read(&text, &finfo, temp, path, M2_MAX_KEYSET_BYTES);
+
+    if (wrong) {
+        return wrong;
+    }
+    m2_err_init(&err, temp);
+    *pset = m2_keyset_make(pool);
+    if (is_json(text)) {
+        rc = m2_keyset_parse(*pset, text, path, M2_JWK_PUBLIC, M2_KEYSET_STRICT, &err);
+    }
+    else {
+        rc = m2_jwk_from_pem(&jwk, pool, text, NULL, NULL, M2_JWK_PUBLIC, &err);
+        rc = rc == M2_OK ? m2_keyset_add(*pset, jwk, &err) : rc;
+    }
+    return rc == M2_OK ? NULL : said(pool, path, &err);
+}
