@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Private to the httpd side of the module: the configuration records, what is kept with a
- * request, and the functions the mod_m2mgw*.c files offer each other.
+ * Private to the httpd side of the module: the configuration records, and what is in force for
+ * a request.
  *
  * Configuration is shared by all threads of a process; request code sees it const.
  */
@@ -155,7 +155,5 @@ const m2mgw_globals_t *m2mgw_globals(void);
 /** Resolve what is in force. Returns 0 when nothing of ours is (engine off, or neither keys
  *  nor rules nor an explicit On). *effective is zeroed first. */
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
-
-/* --- mod_m2mgw_request.c, mod_m2mgw_apply.c, mod_m2mgw_authz.c: see these files --- */
 
 #endif /* MOD_M2MGW_H */

@@ -5,7 +5,10 @@
  * client sent, in every spelling and whatever the outcome, and then set once from verified
  * claims. Nothing here decides anything.
  */
-#include "httpd/request/m2mgw_ctx.h"
+#include "httpd/request/m2mgw_apply.h"
+
+#include "httpd/request/m2mgw_body.h"
+#include "httpd/request/m2mgw_fields.h"
 
 #include "text/m2_form.h"
 

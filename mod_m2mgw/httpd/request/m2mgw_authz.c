@@ -5,7 +5,10 @@
  * authorization refuses because of them. Lines are parsed when configuration is read; a
  * request only compares.
  */
-#include "httpd/request/m2mgw_ctx.h"
+#include "httpd/request/m2mgw_authz.h"
+
+#include "httpd/request/m2mgw_apply.h"
+#include "httpd/request/m2mgw_response.h"
 
 #include <mod_auth.h>
 

@@ -5,7 +5,7 @@
  * to the limit, kept with the initial request, and handed on by an input filter that every
  * later request_rec of it gets anew (an internal redirect resets input filters).
  */
-#include "httpd/request/m2mgw_ctx.h"
+#include "httpd/request/m2mgw_body.h"
 
 #include <apr_buckets.h>
 #include <util_filter.h>

@@ -5,7 +5,10 @@
  * table. Values are what the backend will see: after httpd's own decoding, after the token
  * was taken out and claims were published.
  */
-#include "httpd/request/m2mgw_ctx.h"
+#include "httpd/request/m2mgw_facts.h"
+
+#include "httpd/request/m2mgw_body.h"
+#include "httpd/request/m2mgw_token.h"
 
 #include "text/m2_form.h"
 

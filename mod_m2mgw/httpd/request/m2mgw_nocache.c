@@ -7,7 +7,7 @@
  * one. Nothing of a protected response is stored either (`no-cache`); hiding is
  * for what was stored before a location was protected, or under a shared CacheKeyBaseURL.
  */
-#include "httpd/request/m2mgw_ctx.h"
+#include "httpd/request/m2mgw_nocache.h"
 
 #define HIDDEN M_INVALID
 

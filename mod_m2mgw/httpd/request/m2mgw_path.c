@@ -8,7 +8,7 @@
  * percent-encoded it by that time. So around the choice (mod_proxy's pre_request) the
  * placeholder is first put back, then filled.
  */
-#include "httpd/request/m2mgw_ctx.h"
+#include "httpd/request/m2mgw_path.h"
 
 #include "text/m2_form.h"
 

@@ -7,9 +7,7 @@
  * the canned one. Responses that pass get the request id and, where the token was not in
  * Authorization, lose their public cacheability.
  */
-#include "httpd/request/m2mgw_ctx.h"
-
-#include "jwks/m2_jwks.h"
+#include "httpd/request/m2mgw_response.h"
 
 #include <mod_core.h> /* ap_response_code_string */
 #include <util_filter.h>
@@ -139,11 +137,11 @@ static void log_refusal(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *rea
                   detail ? detail : "", ctx->root->request_id);
 }
 
-/* A kid that is unknown now may be that of a key which is on its way. */
+/* A kid that is unknown now may be that of a key which is on its way; no refresh helps a token
+ * that names none. */
 static int keys_may_come(const m2mgw_ctx_t *ctx)
 {
-    return ctx->verdict.code == M2_E_KID_UNKNOWN && ctx->effective.policy.keys
-           && m2_feed_fetched(m2_keyring_feed(ctx->effective.policy.keys));
+    return ctx->verdict.code == M2_E_KID_UNKNOWN && ctx->root->kid_asked;
 }
 
 int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)

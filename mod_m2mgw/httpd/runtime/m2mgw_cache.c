@@ -4,6 +4,8 @@
  * The verified-token cache of each child process: made before the process has threads, gone
  * with it.
  */
+#include "httpd/runtime/m2mgw_cache.h"
+
 #include "httpd/status/m2mgw_status.h"
 
 #include "gate/m2_cache.h"

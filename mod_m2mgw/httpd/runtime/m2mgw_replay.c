@@ -6,8 +6,9 @@
  * request. How long a mark is kept is decided here: a token could be used until the largest
  * leeway of any section is over, whichever section it was first used in.
  */
+#include "httpd/runtime/m2mgw_replay.h"
+
 #include "httpd/config/m2mgw_section.h"
-#include "httpd/request/m2mgw_ctx.h"
 #include "httpd/status/m2mgw_status.h"
 
 #include <unixd.h>

@@ -77,41 +77,19 @@ static shard_t *my_shard(void)
     return &board.shards[mine - 1];
 }
 
-/* The decision that stands for the whole: the first refusal, else the last pass. */
-static const m2mgw_ctx_t *deciding(request_rec *r)
+void m2mgw_status_count(m2_code_t code, int shadowed, const m2_rule_t *rule)
 {
-    const m2mgw_ctx_t *found = NULL;
-
-    for (; r; r = r->next) {
-        const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
-
-        if (ctx && ctx->decided) {
-            found = ctx;
-            if (ctx->refused) {
-                break;
-            }
-        }
-    }
-    return found;
-}
-
-void m2mgw_status_count(request_rec *r)
-{
-    const m2mgw_ctx_t *ctx = board.shards ? deciding(r) : NULL;
-    const m2_rule_t *rule;
+    const int pass = code == M2_OK || code == M2_BYPASS;
     shard_t *shard;
-    int pass;
 
-    if (!ctx) {
+    if (!board.shards) {
         return;
     }
     shard = my_shard();
-    pass = ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
-    add(&shard->decisions[ctx->verdict.code], 1);
-    if (!pass && ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
-        add(&shard->shadow[ctx->verdict.code], 1);
+    add(&shard->decisions[code], 1);
+    if (!pass && shadowed) {
+        add(&shard->shadow[code], 1);
     }
-    rule = ctx->verdict.rule;
     if (rule && rule->number > 0) {
         rule_count_t *count = &board.rules[rule->number - 1];
 

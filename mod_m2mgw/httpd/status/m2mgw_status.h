@@ -8,11 +8,11 @@
 #ifndef MOD_M2MGW_STATUS_H
 #define MOD_M2MGW_STATUS_H
 
-#include "httpd/request/m2mgw_ctx.h"
+#include "httpd/config/m2mgw_conf.h"
 
-/** Count the decision on a client's request, once, when it is over. r is the initial
- *  request; redirects are followed. */
-void m2mgw_status_count(request_rec *r);
+/** Count the decision on a client's request, once, when it is over; rule is the one that made
+ *  it, or NULL. */
+void m2mgw_status_count(m2_code_t code, int shadow, const m2_rule_t *rule);
 
 /** Count one token: found in the verified-token cache, or judged anew in so much time. */
 void m2mgw_status_token(int cached, apr_interval_time_t took);
@@ -35,7 +35,7 @@ void m2mgw_status_add(m2mgw_status_fn *fn);
 
 void m2mgw_status_register(void);
 
-/* --- mod_m2mgw_status_html.c, mod_m2mgw_status_metrics.c --- */
+/* --- m2mgw_html.c, m2mgw_prometheus.c --- */
 
 void m2mgw_status_html(request_rec *r, const m2_json_t *document);
 void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document);

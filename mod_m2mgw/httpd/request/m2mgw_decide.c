@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The decision about one request_rec, top to bottom: names scrubbed, the token taken and
+ * judged, claims published, rules asked; later the mark in the replay store, and what all of
+ * it comes to.
+ */
+#include "httpd/request/m2mgw_decide.h"
+
+#include "httpd/request/m2mgw_apply.h"
+#include "httpd/request/m2mgw_body.h"
+#include "httpd/request/m2mgw_facts.h"
+#include "httpd/request/m2mgw_nocache.h"
+#include "httpd/request/m2mgw_path.h"
+#include "httpd/request/m2mgw_response.h"
+#include "httpd/request/m2mgw_token.h"
+#include "httpd/runtime/m2mgw_cache.h"
+#include "httpd/runtime/m2mgw_keys.h"
+#include "httpd/runtime/m2mgw_replay.h"
+#include "httpd/status/m2mgw_status.h"
+
+#include "jwks/m2_jwks.h"
+
+/* One mark per token and client request, whatever policies it meets on its way. */
+static m2_code_t spend_once(const m2_verdict_t *verdict, void *baton, m2_err_t *err)
+{
+    m2mgw_ctx_t *ctx = baton;
+    apr_array_header_t *spent = &ctx->root->spent;
+    m2mgw_spent_t *mark;
+    int i;
+
+    for (i = 0; i < spent->nelts; i++) {
+        mark = &APR_ARRAY_IDX(spent, i, m2mgw_spent_t);
+        if (m2_slice_eq(mark->token, ctx->token)) {
+            return m2_err_set(err, mark->code, "decided earlier in this request");
+        }
+    }
+    mark = apr_array_push(spent);
+    mark->token = ctx->token;
+    mark->code = m2mgw_runtime_spend(verdict, err);
+    return mark->code;
+}
+
+static int missing_kid(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
+                       void *baton)
+{
+    const m2mgw_ctx_t *ctx = baton;
+
+    ctx->root->kid_asked = m2_feed_fetched(m2_keyring_feed(ring));
+    return m2mgw_keys_missing(ring, kid, generation, ctx->effective.jwks_wait);
+}
+
+static m2_services_t services_for(m2mgw_ctx_t *ctx)
+{
+    m2_services_t services;
+
+    memset(&services, 0, sizeof(services));
+    services.spend = spend_once;
+    services.spend_baton = ctx;
+    services.cache = m2mgw_cache();
+    services.missing = missing_kid;
+    services.missing_baton = ctx;
+    return services;
+}
+
+/* The token half, from memory when this client request met the same policy before. */
+static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *services)
+{
+    m2mgw_root_t *root = ctx->root;
+    const m2_policy_t *policy = &ctx->effective.policy;
+    m2mgw_judged_t *judged;
+
+    for (judged = root->judged; judged; judged = judged->next) {
+        if (memcmp(&judged->policy, policy, sizeof(*policy)) == 0
+            && (m2_slice_eq(judged->token, ctx->token)
+                || (!judged->token.p && !ctx->token.p))) {
+            ctx->verdict = judged->verdict;
+            return;
+        }
+    }
+    judged = root->judged ? apr_pcalloc(root->r->pool, sizeof(*judged))
+                          : &root->first_judged;
+    memcpy(&judged->policy, policy, sizeof(*policy)); /* compared by its bytes, padding too */
+    judged->token = ctx->token;
+    m2_gate_token(&judged->verdict, root->r->pool, policy, ctx->token, now, services);
+    if (ctx->token.p) {
+        const int cached = judged->verdict.cached;
+
+        m2mgw_status_token(cached, cached ? 0 : apr_time_now() - now);
+    }
+    judged->next = root->judged;
+    root->judged = judged;
+    ctx->verdict = judged->verdict;
+}
+
+static void deny(m2mgw_ctx_t *ctx, m2_code_t code, const char *why)
+{
+    ctx->verdict.code = code;
+    ctx->verdict.err.pool = ctx->r->pool;
+    m2_err_set(&ctx->verdict.err, code, "%s", why);
+}
+
+static int passes(const m2mgw_ctx_t *ctx)
+{
+    return ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
+}
+
+void m2mgw_recheck_path(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    if (passes(ctx) && m2mgw_path_is_unsafe(&ctx->effective.policy, r)) {
+        deny(ctx, M2_E_PATH_UNSAFE, "the path could mean another path to the backend");
+        m2mgw_note_decision(ctx, r);
+    }
+}
+
+static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
+{
+    const m2_policy_t *policy = &ctx->effective.policy;
+    m2_facts_t facts;
+
+    m2mgw_recheck_path(ctx, r);
+    if (!passes(ctx)) {
+        return;
+    }
+    m2mgw_facts_init(&facts, ctx, r, now);
+    m2_gate_rules(&ctx->verdict, policy, &facts);
+}
+
+/* The mark, behind rules and `Require`: what anybody refuses costs the caller no token. */
+static void spend(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const m2_services_t services = services_for(ctx);
+
+    if (ctx->verdict.code == M2_OK
+        && m2_gate_spend(&ctx->verdict, &ctx->effective.policy, &services) != M2_OK) {
+        m2mgw_note_decision(ctx, r);
+    }
+}
+
+/* A body that cannot be read or rewritten cannot go on either. */
+static void publish(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const int passed = passes(ctx);
+    m2_err_t err;
+    m2_code_t code;
+
+    m2_err_init(&err, r->pool);
+    m2mgw_publish(ctx, r);
+    if (passed || ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
+        code = m2mgw_publish_form(ctx, r, &err);
+        ctx->body_unusable = code != M2_OK;
+        if (code != M2_OK) {
+            deny(ctx, code, err.text);
+        }
+    }
+}
+
+/* The claims of a verified token are published before the rules are asked, so that both see
+ * the request as the backend will. */
+static void decide(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const apr_time_t now = apr_time_now();
+    const m2_services_t services = services_for(ctx);
+    m2_err_t err;
+    m2_code_t found = M2_OK;
+
+    m2mgw_request_id(ctx);
+    m2_err_init(&err, r->pool);
+    m2mgw_scrub_env(ctx, r);
+    m2mgw_scrub(ctx, r);
+    if (ctx->effective.policy.keys) {
+        found = m2mgw_token_take(ctx, r, &err);
+    }
+    memset(&ctx->verdict, 0, sizeof(ctx->verdict));
+    if (found != M2_OK) {
+        deny(ctx, found, err.text ? err.text : "");
+    }
+    else if (ctx->effective.orphan) {
+        deny(ctx, M2_E_KEYS_UNAVAILABLE, "M2MEngine On, but neither keys nor rules");
+    }
+    else {
+        judge_token(ctx, now, &services);
+    }
+    publish(ctx, r);
+    judge_request(ctx, r, now);
+    ctx->body_unusable |= m2mgw_body_is_broken(ctx);
+    m2mgw_note_decision(ctx, r);
+    ctx->decided = 1;
+    ctx->uri = r->uri;
+    ctx->method = r->method;
+    ctx->args = r->args;
+}
+
+static int same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && m2_slice_is(m2_slice_z(a), b));
+}
+
+int m2mgw_is_current(const m2mgw_ctx_t *ctx, const request_rec *r)
+{
+    if (!ctx || !ctx->seen || ctx->section != r->per_dir_config) {
+        return 0;
+    }
+    return !ctx->in_force || ctx->error_document
+           || (ctx->decided && same_text(ctx->uri, r->uri) && same_text(ctx->args, r->args)
+               && same_text(ctx->method, r->method));
+}
+
+int m2mgw_conclude(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    m2mgw_nocache_store(r);
+    if (passes(ctx)
+        || (ctx->effective.engine == M2MGW_ENGINE_SHADOW && !ctx->body_unusable)) {
+        return OK;
+    }
+    return m2mgw_refuse(ctx, r);
+}
+
+/* A local error document for our own refusal is served although it lies in the section. */
+static int is_error_document(request_rec *r)
+{
+    const m2mgw_ctx_t *before = r->prev ? m2mgw_ctx(r->prev) : NULL;
+
+    return before && before->refused && r->status == before->refused && !r->main;
+}
+
+/* The verdict's variables, where LogFormat and the document look for them. */
+static void carry_variables(request_rec *r)
+{
+    static const char *const names[] = { "M2M_DECISION", "M2M_REASON", "M2M_RULE",
+                                         "M2M_ERROR_CODE" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = apr_table_get(r->prev->subprocess_env, names[i]);
+
+        if (value) {
+            apr_table_setn(r->subprocess_env, names[i], value);
+        }
+    }
+}
+
+m2mgw_ctx_t *m2mgw_meet(request_rec *r)
+{
+    m2mgw_ctx_t *ctx = m2mgw_ctx_make(r);
+
+    ctx->seen = 1;
+    if (is_error_document(r)) {
+        ctx->error_document = 1;
+        r->status_line = ap_get_status_line_ex(r->pool, r->status);
+        carry_variables(r);
+        if (ctx->in_force) { /* served to anybody, with nothing claimed */
+            m2mgw_scrub(ctx, r);
+        }
+    }
+    else if (ctx->in_force) {
+        decide(ctx, r);
+    }
+    return ctx;
+}
+
+int m2mgw_charge(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    spend(ctx, r);
+    return m2mgw_conclude(ctx, r);
+}
+
+/* The decision that stands for the whole: the first refusal, else the last pass. */
+static const m2mgw_ctx_t *deciding(request_rec *r)
+{
+    const m2mgw_ctx_t *found = NULL;
+
+    for (; r; r = r->next) {
+        const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+        if (ctx && ctx->decided) {
+            found = ctx;
+            if (ctx->refused) {
+                break;
+            }
+        }
+    }
+    return found;
+}
+
+void m2mgw_count(request_rec *r)
+{
+    const m2mgw_ctx_t *ctx = deciding(r);
+
+    if (ctx) {
+        m2mgw_status_count(ctx->verdict.code, ctx->effective.engine == M2MGW_ENGINE_SHADOW,
+                           ctx->verdict.rule);
+    }
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What the client gets to see of a decision.
+ */
+#ifndef M2MGW_RESPONSE_H
+#define M2MGW_RESPONSE_H
+
+#include "httpd/request/m2mgw_ctx.h"
+
+/** Turn the refusal in ctx->verdict into headers and body; returns the HTTP status. */
+int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r);
+
+void m2mgw_response_register(void);
+
+/** insert_filter hook: what a response of ours needs on its way out. */
+void m2mgw_response_insert(request_rec *r);
+
+#endif /* M2MGW_RESPONSE_H */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Finding the one token of a request, taking it out, masking it in request lines.
+ */
+#ifndef M2MGW_TOKEN_H
+#define M2MGW_TOKEN_H
+
+#include "httpd/request/m2mgw_ctx.h"
+
+/** Find the token of r by the policy's sources, remember it at the root, and remove it from
+ *  what goes on unless M2MForwardToken keeps it. M2_OK with ctx->token (or "there is none"),
+ *  M2_E_TOKEN_MULTIPLE, or a body fault. */
+m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
+
+/** Mask the values of the virtual host's query token names in the request line of r and in
+ *  its unparsed URI; with args also in r->args and in the backend's URL (only when the
+ *  request is over). */
+void m2mgw_token_mask(request_rec *r, int args);
+
+/** Next `name=value` of a Cookie header (RFC 6265 4.2.1); 0 at the end. value is "there is
+ *  none" without '='. */
+int m2mgw_cookie_next(const char **rest, m2_slice_t *raw, m2_slice_t *name,
+                      m2_slice_t *value);
+
+#endif /* M2MGW_TOKEN_H */
