@@ -48,12 +48,12 @@ make_packages() {
 # The first upload of a package to Debian closes a bug there; ours goes nowhere.
 is_clean() {
     lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs \
-        --info --no-tag-display-limit "$out"/*.changes >"$out/lintian" 2>&1 ||
+        "$out"/*.changes >"$out/lintian" 2>&1 ||
         { cat "$out/lintian"; return 1; }
 }
 
 holds() {
-    dpkg-deb -c "$out/$1"_*.deb | grep -q " \./$2\$" || { echo "     $1 lacks $2"; return 1; }
+    grep -q " \./$2\$" <<<"$(dpkg-deb -c "$out/$1"_*.deb)" || { echo "     $1 lacks $2"; return 1; }
 }
 
 # --- a scratch root --------------------------------------------------------------------

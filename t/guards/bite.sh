@@ -7,6 +7,10 @@
 # the tree with the very mistake in it, and must name it; and must not name it without.
 
 . "$(dirname "$0")/lib.sh"
+if [ "${M2_SLOW:-}" != 1 ]; then
+    echo "1..0 # SKIP each guard runs several times: M2_SLOW=1, as ./run test says"
+    exit 0
+fi
 need_files "$top/Makefile.am" "$top/t/guards/lib.sh"
 
 copy=$work/tree
