@@ -9,6 +9,8 @@
  * skipped, and mod_rewrite changes the request behind it. The last word is the guard in
  * fixups, before mod_proxy: what has no complete verdict there does not go on.
  */
+#include "httpd/config/m2mgw_check.h"
+#include "httpd/config/m2mgw_directives.h"
 #include "httpd/request/m2mgw_apply.h"
 #include "httpd/request/m2mgw_authz.h"
 #include "httpd/request/m2mgw_body.h"

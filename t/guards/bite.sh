@@ -43,6 +43,7 @@ bite() {
 
 core=mod_m2mgw/core
 config=mod_m2mgw/httpd/config/m2mgw_conf.c
+directives=mod_m2mgw/httpd/config/m2mgw_directives.c
 append() { printf '%s\n' "$1" >>"$FILE"; }
 
 bite floors 'm2_b64.c includes <httpd.h>' $core/text/m2_b64.c "append '#include <httpd.h>'"
@@ -73,7 +74,7 @@ bite tests 'corpus/b64 holds nothing' t/fuzz/corpus/b64 "rm -r \$FILE"
 bite tests 'm2_new.c has no unit test' $core/token/m2_new.c "append 'int x;'"
 bite tests 'm2_new.c is not in Makefile.am' $core/token/m2_new.c "append 'int x;'"
 bite tests 'new.t never asserts' t/new.t "append 'use M2MGW::Test;'"
-bite reference 'M2MNew is in the command tables' $config \
+bite reference 'M2MNew is in the command tables' $directives \
     "append '    AP_INIT_TAKE1(\"M2MNew\", x, NULL, SECTION,'"
 bite reference 'M2MLeeway is in the command tables and not in conf' conf/m2mgw.conf \
     "sed -i '/M2MLeeway/d' \$FILE"

@@ -15,7 +15,7 @@ need_files "$conf" "$docs"
 table() {
     sed -n 's/.*AP_INIT_[A-Z0-9_]*("\(M2M[A-Za-z]*\)".*/\1/p' "$@"
 }
-table "$top"/mod_m2mgw/httpd/config/*.c >"$work/gateway"
+table "$top"/mod_m2mgw/httpd/config/m2mgw_directives.c >"$work/gateway"
 table "$top"/mod_m2mgw/issuer/*.c >"$work/issuer" 2>/dev/null
 # shellcheck disable=SC2046
 at_least 30 $(cat "$work/gateway")

@@ -19,7 +19,7 @@ struct m2_err_t {
 };
 
 /* severity of a refusal in the log; the host maps it to its own levels */
-typedef enum m2_level_t {
+typedef enum m2_level_t { /* ORDER LEVEL: httpd/m2mgw.h, mod_m2m_issuer.c */
     M2_LOG_ERR,
     M2_LOG_WARNING,
     M2_LOG_NOTICE,

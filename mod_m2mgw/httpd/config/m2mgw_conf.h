@@ -1,29 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Private to the httpd side of the module: the configuration records, and what is in force for
- * a request.
+ * The configuration records: what directives say in a section, in the whole server, and what
+ * is in force for a request once sections are merged and defaults filled in.
  *
  * Configuration is shared by all threads of a process; request code sees it const.
  */
-#ifndef MOD_M2MGW_H
-#define MOD_M2MGW_H
+#ifndef M2MGW_CONF_H
+#define M2MGW_CONF_H
+
+#include "httpd/m2mgw.h"
 
 #include "gate/m2_gate.h"
 #include "plugin/m2_plugin.h"
 #include "replay/m2_replay.h"
-
-#include <httpd.h>
-#include <http_config.h>
-#include <http_core.h>
-#include <http_log.h>
-#include <http_protocol.h>
-#include <http_request.h>
-
-/* the one symbol the module exports */
-extern module AP_MODULE_DECLARE_DATA m2mgw_module __attribute__((visibility("default")));
-
-APLOG_USE_MODULE(m2mgw);
 
 typedef enum m2mgw_engine_t {
     M2MGW_ENGINE_UNSET = M2_UNSET,
@@ -106,10 +96,6 @@ typedef struct m2mgw_dir_t {
                                               that says anything of ours, after a merge */
 } m2mgw_dir_t;
 
-/* Where a section stands and what is still being collected of it; only configuration code
- * looks inside (mod_m2mgw_config.c). */
-typedef struct m2mgw_section_t m2mgw_section_t;
-
 /* per server: found while configuration is read, const while serving */
 typedef struct m2mgw_server_t {
     apr_array_header_t *query_names; /* of const char *: every query: token name of the
@@ -131,29 +117,14 @@ typedef struct m2mgw_effective_t {
     int jwks_wait;           /* milliseconds */
 } m2mgw_effective_t;
 
-/* --- mod_m2mgw_config.c --- */
-
+/* for the module record */
 void *m2mgw_config_dir_create(apr_pool_t *pool, char *path);
 void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add);
 void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s);
 void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add);
-extern const command_rec m2mgw_config_commands[];
-
-/** pre_config hook: forget what an earlier reading of the configuration collected. */
-int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
-/** check_config hook: contradictions of whole sections, as errors that stop `httpd -t`;
- *  with -D DUMP_M2M prints the effective policy of every section. */
-int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
-
-/** post_config hook: logs once what is legal and deserves a second look, and hands what the
- *  core logs from now on to the server's log. */
-int m2mgw_config_post(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
-
-/** The global directives with their defaults; valid from check_config on. */
-const m2mgw_globals_t *m2mgw_globals(void);
 
 /** Resolve what is in force. Returns 0 when nothing of ours is (engine off, or neither keys
  *  nor rules nor an explicit On). *effective is zeroed first. */
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
 
-#endif /* MOD_M2MGW_H */
+#endif /* M2MGW_CONF_H */

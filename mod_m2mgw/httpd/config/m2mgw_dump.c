@@ -8,49 +8,13 @@
  *
  * Never prints a key: only kid, type, size and algorithms.
  */
-#include "httpd/config/m2mgw_section.h"
-
-#include "jwks/m2_jwks.h"
+#include "httpd/config/m2mgw_dump.h"
+#include "httpd/config/m2mgw_notices.h"
 
 typedef struct out_t {
     apr_file_t *file;
     apr_pool_t *pool;
 } out_t;
-
-/* --- what is in force in a section --- */
-
-static const m2mgw_section_t *enclosing(const m2mgw_section_t *section)
-{
-    const apr_array_header_t *sections = m2mgw_cfg_sections();
-    const ap_directive_t *d = section->where ? section->where->parent : NULL;
-    int i;
-
-    for (; d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0; d = d->parent) {
-        for (i = 0; i < sections->nelts; i++) {
-            const m2mgw_section_t *other = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
-            if (other->where == d) {
-                return other;
-            }
-        }
-    }
-    return NULL;
-}
-
-const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *section)
-{
-    const m2mgw_dir_t *outer = ap_get_module_config(section->server->lookup_defaults,
-                                                    &m2mgw_module);
-    const m2mgw_section_t *around;
-
-    if (!section->where) {
-        return outer ? outer : section->dir;
-    }
-    around = enclosing(section);
-    if (around) {
-        outer = m2mgw_cfg_resolved(pool, around);
-    }
-    return outer ? m2mgw_config_dir_merge(pool, (void *)outer, section->dir) : section->dir;
-}
 
 /* --- lines --- */
 
@@ -109,11 +73,16 @@ static void list(const out_t *out, const char *directive, const apr_array_header
 
 /* --- list groups --- */
 
+#define ROWS(table, last)                                                                  \
+    _Static_assert(sizeof(table) / sizeof((table)[0]) == (last) + 1, "a row for each member")
+
 static void print_sources(const out_t *out, const m2mgw_sources_t *sources)
 {
     static const char *const places[] = { "header", "query", "cookie", "form" };
     const char *text = "M2MToken";
     int i;
+
+    ROWS(places, M2_TOKEN_FORM);
 
     for (i = 0; i < sources->list->nelts; i++) {
         const m2_token_source_t *source = &APR_ARRAY_IDX(sources->list, i, m2_token_source_t);
@@ -156,6 +125,7 @@ static void print_mapping(const out_t *out, const m2_mapping_t *mapping)
     static const char *const places[] = { "query", "header", "path", "form", "env" };
     int i;
 
+    ROWS(places, M2_PLACES - 1);
     for (i = 0; mapping && i < mapping->targets->nelts; i++) {
         const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
         line(out, "M2MClaim %s %s:%s", word(out, target->claim), places[target->place],
@@ -167,6 +137,7 @@ static void print_rule(const out_t *out, const m2_rule_t *rule)
 {
     static const char *const actions[] = { "", "ALLOW", "DENY" };
 
+    ROWS(actions, M2_ACTION_DENY);
     line(out, "M2MRule %s%s%s%s%s statusCode=%d%s%s", rule->name,
          rule->if_true ? " ifTrue=" : "", actions[rule->if_true],
          rule->if_false ? " ifFalse=" : "", actions[rule->if_false], rule->status,
@@ -181,6 +152,7 @@ static void print_parameter(const out_t *out, const m2_param_t *param)
     };
     const char *arg = param->arg ? param->arg : "";
 
+    ROWS(words, M2_SRC_SYSTEM);
     if (param->source == M2_SRC_XFF) {
         arg = apr_itoa(out->pool, param->index);
     }
@@ -249,6 +221,8 @@ static void print_policy(const out_t *out, const m2mgw_effective_t *e)
     static const char *const replays[] = { "Off", "On", "Observe" };
     const m2mgw_dir_t *dir = e->dir;
 
+    ROWS(engines, M2MGW_ENGINE_SHADOW);
+    ROWS(replays, M2_REPLAY_OBSERVE);
     line(out, "M2MEngine %s%s", engines[e->engine],
          e->orphan ? " (without keys or rules: 503)" : "");
     print_sources(out, e->sources);

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Reading configuration: which section a directive stands in, and its words, numbers and
- * files. Decides where directives may stand and what may not stand together in a section.
- * Never guesses: a quote that does not close is an error, not a shorter argument.
+ * What is collected while configuration is read, and which section a directive stands in.
+ * Decides where directives may stand, what may not stand together in a section, and what is
+ * in force in one that lies in others.
  *
  * The static record is filled by the one thread that reads configuration and is emptied
  * before each reading.
  */
 #include "httpd/config/m2mgw_section.h"
+#include "httpd/config/m2mgw_words.h"
 
 #include "base/m2_log.h"
-#include "httpd/runtime/m2mgw_keys.h"
-
-#include <apr_file_io.h>
 
 static struct {
     apr_pool_t *pool;
     apr_array_header_t *sections; /* of m2mgw_section_t * */
     apr_array_header_t *notices;  /* of m2mgw_notice_t */
     m2mgw_globals_t globals;
+    m2_jwks_t *registry;
 } reading;
 
 static const m2mgw_globals_t default_globals = {
@@ -46,7 +45,7 @@ void m2mgw_cfg_reset(apr_pool_t *pconf)
     reading.globals = default_globals;
     reading.globals.replay_store = m2_replay_default(pconf);
     m2_log_set(collect_notice, NULL);
-    m2mgw_keys_reset(pconf);
+    reading.registry = m2_jwks_make(pconf);
 }
 
 const apr_array_header_t *m2mgw_cfg_sections(void)
@@ -69,6 +68,11 @@ const m2mgw_globals_t *m2mgw_globals(void)
     return &reading.globals;
 }
 
+m2_jwks_t *m2mgw_cfg_registry(void)
+{
+    return reading.registry;
+}
+
 void m2mgw_cfg_notice(m2_level_t level, const char *fmt, ...)
 {
     m2mgw_notice_t *notice = apr_array_push(reading.notices);
@@ -80,45 +84,9 @@ void m2mgw_cfg_notice(m2_level_t level, const char *fmt, ...)
     va_end(args);
 }
 
-/* --- errors and places --- */
-
-const char *m2mgw_cfg_error(cmd_parms *cmd, const char *fmt, ...)
-{
-    const char *text;
-    va_list args;
-
-    va_start(args, fmt);
-    text = apr_pvsprintf(cmd->pool, fmt, args);
-    va_end(args);
-    return apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", text, NULL);
-}
-
-const char *m2mgw_cfg_fault(cmd_parms *cmd, const m2_err_t *err)
-{
-    return m2mgw_cfg_error(cmd, "%s", err->text ? err->text : "not understood");
-}
-
-const char *m2mgw_cfg_plugin_fault(cmd_parms *cmd, const char *path, const m2_err_t *err)
-{
-    return err->line ? m2mgw_cfg_error(cmd, "%s: line %d, column %d: %s", path, err->line,
-                                       err->column, err->text)
-                     : m2mgw_cfg_error(cmd, "%s: %s", path, err->text);
-}
-
 const char *m2mgw_cfg_place(apr_pool_t *pool, const ap_directive_t *directive)
 {
     return apr_psprintf(pool, "line %d of %s", directive->line_num, directive->filename);
-}
-
-const ap_directive_t *m2mgw_cfg_sibling(cmd_parms *cmd, const char *name)
-{
-    const ap_directive_t *parent = cmd->directive->parent;
-    const ap_directive_t *d = parent ? parent->first_child : ap_conftree;
-
-    while (d && ap_cstr_casecmp(d->directive, name) != 0) {
-        d = d->next;
-    }
-    return d;
 }
 
 /* --- sections --- */
@@ -189,192 +157,37 @@ const char *m2mgw_cfg_enter(m2mgw_section_t **psection, cmd_parms *cmd, void *di
     return plugin == M2MGW_NO_PLUGIN ? NULL : plugin_conflict(*psection, cmd, plugin);
 }
 
-/* --- words --- */
+/* --- what is in force in a section --- */
 
-static const char *skip_blanks(const char *p)
+static const m2mgw_section_t *enclosing(const m2mgw_section_t *section)
 {
-    while (apr_isspace(*p)) {
-        p++;
-    }
-    return p;
-}
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    const ap_directive_t *d = section->where ? section->where->parent : NULL;
+    int i;
 
-/* httpd's rule: a backslash takes the meaning from a backslash and from the quote in use. */
-static const char *quoted(const char **pword, cmd_parms *cmd, const char **pargs)
-{
-    const char *p = *pargs;
-    char quote = *p++;
-    char *out = apr_palloc(cmd->pool, strlen(p) + 1);
-
-    *pword = out;
-    for (; *p && *p != quote; p++) {
-        if (*p == '\\' && (p[1] == '\\' || p[1] == quote)) {
-            p++;
+    for (; d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0; d = d->parent) {
+        for (i = 0; i < sections->nelts; i++) {
+            const m2mgw_section_t *other = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+            if (other->where == d) {
+                return other;
+            }
         }
-        *out++ = *p;
     }
-    *out = '\0';
-    if (*p != quote) {
-        return m2mgw_cfg_error(cmd, "the quote %c is not closed", quote);
-    }
-    if (p[1] && !apr_isspace(p[1])) {
-        return m2mgw_cfg_error(cmd, "there must be a blank behind the closing quote %c",
-                               quote);
-    }
-    *pargs = skip_blanks(p + 1);
     return NULL;
 }
 
-static const char *bare(cmd_parms *cmd, const char **pargs)
+const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *section)
 {
-    const char *p = *pargs;
-    char *out = apr_palloc(cmd->pool, strlen(p) + 1);
-    const char *word = out;
+    const m2mgw_dir_t *outer = ap_get_module_config(section->server->lookup_defaults,
+                                                    &m2mgw_module);
+    const m2mgw_section_t *around;
 
-    for (; *p && !apr_isspace(*p); p++) {
-        if (*p == '\\' && p[1] == '\\') {
-            p++;
-        }
-        *out++ = *p;
+    if (!section->where) {
+        return outer ? outer : section->dir;
     }
-    *out = '\0';
-    *pargs = skip_blanks(p);
-    return word;
-}
-
-const char *m2mgw_cfg_word(const char **pword, cmd_parms *cmd, const char **pargs)
-{
-    *pargs = skip_blanks(*pargs);
-    *pword = NULL;
-    if (**pargs == '\0') {
-        return NULL;
+    around = enclosing(section);
+    if (around) {
+        outer = m2mgw_cfg_resolved(pool, around);
     }
-    if (**pargs == '"' || **pargs == '\'') {
-        return quoted(pword, cmd, pargs);
-    }
-    *pword = bare(cmd, pargs);
-    return NULL;
-}
-
-/* the length of `NAME=` at p when a quote stands right behind it, else 0 */
-static apr_size_t name_before_quote(const char *p)
-{
-    apr_size_t n = strcspn(p, "= \t\"'");
-
-    return n && p[n] == '=' && (p[n + 1] == '"' || p[n + 1] == '\'') ? n : 0;
-}
-
-const char *m2mgw_cfg_pair(const char **pname, const char **pvalue, cmd_parms *cmd,
-                           const char **pargs)
-{
-    const char *p = *pargs = skip_blanks(*pargs);
-    apr_size_t n = name_before_quote(p);
-    const char *word, *equals, *bad;
-
-    *pname = *pvalue = NULL;
-    if (n) {
-        *pname = apr_pstrmemdup(cmd->pool, p, n);
-        *pargs = p + n + 1;
-        return quoted(pvalue, cmd, pargs);
-    }
-    bad = m2mgw_cfg_word(&word, cmd, pargs);
-    if (bad || !word) {
-        return bad;
-    }
-    equals = strchr(word, '=');
-    if (!equals || equals == word) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is not of the form NAME=VALUE", word);
-    }
-    *pname = apr_pstrmemdup(cmd->pool, word, (apr_size_t)(equals - word));
-    *pvalue = equals + 1;
-    return NULL;
-}
-
-const char *m2mgw_cfg_words(apr_array_header_t **pwords, cmd_parms *cmd, const char *args,
-                            int min, int max, const char *usage)
-{
-    apr_array_header_t *words = apr_array_make(cmd->pool, 4, sizeof(const char *));
-    const char *word, *bad;
-
-    for (;;) {
-        bad = m2mgw_cfg_word(&word, cmd, &args);
-        if (bad || !word) {
-            break;
-        }
-        if (*word == '\0') {
-            return m2mgw_cfg_error(cmd, "an empty word is not allowed; it takes %s", usage);
-        }
-        *(const char **)apr_array_push(words) = word;
-    }
-    if (!bad && (words->nelts < min || (max && words->nelts > max))) {
-        bad = m2mgw_cfg_error(cmd, "%d word%s given; it takes %s", words->nelts,
-                              words->nelts == 1 ? " is" : "s are", usage);
-    }
-    *pwords = words;
-    return bad;
-}
-
-/* --- numbers and files --- */
-
-int m2mgw_cfg_number(int *pvalue, const char *text, int min, int max)
-{
-    apr_int64_t value = 0;
-    const char *p;
-
-    for (p = text; apr_isdigit(*p) && value <= max; p++) {
-        value = value * 10 + (*p - '0');
-    }
-    if (p == text || *p || value < min || value > max) {
-        return 0;
-    }
-    *pvalue = (int)value;
-    return 1;
-}
-
-/* Looked at before it is opened: opening a pipe would wait for a writer. */
-static apr_status_t slurp(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
-                          apr_size_t max)
-{
-    apr_file_t *file = NULL;
-    apr_finfo_t info;
-    apr_size_t got = 0;
-    char *text;
-    apr_status_t rv = apr_stat(&info, path, APR_FINFO_SIZE | APR_FINFO_TYPE, pool);
-
-    if (rv == APR_SUCCESS && (info.filetype != APR_REG || info.size > (apr_off_t)max)) {
-        return APR_EINVAL;
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_open(&file, path, APR_READ | APR_BINARY, 0, pool);
-    }
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
-    rv = apr_file_read_full(file, text, (apr_size_t)info.size, &got);
-    apr_file_close(file);
-    *ptext = m2_slice(text, got);
-    return APR_STATUS_IS_EOF(rv) ? APR_SUCCESS : rv;
-}
-
-const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd,
-                           const char *path, apr_size_t max)
-{
-    char why[128];
-    apr_status_t rv;
-
-    *ppath = ap_server_root_relative(cmd->pool, path);
-    if (!*path || !*ppath) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is no file name", path);
-    }
-    rv = slurp(ptext, cmd->pool, *ppath, max);
-    if (rv == APR_EINVAL) {
-        return m2mgw_cfg_error(cmd, "%s is no regular file of at most %" APR_SIZE_T_FMT
-                               " bytes", *ppath, max);
-    }
-    if (rv != APR_SUCCESS) {
-        return m2mgw_cfg_error(cmd, "cannot read %s: %s", *ppath,
-                               apr_strerror(rv, why, sizeof(why)));
-    }
-    return NULL;
+    return outer ? m2mgw_config_dir_merge(pool, (void *)outer, section->dir) : section->dir;
 }

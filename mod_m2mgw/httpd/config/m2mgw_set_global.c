@@ -4,7 +4,7 @@
  * Directives of the whole server process. They stand in the server config only: there is
  * one replay store, one cache and one fetcher, whatever virtual host a request is for.
  */
-#include "httpd/config/m2mgw_section.h"
+#include "httpd/config/m2mgw_set.h"
 
 #include <apr_file_info.h>
 

@@ -8,8 +8,7 @@
  * Keys here are public, or `oct` where an administrator wrote them on this machine. A key
  * text never reaches an error or a log line.
  */
-#include "httpd/config/m2mgw_section.h"
-#include "httpd/runtime/m2mgw_keys.h"
+#include "httpd/config/m2mgw_set.h"
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
 
@@ -268,7 +267,7 @@ static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char
         return bad;
     }
     m2_err_init(&err, cmd->pool);
-    if (m2_jwks_file(&source, m2mgw_keys_registry(), full, &err) != M2_OK) {
+    if (m2_jwks_file(&source, m2mgw_cfg_registry(), full, &err) != M2_OK) {
         return m2mgw_cfg_error(cmd, "%s", err.text);
     }
     keyset_of(section, cmd);
@@ -289,7 +288,7 @@ static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, m2_keysourc
     m2_err_t err;
 
     m2_err_init(&err, cmd->pool);
-    if (m2_jwks_url(&source, m2mgw_keys_registry(), kind, url, &err) != M2_OK) {
+    if (m2_jwks_url(&source, m2mgw_cfg_registry(), kind, url, &err) != M2_OK) {
         /* what stands before an @ may be a password */
         return strchr(url, '@') ? m2mgw_cfg_fault(cmd, &err)
                                 : m2mgw_cfg_error(cmd, "\"%s\" is not allowed: %s", url,

@@ -5,7 +5,7 @@
  * itself. Names resolve in their own section and are declared before use; only M2MPath may
  * stand anywhere in it, since nothing else could be meant.
  */
-#include "httpd/config/m2mgw_section.h"
+#include "httpd/config/m2mgw_set.h"
 
 /* The rules group of a section, made by its first directive. */
 static const char *enter_rules(m2mgw_section_t **psection, cmd_parms *cmd, void *dir)

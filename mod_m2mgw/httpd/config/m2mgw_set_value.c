@@ -5,7 +5,7 @@
  * last word or number written in a section counts; a list written twice is refused, because
  * half of the readers expect the second to add and the other half expect it to replace.
  */
-#include "httpd/config/m2mgw_section.h"
+#include "httpd/config/m2mgw_set.h"
 
 #define MAX_FORM_LIMIT 1073741824 /* bytes; a form is buffered whole */
 #define MAX_SECONDS 315360000     /* ten years */

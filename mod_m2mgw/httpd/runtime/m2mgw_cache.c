@@ -5,7 +5,7 @@
  * with it.
  */
 #include "httpd/runtime/m2mgw_cache.h"
-
+#include "httpd/config/m2mgw_section.h"
 #include "httpd/status/m2mgw_status.h"
 
 #include "gate/m2_cache.h"

@@ -20,24 +20,13 @@
 #define MAX_ALIKE                                                                        \
     32 /* keys of a section that only their bits tell apart, listed singly */
 
-/* written while configuration is read, and by child_init */
+/* written when the server starts, and by child_init */
 static struct {
     m2_jwks_t *jwks;
     m2_fetch_tls_t tls;
     int started; /* in a child: ticks do something; changes under busy */
     int busy;
 } keys;
-
-void m2mgw_keys_reset(apr_pool_t *pconf)
-{
-    keys.jwks = m2_jwks_make(pconf);
-    keys.started = 0;
-}
-
-m2_jwks_t *m2mgw_keys_registry(void)
-{
-    return keys.jwks;
-}
 
 int m2mgw_keys_missing(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
                        int wait)
@@ -221,6 +210,8 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
 
     (void)plog;
     (void)ptemp;
+    keys.jwks = m2mgw_cfg_registry();
+    keys.started = 0;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
         || !m2_jwks_watched(keys.jwks)) {
         return OK;

@@ -8,13 +8,9 @@
 #ifndef MOD_M2MGW_KEYS_H
 #define MOD_M2MGW_KEYS_H
 
-#include "httpd/config/m2mgw_conf.h"
+#include "httpd/m2mgw.h"
 
-#include "jwks/m2_jwks.h"
-
-/** A new registry for a new reading of the configuration. */
-void m2mgw_keys_reset(apr_pool_t *pconf);
-m2_jwks_t *m2mgw_keys_registry(void);
+#include "key/m2_keyring.h"
 
 /** A token named a kid that is not in the ring: ask for a refresh, and wait at most wait
  *  milliseconds for it. Whether it is worth to choose again. */

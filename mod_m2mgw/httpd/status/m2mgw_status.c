@@ -17,6 +17,7 @@
 #include <apr_hash.h>
 #include <apr_shm.h>
 
+#include <stddef.h>
 #include <unistd.h>
 
 #define SHARDS 32

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The table of directives: the name, who reads its words, where it may stand, one sentence
+ * about it. In the order of docs/directives.md and conf/m2mgw.conf.
+ */
+#include "httpd/config/m2mgw_directives.h"
+#include "httpd/config/m2mgw_set.h"
+
+#define SECTION (RSRC_CONF | ACCESS_CONF)
+
+static const m2mgw_word_t on_off[] = { { "On", 1 }, { "Off", 0 }, { NULL, 0 } };
+static const m2mgw_word_t engine_words[] = {
+    { "On", M2MGW_ENGINE_ON },
+    { "Off", M2MGW_ENGINE_OFF },
+    { "Shadow", M2MGW_ENGINE_SHADOW },
+    { NULL, 0 },
+};
+static const m2mgw_word_t replay_words[] = {
+    { "On", M2_REPLAY_ON },
+    { "Off", M2_REPLAY_OFF },
+    { "Observe", M2_REPLAY_OBSERVE },
+    { NULL, 0 },
+};
+static const m2mgw_word_t duplicate_words[] = { { "First", 0 }, { "Deny", 1 }, { NULL, 0 } };
+static const m2mgw_word_t profile_words[] = {
+    { "rfc6750", M2MGW_PROFILE_RFC6750 },
+    { "gateway", M2MGW_PROFILE_GATEWAY },
+    { NULL, 0 },
+};
+static const m2mgw_word_t age_words[] = { { "Off", M2MGW_MAX_AGE_OFF }, { NULL, 0 } };
+
+#define AT(member) offsetof(m2mgw_dir_t, member)
+
+static const m2mgw_value_t engine = { AT(engine), M2MGW_NO_PLUGIN, engine_words, 0, 0, NULL };
+static const m2mgw_value_t forward = { AT(forward_token), M2MGW_NO_PLUGIN, on_off, 0, 0, NULL };
+static const m2mgw_value_t bypass = { AT(bypass_empty), M2MGW_PLUGIN_JWT, on_off, 0, 0, NULL };
+static const m2mgw_value_t jwks_wait = { AT(jwks_wait), M2MGW_NO_PLUGIN, NULL, 0, 3000,
+                                         "milliseconds" };
+static const m2mgw_value_t leeway = { AT(leeway), M2MGW_NO_PLUGIN, NULL, 0, 86400, "seconds" };
+static const m2mgw_value_t max_age = { AT(max_age), M2MGW_NO_PLUGIN, age_words, 1, 315360000,
+                                       "seconds" };
+static const m2mgw_value_t ignore = { AT(ignore_expiration), M2MGW_PLUGIN_JWT, on_off, 0, 0,
+                                      NULL };
+static const m2mgw_value_t replay = { AT(replay), M2MGW_PLUGIN_JWT, replay_words, 0, 0, NULL };
+static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplicate_words, 0,
+                                         0, NULL };
+static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
+                                       NULL };
+
+static const apr_size_t issuers = AT(issuers), audiences = AT(audiences), types = AT(types),
+                        user_claims = AT(user_claims), realm = AT(realm), stage = AT(stage),
+                        api_name = AT(api_name);
+
+#define INFO(value) ((void *)&(value))
+
+const command_rec m2mgw_config_commands[] = {
+    /* clang-format off */
+    AP_INIT_TAKE1("M2MEngine", m2mgw_cfg_value, INFO(engine), SECTION,
+        "On, Off or Shadow: whether requests here are decided, and whether the decision holds."),
+    AP_INIT_RAW_ARGS("M2MToken", m2mgw_cfg_token, NULL, SECTION,
+        "Where the token is: one or more of header:NAME, query:NAME, cookie:NAME, form:NAME."),
+    AP_INIT_TAKE1("M2MForwardToken", m2mgw_cfg_value, INFO(forward), SECTION,
+        "On or Off: whether the backend sees the token."),
+    AP_INIT_TAKE1("M2MBypassEmptyToken", m2mgw_cfg_value, INFO(bypass), SECTION,
+        "On or Off: whether a request without a token goes on unauthenticated."),
+    AP_INIT_RAW_ARGS("M2MJwk", m2mgw_cfg_jwk, NULL, SECTION,
+        "A key: a JWK as JSON or as NAME=VALUE words, or pem:PATH [kid=KID] [alg=ALGORITHM]."),
+    AP_INIT_RAW_ARGS("M2MJwks", m2mgw_cfg_jwks, NULL, SECTION,
+        "A set of keys: file:PATH, https://URL, or a JSON set."),
+    AP_INIT_TAKE1("M2MIssuerDiscovery", m2mgw_cfg_discovery, NULL, SECTION,
+        "URL of the issuer whose metadata names the key set."),
+    AP_INIT_RAW_ARGS("M2MJwksRefresh", m2mgw_cfg_refresh, NULL, SECTION,
+        "ttl=, max-stale=, timeout=, cooldown= in seconds, for key sets at URLs."),
+    AP_INIT_TAKE1("M2MJwksWait", m2mgw_cfg_value, INFO(jwks_wait), SECTION,
+        "Milliseconds from 0 to 3000 that a request with an unknown kid waits for new keys."),
+    AP_INIT_RAW_ARGS("M2MJwksTLS", m2mgw_cfg_jwks_tls, NULL, RSRC_CONF,
+        "ca=FILE, cert=FILE, key=FILE, proxy=URL for fetching key sets."),
+    AP_INIT_TAKE1("M2MStateDir", m2mgw_cfg_state_dir, NULL, RSRC_CONF,
+        "Directory for the last good key sets."),
+    AP_INIT_RAW_ARGS("M2MAlgorithms", m2mgw_cfg_algorithms, NULL, SECTION,
+        "The algorithms tokens may use, of those their key can do."),
+    AP_INIT_RAW_ARGS("M2MIssuer", m2mgw_cfg_list, INFO(issuers), SECTION,
+        "One or more values of which claim iss must be one."),
+    AP_INIT_RAW_ARGS("M2MAudience", m2mgw_cfg_list, INFO(audiences), SECTION,
+        "One or more values of which claim aud must hold one."),
+    AP_INIT_RAW_ARGS("M2MTokenType", m2mgw_cfg_list, INFO(types), SECTION,
+        "One or more values of which header typ must be one."),
+    AP_INIT_RAW_ARGS("M2MRequireClaim", m2mgw_cfg_require_claim, NULL, SECTION,
+        "A claim that must exist and, where values follow, hold one of them."),
+    AP_INIT_TAKE1("M2MLeeway", m2mgw_cfg_value, INFO(leeway), SECTION,
+        "Seconds of clock difference allowed for exp, nbf and iat."),
+    AP_INIT_TAKE1("M2MMaxAge", m2mgw_cfg_value, INFO(max_age), SECTION,
+        "Seconds since iat that a token may be old, or Off."),
+    AP_INIT_TAKE1("M2MIgnoreExpiration", m2mgw_cfg_value, INFO(ignore), SECTION,
+        "On or Off: whether exp is neither required nor checked."),
+    AP_INIT_TAKE1("M2MPreventJtiReplay", m2mgw_cfg_value, INFO(replay), SECTION,
+        "On, Off or Observe: whether each jti is accepted once."),
+    AP_INIT_RAW_ARGS("M2MReplayStore", m2mgw_cfg_replay_store, NULL, RSRC_CONF,
+        "Where used tokens are remembered: shm[:PATH] [entries=N], memcache:HOST:PORT ..., "
+        "redis:HOST:PORT."),
+    AP_INIT_TAKE1("M2MReplayMaxLifetime", m2mgw_cfg_replay_lifetime, NULL, RSRC_CONF,
+        "Seconds a token may live where replay is checked."),
+    AP_INIT_RAW_ARGS("M2MClaim", m2mgw_cfg_claim, NULL, SECTION,
+        "A claim and where it goes: query:N, header:N, path:N, form:N, env:N."),
+    AP_INIT_RAW_ARGS("M2MParameter", m2mgw_cfg_parameter, NULL, SECTION,
+        "A name for rules and the source of its value, such as Token:client_id."),
+    AP_INIT_RAW_ARGS("M2MRule", m2mgw_cfg_rule, NULL, SECTION,
+        "NAME CONDITION [ifTrue=] [ifFalse=] [statusCode=] [errorMessage=] [responseBody=]."),
+    AP_INIT_RAW_ARGS("M2MRuleHeader", m2mgw_cfg_rule_header, NULL, SECTION,
+        "RULE NAME TEMPLATE: a header of the rule's refusal."),
+    AP_INIT_TAKE1("M2MDefaultAction", m2mgw_cfg_default_action, NULL, SECTION,
+        "ALLOW or DENY: what happens to a request that no rule decided."),
+    AP_INIT_TAKE1("M2MPath", m2mgw_cfg_path, NULL, SECTION,
+        "Template of the paths here, such as /users/{userId}/*, for Path:NAME."),
+    AP_INIT_TAKE1("M2MDuplicateParameter", m2mgw_cfg_value, INFO(duplicate), SECTION,
+        "First or Deny: what a name with several differing values means to rules."),
+    AP_INIT_RAW_ARGS("M2MUserClaim", m2mgw_cfg_list, INFO(user_claims), SECTION,
+        "Claims of which the first present one becomes the user."),
+    AP_INIT_TAKE1("M2MVerifyCache", m2mgw_cfg_verify_cache, NULL, RSRC_CONF,
+        "entries=N per child process, or Off: how many verified tokens are remembered."),
+    AP_INIT_TAKE1("M2MFormLimit", m2mgw_cfg_form_limit, NULL, SECTION,
+        "Bytes of a form that may be read for a token or a parameter."),
+    AP_INIT_TAKE1("M2MRealm", m2mgw_cfg_text, INFO(realm), SECTION,
+        "Realm of the WWW-Authenticate challenge."),
+    AP_INIT_TAKE1("M2MErrorProfile", m2mgw_cfg_value, INFO(profile), SECTION,
+        "rfc6750 or gateway: statuses and bodies of refusals."),
+    AP_INIT_TAKE1("M2MStage", m2mgw_cfg_text, INFO(stage), SECTION,
+        "Value of $CaStage in rules."),
+    AP_INIT_TAKE1("M2MApiName", m2mgw_cfg_text, INFO(api_name), SECTION,
+        "Value of $CaApiName in rules."),
+    AP_INIT_TAKE2("M2MPlugin", m2mgw_cfg_plugin, NULL, SECTION,
+        "jwtAuth or accessControl, and a gateway plugin file of that kind."),
+    { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
+    /* clang-format on */
+};

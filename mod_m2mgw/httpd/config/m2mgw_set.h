@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The handlers of directives, by the file they stand in. A handler of a section directive
+ * enters its section first (m2mgw_cfg_enter), then reads its words (m2mgw_words.h).
+ */
+#ifndef M2MGW_SET_H
+#define M2MGW_SET_H
+
+#include "httpd/config/m2mgw_section.h"
+#include "httpd/config/m2mgw_words.h"
+
+#include <stddef.h>
+
+/* --- m2mgw_set_value.c: one value each --- */
+
+/* One word of several, or a number in a range, stored as an int in m2mgw_dir_t. The info of
+ * a command record. */
+typedef struct m2mgw_word_t {
+    const char *word;
+    int value;
+} m2mgw_word_t;
+
+typedef struct m2mgw_value_t {
+    apr_size_t offset;
+    m2mgw_plugin_t plugin;     /* the kind of plugin file that sets it, too */
+    const m2mgw_word_t *words; /* the words allowed, ended by NULL; or none */
+    int min, max;              /* numbers allowed where unit is not NULL */
+    const char *unit;
+} m2mgw_value_t;
+
+const char *m2mgw_cfg_value(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_text(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_list(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_algorithms(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_require_claim(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_form_limit(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_refresh(cmd_parms *cmd, void *dir, const char *args);
+
+/* --- m2mgw_set_global.c: directives of the whole server --- */
+
+const char *m2mgw_cfg_jwks_tls(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_state_dir(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_replay_lifetime(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg);
+
+/* --- m2mgw_set_keys.c: sources, keys and claims --- */
+
+const char *m2mgw_cfg_token(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_jwk(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const char *file);
+
+/* --- m2mgw_set_rules.c: rules, and M2MPlugin --- */
+
+const char *m2mgw_cfg_parameter(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_rule_header(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_path(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file);
+
+#endif /* M2MGW_SET_H */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Words, numbers and files of a directive, read more strictly than httpd does: a missing or
+ * misplaced quote and an empty word are errors, never a shorter list. Every error is a
+ * sentence that begins with the directive; httpd adds file and line.
+ */
+#ifndef M2MGW_WORDS_H
+#define M2MGW_WORDS_H
+
+#include "httpd/m2mgw.h"
+
+#include "base/m2_err.h"
+#include "base/m2_slice.h"
+
+/** `DIRECTIVE: text` of a printf text, or of what a core function said. */
+const char *m2mgw_cfg_error(cmd_parms *cmd, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+const char *m2mgw_cfg_fault(cmd_parms *cmd, const m2_err_t *err);
+
+/** Likewise for a fault inside a file, with its line and column. */
+const char *m2mgw_cfg_plugin_fault(cmd_parms *cmd, const char *path, const m2_err_t *err);
+
+/** The next word of *pargs, quotes taken off as httpd does; *pword NULL at the end. */
+const char *m2mgw_cfg_word(const char **pword, cmd_parms *cmd, const char **pargs);
+
+/** The next NAME=VALUE of *pargs, as `NAME="a b"` or `"NAME=a b"`; *pname NULL at the end. */
+const char *m2mgw_cfg_pair(const char **pname, const char **pvalue, cmd_parms *cmd,
+                           const char **pargs);
+
+/** All words (of const char *), from min to max of them (max 0: any number), none empty.
+ *  usage names them for the error. */
+const char *m2mgw_cfg_words(apr_array_header_t **pwords, cmd_parms *cmd, const char *args,
+                            int min, int max, const char *usage);
+
+/** Digits only, in min..max; 0 when text is anything else. */
+int m2mgw_cfg_number(int *pvalue, const char *text, int min, int max);
+
+/** The whole of a regular file of at most max bytes; *ppath is absolute. */
+const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd,
+                           const char *path, apr_size_t max);
+
+/** The sibling of cmd's directive with that name, before or behind it; NULL: there is none. */
+const ap_directive_t *m2mgw_cfg_sibling(cmd_parms *cmd, const char *name);
+
+#endif /* M2MGW_WORDS_H */
