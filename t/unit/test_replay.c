@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/m2_log.h"
-#include "replay/m2_replay_int.h"
+#include "replay/m2_replay.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

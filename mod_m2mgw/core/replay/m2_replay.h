@@ -12,75 +12,7 @@
 #ifndef M2_REPLAY_H
 #define M2_REPLAY_H
 
-#include "base/m2_err.h"
-#include "base/m2_slice.h"
-
-#include <apr_network_io.h>
-
-#define M2_REPLAY_MAX_ENTRIES 100000000 /* 5.1 GB of table */
-#define M2_REPLAY_ENTRIES 65536         /* default */
-#define M2_REPLAY_MAX_LIFETIME 86400    /* default of M2MReplayMaxLifetime, seconds */
-#define M2_REPLAY_TIMEOUT 1000          /* default, milliseconds */
-#define M2_REPLAY_MAX_HOSTS 16
-
-typedef enum m2_replay_kind_t { /* ORDER STORE: table of stores in m2_replay.c */
-    M2_REPLAY_SHM,
-    M2_REPLAY_MEMCACHE,
-    M2_REPLAY_REDIS
-} m2_replay_kind_t;
-
-typedef struct m2_replay_host_t {
-    const char *name; /* host name or address, or, from '/', a unix socket */
-    apr_port_t port;
-} m2_replay_host_t;
-
-/* What a directive said about the store. File names are as written; the host may replace
- * them by absolute ones before it opens the store. */
-typedef struct m2_replay_spec_t {
-    m2_replay_kind_t kind;
-    const char *path;          /* shm: mapped file, or NULL */
-    apr_uint32_t entries;      /* shm: live marks it holds */
-    apr_array_header_t *hosts; /* of m2_replay_host_t: memcache, redis (one) */
-    const char *user;          /* redis: ACL user, or NULL */
-    const char *password_file; /* redis: first line is the password, or NULL */
-    int db;                    /* redis: SELECT, 0 is the default */
-    int tls;                   /* redis: 1 with TLS */
-    const char *ca;            /* TLS: CA file, NULL: the system's */
-    const char *cert;          /* TLS: client certificate file, or NULL */
-    const char *key;           /* TLS: its key file */
-    const char *prefix;        /* memcache, redis: before the key, default "m2m:jti:" */
-    int timeout;               /* memcache, redis: milliseconds for a whole mark */
-    apr_uint32_t owner_uid;    /* host: who owns the mapped file; set when owner_set */
-    apr_uint32_t owner_gid;
-    int owner_set;
-} m2_replay_spec_t;
-
-/* Sums over all processes that share the store object (a parent and its children). */
-typedef struct m2_replay_stats_t {
-    m2_replay_kind_t kind;
-    const char *name;        /* for people: "shm", "shm:PATH", "redis:HOST:PORT" */
-    apr_uint64_t marked;     /* accepted */
-    apr_uint64_t replayed;   /* refused as used before */
-    apr_uint64_t full;       /* refused because there was no room */
-    apr_uint64_t errors;     /* refused because the store did not answer */
-    apr_uint64_t entries;    /* shm: what it holds at most; else 0 */
-    apr_uint64_t live;       /* shm: marks alive at the last mark; else 0 */
-    apr_uint64_t bytes;      /* shm: size of the table; else 0 */
-} m2_replay_stats_t;
-
-typedef struct m2_replay_t m2_replay_t;
-
-/** Words of M2MReplayStore (const char *) -> spec. The first is `shm[:PATH]`,
- *  `memcache:HOST:PORT` or `redis:HOST:PORT`; the rest are options, or more memcache hosts.
- *  M2_E_CONFIG with a sentence that names the word. */
-m2_code_t m2_replay_parse(m2_replay_spec_t **pspec, apr_pool_t *pool,
-                          const apr_array_header_t *words, m2_err_t *err);
-
-/** What is in force when nothing is said: `shm`. */
-m2_replay_spec_t *m2_replay_default(apr_pool_t *pool);
-
-/** The words again, as M2MReplayStore would have them; options at their default left out. */
-const char *m2_replay_describe(apr_pool_t *pool, const m2_replay_spec_t *spec);
+#include "replay/m2_replay_store.h"
 
 /**
  * Open the store, in the parent, before children are forked and while it may still create

@@ -7,7 +7,7 @@
  * token once per server.) memcached drops live items when its memory is full unless it is
  * started with -M; that is looked at on each new connection and complained about.
  */
-#include "replay/m2_replay_int.h"
+#include "replay/m2_replay_store.h"
 #include "base/m2_log.h"
 #include "replay/m2_wire.h"
 
@@ -188,5 +188,5 @@ static void memcache_stats(m2_replay_stats_t *stats, const m2_replay_t *store)
     (void)store;
 }
 
-const m2_replay_impl_t m2_replay_memcache = { "memcache", memcache_open, memcache_attach,
+const m2_replay_impl_t m2_replay_memcache = { memcache_open, memcache_attach,
                                               memcache_mark, memcache_stats };

@@ -9,7 +9,7 @@
  * Redis with an eviction policy forgets live marks when its memory is full; that is looked
  * at on each new connection and complained about. What a failover loses: docs/replay.md.
  */
-#include "replay/m2_replay_int.h"
+#include "replay/m2_replay_store.h"
 #include "base/m2_log.h"
 #include "replay/m2_wire.h"
 
@@ -252,5 +252,5 @@ static void redis_stats(m2_replay_stats_t *stats, const m2_replay_t *store)
     (void)store;
 }
 
-const m2_replay_impl_t m2_replay_redis = { "redis", redis_open, redis_attach, redis_mark,
+const m2_replay_impl_t m2_replay_redis = { redis_open, redis_attach, redis_mark,
                                            redis_stats };

@@ -1,15 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Between m2_replay.c and the stores behind it. A store is a row of functions over its own
- * state; it gets the id of a token, never the token.
+ * Between the front (m2_replay.c) and the stores behind it. A store is a row of functions over
+ * its own state; it gets the id of a token, never the token.
  */
-#ifndef M2_REPLAY_INT_H
-#define M2_REPLAY_INT_H
+#ifndef M2_REPLAY_STORE_H
+#define M2_REPLAY_STORE_H
 
-#include "replay/m2_replay.h"
+#include "replay/m2_replay_spec.h"
 
 #define M2_REPLAY_ID 32 /* bytes of an id, a SHA-256 */
+
+/* Sums over all processes that share the store object (a parent and its children). */
+typedef struct m2_replay_stats_t {
+    m2_replay_kind_t kind;
+    const char *name;        /* for people: "shm", "shm:PATH", "redis:HOST:PORT" */
+    apr_uint64_t marked;     /* accepted */
+    apr_uint64_t replayed;   /* refused as used before */
+    apr_uint64_t full;       /* refused because there was no room */
+    apr_uint64_t errors;     /* refused because the store did not answer */
+    apr_uint64_t entries;    /* shm: what it holds at most; else 0 */
+    apr_uint64_t live;       /* shm: marks alive at the last mark; else 0 */
+    apr_uint64_t bytes;      /* shm: size of the table; else 0 */
+} m2_replay_stats_t;
 
 /* Shared by the parent and all children; written with atomics. */
 typedef struct m2_replay_counters_t {
@@ -18,9 +31,10 @@ typedef struct m2_replay_counters_t {
     apr_uint64_t unlogged; /* troubles since */
 } m2_replay_counters_t;
 
+typedef struct m2_replay_t m2_replay_t;
+
 /* one kind of store */
 typedef struct m2_replay_impl_t {
-    const char *word;
     m2_code_t (*open)(m2_replay_t *store, apr_pool_t *pool, apr_pool_t *process,
                       m2_err_t *err);
     m2_code_t (*attach)(m2_replay_t *store, apr_pool_t *pool, m2_err_t *err);
@@ -41,17 +55,16 @@ struct m2_replay_t {
     void *state; /* the store's own */
 };
 
-extern const m2_replay_impl_t m2_replay_shm;
-extern const m2_replay_impl_t m2_replay_memcache;
-extern const m2_replay_impl_t m2_replay_redis;
+extern const m2_replay_impl_t m2_replay_shm;      /* m2_replay_shm.c */
+extern const m2_replay_impl_t m2_replay_memcache; /* m2_replay_memcache.c */
+extern const m2_replay_impl_t m2_replay_redis;    /* m2_replay_redis.c, where it is built */
 
 /** Seconds a remote store has to remember: up to expires_at, rounded up, and two more,
  *  because their clocks tick in whole seconds of their own. */
 apr_uint64_t m2_replay_ttl(apr_time_t expires_at, apr_time_t now);
 
-/** prefix and id in hex, NUL-terminated, in pool or a buffer of M2_REPLAY_KEY bytes. */
-#define M2_REPLAY_MAX_PREFIX 64
+/** prefix and id in hex, NUL-terminated, in a buffer of M2_REPLAY_KEY bytes. */
 #define M2_REPLAY_KEY (M2_REPLAY_MAX_PREFIX + 2 * M2_REPLAY_ID + 1)
 void m2_replay_key(char *key, const m2_replay_t *store, const unsigned char *id);
 
-#endif /* M2_REPLAY_INT_H */
+#endif /* M2_REPLAY_STORE_H */
