@@ -226,4 +226,28 @@ ends(ctl("\n", @token, @one), 2, 'no secret');
 ends(ctl($secret, 'token', '--client', 'a'), 2, 'no issuer');
 ends(ctl($secret, @token, '--method', 'x'), 2, 'an unknown method');
 ends(ctl($secret, @token, 'word'), 2, 'a word');
+
+# --- revoke ---
+
+my $list = "$dir/revoked";
+spew($list, "# ours\nsub i s");
+chmod 0640, $list;
+my @i = ('--issuer', 'https://i', '--list', $list);
+ends(ctl('', 'revoke', '--jti', 'a b', '--exp', 99, @i), 0, 'revoke a token');
+ends(ctl('', 'revoke', '--client', 'app_one', '--now', 1000, @i), 0, 'revoke a client');
+ends(ctl('', 'revoke', '--sub', 'bob', '--now', 1000, @i), 0, 'revoke a subject');
+ends(ctl('', 'revoke', '--kid', '*', '--issuer', '*', '--list', $list), 0, 'revoke a key');
+$r = ends(ctl('', 'revoke', '--claim', 'tenant=a#b', '--list', $list, '--json'), 0, 'revoke by a claim');
+is($r->{json}{entry}, 'claim tenant a%23b', 'its document');
+is(slurp($list), "# ours\nsub i s\njti https://i a%20b 99\nclient https://i app_one 1001\n"
+   . "sub https://i bob 1001\nkid * %2A\nclaim tenant a%23b\n", 'a line each, none of others touched');
+is((stat $list)[2] & 07777, 0640, 'the mode stays');
+ends(ctl('', 'revoke', @{ $_->[0] }), 2, "revoke: $_->[1]") for
+    [ [@i], 'nothing' ], [ [ '--jti', 'a', '--sub', 'b', @i ], 'two at once' ],
+    [ [ '--jti', 'a', '--list', $list ], 'no issuer' ], [ [ '--jti', 'a', '--issuer', 'i' ], 'no list' ],
+    [ [ '--claim', 'x', '--list', $list ], 'a claim without value' ],
+    [ [ '--jti', '', @i ], 'an empty id' ], [ [ '--sub', 'a', '--exp', 1, @i ], 'exp of a subject' ],
+    [ [ '--jti', 'a', '--issuer', 'i', '--list', "$dir/no-list" ], 'a list that is not there' ],
+    [ [ '--jti', 'a', '--issuer', 'i', '--list', $dir ], 'a directory' ];
+ok(!-e "$dir/no-list", 'no list is made by a misspelt name');
 $t->finish;

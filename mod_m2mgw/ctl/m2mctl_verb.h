@@ -202,5 +202,6 @@ extern const m2mctl_verb_t m2mctl_explain;
 extern const m2mctl_verb_t m2mctl_check;
 extern const m2mctl_verb_t m2mctl_client;
 extern const m2mctl_verb_t m2mctl_token;
+extern const m2mctl_verb_t m2mctl_revoke;
 
 #endif /* M2MCTL_H */

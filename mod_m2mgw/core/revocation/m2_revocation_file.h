@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * A revocation list in a file that several programs write. All take one lock, flock(2) on
+ * the list itself: writers exclusively, for the append; readers shared, without waiting, so
+ * that what they read is whole. Lines are only ever added, mode and owner stay.
+ *
+ * Anybody who may open the list may hold that lock, so nobody waits longer than
+ * M2_REVOCATION_WAIT for it: give the list mode 0640.
+ */
+#ifndef M2_REVOCATION_FILE_H
+#define M2_REVOCATION_FILE_H
+
+#include "revocation/m2_revocation.h"
+
+#define M2_REVOCATION_WAIT 10000 /* milliseconds a writer waits for the lock at most */
+
+/**
+ * Append an entry as one line, in one write, and have it on the disk before this returns.
+ * A last line without its end gets one first; what could not be written whole is taken
+ * back. The file must exist. wait is in milliseconds. Blocks; takes no other lock.
+ * M2_OK; M2_E_CONFIG with a sentence: not there, not a regular file, not writable, locked
+ * by another for longer than wait, full.
+ */
+m2_code_t m2_revocation_append(apr_pool_t *pool, const char *path,
+                               const m2_revoked_t *entry, int wait, m2_err_t *err);
+
+/** Take the readers' lock on an open file without waiting. 1: held until the descriptor is
+ *  closed, what is read now is whole; 0: somebody writes. */
+int m2_revocation_read_lock(int fd);
+
+#endif /* M2_REVOCATION_FILE_H */

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * m2mctl revoke: take a token, or all of a client, a subject or a key, back before it ends.
+ * One line is added to a revocation list (M2MRevocation), under the lock that servers and
+ * other runs of this tool take.
+ */
+#include "ctl/m2mctl_verb.h"
+
+#include "revocation/m2_revocation_file.h"
+
+#include <stdio.h>
+
+typedef struct revoke_t {
+    const char *names[M2_REVOKED_KINDS]; /* ORDER REVOKED */
+    const char *issuer, *list;
+    m2mctl_number_t exp, now;
+} revoke_t;
+
+/* clang-format off */
+#define SLOT(member) offsetof(revoke_t, member)
+static const m2mctl_option_t revoke_options[] = {
+    { "jti",    M2MCTL_TEXT,   SLOT(names[M2_REVOKED_JTI]), "ID", "one token, by its jti" },
+    { "client", M2MCTL_TEXT,   SLOT(names[M2_REVOKED_CLIENT]), "ID", "every token of a client "
+                                                                   "that is out by now" },
+    { "sub",    M2MCTL_TEXT,   SLOT(names[M2_REVOKED_SUB]), "NAME", "the same, of a subject" },
+    { "kid",    M2MCTL_TEXT,   SLOT(names[M2_REVOKED_KID]), "KID", "every token that this key "
+                                                                 "signed" },
+    { "claim",  M2MCTL_TEXT,   SLOT(names[M2_REVOKED_CLAIM]), "PATH=VALUE", "every token whose "
+                                                                          "claim has the value" },
+    { "issuer", M2MCTL_TEXT,   SLOT(issuer), "ISS", "of the tokens; * with --kid: any" },
+    { "exp",    M2MCTL_NUMBER, SLOT(exp), "TIME", "with --jti: when the token ends, Unix "
+                                                  "seconds" },
+    { "list",   M2MCTL_TEXT,   SLOT(list), "FILE", "the list (M2MRevocation)" },
+    { "now",    M2MCTL_NUMBER, SLOT(now), "TIME", "instead of the clock, Unix seconds" },
+    { NULL, M2MCTL_FLAG, 0, NULL, NULL },
+};
+#undef SLOT
+/* clang-format on */
+
+/* the one kind that was asked for; M2_REVOKED_KINDS for none or several */
+static m2_revoked_kind_t kind_of(const revoke_t *o)
+{
+    int i, kind = M2_REVOKED_KINDS, count = 0;
+
+    for (i = 0; i < M2_REVOKED_KINDS; i++) {
+        if (o->names[i]) {
+            kind = i;
+            count++;
+        }
+    }
+    return count == 1 ? (m2_revoked_kind_t)kind : M2_REVOKED_KINDS;
+}
+
+static int check(m2mctl_t *ctl, const revoke_t *o, m2_revoked_kind_t kind)
+{
+    if (kind == M2_REVOKED_KINDS || !o->list || ctl->words->nelts) {
+        return m2mctl_usage(ctl, "needs --list and one of --jti, --client, --sub, --kid and "
+                                 "--claim");
+    }
+    if (!o->issuer && kind != M2_REVOKED_CLAIM) {
+        return m2mctl_usage(ctl, "--%s needs --issuer", m2_revoked_word(kind));
+    }
+    if (o->issuer && kind == M2_REVOKED_CLAIM) {
+        return m2mctl_usage(ctl, "--claim takes no --issuer");
+    }
+    if (o->exp.set && kind != M2_REVOKED_JTI) {
+        return m2mctl_usage(ctl, "--exp belongs to --jti");
+    }
+    return M2MCTL_ALLOW;
+}
+
+/* PATH=VALUE, or a name and its issuer */
+static m2_code_t names_set(m2_revoked_t *entry, apr_pool_t *pool, const revoke_t *o,
+                           m2_err_t *err)
+{
+    const char *path = o->issuer, *value = o->names[entry->kind];
+
+    if (entry->kind == M2_REVOKED_CLAIM && m2mctl_pair(&path, &value, pool, value, err)) {
+        return M2_E_CONFIG;
+    }
+    entry->value = m2_slice_z(value);
+    entry->scope = entry->kind == M2_REVOKED_KID && m2_slice_is(m2_slice_z(path), "*")
+                       ? m2_slice(NULL, 0)
+                       : m2_slice_z(path);
+    return M2_OK;
+}
+
+/* What is out by now was issued in this second or earlier; a client may come back. */
+static apr_int64_t time_of(const revoke_t *o, m2_revoked_kind_t kind)
+{
+    if (kind == M2_REVOKED_CLIENT || kind == M2_REVOKED_SUB) {
+        return (o->now.set ? o->now.value : apr_time_sec(apr_time_now())) + 1;
+    }
+    return kind == M2_REVOKED_JTI && o->exp.set ? o->exp.value : M2_UNSET;
+}
+
+static int run_revoke(m2mctl_t *ctl, void *options)
+{
+    const revoke_t *o = options;
+    m2_revoked_t entry;
+    const char *line;
+    m2_err_t err;
+    int bad;
+
+    entry.kind = kind_of(o);
+    bad = check(ctl, o, entry.kind);
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, ctl->pool);
+    entry.time = time_of(o, entry.kind);
+    if (names_set(&entry, ctl->pool, o, &err) != M2_OK
+        || m2_revoked_write(&line, ctl->pool, &entry, &err) != M2_OK
+        || m2_revocation_append(ctl->pool, o->list, &entry, M2_REVOCATION_WAIT, &err)
+               != M2_OK) {
+        return m2mctl_fault(ctl, "", &err);
+    }
+    if (ctl->json) {
+        m2_json_t *json = m2_json_make(ctl->pool);
+
+        m2_json_set_string(json, "list", o->list);
+        m2_json_set_string(json, "entry",
+                           apr_pstrmemdup(ctl->pool, line, strlen(line) - 1));
+        m2mctl_print_json(ctl->pool, json);
+    }
+    return M2MCTL_ALLOW;
+}
+
+const m2mctl_verb_t m2mctl_revoke = {
+    "revoke",
+    "",
+    "take tokens back before they end",
+    "Adds a line to a revocation list, in one step and under the lock that servers take, so\n"
+    "that it counts within two seconds. The list must be there; its mode and owner stay.\n"
+    "--client and --sub take back what was issued until now, not what will be.\n",
+    {{revoke_options, 0}},
+    sizeof(revoke_t),
+    run_revoke,
+};
