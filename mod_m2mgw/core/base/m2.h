@@ -37,6 +37,12 @@ typedef enum m2_code_t {
     M2_E_EXPIRED,
     M2_E_JTI_MISSING,
     M2_E_JTI_REPLAYED,
+    M2_E_PROOF_MISSING,
+    M2_E_CERT_MISMATCH,
+    M2_E_PROOF_INVALID,
+    M2_E_PROOF_UNBOUND, /* reason text proof_invalid: a token without cnf.jkt came as DPoP */
+    M2_E_PROOF_REPLAYED,
+    M2_E_PROOF_NONCE,
     M2_E_CLAIM_UNSAFE,
     M2_E_CLAIM_MISSING_PATH, /* reason text claim_missing: a path target has no claim */
     M2_E_PATH_UNSAFE,

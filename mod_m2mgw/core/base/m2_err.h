@@ -27,6 +27,8 @@ typedef enum m2_level_t { /* ORDER LEVEL: httpd/m2mgw.h, mod_m2m_issuer.c */
     M2_LOG_DEBUG
 } m2_level_t;
 
+#define M2_CHALLENGE_ALWAYS 2
+
 /* One row of the table of refusals (the public contract's section on refusals). */
 typedef struct m2_reason_t {
     m2_code_t code;
@@ -34,7 +36,8 @@ typedef struct m2_reason_t {
     const char *ca_code;     /* X-Ca-Error-Code, NULL for a pass */
     int status;              /* HTTP status in profile rfc6750; 0: the rule's own */
     const char *oauth_error; /* RFC 6750 3.1 error of WWW-Authenticate, or NULL */
-    int challenge;           /* WWW-Authenticate belongs on it in profile rfc6750 */
+    int challenge;           /* WWW-Authenticate belongs on it in profile rfc6750, or with
+                                M2_CHALLENGE_ALWAYS in both */
     int gateway_status;      /* HTTP status in profile gateway; 0: the rule's own */
     m2_level_t level;
     const char *text;        /* default X-Ca-Error-Message and error_description */

@@ -173,7 +173,7 @@ static m2_code_t check_ec(reader_t *r, EVP_PKEY *pkey, m2_alg_mask_t *pcan)
         return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its curve is none of ours");
     }
     ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-    valid = ctx && EVP_PKEY_public_check(ctx) == 1;
+    valid = ctx && EVP_PKEY_public_check_quick(ctx) == 1;
     EVP_PKEY_CTX_free(ctx);
     if (!valid) {
         return m2_err_set(r->err, M2_E_CONFIG, "its point is not on curve %s",

@@ -98,16 +98,20 @@ static m2_slice_t bare_type(m2_slice_t type)
     return type;
 }
 
-static int type_is_one_of(m2_slice_t typ, const apr_array_header_t *types)
+int m2_jws_typ_is(const m2_jws_t *jws, const char *type)
+{
+    const m2_slice_t wanted = bare_type(m2_slice_z(type)), bare = bare_type(jws->typ);
+
+    return bare.p && bare.n == wanted.n
+           && m2_slice_is_nocase(bare, wanted.p); /* it ends where its C string does */
+}
+
+static int type_is_one_of(const m2_jws_t *jws, const apr_array_header_t *types)
 {
     int i;
 
-    for (i = 0; typ.p && i < types->nelts; i++) {
-        m2_slice_t type = bare_type(m2_slice_z(APR_ARRAY_IDX(types, i, const char *)));
-        m2_slice_t bare = bare_type(typ);
-
-        if (bare.n == type.n
-            && m2_slice_is_nocase(bare, type.p)) { /* type ends where its C string does */
+    for (i = 0; i < types->nelts; i++) {
+        if (m2_jws_typ_is(jws, APR_ARRAY_IDX(types, i, const char *))) {
             return 1;
         }
     }
@@ -127,16 +131,45 @@ static m2_code_t read_alg(const m2_alg_t **palg, const m2_json_t *header, m2_err
                  : m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "there is no such algorithm");
 }
 
-m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_t *types,
-                        m2_err_t *err)
+static m2_code_t parse_header(m2_jws_t *jws, apr_pool_t *pool, m2_err_t *err)
 {
     m2_slice_t text;
-    m2_code_t code;
 
     if (m2_b64_decode(&text, pool, jws->header64) != M2_OK) {
         return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the header is no base64url");
     }
-    code = parse_part(&jws->header, pool, text, "header", err);
+    return parse_part(&jws->header, pool, text, "header", err);
+}
+
+/* RFC 7515 4.1.11: what must be understood is not understood here. RFC 7797 6: without
+ * `crit`, readers would differ on what a `b64` means for the bytes that were signed. */
+static m2_code_t check_extensions(const m2_json_t *header, m2_err_t *err)
+{
+    if (m2_json_get(header, "crit") || m2_json_get(header, "b64")) {
+        return m2_err_set(err, M2_E_CRIT_UNSUPPORTED,
+                          "the header members crit and b64 are not supported");
+    }
+    return M2_OK;
+}
+
+m2_code_t m2_jws_header_unnamed(m2_jws_t *jws, apr_pool_t *pool, m2_err_t *err)
+{
+    m2_code_t code = parse_header(jws, pool, err);
+
+    if (code == M2_OK) {
+        code = read_optional(&jws->typ, jws->header, "typ", err);
+    }
+    if (code == M2_OK) {
+        code = check_extensions(jws->header, err);
+    }
+    return code == M2_OK ? read_alg(&jws->alg, jws->header, err) : code;
+}
+
+m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_t *types,
+                        m2_err_t *err)
+{
+    m2_code_t code = parse_header(jws, pool, err);
+
     if (code == M2_OK) {
         code = read_optional(&jws->kid, jws->header, "kid", err);
     }
@@ -149,15 +182,11 @@ m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_
     if (jws->kid.n == 0) { /* an empty name names nothing */
         jws->kid = m2_slice(NULL, 0);
     }
-    /* RFC 7515 4.1.11: what must be understood is not understood here. RFC 7797 6:
-     * without `crit`, readers would differ on what a `b64` means for the bytes that were
-     * signed. */
-    if (m2_json_get(jws->header, "crit") || m2_json_get(jws->header, "b64")) {
-        return m2_err_set(err, M2_E_CRIT_UNSUPPORTED,
-                          "the header members crit and b64 are not supported");
+    code = check_extensions(jws->header, err);
+    if (code == M2_OK) {
+        code = read_alg(&jws->alg, jws->header, err);
     }
-    code = read_alg(&jws->alg, jws->header, err);
-    if (code == M2_OK && types && types->nelts && !type_is_one_of(jws->typ, types)) {
+    if (code == M2_OK && types && types->nelts && !type_is_one_of(jws, types)) {
         code = m2_err_set(err, M2_E_TYP_MISMATCH, "typ is none of the accepted types");
     }
     return code;

@@ -35,6 +35,13 @@ m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err);
 m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_t *types,
                         m2_err_t *err);
 
+/** Likewise for a JWT that brings its key along (RFC 9449): `kid` is not looked at, and `typ`
+ *  is for the caller to judge. M2_E_ALG_NOT_ALLOWED where the algorithm is not known. */
+m2_code_t m2_jws_header_unnamed(m2_jws_t *jws, apr_pool_t *pool, m2_err_t *err);
+
+/** Whether `typ` is that media type, compared as RFC 7515 4.1.9 says; 0 without `typ`. */
+int m2_jws_typ_is(const m2_jws_t *jws, const char *type);
+
 /** Verify the signature with jwk, whose mask must hold jws->alg.
  *  M2_OK, M2_E_TOKEN_MALFORMED (signature or payload is no base64url), M2_E_ALG_NOT_ALLOWED,
  *  M2_E_SIGNATURE_INVALID. Leaves OpenSSL's error queue empty. */
