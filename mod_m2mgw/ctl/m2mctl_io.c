@@ -6,6 +6,8 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "text/m2_file.h"
+
 #include <apr_file_io.h>
 #include <apr_errno.h>
 
@@ -84,21 +86,22 @@ static m2_code_t system_fault(const char *what, apr_status_t status, m2_err_t *e
                       apr_strerror(status, text, sizeof(text)));
 }
 
-static apr_status_t open_input(apr_file_t **pfile, apr_pool_t *pool, const char *path)
+static int is_stdin(const char *path)
 {
-    return m2_slice_is(m2_slice_z(path), "-")
-               ? apr_file_open_stdin(pfile, pool)
-               : apr_file_open(pfile, path, APR_FOPEN_READ | APR_FOPEN_BINARY,
-                               APR_OS_DEFAULT, pool);
+    return m2_slice_is(m2_slice_z(path), "-");
 }
 
-m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
-                      m2_err_t *err)
+/* What comes through a pipe that the caller names, to its end: `<(COMMAND)` of a shell. */
+static m2_code_t read_stream(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
+                             m2_err_t *err)
 {
     apr_size_t room = 65536, n = 0, got;
     char *text = apr_palloc(pool, room), *more;
     apr_file_t *file;
-    apr_status_t status = open_input(&file, pool, path);
+    apr_status_t status = is_stdin(path)
+                              ? apr_file_open_stdin(&file, pool)
+                              : apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY,
+                                              APR_OS_DEFAULT, pool);
 
     while (!status) {
         if (n == room) {
@@ -120,6 +123,19 @@ m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
     apr_file_close(file);
     *ptext = m2_slice(text, n);
     return M2_OK;
+}
+
+m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
+                      m2_err_t *err)
+{
+    m2_file_t file;
+
+    if (!is_stdin(path)
+        && m2_file_read(&file, pool, path, M2MCTL_MAX_FILE, 0, NULL) == M2_OK) {
+        *ptext = file.text;
+        return M2_OK;
+    }
+    return read_stream(ptext, pool, path, err); /* no regular file, or it says why not */
 }
 
 static m2_code_t write_file(apr_file_t *file, const char *text, m2_err_t *err)

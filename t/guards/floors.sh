@@ -66,12 +66,13 @@ home 'curl\/.*' m2_fetch_curl.c m2mctl_token.c
 home 'hiredis\/.*' m2_replay_redis.c
 home 'pcre2\.h' m2_rule_match.c
 
-# Judgement has no clock, no file, no socket, no lock: what it needs it is handed.
+# Judgement has no clock, no file, no socket, no lock: what it needs it is handed. m2_file.c is
+# the one reader of files, for the host and the rooms that live.
 flag 'p == "pure" && f !~ /\/(base|text|key)\// && k == "<" && h ~ /^(apr_(file|network|thread|proc|global|shm|atomic|portable|poll)[a-z_]*|time|sys\/time|stdio|unistd|fcntl|pthread|sys\/(socket|stat|mman|file)|poll|netdb|signal)\.h$/' \
     ' is judgement, and includes'
 verdict "judgement includes no file, clock, socket or lock"
 
-judging=$(awk '$3 == "-" && $6 == "pure" { print $1 }' "$work/includes")
+judging=$(awk '$3 == "-" && $6 == "pure" && $1 !~ /m2_file\.c$/ { print $1 }' "$work/includes")
 # shellcheck disable=SC2086
 at_least 20 $judging
 # shellcheck disable=SC2046

@@ -6,7 +6,7 @@
  */
 #include "httpd/config/m2mgw_words.h"
 
-#include <apr_file_io.h>
+#include "text/m2_file.h"
 
 /* --- errors and places --- */
 
@@ -188,50 +188,20 @@ int m2mgw_cfg_number(int *pvalue, const char *text, int min, int max)
     return 1;
 }
 
-/* Looked at before it is opened: opening a pipe would wait for a writer. */
-static apr_status_t slurp(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
-                          apr_size_t max)
-{
-    apr_file_t *file = NULL;
-    apr_finfo_t info;
-    apr_size_t got = 0;
-    char *text;
-    apr_status_t rv = apr_stat(&info, path, APR_FINFO_SIZE | APR_FINFO_TYPE, pool);
-
-    if (rv == APR_SUCCESS && (info.filetype != APR_REG || info.size > (apr_off_t)max)) {
-        return APR_EINVAL;
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_open(&file, path, APR_READ | APR_BINARY, 0, pool);
-    }
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
-    rv = apr_file_read_full(file, text, (apr_size_t)info.size, &got);
-    apr_file_close(file);
-    *ptext = m2_slice(text, got);
-    return APR_STATUS_IS_EOF(rv) ? APR_SUCCESS : rv;
-}
-
 const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd,
                            const char *path, apr_size_t max)
 {
-    char why[128];
-    apr_status_t rv;
+    m2_file_t file;
+    m2_err_t err;
 
     *ppath = ap_server_root_relative(cmd->pool, path);
     if (!*path || !*ppath) {
         return m2mgw_cfg_error(cmd, "\"%s\" is no file name", path);
     }
-    rv = slurp(ptext, cmd->pool, *ppath, max);
-    if (rv == APR_EINVAL) {
-        return m2mgw_cfg_error(cmd, "%s is no regular file of at most %" APR_SIZE_T_FMT
-                               " bytes", *ppath, max);
+    m2_err_init(&err, cmd->pool);
+    if (m2_file_read(&file, cmd->pool, *ppath, max, M2_FILE_DECIDES, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
     }
-    if (rv != APR_SUCCESS) {
-        return m2mgw_cfg_error(cmd, "cannot read %s: %s", *ppath,
-                               apr_strerror(rv, why, sizeof(why)));
-    }
+    *ptext = file.text;
     return NULL;
 }

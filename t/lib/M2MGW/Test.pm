@@ -119,7 +119,8 @@ sub prepare {
     my $self = bless { root => abs_path($root), ports => {}, pid => 0, expected => [], o => \%o,
                        secrets => [], loglevel => $ENV{M2MGW_LOGLEVEL}, owner => $$ }, $class;
     make_path(map { "$self->{root}/$_" } qw(logs htdocs run cache conf state));
-    chmod 0777, map { "$self->{root}/$_" } qw(logs run cache state);
+    chmod 0777, map { "$self->{root}/$_" } qw(logs run cache);
+    chown +(getpwnam user())[2, 3], "$self->{root}/state" unless $>; # everybody's is not used
     spew("$self->{root}/htdocs/index.html", "index\n");
     my %files = %{ $o{files} // {} };
     $self->file($_, $files{$_}) for sort keys %files;
@@ -193,14 +194,13 @@ sub load_modules {
     return $out;
 }
 
+# Whom the children run as, when it is root that starts them.
+sub user { return (grep { defined getpwnam $_ } qw(www-data apache nobody))[0] }
+
 sub base_config {
     my ($self) = @_;
     my $r = $self->{root};
-    my $user = $> ? '' : do {
-        my ($u) = grep { defined getpwnam $_ } qw(www-data apache nobody);
-        my $g = getgrgid((getpwnam $u)[3]);
-        "User $u\nGroup $g\n";
-    };
+    my $user = $> ? '' : 'User ' . user() . "\nGroup " . getgrgid((getpwnam user())[3]) . "\n";
     my $level = $self->{loglevel} // $self->{o}{loglevel} // 'debug m2mgw:trace8';
     my $mpm = mpm() eq 'prefork'
         ? "StartServers 4\nMinSpareServers 2\nMaxSpareServers 8\nMaxRequestWorkers 24\n"
