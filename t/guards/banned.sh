@@ -36,6 +36,9 @@ forbid "no scanning that cannot fail" "" 'atoi|atol|atoll|atof|s?scanf|fscanf'
 forbid "no hidden state" "" \
     'strtok|asctime|ctime|gmtime|localtime|strerror|rand|srand|random|srandom|drand48|tmpnam|mktemp'
 forbid "no text of a module kept by a pool that outlives it" "" 'apr_pool_userdata_setn'
+# A resolver may take ten seconds: one thread asks it (m2_names.c), no request does.
+forbid "no name is resolved in a request" "m2_names.c" \
+    'getaddrinfo|gethostbyname|gethostbyname2|gethostbyaddr|getnameinfo|apr_sockaddr_info_get'
 forbid "no shell" "" 'system|popen|execlp|execvp'
 
 # Comparing memory is for things that are no secret. Those files, and what they compare:

@@ -576,6 +576,51 @@ static void test_memory_survives_graceful(void **state)
     assert_non_null(strstr(err.text, "less than the tokens alive"));
 }
 
+/* Marks follow a leeway that is raised at a restart, those of children that still serve with
+ * the old one as well; what ended before is judged by the old one for a while. */
+static void test_leeway_raised(void **state)
+{
+    const apr_time_t now = apr_time_now();
+    m2_replay_spec_t *spec = spec_of("shm entries=100");
+    m2_replay_t *store = open_spec(spec), *late;
+
+    (void)state;
+    assert_int_equal(m2_replay_leeway(store, now), -1);
+    next_configuration();
+    spec = spec_of("shm entries=100");
+    spec->leeway = 60;
+    store = late = open_spec(spec);
+    assert_int_equal(m2_replay_leeway(store, now), 0);
+    assert_int_equal(m2_replay_leeway(store, now + 61 * SEC), -1);
+    assert_int_equal(mark_n(store, 1, now + 70 * SEC, now), M2_OK);
+    spec = spec_of("shm entries=100");
+    spec->leeway = 300;
+    store = open_spec(spec); /* the pool of the old one stays: its children still serve */
+    assert_int_equal(mark_n(store, 1, now + 310 * SEC, now + 80 * SEC), M2_E_JTI_REPLAYED);
+    assert_int_equal(mark_n(late, 2, now + 70 * SEC, now), M2_OK);
+    assert_int_equal(mark_n(store, 2, now + 310 * SEC, now + 80 * SEC), M2_E_JTI_REPLAYED);
+    assert_int_equal(mark_n(store, 1, now + 400 * SEC, now + 312 * SEC), M2_OK); /* it ends */
+}
+
+static void test_leeway_raised_file(void **state)
+{
+    const apr_time_t now = apr_time_now();
+    m2_replay_spec_t *spec = spec_of("shm:%s/table entries=100", dir);
+    m2_replay_t *store;
+
+    (void)state;
+    spec->leeway = 60;
+    store = open_spec(spec);
+    assert_int_equal(mark_n(store, 1, now + 70 * SEC, now), M2_OK);
+    next_process();
+    spec = spec_of("shm:%s/table entries=100", dir);
+    spec->leeway = 300;
+    store = open_spec(spec);
+    assert_non_null(store);
+    assert_int_equal(m2_replay_leeway(store, now), 60);
+    assert_int_equal(mark_n(store, 1, now + 310 * SEC, now + 80 * SEC), M2_E_JTI_REPLAYED);
+}
+
 /* Children of the old configuration may not go on with a table that was copied from. */
 static void test_resize_retires(void **state)
 {
@@ -1320,6 +1365,8 @@ int main(void)
         unit(test_file_survives),
         unit(test_memory_survives_graceful),
         unit(test_resize_retires),
+        unit(test_leeway_raised),
+        unit(test_leeway_raised_file),
         unit(test_file_in_use),
         unit(test_file_kill),
         unit(test_lock_holder_dies),

@@ -88,7 +88,7 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
     { M2_E_KEYS_UNAVAILABLE, "keys_unavailable", "X500ER", 503, NULL, 0, 503,
       M2_LOG_INFO, "No keys are available" }, /* its source said so once, at ERR */
     { M2_E_REPLAY_UNAVAILABLE, "replay_unavailable", "X500ER", 503, NULL, 0, 503,
-      M2_LOG_ERR, "The replay store is not available" },
+      M2_LOG_INFO, "The replay store is not available" }, /* it said so once, at ERR */
     { M2_E_INTERNAL, "internal_error", "X500ER", 500, NULL, 0, 500,
       M2_LOG_ERR, "Internal error" }
 };

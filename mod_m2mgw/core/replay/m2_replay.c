@@ -153,6 +153,11 @@ m2_code_t m2_replay_mark(m2_replay_t *store, m2_slice_t issuer, m2_slice_t jti,
                       full ? "is full" : "does not answer");
 }
 
+int m2_replay_leeway(const m2_replay_t *store, apr_time_t now)
+{
+    return m2_leeway_judges(store->leeway, (apr_uint64_t)apr_time_sec(now));
+}
+
 void m2_replay_stats(m2_replay_stats_t *stats, const m2_replay_t *store)
 {
     memset(stats, 0, sizeof(*stats));

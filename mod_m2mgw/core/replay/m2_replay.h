@@ -36,6 +36,10 @@ m2_code_t m2_replay_attach(m2_replay_t *store, apr_pool_t *pool, m2_err_t *err);
 m2_code_t m2_replay_mark(m2_replay_t *store, m2_slice_t issuer, m2_slice_t jti,
                          apr_time_t expires_at, apr_time_t now, m2_err_t *err);
 
+/** The leeway in seconds that judges a token at now in place of its section's, when that is
+ *  larger: a restart has raised it, and tokens spent before could pass again. -1 for none. */
+int m2_replay_leeway(const m2_replay_t *store, apr_time_t now);
+
 void m2_replay_stats(m2_replay_stats_t *stats, const m2_replay_t *store);
 
 #endif /* M2_REPLAY_H */

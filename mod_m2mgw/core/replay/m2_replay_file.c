@@ -207,7 +207,11 @@ static m2_code_t map_file(m2_rt_t *table, int *palone, const char *path,
     const char *fault = "the file is damaged (size)";
 
     if (fd < 0 || fstat(fd, &st) != 0) {
-        return m2_rt_fault(err, path, "open the file");
+        m2_rt_fault(err, path, "open the file");
+        if (fd >= 0) {
+            close(fd);
+        }
+        return M2_E_CONFIG;
     }
     if (!S_ISREG(st.st_mode) || (st.st_mode & 077)
         || (st.st_uid != geteuid() && !(spec->owner_set && st.st_uid == spec->owner_uid))) {

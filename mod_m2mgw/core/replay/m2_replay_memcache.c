@@ -58,11 +58,11 @@ static char *read_line(reader_t *reader)
     return line;
 }
 
-/* memcached that evicts may forget a live mark: say so once per process and connection. */
+/* memcached that evicts may forget a live mark: said once by each process. */
 static int hello(m2_conn_t *conn, void *baton, char *why)
 {
     static const char ask[] = "stats settings\r\n";
-    const m2_replay_t *store = baton;
+    m2_replay_t *store = baton;
     reader_t reader;
     const char *line;
     int i, evicts = 0;
@@ -75,7 +75,7 @@ static int hello(m2_conn_t *conn, void *baton, char *why)
     for (i = 0; i < MAX_LINES && (line = read_line(&reader)) != NULL; i++) {
         evicts |= m2_slice_is(m2_slice_z(line), "STAT evictions on");
         if (!m2_slice_is(m2_slice(line, strcspn(line, " ")), "STAT")) {
-            if (evicts) {
+            if (evicts && m2_replay_first(store)) {
                 m2_log(M2_LOG_WARNING,
                        "replay store %s: memcached drops live marks when its memory is "
                        "full, and a dropped mark is a token accepted twice; start it with "
@@ -154,10 +154,9 @@ static m2_code_t memcache_mark(m2_replay_t *store, const unsigned char *id,
 static m2_code_t memcache_open(m2_replay_t *store, apr_pool_t *pool, apr_pool_t *process,
                                m2_err_t *err)
 {
-    (void)store; /* connections belong to the children */
-    (void)pool;
-    (void)process;
+    (void)pool; /* connections belong to the children */
     (void)err;
+    m2_replay_note_leeway(store, process);
     return M2_OK;
 }
 
@@ -167,19 +166,20 @@ static m2_code_t memcache_attach(m2_replay_t *store, apr_pool_t *pool, m2_err_t 
     servers_t *servers = apr_pcalloc(pool, sizeof(*servers));
     int i;
 
-    servers->wires = apr_pcalloc(pool, sizeof(*servers->wires) * (apr_size_t)spec->hosts->nelts);
-    for (i = 0; i < spec->hosts->nelts; i++) {
-        m2_replay_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_replay_host_t);
-        m2_endpoint_t end = { host->name, host->port, spec->timeout, NULL, hello, store };
-        m2_code_t code = m2_wire_make(&servers->wires[i], pool, &end, err);
+    m2_names_t *names;
+    m2_code_t code = m2_replay_names(&names, pool, spec, err);
 
-        if (code != M2_OK) {
-            return code;
-        }
+    servers->wires = apr_pcalloc(pool, sizeof(*servers->wires) * (apr_size_t)spec->hosts->nelts);
+    for (i = 0; code == M2_OK && i < spec->hosts->nelts; i++) {
+        m2_replay_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_replay_host_t);
+        m2_endpoint_t end = { host->name, host->port, spec->timeout, names, NULL, hello,
+                              store };
+
+        code = m2_wire_make(&servers->wires[i], pool, &end, err);
     }
     servers->n = spec->hosts->nelts;
     store->state = servers;
-    return M2_OK;
+    return code;
 }
 
 static void memcache_stats(m2_replay_stats_t *stats, const m2_replay_t *store)

@@ -7,7 +7,8 @@
  * out of memory, read-only replica, moved slot, loading, no permission.
  *
  * Redis with an eviction policy forgets live marks when its memory is full; that is looked
- * at on each new connection and complained about. What a failover loses: docs/replay.md.
+ * at on each new connection and complained about once by each process. What a failover loses:
+ * docs/replay.md.
  */
 #include "replay/m2_replay_store.h"
 #include "base/m2_log.h"
@@ -31,7 +32,7 @@ typedef struct redis_t {
 static redisReply *ask(m2_conn_t *conn, int argc, const char **argv, char *why)
 {
     char *request = NULL, bytes[4096];
-    int n = redisFormatCommandArgv(&request, argc, argv, NULL);
+    const long long n = redisFormatCommandArgv(&request, argc, argv, NULL); /* 0.14: int */
     redisReader *reader = redisReaderCreate();
     void *reply = NULL;
     apr_size_t got = 1, all = 0;
@@ -103,7 +104,7 @@ static int evicts(const char *info)
            && !m2_slice_is(m2_slice(policy + 17, strcspn(policy + 17, "\r\n")), "noeviction");
 }
 
-static int look_at_policy(m2_conn_t *conn, const m2_replay_t *store, char *why)
+static int look_at_policy(m2_conn_t *conn, m2_replay_t *store, char *why)
 {
     const char *argv[] = { "INFO", "memory" };
     redisReply *reply = ask(conn, 2, argv, why);
@@ -111,7 +112,7 @@ static int look_at_policy(m2_conn_t *conn, const m2_replay_t *store, char *why)
     if (!reply) {
         return 0;
     }
-    if (reply->type == REDIS_REPLY_STRING && evicts(reply->str)) {
+    if (reply->type == REDIS_REPLY_STRING && evicts(reply->str) && m2_replay_first(store)) {
         m2_log(M2_LOG_WARNING,
                "replay store %s: Redis drops live marks when its memory is full, and a "
                "dropped mark is a token accepted twice; set maxmemory-policy noeviction",
@@ -123,7 +124,7 @@ static int look_at_policy(m2_conn_t *conn, const m2_replay_t *store, char *why)
 
 static int hello(m2_conn_t *conn, void *baton, char *why)
 {
-    const m2_replay_t *store = baton;
+    m2_replay_t *store = baton;
     const m2_replay_spec_t *spec = store->spec;
     const redis_t *redis = store->state;
     const char *argv[MAX_ARGS];
@@ -225,8 +226,8 @@ static m2_code_t redis_open(m2_replay_t *store, apr_pool_t *pool, apr_pool_t *pr
     redis_t *redis = apr_pcalloc(pool, sizeof(*redis));
     m2_code_t code = M2_OK;
 
-    (void)process;
     store->state = redis;
+    m2_replay_note_leeway(store, process);
     if (spec->password_file) {
         code = read_password(&redis->password, pool, spec->password_file, err);
     }
@@ -240,10 +241,11 @@ static m2_code_t redis_attach(m2_replay_t *store, apr_pool_t *pool, m2_err_t *er
 {
     redis_t *redis = store->state;
     m2_replay_host_t *host = &APR_ARRAY_IDX(store->spec->hosts, 0, m2_replay_host_t);
-    m2_endpoint_t end = { host->name, host->port, store->spec->timeout, redis->tls, hello,
-                          store };
+    m2_endpoint_t end = { host->name, host->port, store->spec->timeout, NULL, redis->tls,
+                          hello, store };
+    m2_code_t code = m2_replay_names(&end.names, pool, store->spec, err);
 
-    return m2_wire_make(&redis->wire, pool, &end, err);
+    return code ? code : m2_wire_make(&redis->wire, pool, &end, err);
 }
 
 static void redis_stats(m2_replay_stats_t *stats, const m2_replay_t *store)

@@ -23,6 +23,7 @@ static m2_code_t shm_mark(m2_replay_t *store, const unsigned char *bytes,
     m2_rt_t *table = store->state;
     apr_uint64_t sec = (apr_uint64_t)apr_time_sec(now), id[2];
     apr_uint64_t expiry = (apr_uint64_t)apr_time_sec(expires_at + APR_USEC_PER_SEC - 1);
+    const apr_uint32_t leeway = (apr_uint32_t)store->spec->leeway + 1;
     m2_rt_marked_t marked = M2_RT_FULL;
     apr_uint32_t retired;
 
@@ -34,6 +35,9 @@ static m2_code_t shm_mark(m2_replay_t *store, const unsigned char *bytes,
     }
     retired = table->state->retired;
     if (!retired) {
+        if (table->state->leeway.now > leeway) { /* of an older configuration than the last */
+            expiry += table->state->leeway.now - leeway;
+        }
         m2_rt_advance(table, sec);
         marked = m2_rt_mark(table, id, expiry, sec);
     }
@@ -167,6 +171,23 @@ static apr_status_t write_back(void *baton)
     return APR_SUCCESS;
 }
 
+/* How long marks are kept from now on, and those made before. */
+static m2_code_t set_leeway(m2_rt_t *table, const m2_replay_spec_t *spec, m2_err_t *err)
+{
+    const apr_uint64_t now = (apr_uint64_t)apr_time_sec(apr_time_now());
+    apr_uint32_t raised;
+
+    if (m2_rt_lock(table, now) != 0) {
+        return m2_err_set(err, M2_E_CONFIG, "replay store: the lock of the table is stuck");
+    }
+    raised = m2_leeway_set(&table->state->leeway, (apr_uint32_t)spec->leeway, 0, now);
+    if (raised) {
+        m2_rt_extend(table, raised, now);
+    }
+    pthread_mutex_unlock(&table->state->lock);
+    return M2_OK;
+}
+
 static m2_code_t shm_open_table(m2_replay_t *store, apr_pool_t *pool, apr_pool_t *process,
                                 m2_err_t *err)
 {
@@ -192,6 +213,9 @@ static m2_code_t shm_open_table(m2_replay_t *store, apr_pool_t *pool, apr_pool_t
                               : open_memory(&table, spec, err);
         }
         if (code != M2_OK) {
+            if (table.head) {
+                m2_rt_unmap(&table);
+            }
             return code;
         }
         if (kept->head) {
@@ -202,6 +226,10 @@ static m2_code_t shm_open_table(m2_replay_t *store, apr_pool_t *pool, apr_pool_t
     kept->opener = getpid();
     kept->state->clean = 0;
     store->state = kept;
+    store->leeway = &kept->state->leeway;
+    if ((code = set_leeway(kept, spec, err)) != M2_OK) {
+        return code;
+    }
     apr_pool_cleanup_register(pool, kept, write_back, apr_pool_cleanup_null);
     return M2_OK;
 }

@@ -50,6 +50,9 @@ typedef struct m2_replay_spec_t {
     apr_uint32_t owner_uid;    /* host: who owns the mapped file; set when owner_set */
     apr_uint32_t owner_gid;
     int owner_set;
+    int leeway;                /* host: seconds behind its end that a token may pass, of all
+                                  sections the largest; expires_at of a mark includes it */
+    int lifetime;              /* host: seconds that a token may live at most */
 } m2_replay_spec_t;
 
 /** Words of M2MReplayStore (const char *) -> spec. The first is `shm[:PATH]`,

@@ -7,6 +7,8 @@
 #ifndef M2_REPLAY_STORE_H
 #define M2_REPLAY_STORE_H
 
+#include "replay/m2_leeway.h"
+#include "replay/m2_names.h"
 #include "replay/m2_replay_spec.h"
 
 #define M2_REPLAY_ID 32 /* bytes of an id, a SHA-256 */
@@ -53,6 +55,8 @@ struct m2_replay_t {
     const char *name;
     m2_replay_counters_t *counters;
     void *state; /* the store's own */
+    m2_leeway_t *leeway; /* what marks were made with, set by open */
+    int told;    /* this process has said that the server forgets marks */
 };
 
 extern const m2_replay_impl_t m2_replay_shm;      /* m2_replay_shm.c */
@@ -66,5 +70,17 @@ apr_uint64_t m2_replay_ttl(apr_time_t expires_at, apr_time_t now);
 /** prefix and id in hex, NUL-terminated, in a buffer of M2_REPLAY_KEY bytes. */
 #define M2_REPLAY_KEY (M2_REPLAY_MAX_PREFIX + 2 * M2_REPLAY_ID + 1)
 void m2_replay_key(char *key, const m2_replay_t *store, const unsigned char *id);
+
+/** 1 for the first caller in this process, which gets to say that the server forgets marks. */
+int m2_replay_first(m2_replay_t *store);
+
+/** Note, in memory that outlives configurations, the leeway that a remote store's marks are
+ *  made with from now on. Those made before cannot be made longer. */
+void m2_replay_note_leeway(m2_replay_t *store, apr_pool_t *process);
+
+/** The names of this process, those of the spec's hosts asked for and waited for, timeout= at
+ *  most: a process that starts while its resolver is down starts all the same. */
+m2_code_t m2_replay_names(m2_names_t **pnames, apr_pool_t *pool,
+                          const m2_replay_spec_t *spec, m2_err_t *err);
 
 #endif /* M2_REPLAY_STORE_H */

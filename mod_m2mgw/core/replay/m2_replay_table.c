@@ -96,6 +96,12 @@ static void places(m2_rt_slot_t *pair[2], const m2_rt_t *table, const apr_uint64
 /**************************************************************************************/
 /* counting; the lock is held */
 
+/* The status page reads it without the lock. */
+static void set_live(m2_rt_t *table, apr_uint64_t live)
+{
+    __atomic_store_n(&table->state->live, live, __ATOMIC_RELAXED);
+}
+
 static void count_mark(m2_rt_t *table, apr_uint64_t expiry)
 {
     m2_rt_state_t *state = table->state;
@@ -107,7 +113,7 @@ static void count_mark(m2_rt_t *table, apr_uint64_t expiry)
         expiry = state->hand + WHEEL - 1;
     }
     table->wheel[expiry % WHEEL]++;
-    state->live++;
+    set_live(table, state->live + 1);
 }
 
 apr_uint64_t m2_rt_slots(const m2_rt_t *table)
@@ -122,7 +128,7 @@ void m2_rt_recount(m2_rt_t *table, apr_uint64_t now)
 
     memset(table->wheel, 0, WHEEL * sizeof(*table->wheel));
     state->hand = now;
-    state->live = 0;
+    set_live(table, 0);
     state->held = 0;
     for (i = 0; i < n; i++) {
         if (table->slots[i].expiry) {
@@ -143,7 +149,7 @@ void m2_rt_advance(m2_rt_t *table, apr_uint64_t now)
     while (state->hand < now) {
         apr_uint32_t *ended = &table->wheel[++state->hand % WHEEL];
 
-        state->live -= *ended;
+        set_live(table, state->live - *ended);
         *ended = 0;
     }
 }
@@ -222,6 +228,25 @@ m2_rt_marked_t m2_rt_mark(m2_rt_t *table, const apr_uint64_t *id, apr_uint64_t e
     write_slot(table, room, id, expiry);
     count_mark(table, expiry);
     return M2_RT_MARKED;
+}
+
+/* A process that is killed in here leaves the one mark it was at behind. */
+void m2_rt_extend(m2_rt_t *table, apr_uint32_t seconds, apr_uint64_t now)
+{
+    apr_uint64_t i, n = m2_rt_slots(table);
+
+    for (i = 0; i < n; i++) {
+        m2_rt_slot_t *slot = &table->slots[i];
+
+        if (slot->expiry > now) {
+            const apr_uint64_t id[2] = { slot->id[0], slot->id[1] };
+            const apr_uint64_t held = table->state->held;
+
+            write_slot(table, slot, id, slot->expiry + seconds);
+            table->state->held = held;
+        }
+    }
+    m2_rt_recount(table, now);
 }
 
 /**************************************************************************************/
@@ -307,6 +332,7 @@ int m2_rt_take_over(m2_rt_t *table, m2_rt_t *old, apr_uint64_t now)
 {
     apr_uint64_t i, n = m2_rt_slots(old);
 
+    m2_leeway_join(&table->state->leeway, &old->state->leeway);
     for (i = 0; i < n; i++) {
         const m2_rt_slot_t *slot = &old->slots[i];
 

@@ -8,6 +8,7 @@
 #define M2_REPLAY_TABLE_H
 
 #include "base/m2.h"
+#include "replay/m2_leeway.h"
 
 #include <pthread.h>
 #include <sys/types.h>
@@ -42,6 +43,7 @@ typedef struct m2_rt_state_t {
     apr_uint32_t retired; /* another table took over: no more marks here */
     apr_uint32_t clean;   /* written back on an orderly stop */
     char boot[40];        /* kernel's boot id when it was last opened */
+    m2_leeway_t leeway;   /* what the marks were made with */
 } m2_rt_state_t;
 
 /* A mapped table. Lives in the process pool, holds no pointer into code. */
@@ -71,6 +73,9 @@ void m2_rt_recount(m2_rt_t *table, apr_uint64_t now);
 /** Mark id (16 bytes) until expiry, the first second it is dead; the hand is at now or ahead. */
 m2_rt_marked_t m2_rt_mark(m2_rt_t *table, const apr_uint64_t *id, apr_uint64_t expiry,
                           apr_uint64_t now);
+
+/** Make every live mark longer by that many seconds, and count anew. */
+void m2_rt_extend(m2_rt_t *table, apr_uint32_t seconds, apr_uint64_t now);
 
 /** Copy what is alive in old, locked by the caller, to a table nobody else has: 0 when there
  *  is no room for all of it. */

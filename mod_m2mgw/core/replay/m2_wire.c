@@ -15,7 +15,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -184,29 +183,41 @@ static int connect_unix(m2_conn_t *conn, const char *path)
 }
 
 /* Each address of the name in turn, within the one deadline. */
-static int connect_name(m2_conn_t *conn, const char *host, apr_port_t port)
+static int connect_any(m2_conn_t *conn, const m2_addr_t *addrs, int n)
 {
-    struct addrinfo hints, *list = NULL, *a;
-    char service[8];
-    int ok = 0;
+    int i, ok = 0;
 
-    memset(&hints, 0, sizeof(hints));
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-    apr_snprintf(service, sizeof(service), "%u", (unsigned)port);
-    if (getaddrinfo(host, service, &hints, &list) != 0) {
-        errno = EHOSTUNREACH;
-        return 0;
-    }
-    for (a = list; a && !ok; a = a->ai_next) {
+    for (i = 0; i < n && !ok; i++) {
         if (conn->fd >= 0) {
             close(conn->fd);
         }
-        conn->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        ok = finish_connect(conn, a->ai_addr, a->ai_addrlen);
+        conn->fd = socket(addrs[i].to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                          0);
+        ok = finish_connect(conn, (const struct sockaddr *)(const void *)&addrs[i].to,
+                            addrs[i].len);
     }
-    freeaddrinfo(list);
     return ok;
+}
+
+static int connect_host(m2_conn_t *conn, const m2_endpoint_t *end)
+{
+    m2_addr_t addrs[M2_NAMES_ADDRS];
+    int n, e;
+
+    if (end->host[0] == '/') {
+        return connect_unix(conn, end->host);
+    }
+    n = m2_names_find(addrs, end->names, end->host, end->port);
+    errno = EHOSTUNREACH;
+    if (connect_any(conn, addrs, n)) {
+        return 1;
+    }
+    e = errno;
+    if (n && end->names) {
+        m2_names_doubt(end->names, end->host);
+    }
+    errno = e;
+    return 0;
 }
 
 /* The server's certificate must be of the host by name or by address (RFC 6125, 9525). */
@@ -260,8 +271,7 @@ static m2_conn_t *new_conn(const m2_wire_t *wire, apr_int64_t deadline, char *wh
     }
     conn->fd = -1;
     conn->deadline = deadline;
-    ok = end->host[0] == '/' ? connect_unix(conn, end->host)
-                             : connect_name(conn, end->host, end->port);
+    ok = connect_host(conn, end);
     e = errno;
     if (!ok) {
         apr_snprintf(why, M2_WIRE_WHY, "cannot connect: %s",
@@ -300,6 +310,19 @@ static m2_conn_t *take_idle(m2_wire_t *wire, int *pleave, apr_int64_t now)
     return conn;
 }
 
+/* The thread that resolves names is left to its work, which may be done in an instant. */
+static int is_resolved(const m2_wire_t *wire, char *why)
+{
+    const m2_endpoint_t *end = &wire->end;
+    m2_addr_t addrs[M2_NAMES_ADDRS];
+
+    if (end->host[0] == '/' || m2_names_find(addrs, end->names, end->host, end->port)) {
+        return 1;
+    }
+    apr_snprintf(why, M2_WIRE_WHY, "no address of %.100s is known yet", end->host);
+    return 0;
+}
+
 m2_conn_t *m2_wire_take(m2_wire_t *wire, char *why)
 {
     apr_int64_t now = clock_ms();
@@ -316,6 +339,9 @@ m2_conn_t *m2_wire_take(m2_wire_t *wire, char *why)
     if (leave) {
         apr_cpystrn(why, "left alone for a second after it could not be reached",
                     M2_WIRE_WHY);
+        return NULL;
+    }
+    if (!is_resolved(wire, why)) {
         return NULL;
     }
     conn = new_conn(wire, now + wire->end.timeout, why);

@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Connections of one process to one remote store: TCP, TLS or a unix socket, kept open
- * between uses, never waited for longer than a deadline. A server that cannot be reached is
+ * between uses, never waited for longer than a deadline; names are resolved elsewhere
+ * (m2_names). A server that cannot be reached is
  * left alone for a second, so that its absence costs one request a timeout and not all.
  *
  * Nothing is ever sent twice: whether a store acted on a request whose answer was lost is
@@ -14,8 +15,7 @@
 
 #include "base/m2_err.h"
 #include "base/m2_slice.h"
-
-#include <apr_network_io.h>
+#include "replay/m2_names.h"
 
 #define M2_WIRE_WHY 160 /* bytes of a reason */
 
@@ -30,6 +30,7 @@ typedef struct m2_endpoint_t {
     const char *host;   /* name, address, or absolute path of a socket */
     apr_port_t port;
     int timeout;        /* milliseconds for connecting, greeting and one exchange together */
+    m2_names_t *names;  /* of this process; NULL: host is an address or a path */
     struct ssl_ctx_st *tls; /* NULL: plain */
     m2_wire_hello_fn *hello; /* or NULL */
     void *baton;

@@ -42,6 +42,20 @@ static m2_code_t spend_until(apr_time_t *puntil, const m2_verdict_t *verdict, ap
     return M2_OK;
 }
 
+/* Until the marks fit the leeway again that a restart has raised, the old one judges. */
+static m2_code_t check_window(const m2_verdict_t *verdict, apr_time_t now, m2_err_t *err)
+{
+    const int leeway = m2_replay_leeway(runtime.store, now);
+
+    if (leeway < 0 || !verdict->times.has_exp
+        || (double)now / APR_USEC_PER_SEC < verdict->times.exp + leeway) {
+        return M2_OK;
+    }
+    return m2_err_set(err, M2_E_EXPIRED,
+                      "the token expired, by the M2MLeeway of %d s that still judges one-time "
+                      "tokens after it was raised", leeway);
+}
+
 m2_code_t m2mgw_runtime_spend(const m2_verdict_t *verdict, m2_err_t *err)
 {
     const apr_time_t now = apr_time_now();
@@ -53,7 +67,10 @@ m2_code_t m2mgw_runtime_spend(const m2_verdict_t *verdict, m2_err_t *err)
     if (!runtime.store) {
         return m2_err_set(err, M2_E_REPLAY_UNAVAILABLE, "no replay store is open");
     }
-    code = spend_until(&until, verdict, now, err);
+    code = check_window(verdict, now, err);
+    if (!code) {
+        code = spend_until(&until, verdict, now, err);
+    }
     return code ? code : m2_replay_mark(runtime.store, issuer, jti, until, now, err);
 }
 
@@ -115,6 +132,8 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     spec->owner_set = geteuid() == 0;
     runtime.leeway = largest_leeway(m2mgw_cfg_sections());
     runtime.max_lifetime = globals->replay_max_lifetime;
+    spec->leeway = runtime.leeway;
+    spec->lifetime = runtime.max_lifetime;
     m2_err_init(&err, ptemp);
     if (m2_replay_open(&runtime.store, pconf, s->process->pool, spec, &err) != M2_OK) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "M2-301: M2MReplayStore: %s",
