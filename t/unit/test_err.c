@@ -47,6 +47,8 @@ static const struct row_t {
     { M2_E_RULE_DENIED, "rule_denied", "A403AC", 0, NULL, 0, 0 },
     { M2_E_RULE_ERROR, "rule_error", "A403AC", 403, NULL, 0, 403 },
     { M2_E_RULE_DEFAULT, "rule_default", "A403AC", 403, NULL, 0, 403 },
+    { M2_E_OPERATION_UNKNOWN, "operation_unknown", "A403AC", 403, NULL, 0, 403 },
+    { M2_E_METHOD_NOT_ALLOWED, "method_not_allowed", "A403AC", 405, NULL, 0, 405 },
     { M2_E_INSUFFICIENT_SCOPE, "insufficient_scope", "A403AC", 403, "insufficient_scope", 1,
       403 },
     { M2_E_CLAIM_DENIED, "claim_denied", "A403AC", 403, "insufficient_scope", 1, 403 },

@@ -81,6 +81,10 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
       M2_LOG_WARNING, "Access Control Forbidden" },
     { M2_E_RULE_DEFAULT, "rule_default", "A403AC", 403, NULL, 0, 403,
       M2_LOG_INFO, "Access Control Forbidden" },
+    { M2_E_OPERATION_UNKNOWN, "operation_unknown", "A403AC", 403, NULL, 0, 403,
+      M2_LOG_INFO, "The API has no such operation" }, /* 404 with M2MOperationUnknown NotFound */
+    { M2_E_METHOD_NOT_ALLOWED, "method_not_allowed", "A403AC", 405, NULL, 0, 405,
+      M2_LOG_INFO, "The operation does not take this method" },
     { M2_E_INSUFFICIENT_SCOPE, "insufficient_scope", "A403AC", 403, "insufficient_scope", 1,
       403, M2_LOG_INFO, "The token does not grant the scope that is needed" },
     { M2_E_CLAIM_DENIED, "claim_denied", "A403AC", 403, "insufficient_scope", 1, 403,

@@ -49,6 +49,8 @@ typedef struct reader_t {
     yaml_event_t event; /* the current one */
     apr_pool_t *pool;
     m2_slice_t text;
+    const m2_node_limits_t *limits;
+    apr_hash_t *anchors; /* name -> m2_node_t *, those whose node is complete */
     m2_err_t *err;
 } reader_t;
 
@@ -183,9 +185,55 @@ static m2_code_t resolve_scalar(m2_node_t *node, reader_t *r)
     return check_tag(r, tag, node->type);
 }
 
+#define NO_ALIASES "anchors and aliases are not supported"
+
 static m2_code_t check_anchor(reader_t *r, const yaml_char_t *anchor)
 {
-    return anchor ? event_fault(r, "anchors and aliases are not supported") : M2_OK;
+    return anchor && !r->limits->weight ? event_fault(r, NO_ALIASES) : M2_OK;
+}
+
+/* The name of the current event's anchor, kept while its node is read; NULL for none. */
+static const char *anchor_of(reader_t *r)
+{
+    const yaml_char_t *anchor = r->event.type == YAML_SCALAR_EVENT
+                                    ? r->event.data.scalar.anchor
+                                : r->event.type == YAML_SEQUENCE_START_EVENT
+                                    ? r->event.data.sequence_start.anchor
+                                : r->event.type == YAML_MAPPING_START_EVENT
+                                    ? r->event.data.mapping_start.anchor
+                                    : NULL;
+
+    return anchor ? apr_pstrdup(r->pool, (const char *)anchor) : NULL;
+}
+
+/* An anchor counts from the end of its node on, so that no alias can stand within it. */
+static m2_code_t read_alias(m2_node_t **pnode, reader_t *r, int depth)
+{
+    m2_node_t *node;
+
+    if (!r->limits->weight) {
+        return event_fault(r, NO_ALIASES);
+    }
+    node = apr_hash_get(r->anchors, r->event.data.alias.anchor, APR_HASH_KEY_STRING);
+    if (!node) {
+        return event_fault(r, "an alias of an anchor that is not complete before it");
+    }
+    if (depth + node->height - 1 > r->limits->depth) {
+        return event_fault(r, "nested too deep");
+    }
+    *pnode = node;
+    return M2_OK;
+}
+
+/* node has one more child */
+static m2_code_t grow(m2_node_t *node, const m2_node_t *child, reader_t *r)
+{
+    node->height = child->height >= node->height ? child->height + 1 : node->height;
+    node->weight += child->weight;
+    if (r->limits->weight && node->weight > r->limits->weight) {
+        return event_fault(r, "aliases make too much of this document");
+    }
+    return M2_OK;
 }
 
 static m2_node_t *make_node(reader_t *r, m2_node_type_t type)
@@ -193,6 +241,8 @@ static m2_node_t *make_node(reader_t *r, m2_node_type_t type)
     m2_node_t *node = apr_pcalloc(r->pool, sizeof(*node));
 
     node->type = type;
+    node->height = 1;
+    node->weight = 1;
     node->line = (int)r->event.start_mark.line + 1;
     node->column = (int)r->event.start_mark.column + 1;
     if (type >= M2_NODE_LIST) {
@@ -229,6 +279,7 @@ static m2_code_t read_list(m2_node_t **pnode, reader_t *r, int depth)
     code = code ? code : check_tag(r, r->event.data.sequence_start.tag, M2_NODE_LIST);
     while (!code && !(code = next_event(r)) && r->event.type != YAML_SEQUENCE_END_EVENT) {
         code = read_node(&item, r, depth + 1);
+        code = code ? code : grow(node, item, r);
         if (!code) {
             APR_ARRAY_PUSH(node->items, m2_node_t *) = item;
         }
@@ -237,14 +288,44 @@ static m2_code_t read_list(m2_node_t **pnode, reader_t *r, int depth)
     return code;
 }
 
-static m2_code_t read_name(m2_node_t **pname, reader_t *r, apr_hash_t *seen)
+/* the names of one mapping: few are compared, many are looked up */
+#define FEW_NAMES 8
+
+static int is_there(const m2_node_t *map, const char *name, apr_hash_t **pseen)
+{
+    apr_pool_t *pool = map->items->pool;
+    int i;
+
+    if (!*pseen && map->items->nelts < 2 * FEW_NAMES) {
+        for (i = 0; i < m2_node_count(map); i++) {
+            if (m2_slice_is(m2_slice_z(name), m2_node_name_at(map, i)->text)) {
+                return 1;
+            }
+        }
+        return 0;
+    }
+    if (!*pseen) {
+        *pseen = apr_hash_make(pool);
+        for (i = 0; i < m2_node_count(map); i++) {
+            apr_hash_set(*pseen, m2_node_name_at(map, i)->text, APR_HASH_KEY_STRING, "");
+        }
+    }
+    if (apr_hash_get(*pseen, name, APR_HASH_KEY_STRING)) {
+        return 1;
+    }
+    apr_hash_set(*pseen, name, APR_HASH_KEY_STRING, "");
+    return 0;
+}
+
+static m2_code_t read_name(m2_node_t **pname, reader_t *r, const m2_node_t *map,
+                           apr_hash_t **pseen)
 {
     m2_code_t code;
     int plain;
 
     if (r->event.type != YAML_SCALAR_EVENT) {
         return event_fault(r, r->event.type == YAML_ALIAS_EVENT
-                                  ? "anchors and aliases are not supported"
+                                  ? NO_ALIASES
                                   : "the name of a field must be a text");
     }
     plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -255,24 +336,24 @@ static m2_code_t read_name(m2_node_t **pname, reader_t *r, apr_hash_t *seen)
     if (plain && m2_slice_is(m2_slice_z((*pname)->text), "<<")) {
         return event_fault(r, "merge keys are not supported");
     }
-    if (apr_hash_get(seen, (*pname)->text, APR_HASH_KEY_STRING)) {
+    if (is_there(map, (*pname)->text, pseen)) {
         return m2_node_fault(*pname, r->err, "\"%s\" is there twice", (*pname)->text);
     }
-    apr_hash_set(seen, (*pname)->text, APR_HASH_KEY_STRING, *pname);
     return M2_OK;
 }
 
 static m2_code_t read_map(m2_node_t **pnode, reader_t *r, int depth)
 {
     m2_node_t *node = make_node(r, M2_NODE_MAP), *name, *value;
-    apr_hash_t *seen = apr_hash_make(r->pool);
+    apr_hash_t *seen = NULL;
     m2_code_t code = check_anchor(r, r->event.data.mapping_start.anchor);
 
     code = code ? code : check_tag(r, r->event.data.mapping_start.tag, M2_NODE_MAP);
     while (!code && !(code = next_event(r)) && r->event.type != YAML_MAPPING_END_EVENT) {
-        code = read_name(&name, r, seen);
+        code = read_name(&name, r, node, &seen);
         code = code ? code : next_event(r);
         code = code ? code : read_node(&value, r, depth + 1);
+        code = code ? code : grow(node, value, r);
         if (!code) {
             APR_ARRAY_PUSH(node->items, m2_node_t *) = name;
             APR_ARRAY_PUSH(node->items, m2_node_t *) = value;
@@ -282,12 +363,8 @@ static m2_code_t read_map(m2_node_t **pnode, reader_t *r, int depth)
     return code;
 }
 
-/* the node that the current event begins */
-static m2_code_t read_node(m2_node_t **pnode, reader_t *r, int depth)
+static m2_code_t read_any(m2_node_t **pnode, reader_t *r, int depth)
 {
-    if (depth > M2_MAX_JSON_DEPTH) {
-        return event_fault(r, "nested too deep");
-    }
     if (r->event.type == YAML_SCALAR_EVENT) {
         return read_scalar(pnode, r);
     }
@@ -297,7 +374,23 @@ static m2_code_t read_node(m2_node_t **pnode, reader_t *r, int depth)
     if (r->event.type == YAML_MAPPING_START_EVENT) {
         return read_map(pnode, r, depth);
     }
-    return event_fault(r, "anchors and aliases are not supported");
+    return read_alias(pnode, r, depth);
+}
+
+/* the node that the current event begins */
+static m2_code_t read_node(m2_node_t **pnode, reader_t *r, int depth)
+{
+    const char *anchor = anchor_of(r);
+    m2_code_t code;
+
+    if (depth > r->limits->depth) {
+        return event_fault(r, "nested too deep");
+    }
+    code = read_any(pnode, r, depth);
+    if (!code && anchor) {
+        apr_hash_set(r->anchors, anchor, APR_HASH_KEY_STRING, *pnode);
+    }
+    return code;
 }
 
 static m2_code_t read_stream(m2_node_t **pnode, reader_t *r)
@@ -318,20 +411,23 @@ static m2_code_t read_stream(m2_node_t **pnode, reader_t *r)
     return code;
 }
 
-m2_code_t m2_node_read(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
-                       m2_err_t *err)
+m2_code_t m2_node_read_within(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
+                              const m2_node_limits_t *limits, m2_err_t *err)
 {
     m2_node_t *node = NULL;
     reader_t r;
     m2_code_t code;
 
     *pnode = NULL;
-    if (text.n > M2_MAX_PLUGIN_BYTES) {
-        return m2_err_set(err, M2_E_CONFIG, "longer than %d bytes", M2_MAX_PLUGIN_BYTES);
+    if (text.n > limits->bytes) {
+        return m2_err_set(err, M2_E_CONFIG, "longer than %" APR_SIZE_T_FMT " bytes",
+                          limits->bytes);
     }
     memset(&r, 0, sizeof(r));
     r.pool = pool;
     r.text = text;
+    r.limits = limits;
+    r.anchors = apr_hash_make(pool);
     r.err = err;
     if (!yaml_parser_initialize(&r.parser)) {
         return m2_err_set(err, M2_E_CONFIG, "out of memory");
@@ -343,6 +439,14 @@ m2_code_t m2_node_read(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t tex
     yaml_parser_delete(&r.parser);
     *pnode = code ? NULL : node;
     return code;
+}
+
+m2_code_t m2_node_read(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
+                       m2_err_t *err)
+{
+    static const m2_node_limits_t script = { M2_MAX_PLUGIN_BYTES, M2_MAX_JSON_DEPTH, 0 };
+
+    return m2_node_read_within(pnode, pool, text, &script, err);
 }
 
 /* --- reading nodes --- */

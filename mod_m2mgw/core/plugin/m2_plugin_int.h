@@ -26,6 +26,8 @@ struct m2_node_t {
     const char *text;          /* scalars, as it is meant; never holds a NUL */
     int truth;                 /* value of a M2_NODE_BOOL */
     int line, column;          /* 1-based; column in characters */
+    int height;                /* levels from here down, 1 for a scalar */
+    apr_size_t weight;         /* nodes from here down, what aliases repeat counted again */
     apr_array_header_t *items; /* of m2_node_t *: elements, or names and values in turn */
 };
 
@@ -72,7 +74,19 @@ const m2_node_t *m2_node_value_at(const m2_node_t *map, int i);
 m2_code_t m2_node_fields(void *slots, const m2_node_t *map, const char *what,
                          const m2_field_t *fields, m2_err_t *err);
 
-/** Read text, one YAML 1.1 (or JSON) document, into a tree in pool. */
+/* what a document may be */
+typedef struct m2_node_limits_t {
+    apr_size_t bytes;  /* of the text */
+    int depth;         /* levels */
+    apr_size_t weight; /* nodes, those that aliases repeat counted again; 0: no aliases */
+} m2_node_limits_t;
+
+/** Read text, one YAML 1.1 (or JSON) document, into a tree in pool. An alias shares the node
+ *  of its anchor; merge keys are refused whatever the limits are. */
+m2_code_t m2_node_read_within(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
+                              const m2_node_limits_t *limits, m2_err_t *err);
+
+/** The same for a plugin script: M2_MAX_PLUGIN_BYTES, M2_MAX_JSON_DEPTH, no aliases. */
 m2_code_t m2_node_read(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
                        m2_err_t *err);
 
