@@ -192,6 +192,8 @@ my @good = (
     ["$KEY\nM2MRealm \"our API\"", 'M2MRealm "our API"'],
     [$KEY, 'M2MErrorProfile rfc6750'],
     ["$KEY\nM2MErrorProfile GateWay", 'M2MErrorProfile gateway'],
+    [$KEY, 'M2MErrorDocuments Static'],
+    ["$KEY\nM2MErrorDocuments any", 'M2MErrorDocuments Any'],
     [$KEY, 'M2MStage RELEASE'],
     ["$KEY\nM2MStage PRE", 'M2MStage PRE'],
     ["$KEY\nM2MApiName orders", 'M2MApiName orders'],
@@ -375,7 +377,14 @@ refused('M2MDuplicateParameter Last', qr/"Last" is not allowed; it takes First o
 refused("M2MFormLimit $_", qr/"$_" is not allowed; it takes a number of bytes from 1 to \d+/, at => 'M2MFormLimit')
     for qw(0 64k 2147483648);
 refused("M2MRealm \"a\tb\"", qr/control characters/, at => 'M2MRealm');
+{
+    my ($status, $out) = try("<AuthzProviderAlias m2m-claim boss \"role boss\">\n</AuthzProviderAlias>\n");
+    ok($status && $out =~ /<AuthzProviderAlias> cannot stand for m2m-claim: write Require m2m-claim where it is needed/, 'an alias of a Require line of ours') or diag($out);
+    ($status, $out) = try("<AuthzProviderAlias ip local \"127.0.0.1\">\n</AuthzProviderAlias>\n");
+    is($status, 0, 'control: an alias of another') or diag($out);
+}
 refused('M2MErrorProfile oauth', qr/"oauth" is not allowed; it takes rfc6750 or gateway/);
+refused('M2MErrorDocuments On', qr/"On" is not allowed; it takes Static or Any/);
 refused("M2MStage \"a\x01b\"", qr/control characters/, at => 'M2MStage');
 refused("M2MApiName \"a\x7fb\"", qr/control characters/, at => 'M2MApiName');
 refused('M2MPlugin jwtAuth', qr/takes two arguments/, at => 'M2MPlugin');
@@ -500,13 +509,14 @@ M2MErrorProfile gateway
 M2MStage outer
 M2MApiName outer
 M2MJwksRefresh ttl=10
+M2MErrorDocuments Any
 CONF
 my @outer = ('M2MToken query:outer', qr/^key kid=K1/, 'M2MClaim a query:outer', 'M2MRule outer ifTrue=ALLOW statusCode=403',
     'M2MDefaultAction DENY', 'M2MForwardToken On', 'M2MBypassEmptyToken On', 'M2MJwksWait 10', 'M2MAlgorithms HS256',
     'M2MIssuer outer', 'M2MAudience outer', 'M2MTokenType outer', 'M2MRequireClaim outer', 'M2MLeeway 10', 'M2MMaxAge 10',
     'M2MIgnoreExpiration On', 'M2MPreventJtiReplay Observe', 'M2MDuplicateParameter First', 'M2MUserClaim outer',
     'M2MFormLimit 10', 'M2MRealm outer', 'M2MErrorProfile gateway', 'M2MStage outer', 'M2MApiName outer',
-    qr/^M2MJwksRefresh ttl=10 /);
+    qr/^M2MJwksRefresh ttl=10 /, 'M2MErrorDocuments Any');
 # [ what the narrower section says, a line it must have, index of the outer line that is replaced ]
 my @inner = (
     ['M2MToken cookie:inner', 'M2MToken cookie:inner', 0], ["M2MJwk $RSA", qr/^key kid=R1/, 1],
@@ -522,7 +532,8 @@ my @inner = (
     ['M2MFormLimit 20', 'M2MFormLimit 20', 19], ['M2MRealm inner', 'M2MRealm inner', 20],
     ['M2MErrorProfile rfc6750', 'M2MErrorProfile rfc6750', 21], ['M2MStage inner', 'M2MStage inner', 22],
     ['M2MApiName inner', 'M2MApiName inner', 23],
-    ['M2MJwksRefresh ttl=20', qr/^M2MJwksRefresh ttl=20 /, 24], ['M2MEngine Shadow', 'M2MEngine Shadow'], ['M2MEngine On', 'M2MEngine On'],
+    ['M2MJwksRefresh ttl=20', qr/^M2MJwksRefresh ttl=20 /, 24],
+    ['M2MErrorDocuments Static', 'M2MErrorDocuments Static', 25], ['M2MEngine Shadow', 'M2MEngine Shadow'], ['M2MEngine On', 'M2MEngine On'],
     ["M2MPlugin accessControl access.yaml", qr/^M2MRule fromFile/, 3, 4],
     ["M2MPlugin jwtAuth jwt.json", 'M2MToken query:t', 0, 1, 2, 6, 15, 16],
 );

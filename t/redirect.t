@@ -81,6 +81,7 @@ Alias /sed \@DOCROOT\@/plain.cgi
     M2MEngine Off
 </Location>
 ErrorDocument 401 /error.cgi
+M2MErrorDocuments Any
 <Files error.cgi>
     M2MEngine On
     M2MClaim client_id header:X-Error env:X_ERROR

@@ -31,7 +31,7 @@ my $sections = join '', map {
 my $t = M2MGW::Test->start(
     files => { 'k.json' => jwk_json('oct', kid => 'K'), 'htdocs/doc.html' => "local document\n",
                'htdocs/in/doc.html' => "document inside\n", 'htdocs/static.txt' => "static\n",
-               'htdocs/in/list.shtml' => 'x' },
+               'htdocs/in/list.shtml' => 'x', users => "joe:x\n" },
     config => <<'CONF' . $sections);
 ProxyPass /doc.html !
 ProxyPass /in/doc.html !
@@ -46,6 +46,42 @@ ProxyPass / http://@BACKEND@/
 </Location>
 <Location /plainrealm>
     M2MJwks file:@ROOT@/k.json
+</Location>
+<Location /bypass>
+    M2MBypassEmptyToken On
+    Require m2m-scope read
+</Location>
+<Location /req/any>
+    Require m2m-scope write
+    Require ip 127.0.0.1
+</Location>
+<Location /req/all>
+    <RequireAll>
+        Require ip 127.0.0.1
+        Require m2m-scope write
+    </RequireAll>
+</Location>
+<Location /req/mine>
+    <RequireAll>
+        Require m2m-scope read
+        Require ip 192.0.2.1
+    </RequireAll>
+</Location>
+<Location /req/both>
+    <RequireAll>
+        Require m2m-scope write
+        Require ip 192.0.2.1
+    </RequireAll>
+</Location>
+<Location /req/basic>
+    AuthType Basic
+    AuthName x
+    AuthBasicProvider file
+    AuthUserFile @ROOT@/users
+    Require m2m-scope write
+</Location>
+<Location /req/user>
+    Require user nobody
 </Location>
 <Location /own>
     M2MParameter c Token:client_id
@@ -179,6 +215,22 @@ passes($t->get("/r/$_->[0]", token => $_->[1]), "control: $_->[0]") for
     [ 'claimmap', tok(v => 'a b') ], [ 'replay', tok(jti => 'fresh') ];
 like($t->get('/plainrealm')->header('WWW-Authenticate'), qr/\ABearer realm="the/, 'the realm is inherited');
 
+# --- Require: whose refusal it is, and what would help ---
+
+is($t->get('/r/scope', token => tok(scope => 'read'))->header('WWW-Authenticate') =~ /, scope="([^"]*)"/ ? $1 : '', 'read write', 'the challenge names the scopes');
+unlike($t->get('/r/claim', token => tok(role => 'user'))->header('WWW-Authenticate'), qr/scope="/, 'and none for a claim');
+unlike($t->get('/r/scope')->header('WWW-Authenticate'), qr/scope=|error=/, 'and none for a request without a token');
+my $www = $t->get('/bypass', token => undef);
+is($www->status . $www->reason, '403insufficient_scope', 'no token, let in by M2MBypassEmptyToken, refused by Require');
+like($www->header('WWW-Authenticate') // '', qr/\ABearer realm="[^,]*"\z/, 'with a challenge that names no error: there was no token');
+for my $row ([ 'req/any', 'ok', 200 ], [ 'req/all', 'insufficient_scope', 403 ], [ 'req/mine', 'ok', 403 ], [ 'req/basic', 'insufficient_scope', 403 ],
+             [ 'req/user', 'ok', 403 ], [ 'req/both', 'ok', 403 ]) {
+    my ($path, $reason, $status) = @$row;
+    my $r = $t->get("/$path", token => tok(scope => 'read', sub => 'joe'));
+    is(join(' ', $r->status, $r->reason), "$status $reason", "$path: the reason is that of whoever refused");
+    is($r->header('X-Ca-Error-Code'), $reason eq 'ok' ? undef : 'A403AC', "$path: and so is the code");
+}
+
 # --- HEAD, and other methods ---
 
 my $r = $t->get('/r/', method => 'HEAD');
@@ -248,8 +300,9 @@ $r = $t->get('/ed/proxied');
 denies($r, 401, 'token_missing', 'ErrorDocument that would be proxied is not fetched');
 $r = $t->get('/ed/external', token => tok());
 ok(!$r->reached, 'ErrorDocument elsewhere reaches nothing');
-is($r->status, 302, 'it is a redirect, as httpd does');
-unlike($r->header('Location') // '', qr/eyJ/, 'that holds no token');
+is($r->status, 403, 'and is not followed');
+is($r->header('Location'), undef, 'nor named');
+like($r->body, qr/"reason":"insufficient_scope"/, 'our own body stands');
 $r = $t->get('/ed/missing');
 is($r->status, 401, 'ErrorDocument that is missing');
 ok(!$r->reached, 'reaches nothing');

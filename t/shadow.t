@@ -23,6 +23,10 @@ my %section = (
     any => "${policy}<RequireAny>\nRequire m2m-scope write\nRequire m2m-claim client_id app\n</RequireAny>\n",
     both => "${policy}Require m2m-scope read\nRequire ip 127.0.0.1\n",
     other => "${policy}<RequireAll>\nRequire m2m-scope read\nRequire ip 192.0.2.1\n</RequireAll>\n",
+    not => "${policy}<RequireAll>\nRequire all granted\nRequire not m2m-claim client_id b\n</RequireAll>\n",
+    none => "${policy}<RequireAll>\nRequire all granted\n<RequireNone>\nRequire m2m-claim client_id b\n</RequireNone>\n</RequireAll>\n",
+    notscope => "${policy}<RequireAll>\nRequire all granted\nRequire not m2m-scope y\n</RequireAll>\n",
+    unless => "${policy}<RequireAny>\nRequire m2m-scope write\nRequire ip 127.0.0.1\n</RequireAny>\n",
     jti => "    M2MPreventJtiReplay On\n",
     form => "    M2MToken form:t\n    M2MFormLimit 600\n",
     path => "    M2MClaim client_id header:X-Client-Id\n",
@@ -61,11 +65,20 @@ for my $n (sort keys %section) {
         is(join(',', map { $shadow->header($_) // () } qw(WWW-Authenticate X-Ca-Error-Code X-Rule-Header)), '', "$n, $who: nothing of a refusal");
     }
 }
+is($t->get("/on/$_", token => $who{'another client'})->reason, 'claim_denied', "control: $_: On refuses what must not be") for qw(not none);
+is($t->get('/on/notscope', token => $who{'another client'})->reason, 'insufficient_scope', 'control: notscope: and so with a scope');
+is($t->get('/on/unless', token => $who{'no scope'})->reason, 'ok', 'a line that does not decide is no refusal');
 my $good = $who{good};
 is($t->get("/shadow/plain?a=1&t=$good")->query, 'a=1', 'a query token is taken away');
 is($t->get('/shadow/plain?a=1&t=x.y.z')->query, 'a=1', 'also a bad one');
 is($t->get("/shadow/plain?t=$good&t=$good")->reason, 'token_multiple', 'several tokens');
-is($t->get('/shadow/other', token => $who{'no scope'})->status, 403, 'Require lines of others are in force');
+for my $who ('no scope', 'good') {
+    for my $mode ('on', 'shadow') {
+        my $r = $t->get("/$mode/other", token => $who{$who});
+        is($r->status . $r->reason, '403ok', "$mode, $who: Require lines of others are in force, and that is no decision of ours");
+        is($r->header('X-Ca-Error-Code'), undef, "$mode, $who: nor has it a code of ours");
+    }
+}
 my $once = mint('oct', { jti => 'once' });
 passes($t->get('/shadow/jti', token => $once), "jti: time $_") for 1 .. 3;
 is($t->get('/on/jti', token => mint('oct', { jti => 'strict' }))->status, 200, 'control: On, first');

@@ -15,6 +15,7 @@
 #include "httpd/request/m2mgw_authz.h"
 #include "httpd/request/m2mgw_body.h"
 #include "httpd/request/m2mgw_decide.h"
+#include "httpd/request/m2mgw_errordoc.h"
 #include "httpd/request/m2mgw_nocache.h"
 #include "httpd/request/m2mgw_path.h"
 #include "httpd/request/m2mgw_response.h"
@@ -128,13 +129,6 @@ static int hook_check_authz(request_rec *r)
     return m2mgw_authz_user(r);
 }
 
-static int is_proxied(const request_rec *r)
-{
-    return r->proxyreq
-           || (r->handler && strlen(r->handler) > 6
-               && m2_slice_is(m2_slice(r->handler, 6), "proxy:"));
-}
-
 /* What OK means in an access stage, said to hooks of which all have to be asked. */
 static int or_declined(int status)
 {
@@ -160,7 +154,7 @@ static int hook_guard(request_rec *r)
         ctx = m2mgw_meet(r);
     }
     if (ctx->error_document) {
-        return is_proxied(r) ? r->status : DECLINED;
+        return m2mgw_error_document_guard(r);
     }
     if (!ctx->in_force) {
         return DECLINED;
@@ -187,7 +181,10 @@ static int hook_handler(request_rec *r)
         ctx = m2mgw_ctx(r);
         m2mgw_response_insert(r); /* filters were inserted for what was there before */
     }
-    if (status == DECLINED && ctx && ctx->in_force && !ctx->error_document) {
+    if (status == DECLINED && ctx && ctx->error_document) {
+        return m2mgw_error_document_handle(r);
+    }
+    if (status == DECLINED && ctx && ctx->in_force) {
         status = r->main ? or_declined(m2mgw_charge(ctx, r)) : DECLINED;
         m2mgw_line_scrub(ctx, r);
     }
@@ -216,7 +213,8 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_check_authz(hook_check_authz, NULL, NULL, APR_HOOK_REALLY_FIRST,
                         AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(hook_guard, after_rewrite, before_proxy, APR_HOOK_FIRST);
-    ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST - 1); /* and mod_cache */
+    m2mgw_errordoc_register();
     m2mgw_nocache_register();
     m2mgw_path_register();
     m2mgw_status_register();

@@ -59,6 +59,7 @@ typedef enum m2_code_t {
     M2_E_KEYS_UNAVAILABLE,
     M2_E_REPLAY_UNAVAILABLE,
     M2_E_INTERNAL,
+    M2_E_REQUIRE_DENIED, /* by httpd's own Require: logged and counted, never a verdict */
     M2_CODES, /* number of codes a request can end with */
 
     /* never the verdict on a request */

@@ -10,8 +10,8 @@
 
 #include <stdarg.h>
 
-/* The level follows who has to act: what a caller did wrong is INFO, so that strangers
- * cannot fill a log that is watched; what the operator must mend is ERR. */
+/* The level follows who has to act: what a caller can repeat is INFO, so that nobody can fill a
+ * log that is watched; what the operator must mend is ERR, and told once in a while. */
 /* clang-format off */
 static const m2_reason_t reasons[] = { /* ORDER CODE */
     { M2_OK, "ok", NULL, 200, NULL, 0, 200, M2_LOG_DEBUG, "The request passes" },
@@ -50,7 +50,7 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
     { M2_E_JTI_MISSING, "jti_missing", "S403JI", 401, "invalid_token", 1, 403,
       M2_LOG_INFO, "The token has no jti" },
     { M2_E_JTI_REPLAYED, "jti_replayed", "S403JU", 401, "invalid_token", 1, 403,
-      M2_LOG_NOTICE, "The token was used before" },
+      M2_LOG_INFO, "The token was used before" },
     { M2_E_PROOF_MISSING, "proof_missing", "A403JT", 401, "invalid_token", 1, 403,
       M2_LOG_INFO, "The token needs a proof of possession" },
     { M2_E_CERT_MISMATCH, "cert_mismatch", "A403JT", 401, "invalid_token", 1, 403,
@@ -64,7 +64,7 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
     { M2_E_PROOF_NONCE, "proof_nonce", "A403JT", 401, "use_dpop_nonce", M2_CHALLENGE_ALWAYS,
       401, M2_LOG_INFO, "The proof of possession needs a nonce of this server" },
     { M2_E_CLAIM_UNSAFE, "claim_unsafe", "A403JT", 403, NULL, 0, 403,
-      M2_LOG_NOTICE, "A claim of the token is unsafe where it is to be put" },
+      M2_LOG_INFO, "A claim of the token is unsafe where it is to be put" },
     { M2_E_CLAIM_MISSING_PATH, "claim_missing", "A403JT", 403, NULL, 0, 403,
       M2_LOG_INFO, "A claim that the path needs is missing" },
     { M2_E_PATH_UNSAFE, "path_unsafe", "A403JT", 400, NULL, 0, 400,
@@ -78,7 +78,7 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
     { M2_E_RULE_DENIED, "rule_denied", "A403AC", 0, NULL, 0, 0,
       M2_LOG_INFO, "Access Control Forbidden" },
     { M2_E_RULE_ERROR, "rule_error", "A403AC", 403, NULL, 0, 403,
-      M2_LOG_WARNING, "Access Control Forbidden" },
+      M2_LOG_INFO, "Access Control Forbidden" },
     { M2_E_RULE_DEFAULT, "rule_default", "A403AC", 403, NULL, 0, 403,
       M2_LOG_INFO, "Access Control Forbidden" },
     { M2_E_OPERATION_UNKNOWN, "operation_unknown", "A403AC", 403, NULL, 0, 403,
@@ -94,7 +94,9 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
     { M2_E_REPLAY_UNAVAILABLE, "replay_unavailable", "X500ER", 503, NULL, 0, 503,
       M2_LOG_INFO, "The replay store is not available" }, /* it said so once, at ERR */
     { M2_E_INTERNAL, "internal_error", "X500ER", 500, NULL, 0, 500,
-      M2_LOG_ERR, "Internal error" }
+      M2_LOG_ERR, "Internal error" },
+    { M2_E_REQUIRE_DENIED, "require_denied", NULL, 403, NULL, 0, 403,
+      M2_LOG_INFO, "httpd's Require does not grant access" }
 };
 /* clang-format on */
 

@@ -39,6 +39,7 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->form_limit = M2_UNSET;
     dir->realm = NULL;
     dir->profile = M2MGW_PROFILE_UNSET;
+    dir->any_document = M2_UNSET;
     dir->stage = NULL;
     dir->api_name = NULL;
     dir->section = NULL;
@@ -80,6 +81,7 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->form_limit = inner->form_limit != M2_UNSET ? inner->form_limit : outer->form_limit;
     dir->realm = merge_ptr(inner->realm, outer->realm);
     dir->profile = inner->profile != M2MGW_PROFILE_UNSET ? inner->profile : outer->profile;
+    dir->any_document = merge_int(inner->any_document, outer->any_document);
     dir->stage = merge_ptr(inner->stage, outer->stage);
     dir->api_name = merge_ptr(inner->api_name, outer->api_name);
     dir->section = merge_ptr(inner->section, outer->section);
@@ -173,5 +175,6 @@ int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
     effective->jwks_wait = dir->jwks_wait != M2_UNSET ? dir->jwks_wait : 0;
     effective->profile = dir->profile != M2MGW_PROFILE_UNSET ? dir->profile
                                                              : M2MGW_PROFILE_RFC6750;
+    effective->any_document = dir->any_document == 1;
     return 1;
 }

@@ -90,6 +90,7 @@ typedef struct m2mgw_dir_t {
     apr_off_t form_limit;                  /* M2MFormLimit, bytes */
     const char *realm;                     /* M2MRealm */
     m2mgw_profile_t profile;               /* M2MErrorProfile */
+    int any_document;                      /* M2MErrorDocuments: 0 Static, 1 Any */
     const char *stage;                     /* M2MStage */
     const char *api_name;                  /* M2MApiName */
     struct m2mgw_section_t *section;       /* where it was written; of the innermost section
@@ -111,6 +112,7 @@ typedef struct m2mgw_effective_t {
     const m2mgw_sources_t *sources; /* never NULL */
     int deny_duplicates;     /* M2MDuplicateParameter, resolved for the rules in force */
     m2mgw_profile_t profile; /* never unset */
+    int any_document;        /* M2MErrorDocuments Any; 0 also where nothing is in force */
     apr_off_t form_limit;    /* bytes */
     m2_policy_t policy;      /* comparable by its bytes */
     int orphan;              /* explicit On or Shadow without keys or rules: 503 */

@@ -28,6 +28,7 @@ static const m2mgw_word_t profile_words[] = {
     { "gateway", M2MGW_PROFILE_GATEWAY },
     { NULL, 0 },
 };
+static const m2mgw_word_t document_words[] = { { "Static", 0 }, { "Any", 1 }, { NULL, 0 } };
 static const m2mgw_word_t age_words[] = { { "Off", M2MGW_MAX_AGE_OFF }, { NULL, 0 } };
 
 #define AT(member) offsetof(m2mgw_dir_t, member)
@@ -47,6 +48,9 @@ static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplic
                                          0, NULL };
 static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
                                        NULL };
+
+static const m2mgw_value_t documents = { AT(any_document), M2MGW_NO_PLUGIN, document_words, 0,
+                                         0, NULL };
 
 static const apr_size_t issuers = AT(issuers), audiences = AT(audiences), types = AT(types),
                         user_claims = AT(user_claims), realm = AT(realm), stage = AT(stage),
@@ -125,6 +129,8 @@ const command_rec m2mgw_config_commands[] = {
         "Realm of the WWW-Authenticate challenge."),
     AP_INIT_TAKE1("M2MErrorProfile", m2mgw_cfg_value, INFO(profile), SECTION,
         "rfc6750 or gateway: statuses and bodies of refusals."),
+    AP_INIT_TAKE1("M2MErrorDocuments", m2mgw_cfg_value, INFO(documents), SECTION,
+        "Static or Any: whether an ErrorDocument for a refusal may be more than a file."),
     AP_INIT_TAKE1("M2MStage", m2mgw_cfg_text, INFO(stage), SECTION,
         "Value of $CaStage in rules."),
     AP_INIT_TAKE1("M2MApiName", m2mgw_cfg_text, INFO(api_name), SECTION,

@@ -209,6 +209,7 @@ static void print_response(const out_t *out, const m2mgw_effective_t *e)
     line(out, "M2MRealm %s", dir->realm ? word(out, dir->realm) : "(the server's name)");
     line(out, "M2MErrorProfile %s", e->profile == M2MGW_PROFILE_GATEWAY ? "gateway"
                                                                        : "rfc6750");
+    line(out, "M2MErrorDocuments %s", e->any_document ? "Any" : "Static");
     line(out, "M2MStage %s", dir->stage ? word(out, dir->stage) : "RELEASE");
     if (dir->api_name) {
         line(out, "M2MApiName %s", word(out, dir->api_name));

@@ -14,7 +14,15 @@
 
 /* m2mgw_ctx_t.in_authz, while our own run of the hooks goes on */
 #define ASK 1
-#define GRANT_ALL 2
+#define LET_PASS 2
+
+/* One line, as it was parsed. */
+typedef struct line_t {
+    const char *text;           /* as written, for the log */
+    int negated;                /* behind `not` or in a <RequireNone>: to hold is to refuse */
+    m2_require_t claim;         /* of m2m-claim */
+    apr_array_header_t *scopes; /* of m2m-scope: const char * */
+} line_t;
 
 /* The words of a Require line. Expressions in them are not supported: what a token must
  * hold should not depend on what a client sends. */
@@ -29,121 +37,184 @@ static apr_array_header_t *words_of(apr_pool_t *pool, const char *line)
     return words;
 }
 
-static const char *claim_parse(cmd_parms *cmd, const char *line, const void **parsed)
+static int is_negated(cmd_parms *cmd)
 {
-    apr_array_header_t *words = words_of(cmd->pool, line);
-    m2_require_t *require = apr_pcalloc(cmd->pool, sizeof(*require));
-    const char **name = apr_array_pop(words);
+    const char *args = cmd->directive->args;
+    const ap_directive_t *around;
+
+    if (ap_cstr_casecmp(ap_getword_conf(cmd->temp_pool, &args), "not") == 0) {
+        return 1;
+    }
+    for (around = cmd->directive->parent; around; around = around->parent) {
+        if (ap_cstr_casecmp(around->directive, "<RequireNone") == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* An alias may stand behind `not` in one place and not in another, and lines of ours have to
+ * know which (LET_PASS). */
+static const char *line_make(line_t **pline, cmd_parms *cmd, const char *provider,
+                             const char *args)
+{
+    line_t *line = apr_pcalloc(cmd->pool, sizeof(*line));
+
+    if (ap_cstr_casecmp(cmd->directive->directive, "<AuthzProviderAlias") == 0) {
+        return apr_pstrcat(cmd->pool, "<AuthzProviderAlias> cannot stand for ", provider,
+                           ": write Require ", provider, " where it is needed", NULL);
+    }
+    line->text = apr_pstrcat(cmd->pool, provider, " ", args, NULL);
+    line->negated = is_negated(cmd);
+    *pline = line;
+    return NULL;
+}
+
+static const char *claim_parse(cmd_parms *cmd, const char *args, const void **parsed)
+{
+    apr_array_header_t *words = words_of(cmd->pool, args);
+    apr_array_header_t *values = apr_array_make(cmd->pool, 4, sizeof(const char *));
+    line_t *line;
+    const char *fault = line_make(&line, cmd, "m2m-claim", args);
     int i;
 
-    if (!name) {
+    if (fault) {
+        return fault;
+    }
+    if (words->nelts == 0) {
         return "Require m2m-claim needs a claim name: m2m-claim NAME [VALUE ...]";
     }
-    APR_ARRAY_PUSH(words, const char *) = *name;
-    require->name = APR_ARRAY_IDX(words, 0, const char *);
-    require->values = apr_array_make(cmd->pool, 4, sizeof(const char *));
     for (i = 1; i < words->nelts; i++) {
-        APR_ARRAY_PUSH((apr_array_header_t *)require->values, const char *) =
-            APR_ARRAY_IDX(words, i, const char *);
+        APR_ARRAY_PUSH(values, const char *) = APR_ARRAY_IDX(words, i, const char *);
     }
-    *parsed = require;
+    line->claim.name = APR_ARRAY_IDX(words, 0, const char *);
+    line->claim.values = values;
+    *parsed = line;
     return NULL;
 }
 
-static const char *scope_parse(cmd_parms *cmd, const char *line, const void **parsed)
+static const char *scope_parse(cmd_parms *cmd, const char *args, const void **parsed)
 {
-    apr_array_header_t *words = words_of(cmd->pool, line);
+    line_t *line;
+    const char *fault = line_make(&line, cmd, "m2m-scope", args);
 
-    if (words->nelts == 0) {
+    if (fault) {
+        return fault;
+    }
+    line->scopes = words_of(cmd->pool, args);
+    if (line->scopes->nelts == 0) {
         return "Require m2m-scope needs at least one scope: m2m-scope SCOPE ...";
     }
-    *parsed = words;
+    *parsed = line;
     return NULL;
 }
 
-/* Without a verified token there is nobody to grant to. */
-static authz_status conclude(m2mgw_ctx_t *ctx, int granted, m2_code_t code)
+/* The answer of a line to httpd; a line that refuses is remembered, the first one of a run.
+ * Without a verified token there is nobody to grant to. */
+static authz_status answer(m2mgw_ctx_t *ctx, const line_t *line, int holds, m2_code_t code)
 {
-    if (granted) {
-        return AUTHZ_GRANTED;
+    if (ctx && ctx->in_authz == LET_PASS) {
+        return line->negated ? AUTHZ_DENIED : AUTHZ_GRANTED;
     }
-    if (!ctx || !ctx->in_force) {
-        return AUTHZ_DENIED;
+    if (ctx && ctx->in_force && holds == line->negated && ctx->authz == M2_OK) {
+        ctx->authz = code;
+        ctx->authz_line = line->text;
+        ctx->missing_scope = line->scopes && !line->negated
+                                 ? apr_array_pstrcat(ctx->r->pool, line->scopes, ' ')
+                                 : NULL;
     }
-    ctx->authz = code;
-    return ctx->in_authz == GRANT_ALL ? AUTHZ_GRANTED : AUTHZ_DENIED;
+    return holds ? AUTHZ_GRANTED : AUTHZ_DENIED;
 }
 
-static authz_status claim_check(request_rec *r, const char *line, const void *parsed)
+static authz_status claim_check(request_rec *r, const char *args, const void *parsed)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
-    const m2_require_t *require = parsed;
-    const int granted = ctx && ctx->verdict.verified
-                        && m2_claim_matches(r->pool, ctx->verdict.claims, require);
+    const line_t *line = parsed;
+    const int holds = ctx && ctx->verdict.verified
+                      && m2_claim_matches(r->pool, ctx->verdict.claims, &line->claim);
 
-    (void)line;
-    return conclude(ctx, granted, M2_E_CLAIM_DENIED);
+    (void)args;
+    return answer(ctx, line, holds, M2_E_CLAIM_DENIED);
 }
 
-static authz_status scope_check(request_rec *r, const char *line, const void *parsed)
+static authz_status scope_check(request_rec *r, const char *args, const void *parsed)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
-    const apr_array_header_t *scopes = parsed;
+    const line_t *line = parsed;
     const m2_json_t *scope;
-    int granted;
+    int holds;
     int i;
 
-    (void)line;
-    granted = ctx && ctx->verdict.verified;
-    scope = granted ? m2_json_get(ctx->verdict.claims, "scope") : NULL;
-    for (i = 0; granted && i < scopes->nelts; i++) {
-        granted = scope
-                  && m2_json_has(scope, m2_slice_z(APR_ARRAY_IDX(scopes, i, const char *)),
-                                 1);
+    (void)args;
+    holds = ctx && ctx->verdict.verified;
+    scope = holds ? m2_json_get(ctx->verdict.claims, "scope") : NULL;
+    for (i = 0; holds && i < line->scopes->nelts; i++) {
+        const m2_slice_t wanted = m2_slice_z(APR_ARRAY_IDX(line->scopes, i, const char *));
+
+        holds = scope && m2_json_has(scope, wanted, 1);
     }
-    return conclude(ctx, granted, M2_E_INSUFFICIENT_SCOPE);
+    return answer(ctx, line, holds, M2_E_INSUFFICIENT_SCOPE);
 }
 
 static const authz_provider claim_provider = { claim_check, claim_parse };
 static const authz_provider scope_provider = { scope_check, scope_parse };
 
-static int refused_by_ours(const m2mgw_ctx_t *ctx, int status)
+static int is_refusal(int status)
 {
-    return (status == HTTP_UNAUTHORIZED || status == HTTP_FORBIDDEN) && ctx->authz != M2_OK;
+    return status == HTTP_UNAUTHORIZED || status == HTTP_FORBIDDEN;
+}
+
+static int passes(const m2mgw_ctx_t *ctx)
+{
+    return ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
 }
 
 /* Makes what our providers say the decision, unless it is a refusal already. */
 static void mark(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    if (ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS) {
+    if (passes(ctx)) {
         ctx->verdict.code = ctx->authz;
         ctx->verdict.rule = NULL;
+        m2_err_init(&ctx->verdict.err, r->pool);
+        m2_err_set(&ctx->verdict.err, ctx->authz, "Require %s", ctx->authz_line);
         m2mgw_note_decision(ctx, r);
     }
 }
 
-/* Runs the rest of one authorization stage, and when it refuses because of our providers
- * writes the refusal: 403 also where httpd would ask for other credentials (RFC 6750 3.1).
- * In Shadow the stage is then asked once more, with providers that grant. */
+/* The request ends here because of our lines alone: it would go on if they let it pass. 403
+ * also where httpd would ask for other credentials (RFC 6750 3.1). */
+static int refuse(m2mgw_ctx_t *ctx, request_rec *r, int without_ours)
+{
+    mark(ctx, r);
+    apr_table_unset(r->err_headers_out, "WWW-Authenticate");
+    return ctx->effective.engine == M2MGW_ENGINE_SHADOW ? without_ours : m2mgw_refuse(ctx, r);
+}
+
+/* Runs the rest of one authorization stage. Where it refuses and lines of ours had a part in
+ * it, it is asked once more with those let pass: what refuses then is httpd's own. */
 static int run_stage(request_rec *r, int (*stage)(request_rec *r))
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
-    int status;
+    int status, without_ours;
 
     if (!ctx || !ctx->in_force || ctx->in_authz) {
         return DECLINED;
     }
     ctx->in_authz = ASK;
     ctx->authz = M2_OK;
-    status = stage(r);
-    if (refused_by_ours(ctx, status)) {
-        mark(ctx, r);
-        apr_table_unset(r->err_headers_out, "WWW-Authenticate");
-        ctx->in_authz = GRANT_ALL;
-        status = ctx->effective.engine == M2MGW_ENGINE_SHADOW ? stage(r)
-                                                              : m2mgw_refuse(ctx, r);
+    status = without_ours = stage(r);
+    if (is_refusal(status) && ctx->authz != M2_OK) {
+        ctx->in_authz = LET_PASS;
+        without_ours = stage(r);
     }
     ctx->in_authz = 0;
+    if (is_refusal(status) && !is_refusal(without_ours)) {
+        return refuse(ctx, r, without_ours);
+    }
+    if (is_refusal(status) && passes(ctx)) {
+        ctx->require_denied = status;
+        m2mgw_log_refusal(ctx, r, M2_E_REQUIRE_DENIED, status, NULL);
+    }
     return status;
 }
 

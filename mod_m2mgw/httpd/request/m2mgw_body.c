@@ -96,26 +96,51 @@ int m2mgw_body_is_opaque(request_rec *r)
                || !no_coding(apr_table_get(r->headers_in, "Content-Encoding")));
 }
 
-/* A growing text in a pool; longer than limit by one brigade at most. */
+/* A growing text, in a pool of its own that goes when the text moves to a larger one; longer
+ * than limit by one brigade at most. What a form costs while it is read is one and a half times
+ * the limit, and its own size from then on. */
 typedef struct text_t {
-    apr_pool_t *pool;
+    apr_pool_t *parent;
+    apr_pool_t *own; /* NULL: nothing is held */
     char *p;
     apr_size_t used, size, limit;
 } text_t;
 
+/* Moves the text to where size bytes have room. */
+static void text_move(text_t *text, apr_size_t size)
+{
+    apr_pool_t *old = text->own;
+    char *p;
+
+    apr_pool_create(&text->own, text->parent);
+    p = apr_palloc(text->own, size);
+    if (text->used) {
+        memcpy(p, text->p, text->used);
+    }
+    if (old) {
+        apr_pool_destroy(old);
+    }
+    text->p = p;
+    text->size = size;
+}
+
 static void text_add(text_t *text, const char *data, apr_size_t n)
 {
-    if (text->used + n > text->size) {
-        char *old = text->p;
+    const apr_size_t needed = text->used + n, most = text->limit + HUGE_STRING_LEN;
 
-        text->size = (text->used + n) * 2;
-        text->p = apr_palloc(text->pool, text->size);
-        if (text->used) {
-            memcpy(text->p, old, text->used);
-        }
+    if (needed > text->size) {
+        text_move(text, needed > most || needed * 2 < most ? needed * 2 : most);
     }
     memcpy(text->p + text->used, data, n);
     text->used += n;
+}
+
+/* Gives back what is more than twice the text. */
+static void text_end(text_t *text)
+{
+    if (text->size > 2 * text->used + HUGE_STRING_LEN) {
+        text_move(text, text->used + 1);
+    }
 }
 
 /* Appends the data of one brigade, all of it: who lets the request pass all the same has to
@@ -189,11 +214,12 @@ static m2_code_t read_on(m2mgw_body_t *body, text_t *text, request_rec *r)
 static m2_code_t read_all(m2mgw_root_t *root, request_rec *r, apr_size_t limit)
 {
     apr_table_t *headers = r->headers_in;
-    text_t text = { root->r->pool, (char *)"", 0, 0, limit };
+    text_t text = { root->r->pool, NULL, (char *)"", 0, 0, limit };
     ap_filter_t *fault = ap_add_output_filter_handle(fault_filter_handle, root, r,
                                                      r->connection);
     m2_code_t code = read_on(root->body, &text, r);
 
+    text_end(&text);
     ap_remove_output_filter(fault);
     r->headers_in = headers;
     root->body->bytes = m2_slice(text.p, text.used);
@@ -317,7 +343,8 @@ static void insert(request_rec *r)
     const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
     const ap_filter_t *f;
 
-    if (!ctx || !ctx->root->body || !ctx->root->body->taken || r->main) {
+    if (!ctx || !ctx->root->body || !ctx->root->body->taken || r->main
+        || ctx->error_document) { /* which gets no body */
         return;
     }
     for (f = r->input_filters; f; f = f->next) {

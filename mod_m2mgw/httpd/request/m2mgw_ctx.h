@@ -86,6 +86,9 @@ typedef struct m2mgw_ctx_t {
     /* m2mgw_authz.c */
     int in_authz;               /* inside our own run of the authorization hooks */
     m2_code_t authz;            /* what our Require providers refused with, or M2_OK */
+    const char *authz_line;     /* the first line of ours that did */
+    const char *missing_scope;  /* what that line asks for, blank-separated, or NULL */
+    int require_denied;         /* HTTP status of a refusal by httpd's own Require, or 0 */
 
     /* m2mgw_response.c */
     int refused;                /* HTTP status of our refusal, 0: none */

@@ -9,6 +9,7 @@
 
 #include "httpd/request/m2mgw_apply.h"
 #include "httpd/request/m2mgw_body.h"
+#include "httpd/request/m2mgw_errordoc.h"
 #include "httpd/request/m2mgw_facts.h"
 #include "httpd/request/m2mgw_nocache.h"
 #include "httpd/request/m2mgw_path.h"
@@ -216,39 +217,14 @@ int m2mgw_conclude(m2mgw_ctx_t *ctx, request_rec *r)
     return m2mgw_refuse(ctx, r);
 }
 
-/* A local error document for our own refusal is served although it lies in the section. */
-static int is_error_document(request_rec *r)
-{
-    const m2mgw_ctx_t *before = r->prev ? m2mgw_ctx(r->prev) : NULL;
-
-    return before && before->refused && r->status == before->refused && !r->main;
-}
-
-/* The verdict's variables, where LogFormat and the document look for them. */
-static void carry_variables(request_rec *r)
-{
-    static const char *const names[] = { "M2M_DECISION", "M2M_REASON", "M2M_RULE",
-                                         "M2M_ERROR_CODE" };
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *value = apr_table_get(r->prev->subprocess_env, names[i]);
-
-        if (value) {
-            apr_table_setn(r->subprocess_env, names[i], value);
-        }
-    }
-}
-
 m2mgw_ctx_t *m2mgw_meet(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx_make(r);
 
     ctx->seen = 1;
-    if (is_error_document(r)) {
+    if (m2mgw_is_error_document(r)) {
         ctx->error_document = 1;
-        r->status_line = ap_get_status_line_ex(r->pool, r->status);
-        carry_variables(r);
+        m2mgw_error_document_meet(r);
         if (ctx->in_force) { /* served to anybody, with nothing claimed */
             m2mgw_scrub(ctx, r);
         }
@@ -275,7 +251,7 @@ static const m2mgw_ctx_t *deciding(request_rec *r)
 
         if (ctx && ctx->decided) {
             found = ctx;
-            if (ctx->refused) {
+            if (ctx->refused || ctx->require_denied) {
                 break;
             }
         }
@@ -287,7 +263,10 @@ void m2mgw_count(request_rec *r)
 {
     const m2mgw_ctx_t *ctx = deciding(r);
 
-    if (ctx) {
+    if (ctx && ctx->require_denied) {
+        m2mgw_status_count(M2_E_REQUIRE_DENIED, 0, NULL);
+    }
+    else if (ctx) {
         m2mgw_status_count(ctx->verdict.code, ctx->effective.engine == M2MGW_ENGINE_SHADOW,
                            ctx->verdict.rule);
     }

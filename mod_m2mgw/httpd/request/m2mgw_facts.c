@@ -89,10 +89,11 @@ static m2_code_t ask_header(asked_t *a)
     return answer(a, apr_table_get(a->r->headers_in, a->param->arg));
 }
 
+/* The sentence about a body that cannot be used is the rule's, which names the parameter. */
 static m2_code_t ask_form(asked_t *a)
 {
     m2_slice_t form;
-    m2_code_t code = m2mgw_body_form(&form, a->ctx, a->r, &a->ctx->verdict.err);
+    m2_code_t code = m2mgw_body_form(&form, a->ctx, a->r, NULL);
 
     if (code != M2_OK) {
         return code;

@@ -9,6 +9,8 @@
  */
 #include "httpd/request/m2mgw_nocache.h"
 
+#include <util_filter.h>
+
 #define HIDDEN M_INVALID
 
 /* per request_rec, only while mod_cache is asked */
@@ -30,11 +32,37 @@ static void hide(request_rec *r)
     r->method_number = HIDDEN;
 }
 
+/* Takes mod_cache's filters out of the way of a page that it has begun to store: what is never
+ * complete is never served, and its files go with the request. The filters of a subrequest lead
+ * into those of the page, so both ways are cut. */
+static void stop_storing(request_rec *r)
+{
+    ap_filter_t **f = &r->output_filters;
+
+    while (*f) {
+        if (strstr((*f)->frec->name, "cache_save") == (*f)->frec->name) {
+            *f = (*f)->next;
+        }
+        else {
+            f = &(*f)->next;
+        }
+    }
+}
+
+/* A page holds what its subrequests say, so it is as private as they are. */
 void m2mgw_nocache_store(request_rec *r)
 {
-    if (cache_is_loaded) {
+    if (!cache_is_loaded) {
+        return;
+    }
+    for (;;) {
         /* r->no_cache would add an Expires of its own */
         apr_table_setn(r->subprocess_env, "no-cache", "1");
+        stop_storing(r);
+        if (!r->main) {
+            break;
+        }
+        r = r->main;
     }
 }
 

@@ -9,6 +9,10 @@
  */
 #include "httpd/request/m2mgw_response.h"
 
+#include "httpd/request/m2mgw_challenge.h"
+#include "httpd/request/m2mgw_errordoc.h"
+#include "httpd/runtime/m2mgw_tell.h"
+
 #include <mod_core.h> /* ap_response_code_string */
 #include <util_filter.h>
 
@@ -18,39 +22,6 @@
 static ap_filter_rec_t *refusal_filter_handle;
 static ap_filter_rec_t *id_filter_handle;
 static ap_filter_rec_t *private_filter_handle;
-
-/* A quoted-string (RFC 9110 5.6.4) without its quotes; control bytes have no place in it. */
-static const char *quotable(apr_pool_t *pool, const char *text)
-{
-    char *copy = apr_palloc(pool, 2 * strlen(text) + 1);
-    char *c = copy;
-
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') {
-            *c++ = '\\';
-        }
-        *c++ = (char)(apr_iscntrl(*text) ? '\'' : *text);
-    }
-    *c = '\0';
-    return copy;
-}
-
-static void set_challenge(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason)
-{
-    const char *realm = ctx->effective.dir->realm;
-    const char *value;
-
-    if (!realm) {
-        realm = r->server->server_hostname ? r->server->server_hostname : "";
-    }
-    value = apr_pstrcat(r->pool, "Bearer realm=\"", quotable(r->pool, realm), "\"", NULL);
-    if (reason->oauth_error) {
-        value = apr_pstrcat(r->pool, value, ", error=\"", reason->oauth_error,
-                            "\", error_description=\"", quotable(r->pool, reason->text), "\"",
-                            NULL);
-    }
-    apr_table_setn(r->err_headers_out, "WWW-Authenticate", value);
-}
 
 /* RFC 9457, with what an operator asks a caller for: reason and request id. */
 static const char *problem(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
@@ -97,6 +68,9 @@ static void choose_body(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *rea
     if (configured && *configured == '"') {
         return;
     }
+    if (!m2mgw_error_document_may_be(ctx, configured)) {
+        ap_custom_response(r, status, "");
+    }
     if (ctx->effective.profile == M2MGW_PROFILE_GATEWAY) {
         ctx->body = "";
         ctx->content_type = NULL;
@@ -123,18 +97,20 @@ static void add_rule_headers(request_rec *r, const apr_array_header_t *headers)
     }
 }
 
-static void log_refusal(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
-                        int status)
+void m2mgw_log_refusal(const m2mgw_ctx_t *ctx, request_rec *r, m2_code_t code, int status,
+                       const char *detail)
 {
-    static const int levels[] = { APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO,
-                                  APLOG_DEBUG };
-    const char *detail = ctx->verdict.err.text;
+    const m2_reason_t *reason = m2_reason_of(code);
+    const m2_rule_t *rule = code == ctx->verdict.code ? ctx->verdict.rule : NULL;
+    const m2mgw_dir_t *dir = ctx->effective.dir; /* may be one of this request alone */
+    int level = m2mgw_level(reason->level);
 
-    ap_log_rerror(APLOG_MARK, levels[reason->level], 0, r,
-                  "M2-201: %s: %d %s%s%s%s%s [%s]", r->uri, status, reason->reason,
-                  ctx->verdict.rule ? " by rule " : "",
-                  ctx->verdict.rule ? ctx->verdict.rule->name : "", detail ? ": " : "",
-                  detail ? detail : "", ctx->root->request_id);
+    if (level < APLOG_INFO && !m2mgw_may_tell(dir ? dir->section : NULL, code)) {
+        level = APLOG_INFO;
+    }
+    ap_log_rerror(APLOG_MARK, level, 0, r, "M2-201: %s: %d %s%s%s%s%s [%s]", r->uri, status,
+                  reason->reason, rule ? " by rule " : "", rule ? rule->name : "",
+                  detail ? ": " : "", detail ? detail : "", ctx->root->request_id);
 }
 
 /* A kid that is unknown now may be that of a key which is on its way; no refresh helps a token
@@ -154,7 +130,7 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     if (ctx->refused == status) {
         return status;
     }
-    log_refusal(ctx, r, reason, status);
+    m2mgw_log_refusal(ctx, r, ctx->verdict.code, status, ctx->verdict.err.text);
     ctx->refused = status;
     r->status_line = ap_get_status_line_ex(r->pool, status); /* else httpd's own codes only */
     add_rule_headers(r, ctx->verdict.refusal.headers);
@@ -168,10 +144,11 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     else if (keys_may_come(ctx)) {
         apr_table_setn(out, "Retry-After", "1");
     }
-    if (ctx->effective.profile != M2MGW_PROFILE_GATEWAY
-        && (reason->challenge || status == HTTP_UNAUTHORIZED)
+    if ((reason->challenge == M2_CHALLENGE_ALWAYS
+         || (ctx->effective.profile != M2MGW_PROFILE_GATEWAY
+             && (reason->challenge || status == HTTP_UNAUTHORIZED)))
         && !(message && apr_table_get(out, "WWW-Authenticate"))) {
-        set_challenge(ctx, r, reason);
+        m2mgw_challenge(ctx, r, reason);
     }
     choose_body(ctx, r, reason, status);
     return status;

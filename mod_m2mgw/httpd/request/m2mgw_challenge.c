@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * WWW-Authenticate. A scheme is a row: its name, whether the section takes tokens by it,
+ * whether the request used it, and what it adds of its own.
+ */
+#include "httpd/request/m2mgw_challenge.h"
+
+#include <apr_lib.h>
+
+typedef struct scheme_t {
+    const char *name;
+    int (*is_taken)(const m2mgw_ctx_t *ctx);
+    int (*was_used)(const m2mgw_ctx_t *ctx);
+} scheme_t;
+
+/* A quoted-string (RFC 9110 5.6.4) without its quotes; control bytes have no place in it. */
+static const char *quotable(apr_pool_t *pool, const char *text)
+{
+    char *copy = apr_palloc(pool, 2 * strlen(text) + 1);
+    char *c = copy;
+
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            *c++ = '\\';
+        }
+        *c++ = (char)(apr_iscntrl(*text) ? '\'' : *text);
+    }
+    *c = '\0';
+    return copy;
+}
+
+/* text with `, name="value"` behind it */
+static const char *with(apr_pool_t *pool, const char *text, const char *name,
+                        const char *value)
+{
+    return apr_pstrcat(pool, text, ", ", name, "=\"", quotable(pool, value), "\"", NULL);
+}
+
+static int always(const m2mgw_ctx_t *ctx)
+{
+    (void)ctx;
+    return 1;
+}
+
+/* A second token in another spelling is none that was found, and still an error. */
+static int with_token(const m2mgw_ctx_t *ctx)
+{
+    return ctx->token.p != NULL || ctx->verdict.code == M2_E_TOKEN_MULTIPLE
+           || ctx->verdict.code == M2_E_TOKEN_MALFORMED;
+}
+
+static const scheme_t schemes[] = {
+    { "Bearer", always, with_token },
+};
+
+/* What the request lacks, blank-separated; NULL: nothing of that kind. */
+static const char *scope_of(const m2mgw_ctx_t *ctx)
+{
+    return ctx->verdict.code == M2_E_INSUFFICIENT_SCOPE ? ctx->missing_scope : NULL;
+}
+
+static const char *errors(const m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
+                          const char *value)
+{
+    const char *scope = scope_of(ctx);
+
+    if (reason->oauth_error) {
+        value = with(r->pool, value, "error", reason->oauth_error);
+        value = with(r->pool, value, "error_description", reason->text);
+    }
+    return scope ? with(r->pool, value, "scope", scope) : value;
+}
+
+void m2mgw_challenge(const m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason)
+{
+    const char *realm = ctx->effective.dir ? ctx->effective.dir->realm : NULL;
+    apr_size_t i;
+
+    if (!realm) {
+        realm = r->server->server_hostname ? r->server->server_hostname : "";
+    }
+    apr_table_unset(r->err_headers_out, "WWW-Authenticate");
+    for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        const char *value = apr_pstrcat(r->pool, schemes[i].name, " realm=\"",
+                                        quotable(r->pool, realm), "\"", NULL);
+
+        if (!schemes[i].is_taken(ctx)) {
+            continue;
+        }
+        if (schemes[i].was_used(ctx)) {
+            value = errors(ctx, r, reason, value);
+        }
+        apr_table_addn(r->err_headers_out, "WWW-Authenticate", value);
+    }
+}
