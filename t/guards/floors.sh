@@ -60,8 +60,8 @@ home() {
     flag 'k == "<" && h ~ /^'"$1"'$/ && b != "'"$2"'" && b != "'"${3:-}"'"' " is not $2, yet includes"
     verdict "$2${3:+ and $3} is the only home of $1"
 }
-home 'jansson\.h' m2_json.c
-home 'yaml\.h' m2_plugin.c
+home 'jansson\.h' m2_json_read.c
+home 'yaml\.h' m2_yaml.c
 home 'curl\/.*' m2_fetch_curl.c m2mctl_token.c
 home 'hiredis\/.*' m2_replay_redis.c
 home 'pcre2\.h' m2_rule_match.c

@@ -7,7 +7,7 @@
 #define M2_OPENAPI_INT_H
 
 #include "operation/m2_openapi.h"
-#include "plugin/m2_plugin_int.h"
+#include "plugin/m2_yaml.h"
 
 #include <apr_hash.h>
 

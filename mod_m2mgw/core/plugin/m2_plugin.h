@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A gateway plugin script (YAML 1.1 or JSON) -> the same structs that directives build. The
- * only home of libyaml. Absent fields take the gateway's defaults. Unknown, duplicate and
+ * A gateway plugin script (YAML 1.1 or JSON) -> the same structs that directives build.
+ * Absent fields take the gateway's defaults. Unknown, duplicate and
  * mistyped fields are errors with line and column; fields that are known and not supported
  * say so. Anchors, aliases, merge keys and tags other than the core ones are refused.
  */
@@ -10,24 +10,9 @@
 #define M2_PLUGIN_H
 
 #include "key/m2_keyset.h"
-#include "token/m2_publish.h"
 #include "rules/m2_rules.h"
-
-typedef enum m2_token_place_t { /* ORDER TOKEN PLACE: words in m2_plugin.c */
-    M2_TOKEN_HEADER,
-    M2_TOKEN_QUERY,
-    M2_TOKEN_COOKIE,
-    M2_TOKEN_FORM
-} m2_token_place_t;
-
-typedef struct m2_token_source_t {
-    m2_token_place_t place;
-    const char *name;
-} m2_token_source_t;
-
-/** Parse `header:NAME` etc. M2_E_CONFIG with a sentence. */
-m2_code_t m2_token_source_parse(m2_token_source_t *source, apr_pool_t *pool,
-                                const char *word, m2_err_t *err);
+#include "token/m2_publish.h"
+#include "token/m2_source.h"
 
 typedef struct m2_plugin_jwt_t {
     apr_array_header_t *tokens;  /* of m2_token_source_t */

@@ -5,7 +5,9 @@
  * that directives use; this file adds where in the script they stand. Faults of a
  * condition name the line of the script and the column inside the condition.
  */
-#include "plugin/m2_plugin_int.h"
+#include "plugin/m2_plugin.h"
+
+#include "plugin/m2_yaml.h"
 
 #include <stddef.h>
 

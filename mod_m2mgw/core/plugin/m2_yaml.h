@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Between the files of m2_plugin: a script as a tree whose every node knows its line and
- * column, and reading a mapping by a table of its fields. A script is an administrator's
+ * A YAML 1.1 or JSON document as a tree whose every node knows its line and column, and
+ * reading a mapping by a table of its fields. The only home of libyaml. A script is an administrator's
  * text, read at start; its tree lives as long as the temporary pool it was read into.
  */
-#ifndef M2_PLUGIN_INT_H
-#define M2_PLUGIN_INT_H
+#ifndef M2_YAML_H
+#define M2_YAML_H
 
-#include "plugin/m2_plugin.h"
+#include "base/m2_err.h"
+#include "base/m2_slice.h"
 
-typedef enum m2_node_type_t { /* ORDER NODE: words in m2_plugin.c */
+typedef enum m2_node_type_t { /* ORDER NODE: words in m2_yaml.c */
     M2_NODE_NULL,
     M2_NODE_BOOL,
     M2_NODE_INT,
@@ -90,4 +91,4 @@ m2_code_t m2_node_read_within(const m2_node_t **pnode, apr_pool_t *pool, m2_slic
 m2_code_t m2_node_read(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
                        m2_err_t *err);
 
-#endif /* M2_PLUGIN_INT_H */
+#endif /* M2_YAML_H */

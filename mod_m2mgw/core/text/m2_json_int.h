@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Private to the m2_json_*.c files: what a value is made of.
+ */
+#ifndef M2_JSON_INT_H
+#define M2_JSON_INT_H
+
+#include "text/m2_json.h"
+
+struct m2_json_t {
+    m2_json_type_t type;
+    apr_uint32_t n; /* bytes of a string, members, elements; the value of a boolean */
+    union {
+        const char *text; /* NUL-terminated */
+        apr_int64_t integer;
+        double real;
+        struct m2_member_t *members; /* in order */
+        apr_array_header_t *elements; /* of const m2_json_t * */
+    } is;
+    struct m2_member_t *last; /* of members */
+    apr_pool_t *pool;         /* of a container */
+};
+
+struct m2_member_t {
+    const char *name; /* NUL-terminated */
+    apr_size_t name_n;
+    const m2_json_t *value;
+    m2_member_t *next;
+};
+
+/** A zeroed value of that type in pool. */
+static inline m2_json_t *m2_json_value(apr_pool_t *pool, m2_json_type_t type)
+{
+    static const m2_json_t none;
+    m2_json_t *json = apr_palloc(pool, sizeof(*json));
+
+    *json = none;
+    json->type = type;
+    json->pool = pool;
+    return json;
+}
+
+/** Element i of an array that has one. */
+static inline const m2_json_t *m2_json_element(const m2_json_t *array, apr_size_t i)
+{
+    return APR_ARRAY_IDX(array->is.elements, i, const m2_json_t *);
+}
+
+/** Member of that name; NULL when object is no object or has none. */
+m2_member_t *m2_json_member(const m2_json_t *object, m2_slice_t name);
+
+/** Append a member whose name lives as long as the object and is new to it. */
+void m2_json_member_add(m2_json_t *object, m2_slice_t name, const m2_json_t *value);
+
+#endif /* M2_JSON_INT_H */

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Text -> document, and the only home of jansson. The common document is read straight into
+ * values; any other one, and every refusal, is jansson's. Before jansson sees a byte, one pass
+ * without recursion counts nesting, members and elements: jansson recurses per level, and a
+ * hostile document must not choose how deep.
+ */
+#include "text/m2_json_int.h"
+
+#include "base/m2_hold.h"
+
+#include <jansson.h>
+
+/* --- limits --- */
+
+/* what the counting pass knows: one counter of commas per open container */
+typedef struct scan_t {
+    int depth;
+    struct {
+        char open;
+        apr_size_t items;
+    } level[M2_MAX_JSON_DEPTH + 1];
+} scan_t;
+
+/* Skip a string that opens at i; the index behind its closing quote, or n. */
+static apr_size_t skip_string(m2_slice_t text, apr_size_t i)
+{
+    for (i++; i < text.n && text.p[i] != '"'; i++) {
+        if (text.p[i] == '\\') {
+            i++;
+        }
+    }
+    return i;
+}
+
+/* One structural character; NULL, or which limit it breaks. */
+static const char *scan_char(scan_t *scan, char c)
+{
+    if (c == '{' || c == '[') {
+        if (scan->depth == M2_MAX_JSON_DEPTH) {
+            return "nested too deeply";
+        }
+        scan->level[++scan->depth].open = c;
+        scan->level[scan->depth].items = 1;
+    }
+    else if ((c == '}' || c == ']') && scan->depth > 0) {
+        scan->depth--;
+    }
+    else if (c == ',' && scan->depth > 0) {
+        int object = scan->level[scan->depth].open == '{';
+        apr_size_t limit = object ? M2_MAX_JSON_MEMBERS : M2_MAX_JSON_ELEMENTS;
+
+        if (++scan->level[scan->depth].items > limit) {
+            return object ? "an object has too many members"
+                          : "an array has too many elements";
+        }
+    }
+    return NULL;
+}
+
+/* Report at a byte offset, as line and column in bytes. */
+static m2_code_t fail_at(m2_err_t *err, m2_code_t code, m2_slice_t text,
+                         apr_size_t offset, const char *what)
+{
+    apr_size_t i, bol = 0;
+    int line = 1;
+
+    for (i = 0; i < offset && i < text.n; i++) {
+        if (text.p[i] == '\n') {
+            line++;
+            bol = i + 1;
+        }
+    }
+    return m2_err_at(err, code, line, (int)(i - bol) + 1, "bad JSON at %d:%d: %s", line,
+                     (int)(i - bol) + 1, what);
+}
+
+static m2_code_t check_limits(m2_slice_t text, m2_code_t code, m2_err_t *err)
+{
+    scan_t scan = { 0 };
+    apr_size_t i;
+
+    for (i = 0; i < text.n; i++) {
+        if (text.p[i] == '"') {
+            i = skip_string(text, i);
+        }
+        else {
+            const char *broken = scan_char(&scan, text.p[i]);
+
+            if (broken) {
+                return fail_at(err, code, text, i, broken);
+            }
+        }
+    }
+    return M2_OK;
+}
+
+/* Own words for jansson's codes, since its own quote what was near. */
+static const char *words_for(enum json_error_code code)
+{
+    /* clang-format off */
+    static const struct {
+        enum json_error_code code;
+        const char *words;
+    } table[] = {
+        { json_error_out_of_memory, "out of memory" },
+        { json_error_stack_overflow, "nested too deeply" },
+        { json_error_invalid_utf8, "invalid UTF-8" },
+        { json_error_premature_end_of_input, "it ends early" },
+        { json_error_end_of_input_expected, "there is something behind the value" },
+        { json_error_null_character, "a string holds \\u0000" },
+        { json_error_null_byte_in_key, "a member name holds \\u0000" },
+        { json_error_duplicate_key, "a member appears twice" },
+        { json_error_numeric_overflow, "a number is out of range" }
+    };
+    /* clang-format on */
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        if (table[i].code == code) {
+            return table[i].words;
+        }
+    }
+    return "syntax error";
+}
+
+/* --- the common document, read fast ---
+ *
+ * jansson looks at each character through a stream of its own, which costs more than all else
+ * about a token but its signature. Nearly every token is made of objects, arrays, plain ASCII
+ * strings and integers. That much is read here; at the first thing that is more, or wrong, the
+ * document is left to jansson from its beginning, which alone decides what is refused. */
+
+#define QUICK_DIGITS 18 /* of an integer, which can then not overflow */
+
+typedef struct quick_t {
+    const char *p, *end;
+    apr_pool_t *pool;
+    char *text; /* where the next string goes; all strings are no longer than the document */
+    int depth;
+} quick_t;
+
+static m2_json_t *quick_value(quick_t *q);
+
+/* The next character that is no blank, 0 at the end. */
+static inline char quick_peek(quick_t *q)
+{
+    while (q->p < q->end && (*q->p == ' ' || *q->p == '\n' || *q->p == '\t' || *q->p == '\r')) {
+        q->p++;
+    }
+    return (char)(q->p < q->end ? *q->p : 0);
+}
+
+static inline int quick_char(quick_t *q, char c)
+{
+    if (quick_peek(q) != c) {
+        return 0;
+    }
+    q->p++;
+    return 1;
+}
+
+/* Printable ASCII without escapes between quotes. */
+static int quick_text(m2_slice_t *ptext, quick_t *q)
+{
+    const char *start, *end;
+    int odd = 0;
+
+    if (!quick_char(q, '"')) {
+        return 0;
+    }
+    start = q->p;
+    end = memchr(start, '"', (apr_size_t)(q->end - start));
+    if (!end) {
+        return 0;
+    }
+    for (; q->p < end; q->p++) {
+        odd |= *q->p < ' ' || *q->p > '~' || *q->p == '\\';
+    }
+    *ptext = m2_slice(q->text, (apr_size_t)(end - start));
+    memcpy(q->text, start, ptext->n);
+    q->text[ptext->n] = '\0';
+    q->text += ptext->n + 1;
+    q->p++;
+    return !odd;
+}
+
+static m2_json_t *quick_string(quick_t *q)
+{
+    m2_json_t *json;
+    m2_slice_t text;
+
+    if (!quick_text(&text, q)) {
+        return NULL;
+    }
+    json = m2_json_value(q->pool, M2_JSON_STRING);
+    json->is.text = text.p;
+    json->n = (apr_uint32_t)text.n;
+    return json;
+}
+
+/* No zero in front, no sign before a zero, no fraction, no exponent. */
+static m2_json_t *quick_integer(quick_t *q)
+{
+    const int minus = *q->p == '-';
+    const char *digits = q->p + minus, *p = digits;
+    apr_int64_t value = 0;
+    m2_json_t *json;
+
+    for (; p < q->end && *p >= '0' && *p <= '9' && p - digits < QUICK_DIGITS; p++) {
+        value = value * 10 + (*p - '0');
+    }
+    if (p == digits || (*digits == '0' && (minus || p - digits > 1))
+        || (p < q->end && ((*p >= '0' && *p <= '9') || *p == '.' || *p == 'e' || *p == 'E'))) {
+        return NULL;
+    }
+    q->p = p;
+    json = m2_json_value(q->pool, M2_JSON_INT);
+    json->is.integer = minus ? -value : value;
+    return json;
+}
+
+static m2_json_t *quick_word(quick_t *q, const char *word, m2_json_type_t type, int value)
+{
+    const apr_size_t n = strlen(word);
+    m2_json_t *json;
+
+    if ((apr_size_t)(q->end - q->p) < n || !m2_slice_is(m2_slice(q->p, n), word)) {
+        return NULL;
+    }
+    q->p += n;
+    json = m2_json_value(q->pool, type);
+    json->n = (apr_uint32_t)value;
+    return json;
+}
+
+/* One member behind its opening brace or comma; a name that is there already is a fault. */
+static int quick_member(m2_json_t *object, quick_t *q)
+{
+    const m2_json_t *value;
+    m2_slice_t name;
+
+    if (object->n == M2_MAX_JSON_MEMBERS || !quick_text(&name, q) || !quick_char(q, ':')
+        || m2_json_member(object, name) || !(value = quick_value(q))) {
+        return 0;
+    }
+    m2_json_member_add(object, name, value);
+    return 1;
+}
+
+static int quick_element(m2_json_t *array, quick_t *q)
+{
+    const m2_json_t *value = array->n < M2_MAX_JSON_ELEMENTS ? quick_value(q) : NULL;
+
+    if (value) {
+        m2_json_append(array, value);
+    }
+    return value != NULL;
+}
+
+static m2_json_t *quick_container(quick_t *q, m2_json_t *json, char close,
+                                  int (*one)(m2_json_t *json, quick_t *q))
+{
+    q->p++;
+    if (++q->depth > M2_MAX_JSON_DEPTH) {
+        return NULL;
+    }
+    if (!quick_char(q, close)) {
+        do {
+            if (!one(json, q)) {
+                return NULL;
+            }
+        } while (quick_char(q, ','));
+        if (!quick_char(q, close)) {
+            return NULL;
+        }
+    }
+    q->depth--;
+    return json;
+}
+
+static m2_json_t *quick_value(quick_t *q)
+{
+    switch (quick_peek(q)) {
+    case '"':
+        return quick_string(q);
+    case '{':
+        return quick_container(q, m2_json_value(q->pool, M2_JSON_OBJECT), '}', quick_member);
+    case '[':
+        return quick_container(q, m2_json_make_array(q->pool), ']', quick_element);
+    case 't':
+        return quick_word(q, "true", M2_JSON_BOOL, 1);
+    case 'f':
+        return quick_word(q, "false", M2_JSON_BOOL, 0);
+    case 'n':
+        return quick_word(q, "null", M2_JSON_NULL, 0);
+    case 0:
+        return NULL;
+    default:
+        return quick_integer(q);
+    }
+}
+
+/* The whole of text, or NULL for jansson to read it. */
+static m2_json_t *quick_parse(apr_pool_t *pool, m2_slice_t text)
+{
+    quick_t q = { text.p, text.p + text.n, pool, apr_palloc(pool, text.n + 1), 0 };
+    m2_json_t *json = quick_value(&q);
+
+    return json && !quick_peek(&q) && q.p == q.end ? json : NULL;
+}
+
+/* --- any document, read by jansson --- */
+
+static m2_json_t *taken(apr_pool_t *pool, const json_t *from);
+
+static m2_json_t *taken_object(apr_pool_t *pool, const json_t *from)
+{
+    m2_json_t *json = m2_json_value(pool, M2_JSON_OBJECT);
+    void *it = json_object_iter((json_t *)from); /* changes nothing */
+
+    for (; it; it = json_object_iter_next((json_t *)from, it)) {
+        m2_json_member_add(json, m2_slice_z(apr_pstrdup(pool, json_object_iter_key(it))),
+                   taken(pool, json_object_iter_value(it)));
+    }
+    return json;
+}
+
+static m2_json_t *taken_array(apr_pool_t *pool, const json_t *from)
+{
+    m2_json_t *json = m2_json_make_array(pool);
+    apr_size_t i;
+
+    for (i = 0; i < json_array_size(from); i++) {
+        m2_json_append(json, taken(pool, json_array_get(from, i)));
+    }
+    return json;
+}
+
+static m2_json_t *taken_scalar(apr_pool_t *pool, const json_t *from)
+{
+    m2_json_t *json = m2_json_value(pool, M2_JSON_NULL);
+
+    if (json_is_string(from)) {
+        json->type = M2_JSON_STRING;
+        json->n = (apr_uint32_t)json_string_length(from);
+        json->is.text = apr_pstrmemdup(pool, json_string_value(from), json->n);
+    }
+    else if (json_is_integer(from)) {
+        json->type = M2_JSON_INT;
+        json->is.integer = json_integer_value(from);
+    }
+    else if (json_is_real(from)) {
+        json->type = M2_JSON_REAL;
+        json->is.real = json_real_value(from);
+    }
+    else if (json_is_boolean(from)) {
+        json->type = M2_JSON_BOOL;
+        json->n = json_is_true(from);
+    }
+    return json;
+}
+
+/* Recurses as deep as the document, which the counting pass has bounded. */
+static m2_json_t *taken(apr_pool_t *pool, const json_t *from)
+{
+    return json_is_object(from)  ? taken_object(pool, from)
+           : json_is_array(from) ? taken_array(pool, from)
+                                 : taken_scalar(pool, from);
+}
+
+/* RFC 8725 2.4, RFC 7519 4: of two members of one name readers differ which counts. */
+static m2_code_t thorough_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t text,
+                                m2_code_t code_on_error, m2_err_t *err)
+{
+    m2_code_t code = check_limits(text, code_on_error, err);
+    json_error_t fault;
+    json_t *json;
+
+    if (code != M2_OK) {
+        return code;
+    }
+    json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    if (!json) {
+        apr_size_t offset = fault.position > 0 ? (apr_size_t)fault.position - 1 : 0;
+
+        return fail_at(err, code_on_error, text, offset,
+                       words_for(json_error_code(&fault)));
+    }
+    *pjson = taken(pool, json);
+    json_decref(json);
+    return M2_OK;
+}
+
+m2_code_t m2_json_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t text,
+                        m2_code_t code_on_error, m2_err_t *err)
+{
+    m2_code_t code;
+    m2_hold_t hold;
+
+    *pjson = NULL;
+    if (!text.p || text.n == 0) {
+        return m2_err_set(err, code_on_error, "bad JSON: it is empty");
+    }
+    *pjson = quick_parse(pool, text);
+    if (*pjson) {
+        return M2_OK;
+    }
+    m2_hold_begin(&hold);
+    code = thorough_parse(pjson, pool, text, code_on_error, err);
+    m2_hold_end(&hold);
+    return code;
+}
