@@ -24,26 +24,13 @@
 #ifndef M2_JWKS_H
 #define M2_JWKS_H
 
+#include "jwks/m2_feed.h"
 #include "jwks/m2_fetch.h"
-#include "key/m2_keyring.h"
+#include "jwks/m2_jwks_ask.h"
+#include "jwks/m2_keysource.h"
+#include "jwks/m2_url.h"
 
 typedef struct m2_jwks_t m2_jwks_t;
-typedef struct m2_keysource_t m2_keysource_t;
-typedef struct m2_feed_t m2_feed_t;
-
-/* M2MJwksRefresh, in seconds */
-typedef struct m2_refresh_t {
-    int ttl;       /* between two fetches, unless the answer says sooner */
-    int max_stale; /* how long the last good set may be used without a successful fetch */
-    int timeout;   /* of one request */
-    int cooldown;  /* between two early fetches for unknown kids */
-} m2_refresh_t;
-
-typedef enum m2_keysource_kind_t {
-    M2_KEYSOURCE_FILE,
-    M2_KEYSOURCE_URL,
-    M2_KEYSOURCE_ISSUER /* finds its URL by RFC 8414 or OpenID discovery */
-} m2_keysource_kind_t;
 
 /* --- while configuration is read --- */
 
@@ -59,19 +46,6 @@ m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *pa
 m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
                       const char *url, m2_err_t *err);
 
-/** https, or http to a loopback address; with a host, without user name or fragment. */
-m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err);
-
-/** The refresh policy of a URL or issuer. M2_E_CONFIG when another was set before. */
-m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refresh,
-                               m2_err_t *err);
-
-/** What a file held when it was read strictly; NULL for others. */
-const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source);
-
-/** Its path, URL or issuer. */
-const char *m2_keysource_name(const m2_keysource_t *source);
-
 /** Feed ring from fixed keys (may be NULL) and sources (of m2_keysource_t *), and fill
  *  it. */
 m2_feed_t *m2_jwks_feed(m2_jwks_t *jwks, m2_keyring_t *ring, const m2_keyset_t *fixed,
@@ -80,12 +54,6 @@ m2_feed_t *m2_jwks_feed(m2_jwks_t *jwks, m2_keyring_t *ring, const m2_keyset_t *
 /** Whether there is anything to watch, and anything to fetch. */
 int m2_jwks_watched(const m2_jwks_t *jwks);
 int m2_jwks_fetched(const m2_jwks_t *jwks);
-
-/** The sources of a feed (of m2_keysource_t *); NULL for NULL. */
-const apr_array_header_t *m2_feed_sources(const m2_feed_t *feed);
-
-/** Whether a feed has a source that is fetched, so that asking for a key may help. */
-int m2_feed_fetched(const m2_feed_t *feed);
 
 /* --- before there are children --- */
 
@@ -113,22 +81,6 @@ void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now);
 /** Drop what is under way, so that another child may do it. Where a signal handler may be the
  *  caller (m2_hold_needed), nothing is freed: the process ends. */
 void m2_jwks_stop(m2_jwks_t *jwks);
-
-/* --- in requests --- */
-
-/**
- * A token named a kid that ring's set does not hold: ask for an early refresh. Granted once
- * per cooldown and source whoever asks, and never again for a kid that a refresh did not
- * bring, for five cooldowns or ttl. Returns whether a refresh that this kid asked for is on
- * its way.
- */
-int m2_jwks_ask(const m2_keyring_t *ring, m2_slice_t kid, apr_time_t now);
-
-/** Wait for what was asked for, not between enter and leave. Whether it is worth to
- *  choose again. At most a few requests of a process wait; for the others this returns 0.
- *  */
-int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation,
-                 apr_interval_time_t most);
 
 /* --- for people --- */
 

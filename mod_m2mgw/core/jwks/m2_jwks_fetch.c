@@ -9,9 +9,11 @@
  *                          \-- anything wrong: due = a little later, all else as it was
  *
  */
-#include "jwks/m2_jwks_int.h"
+#include "jwks/m2_jwks_fetch.h"
 
 #include "base/m2_log.h"
+#include "jwks/m2_jwks_state.h"
+#include "jwks/m2_url.h"
 
 #include <apr_file_io.h>
 #include <apr_uri.h>
@@ -271,11 +273,11 @@ static int start(m2_keysource_t *source, const char *url)
                            ? source->etag
                            : NULL;
 
-    return m2_fetch_start(source->jwks->fetch, url, etag, source->refresh.timeout,
+    return m2_fetch_start(source->fetcher, url, etag, source->refresh.timeout,
                           source->step == STEP_KEYS ? on_keys : on_metadata, source);
 }
 
-static void claim(m2_keysource_t *source, apr_time_t now)
+static void claim(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t now)
 {
     m2_slot_t *slot = source->slot;
     const apr_uint64_t claimed = m2_slot_get(&slot->claimed);
@@ -294,6 +296,7 @@ static void claim(m2_keysource_t *source, apr_time_t now)
         m2_slot_set(&slot->claimed, 0);
         return;
     }
+    source->fetcher = fetcher;
     source->step = STEP_KEYS;
     if (source->kind == M2_KEYSOURCE_ISSUER) {
         source->step = STEP_RFC8414;
@@ -360,11 +363,11 @@ void m2_keysource_pick_up(m2_keysource_t *source, apr_time_t now)
     }
 }
 
-void m2_keysource_tick(m2_keysource_t *source, apr_time_t now)
+void m2_keysource_tick(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t now)
 {
     m2_keysource_pick_up(source, now);
-    if (source->slot && source->state_path && source->jwks->fetch) {
+    if (source->slot && source->state_path && fetcher) {
         tell_age(source, now);
-        claim(source, now);
+        claim(source, fetcher, now);
     }
 }

@@ -6,7 +6,7 @@
  * then the document as it came; its modification time is when the document was last
  * confirmed. Files are readable by the children's user alone: a key file may hold secrets.
  */
-#include "jwks/m2_jwks_int.h"
+#include "jwks/m2_jwks_state.h"
 
 #include <apr_file_io.h>
 
@@ -28,7 +28,7 @@ const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
     for (i = 0; i < 16; i++) {
         apr_snprintf(name + 2 * i, 3, "%02x", digest[i]);
     }
-    return apr_psprintf(source->jwks->pool, "%s/%s.jwks", state_dir, name);
+    return apr_psprintf(source->pool, "%s/%s.jwks", state_dir, name);
 }
 
 static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Private to the m2_jwks*.c files: a source, its slot in shared memory, and who calls whom.
+ * Private to the room: a source, and its slot in memory that all children share.
  */
-#ifndef M2_JWKS_INT_H
-#define M2_JWKS_INT_H
+#ifndef M2_KEYSOURCE_INT_H
+#define M2_KEYSOURCE_INT_H
 
-#include "jwks/m2_jwks.h"
+#include "jwks/m2_fetch.h"
+#include "jwks/m2_keysource.h"
 
 #include <apr_file_info.h>
 
@@ -51,13 +52,15 @@ typedef struct m2_signature_t {
 } m2_signature_t;
 
 struct m2_keysource_t {
-    m2_jwks_t *jwks;
+    apr_pool_t *pool;         /* of the registry */
     m2_keysource_kind_t kind;
     const char *name;
     m2_refresh_t refresh; /* ttl 0: not yet set */
-    m2_slot_t *slot;
+    m2_slot_t *slot;          /* NULL until shared */
+    const apr_uint64_t *seed; /* of the hashes of kids; NULL until shared */
     m2_generation_t *current; /* NULL: none */
     int usable;               /* current may be used now */
+    int dirty;                /* every feed of it is to be composed again */
     apr_uint64_t taken;       /* version that current was read from */
     apr_uint64_t seen;        /* likewise, once the rings have it; read by requests */
     /* a file */
@@ -66,36 +69,10 @@ struct m2_keysource_t {
     apr_time_t looked;
     /* what is fetched */
     const char *state_path;
+    m2_fetch_t *fetcher;  /* of the fetch that is under way */
     apr_pool_t *fetching; /* NULL: no fetch of this process is under way */
     int step;             /* of the fetch that is under way */
     const char *etag;     /* of current, in its pool */
-};
-
-struct m2_feed_t {
-    m2_keyring_t *ring;
-    const m2_keyset_t *fixed;
-    const apr_array_header_t *sources;
-    const m2_keyset_t *composed; /* what the ring holds; NULL: nothing may be used */
-    int dirty;
-    int warned;
-};
-
-/* a composed set that requests may still hold */
-typedef struct m2_retired_t m2_retired_t;
-struct m2_retired_t {
-    m2_retired_t *next;
-    m2_grace_t grace;
-    apr_pool_t *pool;
-};
-
-struct m2_jwks_t {
-    apr_pool_t *pool;
-    apr_array_header_t *sources; /* of m2_keysource_t * */
-    apr_array_header_t *feeds;   /* of m2_feed_t * */
-    m2_slot_t *slots;            /* NULL until shared */
-    apr_uint64_t *seed;          /* of the hashes of kids, behind the slots */
-    m2_fetch_t *fetch;
-    m2_retired_t *retired;
 };
 
 static inline apr_uint64_t m2_slot_get(const apr_uint64_t *member)
@@ -131,7 +108,11 @@ static inline apr_uint64_t m2_slot_hash(apr_uint64_t hash, m2_slice_t bytes)
     return hash;
 }
 
-/* --- m2_jwks.c --- */
+/** Keep a document as long as pool. Only the thread that ticks may destroy pool. */
+void m2_generation_hold(apr_pool_t *pool, m2_generation_t *generation);
+
+/** Let go of a document (may be NULL), freed with the last holder. */
+void m2_generation_drop(m2_generation_t *generation);
 
 /** Parse text and make it the source's current document. */
 m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
@@ -153,39 +134,4 @@ void m2_keysource_set_fault(m2_keysource_t *source, const char *fault);
 /** Log by one process of all: 1 for the caller who is first to note this. */
 int m2_keysource_note(m2_keysource_t *source, apr_uint64_t what);
 
-/* --- m2_jwks_state.c --- */
-
-/* what a file of the state directory says; document and etag only while it is read */
-typedef struct m2_state_t {
-    m2_slice_t document;
-    const char *etag;
-    int interval; /* seconds */
-    apr_time_t checked;
-    apr_uint64_t digest;
-} m2_state_t;
-
-/** Where the copy of a source lies; NULL when OpenSSL refuses. */
-const char *m2_state_path(m2_keysource_t *source, const char *state_dir);
-
-/** Store a document that was found good. */
-apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
-                            m2_slice_t document, const char *etag, apr_uint64_t interval);
-
-/** Make the copy the source's current document; 0 when there is none that is good. */
-int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags);
-
-/* --- m2_jwks_fetch.c --- */
-
-/** Pick up what another child fetched. */
-void m2_keysource_pick_up(m2_keysource_t *source, apr_time_t now);
-
-/** Likewise, and fetch when it is due. */
-void m2_keysource_tick(m2_keysource_t *source, apr_time_t now);
-
-/** Read the last good copy, if there is one that may still be used. */
-void m2_keysource_restore(m2_keysource_t *source, apr_time_t now);
-
-/** Give back a claim. */
-void m2_keysource_abandon(m2_keysource_t *source);
-
-#endif /* M2_JWKS_INT_H */
+#endif /* M2_KEYSOURCE_INT_H */

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Requests that met an unknown kid.
+ */
+#include "jwks/m2_jwks_ask.h"
+
+#include "jwks/m2_feed.h"
+#include "jwks/m2_keysource_int.h"
+
+#define MAX_WAITERS 16 /* requests of a process that wait at a time */
+#define MEMORY 5       /* cooldowns that an unknown kid is remembered, at most ttl */
+#define WAIT_STEP (APR_USEC_PER_SEC / 100)
+
+/* A kid that a refresh did not bring is not asked for again for some cooldowns: its key may
+ * have been published a little late, but one kid alone must not drive fetches for ever. */
+static int remembered(const m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
+{
+    const m2_slot_t *slot = source->slot;
+    const m2_refresh_t *refresh = &source->refresh;
+    const int most = refresh->cooldown < refresh->ttl / MEMORY ? refresh->cooldown * MEMORY
+                                                               : refresh->ttl;
+    const apr_uint64_t since = m2_slot_get(&slot->kids[hash % M2_KIDS].since);
+
+    return m2_slot_get(&slot->kids[hash % M2_KIDS].hash) == hash
+           && now - (apr_time_t)since < apr_time_from_sec(most);
+}
+
+/* A refresh is under way, or will be with the next tick. */
+static int is_wanted(const m2_slot_t *slot, apr_time_t now)
+{
+    return (apr_time_t)m2_slot_get(&slot->claimed) > now
+           || (apr_time_t)m2_slot_get(&slot->due) <= now;
+}
+
+/* Who asked may wait for the answer, and so may others with that very kid; a stranger who
+ * comes by meanwhile may not, or any fetch would hold as many threads as there are. */
+static int ask_source(m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
+{
+    m2_slot_t *slot = source->slot;
+    const apr_uint64_t asked = m2_slot_get(&slot->asked);
+    const apr_time_t since = now - (apr_time_t)asked;
+
+    if (remembered(source, hash, now)) {
+        return is_wanted(slot, now);
+    }
+    if ((apr_time_t)m2_slot_get(&slot->claimed) > now /* what it brings may be older */
+        || (asked && since >= 0 && since < apr_time_from_sec(source->refresh.cooldown))
+        || !m2_slot_win(&slot->asked, asked, (apr_uint64_t)now)) {
+        return 0;
+    }
+    m2_slot_set(&slot->kids[hash % M2_KIDS].hash, hash);
+    m2_slot_set(&slot->kids[hash % M2_KIDS].since, (apr_uint64_t)now);
+    m2_slot_count(&slot->early);
+    if ((apr_time_t)m2_slot_get(&slot->due) > now) {
+        m2_slot_set(&slot->due, (apr_uint64_t)now);
+    }
+    return 1;
+}
+
+int m2_jwks_ask(const m2_keyring_t *ring, m2_slice_t kid, apr_time_t now)
+{
+    const apr_array_header_t *sources = m2_feed_sources(m2_keyring_feed(ring));
+    int i, wanted = 0;
+
+    for (i = 0; sources && i < sources->nelts; i++) {
+        m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_keysource_t *);
+
+        if (source->kind != M2_KEYSOURCE_FILE && source->slot) {
+            wanted |= ask_source(source, m2_slot_hash(*source->seed, kid), now);
+        }
+    }
+    return wanted;
+}
+
+static apr_uint64_t generation_of(const m2_keyring_t *ring)
+{
+    const m2_keyset_t *set = m2_keyring_enter(ring);
+    const apr_uint64_t generation = set ? set->generation : 0;
+
+    m2_keyring_leave(ring);
+    return generation;
+}
+
+static int any_wanted(const apr_array_header_t *sources)
+{
+    const apr_time_t now = apr_time_now();
+    int i;
+
+    for (i = 0; i < sources->nelts; i++) {
+        const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_keysource_t *);
+
+        if (source->kind != M2_KEYSOURCE_FILE && source->slot
+            && (is_wanted(source->slot, now)
+                || m2_slot_get(&source->seen) != m2_slot_get(&source->slot->version))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation,
+                 apr_interval_time_t most)
+{
+    static apr_uint32_t waiters;
+    const apr_array_header_t *sources = m2_feed_sources(m2_keyring_feed(ring));
+    const apr_time_t until = apr_time_now() + most;
+    int changed = 0;
+
+    if (!sources || most <= 0) {
+        return 0;
+    }
+    if (__atomic_add_fetch(&waiters, 1, __ATOMIC_RELAXED) <= MAX_WAITERS) {
+        while (!(changed = generation_of(ring) != generation) && any_wanted(sources)
+               && apr_time_now() < until) {
+            apr_sleep(WAIT_STEP);
+        }
+        changed = changed || generation_of(ring) != generation;
+    }
+    __atomic_sub_fetch(&waiters, 1, __ATOMIC_RELAXED);
+    return changed;
+}

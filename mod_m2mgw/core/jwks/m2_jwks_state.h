@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Private to the room: last good documents on disk.
+ */
+#ifndef M2_JWKS_STATE_H
+#define M2_JWKS_STATE_H
+
+#include "jwks/m2_keysource_int.h"
+
+/* what a file of the state directory says; document and etag only while it is read */
+typedef struct m2_state_t {
+    m2_slice_t document;
+    const char *etag;
+    int interval; /* seconds */
+    apr_time_t checked;
+    apr_uint64_t digest;
+} m2_state_t;
+
+/** Where the copy of a source lies; NULL when OpenSSL refuses. */
+const char *m2_state_path(m2_keysource_t *source, const char *state_dir);
+
+/** Store a document that was found good. */
+apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
+                            m2_slice_t document, const char *etag, apr_uint64_t interval);
+
+/** Make the copy the source's current document; 0 when there is none that is good. */
+int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags);
+
+#endif /* M2_JWKS_STATE_H */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * URLs that keys may come from.
+ */
+#include "jwks/m2_url.h"
+
+#include "base/m2_slice.h"
+
+#include <apr_uri.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+/* RFC 8252 7.3: localhost by its addresses, and by its name as RFC 6761 6.3 reserves it.
+ * */
+static int is_loopback(const char *host)
+{
+    struct in_addr address;
+
+    if (m2_slice_is_nocase(m2_slice_z(host), "localhost")
+        || m2_slice_is(m2_slice_z(host), "::1")) {
+        return 1;
+    }
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err)
+{
+    apr_uri_t uri;
+    const char *p;
+    int clear;
+
+    for (p = url; *p > 0x20 && *p < 0x7f && !strchr("\"<>\\^`{|}", *p); p++) {
+    }
+    if (*p || apr_uri_parse(pool, url, &uri) != APR_SUCCESS || !uri.scheme
+        || !uri.hostname || !*uri.hostname || uri.user || uri.password || uri.fragment) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "it is no usable URL: it needs a host, and user "
+                          "names, fragments, blanks and quotes are not allowed");
+    }
+    clear = m2_slice_is_nocase(m2_slice_z(uri.scheme), "http");
+    if (!clear && !m2_slice_is_nocase(m2_slice_z(uri.scheme), "https")) {
+        return m2_err_set(err, M2_E_CONFIG, "it is no https:// URL");
+    }
+    if (clear && !is_loopback(uri.hostname)) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "keys would be fetched without TLS; http:// is "
+                          "allowed to a loopback address only");
+    }
+    return M2_OK;
+}
