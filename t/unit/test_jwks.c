@@ -528,33 +528,6 @@ static void test_discovery_refuses(void **state)
     assert_int_equal(fetches, 2 * (int)(sizeof(bad) / sizeof(bad[0])));
 }
 
-static void test_urls(void **state)
-{
-    static const char *const good[] = { "https://idp.example/jwks", "HTTPS://idp.example",
-                                        "http://127.0.0.1:8080/x", "http://localhost/x",
-                                        "http://[::1]:81/", "https://idp.example:444/a?b=c&d=%20" };
-    static const char *const bad[] = { "http://idp.example/", "http://127.0.0.1.example/",
-                                       "http://localhost.example/", "ftp://idp.example/",
-                                       "file:///etc/passwd", "https://", "https:///x", "idp.example",
-                                       "https://u:p@idp.example/", "https://u@idp.example/",
-                                       "https://idp.example/#x", "https://idp.example/a b", "",
-                                       "http://1270.0.0.1/", "http://128.0.0.1/",
-                                       "https://idp.example/\xc3\xa9" };
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        assert_int_equal(m2_url_check(pool, good[i], &err), M2_OK);
-    }
-    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        clean();
-        if (m2_url_check(pool, bad[i], &err) != M2_E_CONFIG) {
-            print_error("accepted: %s\n", bad[i]);
-            fail();
-        }
-    }
-}
-
 static void test_registry(void **state)
 {
     const m2_refresh_t other = { 601, 3600, 5, 60 };
@@ -586,7 +559,7 @@ int main(void)
         case_of(test_restore),              case_of(test_restore_not_for_ever),
         case_of(test_late_child),           case_of(test_configured_keys_stand),
         case_of(test_discovery),            case_of(test_discovery_refuses),
-        case_of(test_urls),                 case_of(test_registry),
+        case_of(test_registry),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

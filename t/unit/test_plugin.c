@@ -369,17 +369,6 @@ static void test_yaml_refused(void **state)
     jwt_fault(1, 17, "too deep", "[[[[[[[[[[[[[[[[[[[[[[[[");
 }
 
-static void test_yaml_too_long(void **state)
-{
-    char *text = apr_palloc(pool, M2_MAX_PLUGIN_BYTES + 2);
-
-    (void)state;
-    memset(text, '#', M2_MAX_PLUGIN_BYTES + 1);
-    text[M2_MAX_PLUGIN_BYTES + 1] = '\0';
-    assert_int_equal(read_jwt(text), M2_E_CONFIG);
-    assert_non_null(strstr(err.text, "longer than"));
-}
-
 /* nobody has to want to know */
 static void test_without_err(void **state)
 {
@@ -655,33 +644,6 @@ static void test_kind(void **state)
     assert_int_equal(kind, M2_PLUGIN_UNKNOWN);
 }
 
-/* --- M2MToken words --- */
-
-static void test_token_source(void **state)
-{
-    static const char *const bad[] = { "", "header", "header:", "head:x", "query:",
-                                       "query:a b", "cookie:a=b", "cookie:", "form:\n",
-                                       "path:x", ":x", "header:a b", NULL };
-    m2_token_source_t s;
-    int i;
-
-    (void)state;
-    assert_int_equal(m2_token_source_parse(&s, pool, "Header:Authorization", NULL),
-                     M2_OK);
-    assert_int_equal(s.place, M2_TOKEN_HEADER);
-    assert_string_equal(s.name, "Authorization");
-    assert_int_equal(m2_token_source_parse(&s, pool, "query:id_token", NULL), M2_OK);
-    assert_int_equal(m2_token_source_parse(&s, pool, "cookie:sid", NULL), M2_OK);
-    assert_int_equal(m2_token_source_parse(&s, pool, "FORM:a", NULL), M2_OK);
-    assert_int_equal(s.place, M2_TOKEN_FORM);
-    for (i = 0; bad[i]; i++) {
-        m2_err_init(&err, pool);
-        if (m2_token_source_parse(&s, pool, bad[i], &err) != M2_E_CONFIG || !err.text) {
-            fail_msg("source %s was not refused", bad[i]);
-        }
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -697,7 +659,6 @@ int main(void)
         cmocka_unit_test(test_keys_refused),
         cmocka_unit_test(test_private_key_refused),
         cmocka_unit_test(test_yaml_refused),
-        cmocka_unit_test(test_yaml_too_long),
         cmocka_unit_test(test_without_err),
         cmocka_unit_test(test_access_whole),
         cmocka_unit_test(test_access_json),
@@ -708,7 +669,6 @@ int main(void)
         cmocka_unit_test(test_access_rules_refused),
         cmocka_unit_test(test_access_shape_refused),
         cmocka_unit_test(test_kind),
-        cmocka_unit_test(test_token_source),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

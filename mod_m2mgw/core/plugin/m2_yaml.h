@@ -2,8 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * A YAML 1.1 or JSON document as a tree whose every node knows its line and column, and
- * reading a mapping by a table of its fields. The only home of libyaml. A script is an administrator's
- * text, read at start; its tree lives as long as the temporary pool it was read into.
+ * reading a mapping by a table of its fields. A script is an administrator's text, read at
+ * start; its tree lives as long as the temporary pool it was read into.
  */
 #ifndef M2_YAML_H
 #define M2_YAML_H

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Composing sources into the set of a section.
+ */
+#include "unit.h"
+
+#include "jwks/m2_feed.h"
+#include "jwks/m2_keysource_int.h"
+
+#define ED(kid)                                                                             \
+    "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"," \
+    "\"kid\":\"" kid "\"}"
+#define EC(kid)                                                                             \
+    "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","   \
+    "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\",\"kid\":\"" kid "\"}"
+#define SET(keys) "{\"keys\":[" keys "]}"
+
+static m2_feeds_t feeds;
+static m2_feed_t *feed;
+static m2_keyring_t *ring;
+static m2_keysource_t one, two;
+
+static void make_source(m2_keysource_t *source, m2_keysource_kind_t kind)
+{
+    memset(source, 0, sizeof(*source));
+    source->pool = pool;
+    source->kind = kind;
+    source->name = "x";
+}
+
+static void make(const m2_keyset_t *fixed)
+{
+    apr_array_header_t *sources = apr_array_make(pool, 2, sizeof(m2_keysource_t *));
+
+    memset(&feeds, 0, sizeof(feeds));
+    feeds.list = apr_array_make(pool, 1, sizeof(m2_feed_t *));
+    ring = m2_keyring_make(pool, NULL);
+    make_source(&one, M2_KEYSOURCE_FILE);
+    make_source(&two, M2_KEYSOURCE_URL);
+    APR_ARRAY_PUSH(sources, m2_keysource_t *) = &one;
+    APR_ARRAY_PUSH(sources, m2_keysource_t *) = &two;
+    feed = m2_feed_add(&feeds, ring, fixed, sources);
+}
+
+static void give(m2_keysource_t *source, const char *text)
+{
+    assert_int_equal(m2_keysource_take(source, z(text), M2_JWK_PUBLIC, M2_KEYSET_LENIENT, &err),
+                     M2_OK);
+    source->usable = source->dirty = 1;
+    m2_feeds_publish(&feeds);
+    source->dirty = 0;
+    m2_feeds_reclaim(&feeds);
+}
+
+/* the key of a kid, NULL when nothing is in use under it */
+static const m2_jwk_t *key(const char *kid)
+{
+    const m2_keyset_t *set = m2_keyring_enter(ring);
+    const m2_jwk_t *found = NULL;
+
+    if (set) {
+        m2_keyset_choose(&found, set, z(kid), m2_alg_find(z("EdDSA")), ~(m2_alg_mask_t)0, NULL);
+        if (!found) {
+            m2_keyset_choose(&found, set, z(kid), m2_alg_find(z("ES256")), ~(m2_alg_mask_t)0, NULL);
+        }
+    }
+    m2_keyring_leave(ring);
+    return found;
+}
+
+static void end(void)
+{
+    m2_feeds_destroy(&feeds);
+    m2_generation_drop(one.current);
+    m2_generation_drop(two.current);
+}
+
+static void test_union(void **state)
+{
+    (void)state;
+    make(NULL);
+    assert_true(m2_feed_fetched(feed));
+    assert_int_equal(m2_feed_sources(feed)->nelts, 2);
+    assert_null(m2_feed_sources(NULL));
+    assert_null(m2_keyring_enter(ring)); /* no source has anything yet */
+    m2_keyring_leave(ring);
+    give(&one, SET(ED("a")));
+    assert_non_null(key("a"));
+    assert_null(key("b"));
+    assert_true(m2_keyring_enter(ring)->incomplete);
+    m2_keyring_leave(ring);
+    give(&two, SET(EC("b")));
+    assert_non_null(key("a"));
+    assert_non_null(key("b"));
+    end();
+}
+
+static void test_same_key_twice(void **state)
+{
+    (void)state;
+    make(NULL);
+    give(&one, SET(ED("a")));
+    give(&two, SET(ED("a") "," EC("b")));
+    assert_non_null(key("a"));
+    assert_non_null(key("b"));
+    end();
+}
+
+static void test_nothing_dirty(void **state)
+{
+    const m2_keyset_t *before;
+
+    (void)state;
+    make(NULL);
+    give(&one, SET(ED("a")));
+    before = m2_keyring_enter(ring);
+    m2_keyring_leave(ring);
+    m2_feeds_publish(&feeds);
+    assert_ptr_equal(m2_keyring_enter(ring), before);
+    m2_keyring_leave(ring);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { unit(test_union), unit(test_same_key_twice),
+                                        unit(test_nothing_dirty) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

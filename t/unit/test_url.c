@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * URLs that keys may come from, and what only looks like one.
+ */
+#include "unit.h"
+
+#include "jwks/m2_url.h"
+
+static void test_urls(void **state)
+{
+    static const char *const good[] = { "https://idp.example/jwks", "HTTPS://idp.example",
+                                        "http://127.0.0.1:8080/x", "http://localhost/x",
+                                        "http://[::1]:81/", "https://idp.example:444/a?b=c&d=%20" };
+    static const char *const bad[] = { "http://idp.example/", "http://127.0.0.1.example/",
+                                       "http://localhost.example/", "ftp://idp.example/",
+                                       "file:///etc/passwd", "https://", "https:///x", "idp.example",
+                                       "https://u:p@idp.example/", "https://u@idp.example/",
+                                       "https://idp.example/#x", "https://idp.example/a b", "",
+                                       "http://1270.0.0.1/", "http://128.0.0.1/",
+                                       "https://idp.example/\xc3\xa9" };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(m2_url_check(pool, good[i], &err), M2_OK);
+    }
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        clean();
+        if (m2_url_check(pool, bad[i], &err) != M2_E_CONFIG) {
+            print_error("accepted: %s\n", bad[i]);
+            fail();
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { unit(test_urls) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
