@@ -429,9 +429,10 @@ static void ask_path(asked_t *a)
 
 static void ask_path_name(asked_t *a)
 {
-    if (a->request->rules->path) {
-        a->value->text = m2_path_value(a->request->rules->path, a->request->path,
-                                       a->param->arg);
+    const m2_path_template_t *path = a->request->rules->path;
+
+    if (path && m2_path_value(&a->value->text, path, a->request->path, a->param->arg)) {
+        a->code = M2_E_RULE_ERROR;
     }
 }
 

@@ -18,6 +18,7 @@
 #include "httpd/request/m2mgw_errordoc.h"
 #include "httpd/request/m2mgw_nocache.h"
 #include "httpd/request/m2mgw_path.h"
+#include "httpd/request/m2mgw_pathguard.h"
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
 #include "httpd/runtime/m2mgw_cache.h"
@@ -140,6 +141,7 @@ static int or_declined(int status)
 static int hook_guard(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+    int status;
 
     if (nothing_protected(r)) {
         return DECLINED;
@@ -149,6 +151,10 @@ static int hook_guard(request_rec *r)
     }
     if (ctx && ctx->refused) {
         return ctx->refused;
+    }
+    status = m2mgw_pathguard_judge(r);
+    if (status != DECLINED) {
+        return status;
     }
     if (!m2mgw_is_current(ctx, r)) {
         ctx = m2mgw_meet(r);
@@ -171,10 +177,14 @@ static int hook_guard(request_rec *r)
 static int hook_handler(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
-    int status = DECLINED;
+    int status;
 
     if (nothing_protected(r)) {
         return DECLINED;
+    }
+    status = m2mgw_pathguard_judge(r);
+    if (status != DECLINED) {
+        return status;
     }
     if (!m2mgw_is_current(ctx, r)) {
         status = hook_guard(r);
@@ -217,6 +227,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_errordoc_register();
     m2mgw_nocache_register();
     m2mgw_path_register();
+    m2mgw_pathguard_register();
     m2mgw_status_register();
     m2mgw_runtime_register();
     m2mgw_keys_register();

@@ -5,7 +5,7 @@
  * Segment by segment and byte by byte; a slash at the end counts, and a placeholder never
  * stands for nothing.
  */
-#include "rules/m2_rules.h"
+#include "rules/m2_path.h"
 
 typedef enum segment_kind_t { LITERAL, PLACEHOLDER, REST } segment_kind_t;
 
@@ -20,15 +20,19 @@ struct m2_path_template_t {
 
 #define MAX_PATH_TEMPLATE 4096 /* bytes; a request line is not longer either */
 
-/* The segment *rest begins with; *rest moves behind its slash, to NULL after the last. */
-static m2_slice_t next_segment(const char **rest)
+/* The segment *rest begins with; *rest moves behind its slash, to "there is none" after the
+ * last. */
+static m2_slice_t next_segment(m2_slice_t *rest)
 {
-    const char *slash = strchr(*rest, '/');
-    m2_slice_t segment = m2_slice(*rest, slash ? (apr_size_t)(slash - *rest)
-                                               : strlen(*rest));
+    const char *slash = memchr(rest->p, '/', rest->n);
+    const m2_slice_t whole = *rest;
 
-    *rest = slash ? slash + 1 : NULL;
-    return segment;
+    if (!slash) {
+        *rest = m2_slice(NULL, 0);
+        return whole;
+    }
+    *rest = m2_slice(slash + 1, whole.n - (apr_size_t)(slash + 1 - whole.p));
+    return m2_slice(whole.p, (apr_size_t)(slash - whole.p));
 }
 
 static int is_path_name(m2_slice_t name)
@@ -98,7 +102,7 @@ m2_code_t m2_path_compile(const m2_path_template_t **ppath, apr_pool_t *pool,
                           const char *text, m2_err_t *err)
 {
     m2_path_template_t *path = apr_pcalloc(pool, sizeof(*path));
-    const char *rest = text + 1;
+    m2_slice_t rest = m2_slice_z(text[0] ? text + 1 : text);
 
     *ppath = NULL;
     if (text[0] != '/') {
@@ -109,10 +113,10 @@ m2_code_t m2_path_compile(const m2_path_template_t **ppath, apr_pool_t *pool,
                           MAX_PATH_TEMPLATE);
     }
     path->segments = apr_array_make(pool, 4, sizeof(segment_t));
-    while (rest) {
+    while (rest.p) {
         m2_slice_t word = next_segment(&rest);
         segment_t segment = { LITERAL, { NULL, 0 } };
-        m2_code_t code = read_segment(&segment, path, word, rest == NULL, err);
+        m2_code_t code = read_segment(&segment, path, word, rest.p == NULL, err);
 
         if (code) {
             return code;
@@ -128,33 +132,47 @@ static int fits(const segment_t *segment, m2_slice_t text)
     return segment->kind == LITERAL ? m2_slice_eq(segment->text, text) : text.n > 0;
 }
 
-m2_slice_t m2_path_value(const m2_path_template_t *path, const char *uri_path,
-                         const char *name)
+/* Whether the path behind its first slash fits; *pvalue is what {name} stands for in it. */
+static int fit(m2_slice_t *pvalue, const m2_path_template_t *path, m2_slice_t rest,
+               const char *name)
 {
-    const char *rest = uri_path && uri_path[0] == '/' ? uri_path + 1 : NULL;
-    const m2_slice_t none = m2_slice(NULL, 0);
-    m2_slice_t value = none;
     int i;
 
+    *pvalue = m2_slice(NULL, 0);
     for (i = 0; i < path->segments->nelts; i++) {
         const segment_t *segment = &APR_ARRAY_IDX(path->segments, i, const segment_t);
         m2_slice_t text;
 
-        if (!rest) {
-            return none;
+        if (!rest.p) {
+            return 0;
         }
         if (segment->kind == REST) {
-            return value;
+            return 1;
         }
         text = next_segment(&rest);
         if (!fits(segment, text)) {
-            return none;
+            return 0;
         }
         if (segment->kind == PLACEHOLDER && m2_slice_is(segment->text, name)) {
-            value = text;
+            *pvalue = text;
         }
     }
-    return rest ? none : value;
+    return !rest.p;
+}
+
+m2_code_t m2_path_value(m2_slice_t *pvalue, const m2_path_template_t *path,
+                        const char *uri_path, const char *name)
+{
+    const int is_path = uri_path && uri_path[0] == '/';
+    const m2_slice_t rest = m2_slice_z(is_path ? uri_path + 1 : NULL);
+    int only_without = 0;
+
+    if (!fit(pvalue, path, rest, name)) {
+        only_without = rest.n && rest.p[rest.n - 1] == '/'
+                       && fit(pvalue, path, m2_slice(rest.p, rest.n - 1), name);
+        *pvalue = m2_slice(NULL, 0);
+    }
+    return only_without ? M2_E_RULE_ERROR : M2_OK;
 }
 
 int m2_path_has(const m2_path_template_t *path, const char *name)

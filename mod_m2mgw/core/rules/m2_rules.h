@@ -7,6 +7,7 @@
 #ifndef M2_RULES_H
 #define M2_RULES_H
 
+#include "rules/m2_path.h"
 #include "rules/m2_rule.h"
 #include "rules/m2_template.h"
 
@@ -28,8 +29,6 @@ typedef struct m2_rule_t {
     const m2_template_t *body;     /* responseBody, or NULL */
     apr_array_header_t *headers;   /* of m2_rule_header_t, may be NULL */
 } m2_rule_t;
-
-typedef struct m2_path_template_t m2_path_template_t;
 
 /* the rules list group of a section */
 typedef struct m2_rules_t {
@@ -71,16 +70,6 @@ m2_code_t m2_rule_header(m2_rule_t *rule, m2_rules_t *rules, const char *name,
 m2_code_t m2_rules_add(m2_rules_t *rules, m2_rule_t *rule, m2_err_t *err);
 
 m2_rule_t *m2_rules_named(const m2_rules_t *rules, const char *name);
-
-/** Compile `/users/{userId}/` + `*`: `{x}` is one segment, a final `*` the rest. */
-m2_code_t m2_path_compile(const m2_path_template_t **ppath, apr_pool_t *pool,
-                          const char *text, m2_err_t *err);
-
-/** The segment of path that {name} stands for; "there is none" on a mismatch. */
-m2_slice_t m2_path_value(const m2_path_template_t *path, const char *uri_path,
-                         const char *name);
-
-int m2_path_has(const m2_path_template_t *path, const char *name);
 
 /**
  * Walk the rules. M2_OK (some rule allowed, or the default does), M2_E_RULE_DENIED,

@@ -7,6 +7,7 @@
  */
 #include "httpd/config/m2mgw_check.h"
 #include "httpd/config/m2mgw_dump.h"
+#include "httpd/config/m2mgw_guarded.h"
 #include "httpd/config/m2mgw_notices.h"
 
 #include "base/m2_log.h"
@@ -187,6 +188,7 @@ static void make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s
             add_section(server, section);
         }
     }
+    server->guard = m2mgw_guarded(pool, main_server, s);
     ap_set_module_config(s->module_config, &m2mgw_module, server);
 }
 

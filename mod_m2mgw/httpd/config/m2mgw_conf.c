@@ -34,6 +34,7 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->replay = M2_UNSET;
     dir->mapping = NULL;
     dir->rules = NULL;
+    dir->path_guard = M2_UNSET;
     dir->duplicates = M2_UNSET;
     dir->user_claims = NULL;
     dir->form_limit = M2_UNSET;
@@ -76,6 +77,7 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->replay = merge_int(inner->replay, outer->replay);
     dir->mapping = merge_ptr(inner->mapping, outer->mapping);
     dir->rules = merge_ptr(inner->rules, outer->rules);
+    dir->path_guard = merge_int(inner->path_guard, outer->path_guard);
     dir->duplicates = merge_int(inner->duplicates, outer->duplicates);
     dir->user_claims = merge_ptr(inner->user_claims, outer->user_claims);
     dir->form_limit = inner->form_limit != M2_UNSET ? inner->form_limit : outer->form_limit;

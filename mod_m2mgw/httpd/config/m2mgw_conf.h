@@ -85,6 +85,7 @@ typedef struct m2mgw_dir_t {
     const m2_mapping_t *mapping;           /* M2MClaim */
     const m2_rules_t *rules;               /* M2MParameter, M2MRule, M2MRuleHeader,
                                               M2MDefaultAction, M2MPath */
+    int path_guard;                        /* M2MPathGuard */
     int duplicates;                        /* M2MDuplicateParameter: 0 First, 1 Deny */
     const apr_array_header_t *user_claims; /* M2MUserClaim, of const char * */
     apr_off_t form_limit;                  /* M2MFormLimit, bytes */
@@ -97,12 +98,15 @@ typedef struct m2mgw_dir_t {
                                               that says anything of ours, after a merge */
 } m2mgw_dir_t;
 
+typedef struct m2mgw_guard_t m2mgw_guard_t; /* m2mgw_guarded.h */
+
 /* per server: found while configuration is read, const while serving */
 typedef struct m2mgw_server_t {
     apr_array_header_t *query_names; /* of const char *: every query: token name of the
                                         virtual host, masked in its request lines */
     int has_policy;                  /* some section of it protects something */
     int policy_outside_location;     /* ... and that section is no <Location> */
+    const m2mgw_guard_t *guard;  /* what M2MPathGuard watches over, or NULL */
 } m2mgw_server_t;
 
 /* What is in force for a request, defaults resolved. */

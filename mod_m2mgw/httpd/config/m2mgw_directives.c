@@ -44,6 +44,8 @@ static const m2mgw_value_t max_age = { AT(max_age), M2MGW_NO_PLUGIN, age_words, 
 static const m2mgw_value_t ignore = { AT(ignore_expiration), M2MGW_PLUGIN_JWT, on_off, 0, 0,
                                       NULL };
 static const m2mgw_value_t replay = { AT(replay), M2MGW_PLUGIN_JWT, replay_words, 0, 0, NULL };
+static const m2mgw_value_t path_guard = { AT(path_guard), M2MGW_NO_PLUGIN, on_off, 0, 0,
+                                          NULL };
 static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplicate_words, 0,
                                          0, NULL };
 static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
@@ -117,6 +119,8 @@ const command_rec m2mgw_config_commands[] = {
         "ALLOW or DENY: what happens to a request that no rule decided."),
     AP_INIT_TAKE1("M2MPath", m2mgw_cfg_path, NULL, SECTION,
         "Template of the paths here, such as /users/{userId}/*, for Path:NAME."),
+    AP_INIT_TAKE1("M2MPathGuard", m2mgw_cfg_value, INFO(path_guard), SECTION,
+        "On or Off: whether paths that a backend could read as another section's are refused."),
     AP_INIT_TAKE1("M2MDuplicateParameter", m2mgw_cfg_value, INFO(duplicate), SECTION,
         "First or Deny: what a name with several differing values means to rules."),
     AP_INIT_RAW_ARGS("M2MUserClaim", m2mgw_cfg_list, INFO(user_claims), SECTION,

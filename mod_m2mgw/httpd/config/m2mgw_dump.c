@@ -203,6 +203,7 @@ static void print_response(const out_t *out, const m2mgw_effective_t *e)
 {
     const m2mgw_dir_t *dir = e->dir;
 
+    line(out, "M2MPathGuard %s", on_off(dir->path_guard != 0));
     line(out, "M2MDuplicateParameter %s", e->deny_duplicates ? "Deny" : "First");
     list(out, "M2MUserClaim", e->policy.user_claims);
     line(out, "M2MFormLimit %" APR_OFF_T_FMT, e->form_limit);

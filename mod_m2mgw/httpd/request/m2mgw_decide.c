@@ -108,7 +108,7 @@ static int passes(const m2mgw_ctx_t *ctx)
 
 void m2mgw_recheck_path(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    if (passes(ctx) && m2mgw_path_is_unsafe(&ctx->effective.policy, r)) {
+    if (passes(ctx) && m2mgw_path_is_unsafe(&ctx->effective, r)) {
         deny(ctx, M2_E_PATH_UNSAFE, "the path could mean another path to the backend");
         m2mgw_note_decision(ctx, r);
     }

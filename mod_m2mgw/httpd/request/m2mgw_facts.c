@@ -72,10 +72,7 @@ static m2_code_t ask_path_name(asked_t *a)
 {
     const m2_path_template_t *path = a->ctx->effective.policy.rules->path;
 
-    if (path && a->r->uri) {
-        a->value->text = m2_path_value(path, a->r->uri, a->param->arg);
-    }
-    return M2_OK;
+    return path ? m2_path_value(&a->value->text, path, a->r->uri, a->param->arg) : M2_OK;
 }
 
 static m2_code_t ask_query(asked_t *a)

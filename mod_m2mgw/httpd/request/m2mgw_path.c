@@ -10,6 +10,7 @@
  */
 #include "httpd/request/m2mgw_path.h"
 
+#include "request/m2_path_reading.h"
 #include "text/m2_form.h"
 
 #include <apr_dso.h>
@@ -26,38 +27,37 @@ static pre_request_fn *choose_worker;
 
 static const char in_choice[] = "m2mgw-in-worker-choice";
 
+static int is_path_target(const m2_policy_t *policy)
+{
+    return policy->mapping && policy->mapping->names[M2_PLACE_PATH];
+}
+
 static int rules_read_path(const m2_policy_t *policy)
 {
     const m2_rules_t *rules = policy->rules;
 
-    return rules
-           && (m2_params_use(rules->params, M2_SRC_PATH)
-               || m2_params_use(rules->params, M2_SRC_PATH_NAME)
-               || (rules->path && m2_params_use(rules->params, M2_SRC_PARAMETER)));
+    return is_path_target(policy)
+           || (rules
+               && (m2_params_use(rules->params, M2_SRC_PATH)
+                   || m2_params_use(rules->params, M2_SRC_PATH_NAME)
+                   || (rules->path && m2_params_use(rules->params, M2_SRC_PARAMETER))));
 }
 
-static int forwards_raw_path(request_rec *r)
+int m2mgw_path_is_raw(request_rec *r)
 {
     return apr_table_get(r->notes, "proxy-nocanon") != NULL
            || apr_table_get(r->notes, "proxy-noencode") != NULL;
 }
 
-/* Where the raw path goes to the backend, it must not hold encoded delimiters, parameters,
- * empty segments or a second layer of encoding. */
-static int raw_path_is_ambiguous(request_rec *r)
+/* A segment with `;` or a backslash is one value to rules and another to a backend that cuts
+ * or splits it there; a raw path has more ways to mean two things. */
+static int path_is_ambiguous(request_rec *r)
 {
-    static const char *const bad[] = { "%2f", "%5c", "%2e", "%25", ";", "//" };
-    const char *path = r->unparsed_uri ? r->unparsed_uri : "";
-    char *raw = apr_pstrndup(r->pool, path, strcspn(path, "?"));
-    apr_size_t i;
+    const char *raw = r->unparsed_uri ? r->unparsed_uri : "";
 
-    ap_str_tolower(raw);
-    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        if (strstr(raw, bad[i])) {
-            return 1;
-        }
-    }
-    return 0;
+    return (r->uri && m2_path_has_parameters(r->pool, r->uri))
+           || (m2mgw_path_is_raw(r)
+               && m2_path_is_ambiguous(apr_pstrmemdup(r->pool, raw, strcspn(raw, "?"))));
 }
 
 static const char *placeholder(apr_pool_t *pool, const char *name)
@@ -87,12 +87,14 @@ static int path_names_placeholder(const m2_mapping_t *mapping, request_rec *r)
     return 0;
 }
 
-int m2mgw_path_is_unsafe(const m2_policy_t *policy, request_rec *r)
+int m2mgw_path_is_unsafe(const m2mgw_effective_t *effective, request_rec *r)
 {
+    const m2_policy_t *policy = &effective->policy;
+
     if (path_names_placeholder(policy->mapping, r)) {
         return 1;
     }
-    return forwards_raw_path(r) && rules_read_path(policy) && raw_path_is_ambiguous(r);
+    return effective->dir->path_guard != 0 && rules_read_path(policy) && path_is_ambiguous(r);
 }
 
 /* text with every old in its path (behind the authority, before the query) become new. */

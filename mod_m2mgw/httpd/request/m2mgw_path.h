@@ -10,7 +10,11 @@
 
 /** Whether the path of r could mean another path to the backend than to rules, or names a
  *  placeholder that only the administrator may write. */
-int m2mgw_path_is_unsafe(const m2_policy_t *policy, request_rec *r);
+int m2mgw_path_is_unsafe(const m2mgw_effective_t *effective, request_rec *r);
+
+/** Whether mod_proxy forwards the path as the client wrote it: `nocanon`, `mapping=encoded` or
+ *  `[P,NE]`. Of a RewriteRule in a directory that is known from the guard on. */
+int m2mgw_path_is_raw(request_rec *r);
 
 void m2mgw_path_register(void);
 

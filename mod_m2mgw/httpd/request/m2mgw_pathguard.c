@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The sections that httpd finds for r->uri, compared with those that each reading of it
+ * finds. Both directions matter: `/APP/x` misses a protected <Location /app>, and
+ * `/app/public/..;/x` meets an open <Location /app/public> which the backend does not see.
+ *
+ * Most paths have one reading, which differs from them by nothing but a slash at the end:
+ * one walk over the bytes and one look into the sorted table are all that they cost.
+ */
+#include "httpd/request/m2mgw_pathguard.h"
+
+#include "httpd/config/m2mgw_guarded.h"
+#include "httpd/request/m2mgw_apply.h"
+#include "httpd/request/m2mgw_path.h"
+#include "httpd/request/m2mgw_response.h"
+#include "httpd/status/m2mgw_status.h"
+
+#include "request/m2_path_reading.h"
+
+#include <apr_fnmatch.h>
+
+#define SHORT_PATH 512 /* bytes that are folded without a pool */
+
+#define BIT(engine) (1u << (unsigned)(engine))
+
+/* written once, before the server has threads */
+static apr_size_t judged_note;
+
+/* One comparison, as far as it has come. */
+typedef struct look_t {
+    request_rec *r;
+    const m2mgw_guard_t *guard;
+    int only_missed;               /* the section says Off: its readings are data to it */
+    unsigned marks;
+    const char *uri;               /* r->uri as the location walk sees it */
+    const m2_path_entry_t *found;  /* what uri lies in when case does not count */
+    unsigned differing;            /* BIT(engine) of sections that are found by one side only */
+    unsigned covering;             /* BIT(engine) of all sections that are found */
+    const m2mgw_guarded_t *missed; /* the first that differs, one that was missed if any */
+    int was_missed;
+    const char *reading;           /* the reading that differs */
+} look_t;
+
+static void cover(look_t *look, const m2mgw_guarded_t *section)
+{
+    look->covering |= BIT(section->engine);
+}
+
+static void differ(look_t *look, const m2mgw_guarded_t *section, int was_missed,
+                   const char *reading)
+{
+    look->differing |= BIT(section->engine);
+    if (!look->missed || (was_missed && !look->was_missed)) {
+        look->missed = section;
+        look->was_missed = was_missed;
+        look->reading = reading;
+    }
+}
+
+/* --- prefixes --- */
+
+/* What the reading finds and httpd does not, then what httpd finds and the reading does not.
+ * A section that says Off keeps readings that stay within it, or that end up in none. */
+static void compare_prefixes(look_t *look, const char *reading)
+{
+    const m2_path_entry_t *read = m2_path_table_find(look->guard->prefixes, reading);
+    const m2_path_entry_t *entry;
+
+    for (entry = read; entry; entry = entry->outer) {
+        cover(look, entry->what);
+        if (!m2_path_entry_covers(entry, look->uri)) {
+            differ(look, entry->what, 1, reading);
+        }
+    }
+    for (entry = look->found; entry; entry = entry->outer) {
+        if (m2_path_entry_holds(entry, read) || !m2_path_entry_covers(entry, look->uri)) {
+            continue;
+        }
+        cover(look, entry->what);
+        if (!look->only_missed || read) {
+            differ(look, entry->what, 0, reading);
+        }
+    }
+}
+
+/* --- expressions --- */
+
+static int matches(const m2mgw_expression_t *e, const char *path)
+{
+    return e->regex ? ap_regexec(e->regex, path, 0, NULL, 0) == 0
+                    : apr_fnmatch(e->section.written, path, APR_FNM_PATHNAME) == APR_SUCCESS;
+}
+
+static int matches_blind(const m2mgw_expression_t *e, const char *path)
+{
+    return e->blind ? ap_regexec(e->blind, path, 0, NULL, 0) == 0
+                    : apr_fnmatch(e->section.written, path,
+                                  APR_FNM_PATHNAME | APR_FNM_CASE_BLIND) == APR_SUCCESS;
+}
+
+/* Whether what the expression matches can begin with what path begins with. A slash may be
+ * missing at the end of the path. */
+static int may_match(const m2mgw_expression_t *e, const char *path)
+{
+    const char *start = e->start;
+
+    while (*start && *start == *path) {
+        start++;
+        path++;
+    }
+    return *start == '\0' || (*path == '\0' && start[0] == '/' && start[1] == '\0');
+}
+
+static int reading_matches(const look_t *look, const m2mgw_expression_t *e,
+                           const char *reading)
+{
+    const char *slashed = apr_pstrcat(look->r->pool, reading, "/", NULL);
+
+    return (*reading && matches_blind(e, reading)) || matches_blind(e, slashed);
+}
+
+/* httpd tries regular expressions on r->uri itself, wildcards on what has its slashes merged. */
+static int uri_matches(const look_t *look, const m2mgw_expression_t *e)
+{
+    return matches(e, e->regex ? look->r->uri : look->uri);
+}
+
+/* A path without marks is its own reading, so what cannot match the one matches neither. */
+static void compare_expression(look_t *look, const m2mgw_expression_t *e, const char *reading)
+{
+    const int possible = may_match(e, reading);
+    int read, met;
+
+    if (!possible && !look->marks) {
+        return;
+    }
+    read = possible && reading_matches(look, e, reading);
+    met = uri_matches(look, e);
+    if (read || met) {
+        cover(look, &e->section);
+    }
+    if (read && !met) {
+        differ(look, &e->section, 1, reading);
+    }
+    else if (met && !read && !look->only_missed) {
+        differ(look, &e->section, 0, reading);
+    }
+}
+
+static void compare(look_t *look, const char *reading)
+{
+    const apr_array_header_t *list = look->guard->expressions;
+    int i;
+
+    compare_prefixes(look, reading);
+    for (i = 0; i < list->nelts; i++) {
+        compare_expression(look, &APR_ARRAY_IDX(list, i, const m2mgw_expression_t), reading);
+    }
+}
+
+/* --- <Proxy> --- */
+
+static int begins_with(const char *text, const char *prefix)
+{
+    while (*prefix && *text == *prefix) {
+        text++;
+        prefix++;
+    }
+    return *prefix == '\0';
+}
+
+static int proxy_meets(const m2mgw_proxied_t *p, const char *url)
+{
+    const char *written = p->section.written;
+
+    if (p->regex) {
+        return ap_regexec(p->regex, url, 0, NULL, 0) == 0;
+    }
+    return p->has_wildcards ? apr_fnmatch(written, url, 0) == APR_SUCCESS
+                            : begins_with(url, written);
+}
+
+static int proxy_reads(const m2mgw_proxied_t *p, const char *url)
+{
+    if (p->regex) {
+        return p->blind && ap_regexec(p->blind, url, 0, NULL, 0) == 0;
+    }
+    return p->has_wildcards
+               ? apr_fnmatch(p->section.written, url, APR_FNM_CASE_BLIND) == APR_SUCCESS
+               : begins_with(url, p->folded);
+}
+
+static void compare_proxied(look_t *look, const m2mgw_proxied_t *p, const char *url,
+                            const char *reading)
+{
+    const char *slashed = apr_pstrcat(look->r->pool, reading, "/", NULL);
+    const int met = proxy_meets(p, url);
+    const int read = proxy_reads(p, reading) || proxy_reads(p, slashed);
+
+    if (met || read) {
+        cover(look, &p->section);
+    }
+    if (met != read && (read || !look->only_missed)
+        && !(read && proxy_meets(p, apr_pstrcat(look->r->pool, url, "/", NULL)))) {
+        differ(look, &p->section, read, reading);
+    }
+}
+
+/* The path in an URL: behind its authority, before its query. */
+static const char *path_in(const char *url)
+{
+    const char *authority = ap_strstr_c(url, "://");
+    const char *path = authority ? ap_strchr_c(authority + 3, '/') : NULL;
+
+    return path ? path : url + strlen(url);
+}
+
+static void compare_url(look_t *look, const char *whole)
+{
+    const apr_array_header_t *list = look->guard->proxied;
+    apr_pool_t *pool = look->r->pool;
+    const char *url = apr_pstrmemdup(pool, whole, strcspn(whole, "?"));
+    const char *path = path_in(url);
+    const char *origin = m2_path_fold(pool, apr_pstrmemdup(pool, url, (apr_size_t)(path - url)));
+    m2_path_reading_t readings[M2_PATH_READINGS];
+    const int n = m2_path_readings(readings, pool, path);
+    int i, k;
+
+    for (i = 0; i < n; i++) {
+        const char *reading = apr_pstrcat(pool, origin, readings[i].path, NULL);
+
+        for (k = 0; k < list->nelts; k++) {
+            compare_proxied(look, &APR_ARRAY_IDX(list, k, const m2mgw_proxied_t), url, reading);
+        }
+    }
+}
+
+/* --- all of it --- */
+
+/* As ap_location_walk makes it of r->uri. */
+static const char *walked(const look_t *look)
+{
+    char *merged;
+
+    if (!look->guard->merges_slashes || !(look->marks & M2_PATH_DEVICE)) {
+        return look->r->uri;
+    }
+    merged = apr_pstrdup(look->r->pool, look->r->uri);
+    ap_no2slash(merged);
+    return merged;
+}
+
+static void look_for_sections(look_t *look, const m2_path_reading_t *readings, int n)
+{
+    char buffer[SHORT_PATH];
+    const char *folded = buffer;
+    int i;
+
+    look->uri = walked(look);
+    if (!m2_path_fold_into(buffer, sizeof(buffer), look->uri)) {
+        folded = m2_path_fold(look->r->pool, look->uri);
+    }
+    look->found = m2_path_table_find(look->guard->prefixes, folded);
+    if (!look->marks && !look->guard->expressions->nelts
+        && (!look->found || look->found->is_folded)) {
+        return; /* the one reading finds what httpd finds */
+    }
+    if (!n) {
+        compare(look, folded);
+    }
+    for (i = 0; i < n; i++) {
+        compare(look, readings[i].path);
+    }
+    look->reading = apr_pstrdup(look->r->pool, look->reading);
+}
+
+static const char *raw_path(const request_rec *r)
+{
+    const char *raw = r->unparsed_uri ? r->unparsed_uri : "";
+    const char *path = raw[0] == '/' ? raw : path_in(raw);
+
+    return apr_pstrmemdup(r->pool, path, strcspn(path, "?"));
+}
+
+/* What is refused whatever sections there are, while a policy is in force somewhere. */
+static const char *always_unsafe(const look_t *look, const m2_path_reading_t *readings, int n)
+{
+    int i;
+
+    if (look->marks & M2_PATH_CONTROL) {
+        return "the path holds a control byte";
+    }
+    for (i = 0; i < n; i++) {
+        if (readings[i].dots > 0) {
+            return "a backend could read a segment of the path as . or ..";
+        }
+    }
+    return m2mgw_path_is_raw(look->r) && m2_path_has_dots(look->r->pool, raw_path(look->r))
+               ? "the raw path is forwarded and has a segment that decodes to . or .."
+               : NULL;
+}
+
+static m2mgw_ctx_t *record(const look_t *look, const char *why, m2mgw_engine_t engine)
+{
+    m2mgw_ctx_t *ctx = m2mgw_ctx_make(look->r);
+    const m2mgw_dir_t *server = look->guard->dir;
+
+    memset(&ctx->effective, 0, sizeof(ctx->effective));
+    ctx->effective.dir = look->missed && look->missed->dir ? look->missed->dir : server;
+    ctx->effective.engine = engine;
+    ctx->effective.profile = server->profile != M2MGW_PROFILE_UNSET ? server->profile
+                                                                    : M2MGW_PROFILE_RFC6750;
+    ctx->in_force = ctx->was_in_force = 1;
+    ctx->decided = 1;
+    m2mgw_request_id(ctx);
+    memset(&ctx->verdict, 0, sizeof(ctx->verdict));
+    ctx->verdict.code = M2_E_PATH_UNSAFE;
+    m2_err_init(&ctx->verdict.err, look->r->pool);
+    m2_err_set(&ctx->verdict.err, M2_E_PATH_UNSAFE, "%s", why);
+    m2mgw_note_decision(ctx, look->r);
+    return ctx;
+}
+
+static int refuse(const look_t *look, const char *why)
+{
+    return m2mgw_refuse(record(look, why, M2MGW_ENGINE_ON), look->r);
+}
+
+/* What the difference comes to, in the words of M2MEngine. */
+static m2mgw_engine_t consequence(const look_t *look)
+{
+    const unsigned on = BIT(M2MGW_ENGINE_ON), shadow = BIT(M2MGW_ENGINE_SHADOW);
+    const unsigned open = look->differing & BIT(M2MGW_ENGINE_OFF);
+
+    if (look->differing & on || (open && look->covering & on)) {
+        return M2MGW_ENGINE_ON;
+    }
+    return look->differing & shadow || (open && look->covering & shadow)
+               ? M2MGW_ENGINE_SHADOW
+               : M2MGW_ENGINE_OFF;
+}
+
+static int conclude(const look_t *look)
+{
+    const m2mgw_engine_t engine = consequence(look);
+    const char *why;
+
+    if (engine == M2MGW_ENGINE_OFF) {
+        return DECLINED;
+    }
+    why = apr_psprintf(look->r->pool, "a backend could read the path as \"%s\", which %s the "
+                       "section %s", *look->reading ? look->reading : "/",
+                       look->was_missed ? "is in" : "is not in", look->missed->written);
+    if (engine == M2MGW_ENGINE_ON) {
+        return refuse(look, why);
+    }
+    record(look, why, M2MGW_ENGINE_SHADOW)->decided = 0; /* sections are still to come */
+    m2mgw_status_count(M2_E_PATH_UNSAFE, 1, NULL);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, look->r, "M2-203: %s: would be refused: "
+                  "path_unsafe: %s", look->r->uri, why);
+    return DECLINED;
+}
+
+static int judge(look_t *look)
+{
+    m2_path_reading_t readings[M2_PATH_READINGS];
+    request_rec *r = look->r;
+    const char *why;
+    int n;
+
+    look->marks = m2_path_marks(r->uri);
+    n = look->marks & (M2_PATH_DEVICE | M2_PATH_CONTROL)
+            ? m2_path_readings(readings, r->pool, r->uri) : 0;
+    why = look->guard->strict && !look->only_missed ? always_unsafe(look, readings, n) : NULL;
+    if (why) {
+        return refuse(look, why);
+    }
+    if (r->uri[0] == '/') {
+        look_for_sections(look, readings, n);
+    }
+    if (look->guard->proxied->nelts && r->proxyreq && r->filename
+        && begins_with(r->filename, "proxy:")) {
+        compare_url(look, r->filename + strlen("proxy:"));
+    }
+    return look->differing ? conclude(look) : DECLINED;
+}
+
+/* Subrequests are httpd's own questions, and an error document is the administrator's. */
+static int is_asked_by_client(const request_rec *r)
+{
+    return !r->main && !(r->prev && ap_is_HTTP_ERROR(r->status));
+}
+
+int m2mgw_pathguard_judge(request_rec *r)
+{
+    const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
+                                                      &m2mgw_module);
+    const m2mgw_dir_t *dir = ap_get_module_config(r->per_dir_config, &m2mgw_module);
+    void **judged;
+    look_t look;
+
+    if (!conf->guard || !r->uri || !is_asked_by_client(r)) {
+        return DECLINED;
+    }
+    judged = ap_get_request_note(r, judged_note);
+    if (judged && *judged == r->uri) {
+        return DECLINED;
+    }
+    if (judged) {
+        *judged = r->uri;
+    }
+    memset(&look, 0, sizeof(look));
+    look.r = r;
+    look.guard = conf->guard;
+    look.only_missed = dir && dir->path_guard == 0;
+    return conf->guard->dir->path_guard == 0 && look.only_missed ? DECLINED : judge(&look);
+}
+
+void m2mgw_pathguard_register(void)
+{
+    judged_note = ap_register_request_note();
+    ap_hook_post_perdir_config(m2mgw_pathguard_judge, NULL, NULL, APR_HOOK_REALLY_FIRST);
+}
