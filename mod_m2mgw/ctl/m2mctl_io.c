@@ -247,3 +247,37 @@ void m2mctl_print_json(apr_pool_t *pool, const m2_json_t *json)
 {
     printf("%s\n", m2_json_dump(pool, json));
 }
+
+/* how many bytes at text are a character that a terminal would act on instead of showing it */
+static apr_size_t acts(const unsigned char *text)
+{
+    if (text[0] < 0x20 || text[0] == 0x7f) {
+        return text[0] != 0;
+    }
+    if (text[0] == 0xc2 && text[1] >= 0x80 && text[1] <= 0x9f) {
+        return 2;
+    }
+    if (text[0] == 0xe2 && text[1] == 0x80
+        && ((text[2] >= 0x8b && text[2] <= 0x8f) || (text[2] >= 0xa8 && text[2] <= 0xae))) {
+        return 3;
+    }
+    if (text[0] == 0xe2 && text[1] == 0x81 && text[2] >= 0xa0 && text[2] <= 0xaf) {
+        return 3;
+    }
+    return text[0] == 0xef && text[1] == 0xbb && text[2] == 0xbf ? 3 : 0;
+}
+
+const char *m2mctl_plain(apr_pool_t *pool, const char *text)
+{
+    char *out = apr_pstrdup(pool, text ? text : ""), *to = out;
+    const char *from = out;
+
+    while (*from) {
+        apr_size_t n = acts((const unsigned char *)from);
+
+        *to++ = n ? '?' : *from;
+        from += n ? n : 1;
+    }
+    *to = '\0';
+    return out;
+}

@@ -116,8 +116,18 @@ static int read_list(given_t *given, m2mctl_t *ctl)
 
 typedef int read_fn(given_t *given, m2mctl_t *ctl);
 
-static read_fn *const readers[] = {read_flag, read_text, read_number, read_list}; /* ORDER
-                                                                               OPTION */
+/* a word that need not be there: "" without it */
+static int read_word(given_t *given, m2mctl_t *ctl)
+{
+    given->value = given->value ? given->value : "";
+    return read_text(given, ctl);
+}
+
+static read_fn *const readers[] = { /* ORDER OPTION */
+    read_flag, read_text, read_number, read_list, read_word,
+};
+
+_Static_assert(sizeof(readers) / sizeof(readers[0]) == M2MCTL_KINDS, "ORDER OPTION");
 
 /* --- arguments --- */
 
@@ -139,7 +149,8 @@ static int read_option(void *options, m2mctl_t *ctl, int argc, const char *const
                             apr_pstrmemdup(ctl->pool, name, n));
     }
     given.value = equals ? equals + 1 : NULL;
-    if (!equals && given.option->kind != M2MCTL_FLAG) {
+    if (!equals && given.option->kind != M2MCTL_FLAG
+        && given.option->kind != M2MCTL_WORD) {
         if (++*pi >= argc) {
             return m2mctl_usage(ctl, "--%s takes a value: %s", given.option->name,
                                 given.option->value);

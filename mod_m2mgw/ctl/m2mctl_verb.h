@@ -21,7 +21,7 @@
 #define M2MCTL_DENY 1
 #define M2MCTL_USAGE 2
 
-#define M2MCTL_MAX_FILE (4 * 1024 * 1024) /* bytes of any input file */
+#define M2MCTL_MAX_FILE (32 * 1024 * 1024) /* bytes of any input file */
 
 typedef struct m2mctl_verb_t m2mctl_verb_t;
 
@@ -39,7 +39,9 @@ typedef enum m2mctl_kind_t { /* ORDER OPTION: readers in m2mctl_options.c */
     M2MCTL_FLAG,   /* int; On, Off, true or false may follow a '=' */
     M2MCTL_TEXT,   /* const char * */
     M2MCTL_NUMBER, /* m2mctl_number_t */
-    M2MCTL_LIST    /* apr_array_header_t * of const char *, NULL while there is none */
+    M2MCTL_LIST,   /* apr_array_header_t * of const char *, NULL while there is none */
+    M2MCTL_WORD,   /* const char *; --NAME alone is "", --NAME=WORD the word */
+    M2MCTL_KINDS
 } m2mctl_kind_t;
 
 typedef struct m2mctl_number_t {
@@ -126,6 +128,10 @@ m2_code_t m2mctl_read_keys(m2_keyset_t *set, const char *path, int flags, m2_err
 m2_code_t m2mctl_pair(const char **pname, const char **pvalue, apr_pool_t *pool,
                       const char *word, m2_err_t *err);
 
+/** text for a terminal: control and formatting characters (also U+0080 to U+009F, U+200B to
+ *  U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF) become '?'; "" for NULL. In pool. */
+const char *m2mctl_plain(apr_pool_t *pool, const char *text);
+
 /** Print a JSON document and a newline. */
 void m2mctl_print_json(apr_pool_t *pool, const m2_json_t *json);
 
@@ -203,5 +209,6 @@ extern const m2mctl_verb_t m2mctl_check;
 extern const m2mctl_verb_t m2mctl_client;
 extern const m2mctl_verb_t m2mctl_token;
 extern const m2mctl_verb_t m2mctl_revoke;
+extern const m2mctl_verb_t m2mctl_openapi;
 
 #endif /* M2MCTL_H */

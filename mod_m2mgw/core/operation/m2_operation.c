@@ -449,6 +449,19 @@ const char *m2_operations_allow(apr_pool_t *pool, const m2_operation_match_t *ma
     return list;
 }
 
+int m2_operations_place_is_public(const m2_operation_match_t *match)
+{
+    const node_t *node = match->place;
+    int i;
+
+    for (i = 0; node && i < node->operations->nelts; i++) {
+        if (!APR_ARRAY_IDX(node->operations, i, const m2_operation_t *)->is_public) {
+            return 0;
+        }
+    }
+    return node != NULL;
+}
+
 m2_slice_t m2_operation_value(const m2_operation_match_t *match, const char *name)
 {
     int i;

@@ -89,6 +89,9 @@ int m2_operations_agree(const m2_operations_t *table, const m2_operation_match_t
 /** The methods of the place that match names, for `Allow` (RFC 9110 10.2.1), in pool. */
 const char *m2_operations_allow(apr_pool_t *pool, const m2_operation_match_t *match);
 
+/** Whether every operation of the place that match names is public; 0 where it names none. */
+int m2_operations_place_is_public(const m2_operation_match_t *match);
+
 /** The value that a match gives to a variable of its template; "there is none" otherwise. */
 m2_slice_t m2_operation_value(const m2_operation_match_t *match, const char *name);
 

@@ -9,6 +9,7 @@
 #include "httpd/config/m2mgw_dump.h"
 #include "httpd/config/m2mgw_guarded.h"
 #include "httpd/config/m2mgw_notices.h"
+#include "httpd/config/m2mgw_set.h"
 
 #include "base/m2_log.h"
 
@@ -53,7 +54,9 @@ static const char *check_keys(const ap_directive_t **pat, apr_pool_t *pool,
                         "keys that were left out", (*pat)->directive);
 }
 
-static section_check_fn *const section_checks[] = { check_rules, check_keys };
+static section_check_fn *const section_checks[] = {
+    check_rules, check_keys, m2mgw_cfg_check_operations,
+};
 
 static void complain(const ap_directive_t *at, const char *bad)
 {
@@ -213,6 +216,7 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
             return HTTP_INTERNAL_SERVER_ERROR;
         }
         fill_ring(section);
+        m2mgw_cfg_finish_operations(pconf, section);
     }
     if (!check_refresh(ptemp, sections)) {
         return HTTP_INTERNAL_SERVER_ERROR;

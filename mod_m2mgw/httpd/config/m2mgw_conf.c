@@ -35,6 +35,9 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->mapping = NULL;
     dir->rules = NULL;
     dir->path_guard = M2_UNSET;
+    dir->operations = NULL;
+    dir->operation_unknown = M2_UNSET;
+    dir->preflight = M2_UNSET;
     dir->duplicates = M2_UNSET;
     dir->user_claims = NULL;
     dir->form_limit = M2_UNSET;
@@ -78,6 +81,9 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->mapping = merge_ptr(inner->mapping, outer->mapping);
     dir->rules = merge_ptr(inner->rules, outer->rules);
     dir->path_guard = merge_int(inner->path_guard, outer->path_guard);
+    dir->operations = merge_ptr(inner->operations, outer->operations);
+    dir->operation_unknown = merge_int(inner->operation_unknown, outer->operation_unknown);
+    dir->preflight = merge_int(inner->preflight, outer->preflight);
     dir->duplicates = merge_int(inner->duplicates, outer->duplicates);
     dir->user_claims = merge_ptr(inner->user_claims, outer->user_claims);
     dir->form_limit = inner->form_limit != M2_UNSET ? inner->form_limit : outer->form_limit;
@@ -156,9 +162,18 @@ static void resolve_policy(m2_policy_t *policy, const m2mgw_dir_t *dir)
     policy->replay = resolve_replay(dir);
 }
 
+static m2mgw_unknown_t resolve_unknown(const m2mgw_dir_t *dir)
+{
+    if (dir->operations && dir->operations->unknown != M2MGW_UNKNOWN_UNSET) {
+        return dir->operations->unknown;
+    }
+    return dir->operation_unknown != M2_UNSET ? (m2mgw_unknown_t)dir->operation_unknown
+                                              : M2MGW_UNKNOWN_DENY;
+}
+
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
 {
-    int protects = dir && (dir->keys || dir->rules);
+    int protects = dir && (dir->keys || dir->rules || dir->operations);
 
     memset(effective, 0, sizeof(*effective));
     if (!dir || dir->engine == M2MGW_ENGINE_OFF
@@ -174,6 +189,8 @@ int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
                                  : dir->rules ? dir->rules->deny_duplicates : 1;
     effective->form_limit = dir->form_limit != M2_UNSET ? dir->form_limit
                                                         : DEFAULT_FORM_LIMIT;
+    effective->operations = dir->operations;
+    effective->operation_unknown = resolve_unknown(dir);
     effective->jwks_wait = dir->jwks_wait != M2_UNSET ? dir->jwks_wait : 0;
     effective->profile = dir->profile != M2MGW_PROFILE_UNSET ? dir->profile
                                                              : M2MGW_PROFILE_RFC6750;

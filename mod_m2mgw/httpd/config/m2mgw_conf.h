@@ -12,6 +12,7 @@
 #include "httpd/m2mgw.h"
 
 #include "gate/m2_gate.h"
+#include "operation/m2_operation.h"
 #include "plugin/m2_plugin.h"
 #include "replay/m2_replay.h"
 
@@ -32,6 +33,20 @@ typedef enum m2mgw_profile_t {
 typedef struct m2mgw_sources_t {
     apr_array_header_t *list; /* of m2_token_source_t */
 } m2mgw_sources_t;
+
+/* M2MOperationUnknown: what a request is that no operation describes */
+typedef enum m2mgw_unknown_t {
+    M2MGW_UNKNOWN_UNSET = M2_UNSET,
+    M2MGW_UNKNOWN_DENY,      /* 403 */
+    M2MGW_UNKNOWN_NOT_FOUND, /* 404 */
+    M2MGW_UNKNOWN_PASS       /* any valid token */
+} m2mgw_unknown_t;
+
+/* the operations list group of a section */
+typedef struct m2mgw_operations_t {
+    m2_operations_t *table;
+    m2mgw_unknown_t unknown; /* as unknown= of its documents says, or unset */
+} m2mgw_operations_t;
 
 /* M2MJwksRefresh: how key sets at URLs are kept fresh, all in seconds */
 typedef struct m2mgw_refresh_t {
@@ -86,6 +101,9 @@ typedef struct m2mgw_dir_t {
     const m2_rules_t *rules;               /* M2MParameter, M2MRule, M2MRuleHeader,
                                               M2MDefaultAction, M2MPath */
     int path_guard;                        /* M2MPathGuard */
+    const m2mgw_operations_t *operations;  /* M2MOpenAPI, M2MOperation */
+    int operation_unknown;                 /* M2MOperationUnknown, m2mgw_unknown_t */
+    int preflight;                         /* M2MPreflight: 0 Deny, 1 Pass */
     int duplicates;                        /* M2MDuplicateParameter: 0 First, 1 Deny */
     const apr_array_header_t *user_claims; /* M2MUserClaim, of const char * */
     apr_off_t form_limit;                  /* M2MFormLimit, bytes */
@@ -121,6 +139,8 @@ typedef struct m2mgw_effective_t {
     m2_policy_t policy;      /* comparable by its bytes */
     int orphan;              /* explicit On or Shadow without keys or rules: 503 */
     int jwks_wait;           /* milliseconds */
+    const m2mgw_operations_t *operations; /* NULL: none */
+    m2mgw_unknown_t operation_unknown;    /* never unset */
 } m2mgw_effective_t;
 
 /* for the module record */

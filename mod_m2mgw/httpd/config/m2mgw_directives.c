@@ -23,6 +23,13 @@ static const m2mgw_word_t replay_words[] = {
     { NULL, 0 },
 };
 static const m2mgw_word_t duplicate_words[] = { { "First", 0 }, { "Deny", 1 }, { NULL, 0 } };
+static const m2mgw_word_t unknown_words[] = {
+    { "Deny", M2MGW_UNKNOWN_DENY },
+    { "NotFound", M2MGW_UNKNOWN_NOT_FOUND },
+    { "Pass", M2MGW_UNKNOWN_PASS },
+    { NULL, 0 },
+};
+static const m2mgw_word_t preflight_words[] = { { "Deny", 0 }, { "Pass", 1 }, { NULL, 0 } };
 static const m2mgw_word_t profile_words[] = {
     { "rfc6750", M2MGW_PROFILE_RFC6750 },
     { "gateway", M2MGW_PROFILE_GATEWAY },
@@ -46,6 +53,10 @@ static const m2mgw_value_t ignore = { AT(ignore_expiration), M2MGW_PLUGIN_JWT, o
 static const m2mgw_value_t replay = { AT(replay), M2MGW_PLUGIN_JWT, replay_words, 0, 0, NULL };
 static const m2mgw_value_t path_guard = { AT(path_guard), M2MGW_NO_PLUGIN, on_off, 0, 0,
                                           NULL };
+static const m2mgw_value_t unknown = { AT(operation_unknown), M2MGW_NO_PLUGIN, unknown_words, 0,
+                                       0, NULL };
+static const m2mgw_value_t preflight = { AT(preflight), M2MGW_NO_PLUGIN, preflight_words, 0, 0,
+                                         NULL };
 static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplicate_words, 0,
                                          0, NULL };
 static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
@@ -121,6 +132,14 @@ const command_rec m2mgw_config_commands[] = {
         "Template of the paths here, such as /users/{userId}/*, for Path:NAME."),
     AP_INIT_TAKE1("M2MPathGuard", m2mgw_cfg_value, INFO(path_guard), SECTION,
         "On or Off: whether paths that a backend could read as another section's are refused."),
+    AP_INIT_RAW_ARGS("M2MOpenAPI", m2mgw_cfg_openapi, NULL, SECTION,
+        "An OpenAPI document: FILE [base=PATH] [scheme=NAME,...] [unknown=Deny|NotFound|Pass]."),
+    AP_INIT_RAW_ARGS("M2MOperation", m2mgw_cfg_operation, NULL, SECTION,
+        "An operation: METHOD[,METHOD...] TEMPLATE [scope=S ...] [name=ID] [public]."),
+    AP_INIT_TAKE1("M2MOperationUnknown", m2mgw_cfg_value, INFO(unknown), SECTION,
+        "Deny, NotFound or Pass: what becomes of a request that no operation describes."),
+    AP_INIT_TAKE1("M2MPreflight", m2mgw_cfg_value, INFO(preflight), SECTION,
+        "Deny or Pass: whether a CORS preflight of a described operation needs no token."),
     AP_INIT_TAKE1("M2MDuplicateParameter", m2mgw_cfg_value, INFO(duplicate), SECTION,
         "First or Deny: what a name with several differing values means to rules."),
     AP_INIT_RAW_ARGS("M2MUserClaim", m2mgw_cfg_list, INFO(user_claims), SECTION,

@@ -177,6 +177,25 @@ static void print_rules(const out_t *out, const m2_rules_t *rules)
          rules->default_action == M2_ACTION_DENY ? "DENY" : "ALLOW");
 }
 
+static void print_operations(const out_t *out, const m2mgw_effective_t *e)
+{
+    static const char *const unknowns[] = { "Deny", "NotFound", "Pass" };
+    int i;
+
+    ROWS(unknowns, M2MGW_UNKNOWN_PASS);
+    if (!e->operations) {
+        return;
+    }
+    for (i = 0; i < m2_operations_count(e->operations->table); i++) {
+        const m2_operation_t *op = m2_operations_at(e->operations->table, i);
+
+        line(out, "M2MOperation %s %s name=%s%s", op->method, word(out, op->path),
+             word(out, op->name), op->is_public ? " public" : "");
+    }
+    line(out, "M2MOperationUnknown %s", unknowns[e->operation_unknown]);
+    line(out, "M2MPreflight %s", e->dir->preflight == 1 ? "Pass" : "Deny");
+}
+
 /* --- a policy --- */
 
 static void print_claims_policy(const out_t *out, const m2_policy_t *policy)
@@ -243,6 +262,7 @@ static void print_policy(const out_t *out, const m2mgw_effective_t *e)
     line(out, "M2MPreventJtiReplay %s", replays[e->policy.replay]);
     print_mapping(out, e->policy.mapping);
     print_rules(out, e->policy.rules);
+    print_operations(out, e);
     print_response(out, e);
 }
 

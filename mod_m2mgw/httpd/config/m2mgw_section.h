@@ -38,6 +38,8 @@ typedef struct m2mgw_section_t {
     const ap_directive_t *keys_at;               /* first directive of the keys group */
     m2_mapping_t *mapping;
     m2_rules_t *rules;
+    m2mgw_operations_t *operations;
+    const ap_directive_t *operations_at;         /* first directive of the operations group */
 } m2mgw_section_t;
 
 typedef struct m2mgw_notice_t {

@@ -63,4 +63,16 @@ const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg)
 const char *m2mgw_cfg_path(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file);
 
+/* --- m2mgw_set_operations.c: operations --- */
+
+const char *m2mgw_cfg_openapi(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_operation(cmd_parms *cmd, void *dir, const char *args);
+
+/** What contradicts in a section's operations, once everything has been read; *pat is where. */
+const char *m2mgw_cfg_check_operations(const ap_directive_t **pat, apr_pool_t *pool,
+                                       const m2mgw_section_t *section);
+
+/** Make the operations of a section ready for requests. */
+void m2mgw_cfg_finish_operations(apr_pool_t *pool, const m2mgw_section_t *section);
+
 #endif /* M2MGW_SET_H */

@@ -97,9 +97,13 @@ static const char *check_path_name(m2mgw_section_t *section, cmd_parms *cmd)
     if (bad) {
         return bad;
     }
+    if (m2mgw_cfg_is_used("M2MOpenAPI") || m2mgw_cfg_is_used("M2MOperation")) {
+        return NULL; /* the template of the operation may name it; else it is null */
+    }
     if (!section->rules->path) {
         return m2mgw_cfg_error(cmd, "Path:%s needs an M2MPath in its own section, such as "
-                               "M2MPath \"/users/{%s}/*\"", param->arg, param->arg);
+                               "M2MPath \"/users/{%s}/*\", or operations", param->arg,
+                               param->arg);
     }
     if (!m2_path_has(section->rules->path, param->arg)) {
         return m2mgw_cfg_error(cmd, "Path:%s: the section's M2MPath has no {%s}", param->arg,

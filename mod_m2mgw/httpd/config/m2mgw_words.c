@@ -205,3 +205,19 @@ const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd
     *ptext = file.text;
     return NULL;
 }
+
+static int stands_in(const ap_directive_t *directive, const char *name)
+{
+    for (; directive; directive = directive->next) {
+        if (ap_cstr_casecmp(directive->directive, name) == 0
+            || stands_in(directive->first_child, name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int m2mgw_cfg_is_used(const char *name)
+{
+    return stands_in(ap_conftree, name);
+}

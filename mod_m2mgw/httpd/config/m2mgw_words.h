@@ -44,4 +44,7 @@ const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd
 /** The sibling of cmd's directive with that name, before or behind it; NULL: there is none. */
 const ap_directive_t *m2mgw_cfg_sibling(cmd_parms *cmd, const char *name);
 
+/** Whether a directive of that name stands anywhere in the configuration, read or not. */
+int m2mgw_cfg_is_used(const char *name);
+
 #endif /* M2MGW_WORDS_H */

@@ -7,6 +7,8 @@
  */
 #include "httpd/request/m2mgw_apply.h"
 
+#include "httpd/request/m2mgw_operation.h"
+
 #include "httpd/request/m2mgw_body.h"
 #include "httpd/request/m2mgw_fields.h"
 
@@ -214,6 +216,7 @@ void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r)
 static const char *const verdict_names[] = {
     "M2M_VERIFIED", "M2M_KID",        "M2M_ALG",   "M2M_DECISION",
     "M2M_REASON",   "M2M_ERROR_CODE", "M2M_RULE",  "M2M_SHADOW",
+    "M2M_OPERATION",
 };
 
 static int is_ours(const char *name)
@@ -267,6 +270,9 @@ void m2mgw_note_decision(m2mgw_ctx_t *ctx, request_rec *r)
     }
     if (ctx->verdict.rule) {
         put(env, "M2M_RULE", ctx->verdict.rule->name);
+    }
+    if (m2mgw_operation_name(ctx)) {
+        put(env, "M2M_OPERATION", m2mgw_operation_name(ctx));
     }
     if (!allow && ctx->effective.engine == M2MGW_ENGINE_SHADOW) {
         put(env, "M2M_SHADOW", "deny");

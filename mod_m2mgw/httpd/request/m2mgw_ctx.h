@@ -75,6 +75,9 @@ typedef struct m2mgw_ctx_t {
     int body_unusable;          /* a body fault, which no engine mode lets pass */
     int error_document;         /* a local error document for our own refusal */
 
+    /* m2mgw_operation.c */
+    const struct m2mgw_operation_t *operation; /* NULL: no operations are in force */
+
     /* m2mgw_token.c */
     m2_slice_t token;           /* "there is none", or the one token of the request */
     int token_elsewhere;        /* a token came by something else than Authorization */

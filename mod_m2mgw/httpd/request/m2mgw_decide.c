@@ -12,6 +12,7 @@
 #include "httpd/request/m2mgw_errordoc.h"
 #include "httpd/request/m2mgw_facts.h"
 #include "httpd/request/m2mgw_nocache.h"
+#include "httpd/request/m2mgw_operation.h"
 #include "httpd/request/m2mgw_path.h"
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
@@ -114,17 +115,33 @@ void m2mgw_recheck_path(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
+static void judge_operation(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    m2_err_t err;
+    m2_code_t code;
+
+    m2_err_init(&err, r->pool);
+    code = passes(ctx) ? m2mgw_operation_judge(ctx, r, &err) : M2_OK;
+    if (code != M2_OK) {
+        deny(ctx, code, err.text);
+    }
+}
+
 static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
 {
     const m2_policy_t *policy = &ctx->effective.policy;
     m2_facts_t facts;
 
     m2mgw_recheck_path(ctx, r);
-    if (!passes(ctx)) {
+    judge_operation(ctx, r);
+    if (!passes(ctx) || (ctx->operation && ctx->operation->is_preflight)) {
         return;
     }
     m2mgw_facts_init(&facts, ctx, r, now);
     m2_gate_rules(&ctx->verdict, policy, &facts);
+    if (passes(ctx) && m2mgw_operation_is_ambiguous(ctx, r)) {
+        deny(ctx, M2_E_PATH_UNSAFE, "a lenient backend may read the path as another operation");
+    }
 }
 
 /* The mark, behind rules and `Require`: what anybody refuses costs the caller no token. */
@@ -169,6 +186,7 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     m2_err_init(&err, r->pool);
     m2mgw_scrub_env(ctx, r);
     m2mgw_scrub(ctx, r);
+    m2mgw_operation_find(ctx, r);
     if (ctx->effective.policy.keys) {
         found = m2mgw_token_take(ctx, r, &err);
     }
@@ -178,6 +196,13 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     }
     else if (ctx->effective.orphan) {
         deny(ctx, M2_E_KEYS_UNAVAILABLE, "M2MEngine On, but neither keys nor rules");
+    }
+    else if (m2mgw_operation_lacks_keys(ctx)) {
+        deny(ctx, M2_E_KEYS_UNAVAILABLE, "the operation needs a token, but no keys are in force");
+    }
+    else if (ctx->operation && ctx->operation->is_preflight) {
+        m2_err_init(&ctx->verdict.err, r->pool);
+        ctx->verdict.code = M2_BYPASS;
     }
     else {
         judge_token(ctx, now, &services);

@@ -7,6 +7,8 @@
  */
 #include "httpd/request/m2mgw_facts.h"
 
+#include "httpd/request/m2mgw_operation.h"
+
 #include "httpd/request/m2mgw_body.h"
 #include "httpd/request/m2mgw_token.h"
 
@@ -72,7 +74,11 @@ static m2_code_t ask_path_name(asked_t *a)
 {
     const m2_path_template_t *path = a->ctx->effective.policy.rules->path;
 
-    return path ? m2_path_value(&a->value->text, path, a->r->uri, a->param->arg) : M2_OK;
+    a->value->text = m2mgw_operation_value(a->ctx, a->param->arg);
+    if (a->value->text.p || !path) {
+        return M2_OK;
+    }
+    return m2_path_value(&a->value->text, path, a->r->uri, a->param->arg);
 }
 
 static m2_code_t ask_query(asked_t *a)
@@ -216,7 +222,9 @@ static m2_code_t ask_stage(asked_t *a)
 
 static m2_code_t ask_api_name(asked_t *a)
 {
-    return answer(a, a->ctx->effective.dir->api_name);
+    const char *name = a->ctx->effective.dir->api_name;
+
+    return answer(a, name ? name : m2mgw_operation_name(a->ctx));
 }
 
 static m2_code_t ask_app(asked_t *a)

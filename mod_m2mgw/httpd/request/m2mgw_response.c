@@ -42,13 +42,14 @@ static const char *problem(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *
     return apr_pstrcat(r->pool, m2_json_dump(r->pool, json), "\n", NULL);
 }
 
+/* The refusal's own, of a rule or of M2MOperationUnknown NotFound; else that of the row. */
 static int status_of(const m2mgw_ctx_t *ctx, const m2_reason_t *reason)
 {
-    const int status = ctx->effective.profile == M2MGW_PROFILE_GATEWAY
-                           ? reason->gateway_status
-                           : reason->status;
-
-    return status ? status : ctx->verdict.refusal.status;
+    if (ctx->verdict.refusal.status) {
+        return ctx->verdict.refusal.status;
+    }
+    return ctx->effective.profile == M2MGW_PROFILE_GATEWAY ? reason->gateway_status
+                                                           : reason->status;
 }
 
 /* The rule's own body, else whatever ErrorDocument says, else ours for the profile. */
