@@ -94,7 +94,8 @@ int m2mgw_path_is_unsafe(const m2mgw_effective_t *effective, request_rec *r)
     if (path_names_placeholder(policy->mapping, r)) {
         return 1;
     }
-    return effective->dir->path_guard != 0 && rules_read_path(policy) && path_is_ambiguous(r);
+    return effective->dir->path_guard != 0
+           && (rules_read_path(policy) || effective->operations) && path_is_ambiguous(r);
 }
 
 /* text with every old in its path (behind the authority, before the query) become new. */
