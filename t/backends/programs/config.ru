@@ -2,7 +2,7 @@
 # Copyright The mod_m2mgw authors
 #
 # Rack: Rack::URLMap mounts, Rack::Request reads.
-def show(section)
+show = lambda do |section|
   lambda do |env|
     r = Rack::Request.new(env)
     lines = ["section=#{section}"]
@@ -14,5 +14,5 @@ def show(section)
   end
 end
 
-map('/app') { run show('app') }
-map('/') { run show('open') }
+map('/app') { run show.call('app') }
+map('/') { run show.call('open') }

@@ -6,11 +6,15 @@
 # "section=app" where its router takes the path for one below /app, "section=open" else, and
 # "query=V", "form=V", "cookie=V", "header=V" for each value of client_id that it reads.
 #
-#   my @there = M2MGW::Backends::installed($dir);      # those whose programs exist
-#   my $b = M2MGW::Backends::start($dir, $there[0]);   # or nothing, with a reason in $b->{why}
-#   my $text = M2MGW::Backends::ask($b->{port}, "GET /app HTTP/1.1\r\nHost: a\r\n...\r\n\r\n");
+#   my @there = map { M2MGW::Backends::start($dir, $_) } M2MGW::Backends::installed($dir);
+#   my $t = M2MGW::Test->start(config => M2MGW::Backends::hosts(@there), files => {
+#       M2MGW::Backends::files() });                   # a gateway in front of all of them
+#   my $direct = M2MGW::Backends::direct($t, $there[0], 'GET', '/app;x');
+#   my @answers = M2MGW::Backends::through($t, $there[0], 'GET', '/app;x', "A: b\r\n", $body);
 #
-# What is started ends with the program that started it.
+# through() asks twice: as httpd writes the path anew, and as the client wrote it (nocanon).
+# A backend that did not start has a reason in {why}. What is started ends with the program
+# that started it.
 package M2MGW::Backends;
 
 use strict;
@@ -19,6 +23,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use IO::Select;
 use IO::Socket::INET;
+use M2MGW::Token;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -61,6 +66,7 @@ my @ALL = (
     [ 'php', sub { program('php') }, sub { (program('php'), '-d', 'display_errors=0', '-S', "127.0.0.1:$_[1]", "$PROGRAMS/router.php") } ],
     [ 'rack', sub { program('rackup') }, sub { (program('rackup'), '-q', '-E', 'none', '-o', '127.0.0.1', '-p', $_[1], "$PROGRAMS/config.ru") } ],
     [ 'plack', sub { program('plackup') }, sub { (program('plackup'), '-E', 'none', '--host', '127.0.0.1', '--port', $_[1], "$PROGRAMS/app.psgi") } ],
+    [ 'cgi', sub { has_perl('CGI') }, undef ], # run by httpd itself
     [ 'mojo', sub { has_perl('Mojolicious::Lite') }, sub { ($^X, "$PROGRAMS/mojo.pl", $_[1]) } ],
     [ 'node', sub { program('node') }, sub { node(@_, 'http') } ],
     [ 'express', sub { has_node($_[0], 'express') }, sub { node(@_, 'express') } ],
@@ -141,6 +147,7 @@ sub free_port {
 
 sub start {
     my ($dir, $name) = @_;
+    return { name => $name } if !row($name)->[2];
     my $b = { name => $name, port => free_port(), log => "$dir/$name.log" };
     my @command = row($name)->[2]->($dir, $b->{port}) or return { %$b, why => 'it does not build' };
     my $pid = fork // die "fork: $!";
@@ -183,13 +190,92 @@ sub complete {
     return $head =~ /^transfer-encoding:\s*chunked/im && $body =~ /(?:\A|\n)0\r\n\r\n\z/;
 }
 
-sub get {
-    my ($port, $path, $host) = @_;
-    return ask($port, "GET $path HTTP/1.1\r\nHost: " . ($host // 'backend.test') . "\r\nConnection: close\r\n\r\n");
+# --- a gateway in front of them ---
+
+# The way to a backend, with an option of ProxyPass or without.
+sub way {
+    my ($b, $option) = @_;
+    return "ScriptAlias / \@ROOT\@/cgi.cgi/" if !$b->{port};
+    return "ProxyPass / http://127.0.0.1:$b->{port}/ $option";
+}
+
+# Virtual hosts NAME.test, NAME-raw.test and, where httpd itself runs it, NAME-direct.test. All
+# is open but for /app and what /names maps.
+sub hosts {
+    return join '', map { my $b = $_; map { host($b, @$_) } [ '', '' ], [ '-raw', 'nocanon' ] } @_;
+}
+
+sub host {
+    my ($b, $suffix, $option) = @_;
+    my $way = way($b, $option);
+    my $direct = $b->{port} || $suffix ? '' : <<"VHOST";
+<VirtualHost *>
+    ServerName $b->{name}-direct.test
+    M2MEngine Off
+    AllowEncodedSlashes NoDecode
+    $way
+</VirtualHost>
+VHOST
+    return $direct . <<"VHOST";
+<VirtualHost *>
+    ServerName $b->{name}$suffix.test
+    AllowEncodedSlashes NoDecode
+    $way
+    <Location /app>
+        M2MJwks file:\@ROOT\@/k.json
+        M2MClaim client_id query:client_id form:client_id header:X-Client-Id
+    </Location>
+</VirtualHost>
+VHOST
+}
+
+sub files {
+    open my $fh, '<', "$PROGRAMS/cgi.cgi" or die "cgi.cgi: $!";
+    local $/;
+    return ('k.json' => jwk_json('oct'), 'cgi.cgi' => <$fh>);
+}
+
+sub request {
+    my ($method, $path, $host, $headers, $body) = @_;
+    $headers = ($headers // '') . 'Content-Length: ' . length($body) . "\r\n" if defined $body;
+    return "$method $path HTTP/1.1\r\nHost: $host.test\r\nConnection: close\r\n" . ($headers // '') . "\r\n" . ($body // '');
+}
+
+sub direct {
+    my ($t, $b, $method, $path, @more) = @_;
+    return ask($b->{port} // $t->port, request($method, $path, "$b->{name}-direct", @more));
+}
+
+sub through {
+    my ($t, $b, $method, $path, @more) = @_;
+    return map { ask($t->port, request($method, $path, "$b->{name}$_", @more)) } '', '-raw';
 }
 
 sub section { my ($answer) = @_; return $answer =~ /^section=(\w+)/m ? $1 : '' }
 sub status { my ($answer) = @_; return $answer =~ m{\AHTTP/\d\S* (\d+)} ? $1 : 0 }
+
+# Whether a reading of client_id is the client's own word.
+sub forged { my ($answer) = @_; return $answer =~ /^(?!section)\w+=.*FORGED/m ? 1 : 0 }
+
+# What of the ordinary does not hold for a backend and its gateway: sentences.
+sub controls {
+    my ($t, $b, $token) = @_;
+    my @faults;
+    for my $case ([ '/app/x', 'app' ], [ '/open', 'open' ]) {
+        my $section = section(direct($t, $b, 'GET', $case->[0]));
+        push @faults, "$b->{name}: $case->[0] is read as '$section'" if $section ne $case->[1];
+    }
+    for my $answer (through($t, $b, 'GET', '/open')) {
+        push @faults, "$b->{name}: /open does not pass" if section($answer) ne 'open';
+    }
+    for my $answer (through($t, $b, 'GET', '/app/x', "Authorization: Bearer $token\r\n")) {
+        push @faults, "$b->{name}: a token does not open /app/x" if section($answer) ne 'app';
+    }
+    for my $answer (through($t, $b, 'GET', '/app/x')) {
+        push @faults, "$b->{name}: /app/x is open" if status($answer) != 401;
+    }
+    return @faults;
+}
 
 sub stop {
     for my $pid (grep { $pid{$_} == $$ } keys %pid) {
