@@ -125,7 +125,7 @@ my @good = (
     ["M2MJwks {\"keys\":[$RSA]}", qr/^key kid=R1 kty=RSA/],
     ["M2MJwks '{\"keys\":[$RSA]}'", qr/^key kid=R1 kty=RSA/],
     ["M2MJwks file:single.json\n$KEY", qr/^key kid=R1/],
-    ['M2MJwks https://idp.example/keys?a=b', 'keys from https://idp.example/keys?a=b'],
+    ['M2MJwks https://idp.example/keys?a=b', 'keys from https://idp.example/keys?...'],
     map({ ["M2MJwks http://$_/k", "keys from http://$_/k"] } 'localhost:81', 'LOCALHOST', '127.1.2.3', '[::1]:81'),
     ["M2MJwks https://idp.example/keys\nM2MJwks file:single.json\n$KEY", qr/^key kid=R1/],
     ['M2MIssuerDiscovery https://idp.example/x', 'keys from https://idp.example/x'],
@@ -140,7 +140,7 @@ my @good = (
     ["$KEY\nM2MJwksWait 3000", 'M2MJwksWait 3000'],
     ["$KEY\nM2MJwksWait 0", 'M2MJwksWait 0'],
     [$KEY, qr/^M2MAlgorithms RS256 .*EdDSA.* HS512$/],
-    ["$KEY\nM2MAlgorithms hs512 EDDSA RS256", 'M2MAlgorithms RS256 EdDSA HS512'],
+    ["$KEY\nM2MAlgorithms hs256 EDDSA RS256", 'M2MAlgorithms RS256 EdDSA HS256'],
     [$KEY, qr/^M2MLeeway/],
     ["$KEY\nM2MIssuer https://a \"b c\"", 'M2MIssuer https://a "b c"'],
     ["$KEY\nM2MAudience api 'x'", 'M2MAudience api x'],
@@ -492,7 +492,7 @@ M2MDefaultAction DENY
 M2MForwardToken On
 M2MBypassEmptyToken On
 M2MJwksWait 10
-M2MAlgorithms HS256
+M2MAlgorithms HS256 RS256
 M2MIssuer outer
 M2MAudience outer
 M2MTokenType outer
@@ -512,7 +512,7 @@ M2MJwksRefresh ttl=10
 M2MErrorDocuments Any
 CONF
 my @outer = ('M2MToken query:outer', qr/^key kid=K1/, 'M2MClaim a query:outer', 'M2MRule outer ifTrue=ALLOW statusCode=403',
-    'M2MDefaultAction DENY', 'M2MForwardToken On', 'M2MBypassEmptyToken On', 'M2MJwksWait 10', 'M2MAlgorithms HS256',
+    'M2MDefaultAction DENY', 'M2MForwardToken On', 'M2MBypassEmptyToken On', 'M2MJwksWait 10', 'M2MAlgorithms RS256 HS256',
     'M2MIssuer outer', 'M2MAudience outer', 'M2MTokenType outer', 'M2MRequireClaim outer', 'M2MLeeway 10', 'M2MMaxAge 10',
     'M2MIgnoreExpiration On', 'M2MPreventJtiReplay Observe', 'M2MDuplicateParameter First', 'M2MUserClaim outer',
     'M2MFormLimit 10', 'M2MRealm outer', 'M2MErrorProfile gateway', 'M2MStage outer', 'M2MApiName outer',
@@ -523,7 +523,7 @@ my @inner = (
     ['M2MClaim b header:inner', 'M2MClaim b header:inner', 2],
     ['M2MRule inner 1=1 ifTrue=DENY', 'M2MRule inner ifTrue=DENY statusCode=403', 3, 4],
     ['M2MForwardToken Off', 'M2MForwardToken Off', 5], ['M2MBypassEmptyToken Off', 'M2MBypassEmptyToken Off', 6],
-    ['M2MJwksWait 0', 'M2MJwksWait 0', 7], ['M2MAlgorithms RS256', 'M2MAlgorithms RS256', 8],
+    ['M2MJwksWait 0', 'M2MJwksWait 0', 7], ['M2MAlgorithms HS256', 'M2MAlgorithms HS256', 8],
     ['M2MIssuer inner', 'M2MIssuer inner', 9], ['M2MAudience inner', 'M2MAudience inner', 10],
     ['M2MTokenType inner', 'M2MTokenType inner', 11], ['M2MRequireClaim inner', 'M2MRequireClaim inner', 12],
     ['M2MLeeway 0', 'M2MLeeway 0', 13], ['M2MMaxAge Off', 'M2MMaxAge Off', 14],
@@ -589,7 +589,7 @@ has($p, '<Location "/off"> <If "true"> <If "false">', 'M2MEngine On');
 has($p, '<Location "/v">', 'M2MEngine Off', 'an outer Off holds for keys of an inner section');
 has($p, '<Location "/w">', 'M2MEngine On');
 has($p, 'M2M, notices', $_) for qr/its keys or rules are not in force/, qr/claim aud is not checked/;
-has($p, '<Location "/none">', 'not in force: neither keys nor rules');
+has($p, '<Location "/none">', 'M2MEngine On (without keys: 503)', 'an issuer without keys');
 has($p, '<Location "/shadow">', 'M2MPreventJtiReplay Observe', 'Shadow only observes replay');
 ok(!said([map { @$_ } values %$p], qr/$OCT/), 'no secret is printed');
 

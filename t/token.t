@@ -277,11 +277,13 @@ $t->raw("GET /q?id_token=$good\r\n\r\n", timeout => 1);
 $t->raw("GET /q?id_token=$good&id_token=$good HTTP/1.1\r\n\r\n", timeout => 1);
 $t->raw("GET /q?id_token=$good HTTP/9.1\r\nHost: a\r\n\r\n", timeout => 1);
 $t->raw("GET http://gw.test/q?x=?&id_token=$good HTTP/1.1\r\nHost: a\r\nBad\x01Header\r\n\r\n", timeout => 1);
+$t->raw("GET http://user:pass\@gw.test/q?a=1&id_token=$good&c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", timeout => 1);
 $t->raw("FOO /nix?id_token=$good HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", timeout => 1);
 
 my $log = $t->access_log;
 unlike($log, qr/id_token=(?!\[redacted\]|[ &]|Bearer|x\.y)/, 'no line of the access log holds one');
 like($log, qr/id_token=\[redacted\]/, 'query tokens are masked in the access log');
 like($log, qr/a=1&id_token=\[redacted\]&b=%20x/, 'and nothing else is');
+like($log, qr{"GET http://user:[^"]*/q\?a=1&id_token=\[redacted\]&c HTTP}, 'of a line that holds a password, too');
 $t->expect_log(qr/AH00135: Invalid method|AH10026|AH02429/);
 $t->finish;

@@ -8,6 +8,7 @@
 #include "text/m2_form.h"
 #include "base/m2_hold.h"
 #include "base/m2_log.h"
+#include "text/m2_file.h"
 
 #include <ap_mpm.h>
 #include <http_main.h>
@@ -45,12 +46,27 @@ static void log_core(m2_level_t level, const char *text, void *baton)
     ap_log_error(APLOG_MARK, levels[level], 0, ap_server_conf, "M2-704: %s", text);
 }
 
+/* M2MFileModes Ignore, a directive of mod_m2mgw, wherever in the server config it stands */
+static int modes_are_ignored(void)
+{
+    const ap_directive_t *d;
+    int ignored = 0;
+
+    for (d = ap_conftree; d; d = d->next) {
+        if (ap_cstr_casecmp(d->directive, "M2MFileModes") == 0) {
+            ignored = ap_cstr_casecmp(d->args, "Ignore") == 0;
+        }
+    }
+    return ignored;
+}
+
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     (void)pconf;
     (void)plog;
     (void)ptemp;
     m2_log_set(log_core, NULL);
+    m2_file_judge_modes(!modes_are_ignored());
     return OK;
 }
 

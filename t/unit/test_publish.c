@@ -102,6 +102,9 @@ static void test_target(void **state)
     assert_int_equal(t.place, M2_PLACE_FORM);
     assert_string_equal(t.name, "a:b");
     assert_int_equal(target(&t, "a", "env:CLIENT_ID"), M2_OK);
+    assert_int_equal(target(&t, "a", "env:X_HTTP_ID"), M2_OK);
+    assert_int_equal(target(&t, "a", "env:HTTPSX"), M2_OK);
+    assert_int_equal(target(&t, "a", "env:M2M"), M2_OK);
     assert_int_equal(t.place, M2_PLACE_ENV);
     assert_int_equal(target(&t, "https://example.org/claim", "query:x"), M2_OK);
 }
@@ -136,6 +139,21 @@ static void test_target_refused(void **state)
         "env:m2m_decision",
         "env:M2M_CLAIM_x",
         "env:M2M-KID",
+        "env:M2M_OWN",
+        "env:HTTP_X_CLIENT_ID",
+        "env:http-x",
+        "env:Http.Host",
+        "env:CONTENT_TYPE",
+        "env:Content-Length",
+        "env:request.uri",
+        "env:REMOTE_USER",
+        "env:SCRIPT_FILENAME",
+        "env:DOCUMENT_ROOT",
+        "env:HTTPS",
+        "env:unique_id",
+        "env:ssl-client-verify",
+        "env:PATH_INFO",
+        "env:REDIRECT_STATUS",
         NULL,
     };
     m2_target_t t;

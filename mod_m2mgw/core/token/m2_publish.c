@@ -12,14 +12,23 @@ static const char *const place_words[] = { /* ORDER PLACE */
     "query", "header", "path", "form", "env",
 };
 
-/* what our own code sets after a decision; a target of that name would be overwritten, or
- * worse, believed */
+/* What httpd or CGI set from elsewhere (RFC 3875 4.1, ap_add_common_vars, mod_ssl), and what
+ * our own code sets after a decision: a claim of that name would be overwritten by what the
+ * client sent, or worse, believed to come from there. */
 static const char *const reserved_env[] = {
-    "M2M_VERIFIED", "M2M_KID",  "M2M_ALG",        "M2M_DECISION",
-    "M2M_REASON",   "M2M_RULE", "M2M_ERROR_CODE", "M2M_SHADOW",
+    "AUTH_TYPE",       "CONTENT_LENGTH",  "CONTENT_TYPE",    "GATEWAY_INTERFACE",
+    "PATH_INFO",       "PATH_TRANSLATED", "QUERY_STRING",    "REMOTE_ADDR",
+    "REMOTE_HOST",     "REMOTE_IDENT",    "REMOTE_PORT",     "REMOTE_USER",
+    "REQUEST_METHOD",  "REQUEST_SCHEME",  "REQUEST_URI",     "SCRIPT_FILENAME",
+    "SCRIPT_NAME",     "SCRIPT_URI",      "SCRIPT_URL",      "SERVER_ADDR",
+    "SERVER_ADMIN",    "SERVER_NAME",     "SERVER_PORT",     "SERVER_PROTOCOL",
+    "SERVER_SIGNATURE", "SERVER_SOFTWARE", "CONTEXT_PREFIX", "CONTEXT_DOCUMENT_ROOT",
+    "DOCUMENT_ROOT",   "HTTPS",           "UNIQUE_ID",       "PATH",
 };
 
 #define CLAIM_PREFIX "M2M_CLAIM_"
+
+static const char *const reserved_prefixes[] = { "HTTP_", "SSL_", "M2M_", "REDIRECT_" };
 
 /* RFC 9110 7.6.1 and 7.8, RFC 9112 6, RFC 9113 3.2.1, and our own */
 static const char *const forbidden_headers[] = {
@@ -59,16 +68,34 @@ static int all_of(const char *z, const char *extra)
 
 /* --- names --- */
 
+/* CGI folds names of variables like those of headers, so all spellings are one name. */
+static int begins_like(const char *name, const char *prefix)
+{
+    const apr_size_t n = strlen(prefix);
+    char start[16];
+
+    if (strlen(name) < n) {
+        return 0;
+    }
+    apr_cpystrn(start, name, n + 1);
+    return m2_header_name_like(start, prefix);
+}
+
 static int is_reserved_env(const char *name)
 {
-    apr_size_t i, n = sizeof(CLAIM_PREFIX) - 1;
+    apr_size_t i;
 
     for (i = 0; i < COUNT(reserved_env); i++) {
         if (m2_header_name_like(name, reserved_env[i])) {
             return 1;
         }
     }
-    return strlen(name) >= n && m2_slice_is_nocase(m2_slice(name, n), CLAIM_PREFIX);
+    for (i = 0; i < COUNT(reserved_prefixes); i++) {
+        if (begins_like(name, reserved_prefixes[i])) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 static m2_code_t check_form_name(const char *name, m2_err_t *err)
@@ -109,8 +136,8 @@ static m2_code_t check_env_name(const char *name, m2_err_t *err)
             name);
     }
     if (is_reserved_env(name)) {
-        return m2_err_set(err, M2_E_CONFIG, "variable %s is set by the module itself",
-                          name);
+        return m2_err_set(err, M2_E_CONFIG, "variable %s is set by httpd, CGI or the module "
+                          "itself; a claim needs a name of its own", name);
     }
     return M2_OK;
 }

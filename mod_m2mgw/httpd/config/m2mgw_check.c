@@ -12,6 +12,7 @@
 #include "httpd/config/m2mgw_set.h"
 
 #include "base/m2_log.h"
+#include "text/m2_file.h"
 
 typedef const char *section_check_fn(const ap_directive_t **pat, apr_pool_t *pool,
                                      const m2mgw_section_t *section);
@@ -54,8 +55,48 @@ static const char *check_keys(const ap_directive_t **pat, apr_pool_t *pool,
                         "keys that were left out", (*pat)->directive);
 }
 
+/* A section that says what tokens must be like, where no keys can be in force. */
+static const char *check_closed(const ap_directive_t **pat, apr_pool_t *pool,
+                                const m2mgw_section_t *section)
+{
+    *pat = section->check_at;
+    if (!section->check_at || m2mgw_cfg_may_have_keys(section)
+        || m2mgw_cfg_in_force(pool, section)->engine == M2MGW_ENGINE_OFF) {
+        return NULL;
+    }
+    return apr_psprintf(pool, "%s: there are no keys for it: no section and no server that its "
+                        "requests could meet has an M2MJwk, M2MJwks, M2MIssuerDiscovery or "
+                        "M2MPlugin jwtAuth", (*pat)->directive);
+}
+
+static const ap_directive_t *directive_of(const m2mgw_section_t *section, const char *name)
+{
+    const ap_directive_t *d = section->first;
+
+    while (d && ap_cstr_casecmp(d->directive, name) != 0) {
+        d = d->next;
+    }
+    return d ? d : section->first;
+}
+
+/* Keys that stand here can do none of the algorithms allowed: every token is refused. */
+static const char *check_algorithms(const ap_directive_t **pat, apr_pool_t *pool,
+                                    const m2mgw_section_t *section)
+{
+    const m2mgw_dir_t *dir = m2mgw_cfg_in_force(pool, section);
+
+    if (!(section->dir->algs || section->dir->keys) || dir->engine == M2MGW_ENGINE_OFF
+        || m2mgw_cfg_can_verify(dir) || is_fetched(m2mgw_cfg_keys_of(dir))) {
+        return NULL;
+    }
+    *pat = directive_of(section, section->dir->algs ? "M2MAlgorithms" : "M2MJwk");
+    return apr_psprintf(pool, "M2MAlgorithms: no key in force in this section can do one of "
+                        "%s; the keys can do %s", m2_alg_mask_names(pool, dir->algs),
+                        m2_alg_mask_names(pool, m2mgw_cfg_keys_of(dir)->keyset->algs));
+}
+
 static section_check_fn *const section_checks[] = {
-    check_rules, check_keys, m2mgw_cfg_check_operations,
+    check_rules, check_keys, check_closed, check_algorithms, m2mgw_cfg_check_operations,
 };
 
 static void complain(const ap_directive_t *at, const char *bad)
@@ -169,7 +210,7 @@ static void add_section(m2mgw_server_t *server, const m2mgw_section_t *section)
     const m2mgw_dir_t *dir = section->dir;
 
     add_query_names(server, dir->sources);
-    if (dir->keys || dir->rules || dir->engine == M2MGW_ENGINE_ON
+    if (dir->keys || dir->rules || dir->operations || dir->checks || dir->engine == M2MGW_ENGINE_ON
         || dir->engine == M2MGW_ENGINE_SHADOW) {
         server->has_policy = 1;
         server->policy_outside_location |= !is_location(section);
@@ -195,11 +236,41 @@ static void make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s
     ap_set_module_config(s->module_config, &m2mgw_module, server);
 }
 
+/* `httpd -t` runs no post_config, and what it logs would be cut off by LogLevel. */
+static void print_notices(apr_pool_t *pool)
+{
+    const apr_array_header_t *all = m2mgw_cfg_all_notices(pool);
+    apr_file_t *out;
+    int i;
+
+    if (apr_file_open_stderr(&out, pool) != APR_SUCCESS) {
+        return;
+    }
+    for (i = 0; i < all->nelts; i++) {
+        apr_file_printf(out, "M2-101: %s\n", APR_ARRAY_IDX(all, i, m2mgw_notice_t).text);
+    }
+}
+
+/* M2MFileModes Ignore, wherever in the server config it stands */
+static int modes_are_ignored(void)
+{
+    const ap_directive_t *d;
+    int ignored = 0;
+
+    for (d = ap_conftree; d; d = d->next) {
+        if (ap_cstr_casecmp(d->directive, "M2MFileModes") == 0) {
+            ignored = ap_cstr_casecmp(d->args, "Ignore") == 0;
+        }
+    }
+    return ignored;
+}
+
 int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     (void)plog;
     (void)ptemp;
     m2mgw_cfg_reset(pconf);
+    m2_file_judge_modes(!modes_are_ignored());
     return OK;
 }
 
@@ -223,6 +294,9 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     for (each = s; each; each = each->next) {
         make_server(pconf, s, each);
+    }
+    if (ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
+        print_notices(ptemp);
     }
     if (ap_exists_config_define("DUMP_M2M")
         && ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {

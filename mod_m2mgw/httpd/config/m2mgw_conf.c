@@ -46,6 +46,7 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->any_document = M2_UNSET;
     dir->stage = NULL;
     dir->api_name = NULL;
+    dir->checks = 0;
     dir->section = NULL;
     return dir;
 }
@@ -92,6 +93,7 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->any_document = merge_int(inner->any_document, outer->any_document);
     dir->stage = merge_ptr(inner->stage, outer->stage);
     dir->api_name = merge_ptr(inner->api_name, outer->api_name);
+    dir->checks = inner->checks | outer->checks;
     dir->section = merge_ptr(inner->section, outer->section);
     return dir;
 }
@@ -171,9 +173,24 @@ static m2mgw_unknown_t resolve_unknown(const m2mgw_dir_t *dir)
                                               : M2MGW_UNKNOWN_DENY;
 }
 
+/* A policy without keys is closed, not open: who asks for an audience and forgot the line with
+ * the keys meant no anonymous caller. */
+static const char *why_closed(const m2mgw_dir_t *dir)
+{
+    if (dir->keys) {
+        return NULL;
+    }
+    if (dir->checks) {
+        return "the section says what tokens must be like, but no keys are in force";
+    }
+    return dir->rules || dir->operations
+               ? NULL
+               : "M2MEngine is on, but neither keys nor rules are in force";
+}
+
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
 {
-    int protects = dir && (dir->keys || dir->rules || dir->operations);
+    int protects = dir && (dir->keys || dir->rules || dir->operations || dir->checks);
 
     memset(effective, 0, sizeof(*effective));
     if (!dir || dir->engine == M2MGW_ENGINE_OFF
@@ -183,7 +200,7 @@ int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
     effective->dir = dir;
     effective->engine = dir->engine == M2MGW_ENGINE_UNSET ? M2MGW_ENGINE_ON : dir->engine;
     resolve_policy(&effective->policy, dir);
-    effective->orphan = !protects;
+    effective->closed = why_closed(dir);
     effective->sources = dir->sources ? dir->sources : &default_sources;
     effective->deny_duplicates = dir->duplicates != M2_UNSET ? dir->duplicates
                                  : dir->rules ? dir->rules->deny_duplicates : 1;

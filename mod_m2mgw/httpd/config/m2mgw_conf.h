@@ -70,6 +70,7 @@ typedef struct m2mgw_jwks_tls_t {
 typedef struct m2mgw_globals_t {
     m2mgw_jwks_tls_t jwks_tls; /* M2MJwksTLS */
     const char *state_dir;     /* M2MStateDir, absolute; NULL: below the runtime directory */
+    int file_modes;            /* M2MFileModes: who may write files that decide is judged */
     const m2_replay_spec_t *replay_store; /* M2MReplayStore, files absolute; never NULL */
     int replay_max_lifetime;   /* M2MReplayMaxLifetime, seconds */
     int verify_cache;          /* M2MVerifyCache: entries per child process, 0: off */
@@ -112,6 +113,8 @@ typedef struct m2mgw_dir_t {
     int any_document;                      /* M2MErrorDocuments: 0 Static, 1 Any */
     const char *stage;                     /* M2MStage */
     const char *api_name;                  /* M2MApiName */
+    int checks;                            /* a section, and no server, states a check of
+                                              tokens: without keys it is closed */
     struct m2mgw_section_t *section;       /* where it was written; of the innermost section
                                               that says anything of ours, after a merge */
 } m2mgw_dir_t;
@@ -137,7 +140,7 @@ typedef struct m2mgw_effective_t {
     int any_document;        /* M2MErrorDocuments Any; 0 also where nothing is in force */
     apr_off_t form_limit;    /* bytes */
     m2_policy_t policy;      /* comparable by its bytes */
-    int orphan;              /* explicit On or Shadow without keys or rules: 503 */
+    const char *closed;      /* nobody may pass, and this is why: 503; NULL: open */
     int jwks_wait;           /* milliseconds */
     const m2mgw_operations_t *operations; /* NULL: none */
     m2mgw_unknown_t operation_unknown;    /* never unset */
@@ -149,8 +152,9 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add);
 void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s);
 void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add);
 
-/** Resolve what is in force. Returns 0 when nothing of ours is (engine off, or neither keys
- *  nor rules nor an explicit On). *effective is zeroed first. */
+/** Resolve what is in force. Returns 0 when nothing of ours is: engine off, or neither keys
+ *  nor rules nor an explicit On, and no check that a section states. *effective is zeroed
+ *  first. */
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
 
 #endif /* M2MGW_CONF_H */

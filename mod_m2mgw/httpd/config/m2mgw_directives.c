@@ -95,6 +95,8 @@ const command_rec m2mgw_config_commands[] = {
         "ca=FILE, cert=FILE, key=FILE, proxy=URL for fetching key sets."),
     AP_INIT_TAKE1("M2MStateDir", m2mgw_cfg_state_dir, NULL, RSRC_CONF,
         "Directory for the last good key sets."),
+    AP_INIT_TAKE1("M2MFileModes", m2mgw_cfg_file_modes, NULL, RSRC_CONF,
+        "Check or Ignore: whether files that decide are refused when everybody may write them."),
     AP_INIT_RAW_ARGS("M2MAlgorithms", m2mgw_cfg_algorithms, NULL, SECTION,
         "The algorithms tokens may use, of those their key can do."),
     AP_INIT_RAW_ARGS("M2MIssuer", m2mgw_cfg_list, INFO(issuers), SECTION,

@@ -3,13 +3,15 @@
  *
  * `httpd -t -D DUMP_M2M`: the policy of every section with all defaults resolved, written
  * like directives, in the order of docs/directives.md. What is printed is what a request
- * gets that meets the section, those it is written in, and the server's own values; other
- * sections that match the same request are merged by httpd when it comes.
+ * gets that meets the section, those it is written in, every other <Location> that covers its
+ * path, and the server's own values; sections of other kinds that match the same request are
+ * merged by httpd when it comes.
  *
  * Never prints a key: only kid, type, size and algorithms.
  */
 #include "httpd/config/m2mgw_dump.h"
 #include "httpd/config/m2mgw_notices.h"
+#include "httpd/config/m2mgw_words.h"
 
 typedef struct out_t {
     apr_file_t *file;
@@ -97,8 +99,9 @@ static void print_key_sources(const out_t *out, const apr_array_header_t *source
     int i;
 
     for (i = 0; sources && i < sources->nelts; i++) {
-        line(out, "keys from %s",
-             m2_keysource_name(APR_ARRAY_IDX(sources, i, const m2_keysource_t *)));
+        const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, const m2_keysource_t *);
+
+        line(out, "keys from %s", m2mgw_cfg_public(out->pool, m2_keysource_name(source)));
     }
 }
 
@@ -245,7 +248,8 @@ static void print_policy(const out_t *out, const m2mgw_effective_t *e)
     ROWS(engines, M2MGW_ENGINE_SHADOW);
     ROWS(replays, M2_REPLAY_OBSERVE);
     line(out, "M2MEngine %s%s", engines[e->engine],
-         e->orphan ? " (without keys or rules: 503)" : "");
+         !e->closed ? "" : dir->checks ? " (without keys: 503)"
+                                        : " (without keys or rules: 503)");
     print_sources(out, e->sources);
     line(out, "M2MForwardToken %s", dir->forward_token == M2_UNSET
                                         ? "(from a header only)"
@@ -282,7 +286,7 @@ static const char *title(const out_t *out, const m2mgw_section_t *section)
 static void print_section(const out_t *out, const m2mgw_section_t *section)
 {
     const ap_directive_t *at = section->where ? section->where : section->first;
-    const m2mgw_dir_t *dir = m2mgw_cfg_resolved(out->pool, section);
+    const m2mgw_dir_t *dir = m2mgw_cfg_in_force(out->pool, section);
     m2mgw_effective_t effective;
     const char *host = section->server->server_hostname;
 
@@ -294,7 +298,8 @@ static void print_section(const out_t *out, const m2mgw_section_t *section)
     else {
         line(out, dir->engine == M2MGW_ENGINE_OFF
                       ? "M2MEngine Off"
-                      : "not in force: neither keys nor rules");
+                      : "not in force by itself: neither keys nor rules, unless a section of "
+                        "another kind that matches as well has some");
     }
 }
 
@@ -313,6 +318,7 @@ static void print_globals(const out_t *out)
     }
     line(out, "M2MStateDir %s", globals->state_dir ? word(out, globals->state_dir)
                                                    : "(below the runtime directory)");
+    line(out, "M2MFileModes %s", globals->file_modes ? "Check" : "Ignore");
     line(out, "M2MReplayStore %s", m2_replay_describe(out->pool, globals->replay_store));
     line(out, "M2MReplayMaxLifetime %d", globals->replay_max_lifetime);
     line(out, globals->verify_cache ? "M2MVerifyCache entries=%d" : "M2MVerifyCache Off",

@@ -6,22 +6,36 @@
  */
 #include "httpd/config/m2mgw_notices.h"
 
+#include "text/m2_file.h"
+
 typedef struct look_t {
+    apr_pool_t *pool;
     const m2mgw_section_t *section;
     const m2mgw_dir_t *own;     /* what the section says itself */
     m2mgw_effective_t in_force; /* with the server's and the enclosing sections' */
     int active;
 } look_t;
 
+/* One question about a section: applies says yes, or detail says about what, which is put
+ * behind the text. */
 typedef struct notice_row_t {
     int (*applies)(const look_t *look);
+    const char *(*detail)(const look_t *look);
     m2_level_t level;
     const char *text;
 } notice_row_t;
 
 static int orphan(const look_t *look)
 {
-    return look->own->engine != M2MGW_ENGINE_UNSET && look->active && look->in_force.orphan;
+    const m2mgw_dir_t *dir = look->in_force.dir;
+
+    return look->own->engine != M2MGW_ENGINE_UNSET && look->active && look->in_force.closed
+           && !dir->checks;
+}
+
+static int closed(const look_t *look)
+{
+    return look->section->check_at && look->active && look->in_force.closed;
 }
 
 /* An outer Off holds until an inner section says otherwise. */
@@ -29,7 +43,7 @@ static int kept_off(const look_t *look)
 {
     const m2mgw_dir_t *own = look->own;
 
-    return (own->keys || own->rules) && own->engine == M2MGW_ENGINE_UNSET && !look->active;
+    return (own->keys || own->rules || own->operations) && own->engine == M2MGW_ENGINE_UNSET && !look->active;
 }
 
 static int no_issuer(const look_t *look)
@@ -59,22 +73,9 @@ static int replay_needs_exp(const look_t *look)
            && dir->replay == M2_REPLAY_ON && dir->ignore_expiration == 1;
 }
 
-static int in_proxy(const look_t *look)
-{
-    const ap_directive_t *d = look->section->where;
-
-    for (; d; d = d->parent) {
-        if (ap_cstr_casecmp(d->directive, "<Proxy") == 0
-            || ap_cstr_casecmp(d->directive, "<ProxyMatch") == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static int idle_refresh(const look_t *look)
 {
-    const m2mgw_dir_t *dir = look->in_force.dir;
+    const m2mgw_dir_t *dir = m2mgw_cfg_resolved(look->pool, look->section);
 
     return look->own->refresh && look->section->where
            && !(look->active && dir->keys && m2_feed_fetched(m2_keyring_feed(dir->keys)));
@@ -90,28 +91,244 @@ static int shadow(const look_t *look)
     return look->own->engine == M2MGW_ENGINE_SHADOW;
 }
 
+static int bypass(const look_t *look)
+{
+    return look->active && look->own->bypass_empty == 1;
+}
+
+/* An issuer of the list can sign for another one with keys that are bound to none. */
+static int unbound_keys(const look_t *look)
+{
+    const apr_array_header_t *issuers = look->in_force.policy.claims.issuers;
+    const m2mgw_section_t *section = look->section;
+
+    return section->keyset && look->active && issuers && issuers->nelts > 1
+           && section->key_sources
+           && (section->fixed->keys->nelts
+               || section->key_sources->nelts > section->found_issuers->nelts);
+}
+
+static int within(const ap_directive_t *d, const char *const *containers)
+{
+    const char *const *name;
+
+    for (; d; d = d->parent) {
+        for (name = containers; *name; name++) {
+            if (ap_cstr_casecmp(d->directive, *name) == 0) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static int in_proxy(const look_t *look)
+{
+    static const char *const proxy[] = { "<Proxy", "<ProxyMatch", NULL };
+
+    return within(look->section->where, proxy);
+}
+
+/* For httpd <Location /x/> does not cover /x, which many a backend serves alike. */
+static int ends_in_slash(const look_t *look)
+{
+    const char *path = look->section->location;
+    const apr_size_t n = path ? strlen(path) : 0;
+
+    return look->active && n > 1 && path[n - 1] == '/';
+}
+
+static int has_target(const m2_mapping_t *mapping, const char *claim, m2_place_t place)
+{
+    int i;
+
+    for (i = 0; i < mapping->targets->nelts; i++) {
+        const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
+
+        if (target->place == place && strcmp(target->claim, claim) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char *query_alone(const look_t *look)
+{
+    const m2_mapping_t *mapping = look->own->mapping;
+    int i;
+
+    for (i = 0; look->active && mapping && i < mapping->targets->nelts; i++) {
+        const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
+
+        if (target->place == M2_PLACE_QUERY
+            && !has_target(mapping, target->claim, M2_PLACE_HEADER)
+            && !has_target(mapping, target->claim, M2_PLACE_FORM)) {
+            return target->name;
+        }
+    }
+    return NULL;
+}
+
+/* the section's own ProxyPass lines; NULL: it has none */
+static const char *proxied_to(const look_t *look)
+{
+    const ap_directive_t *d = look->section->where ? look->section->where->first_child : NULL;
+    const char *all = NULL;
+
+    for (; d; d = d->next) {
+        if (ap_cstr_casecmp(d->directive, "ProxyPass") == 0
+            || ap_cstr_casecmp(d->directive, "ProxyPassMatch") == 0) {
+            all = apr_pstrcat(look->pool, all ? all : "", " ", d->args, NULL);
+        }
+    }
+    return all;
+}
+
+static const char *no_placeholder(const look_t *look)
+{
+    const m2_mapping_t *mapping = look->own->mapping;
+    const char *urls = mapping ? proxied_to(look) : NULL;
+    int i;
+
+    for (i = 0; urls && i < mapping->targets->nelts; i++) {
+        const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
+        const char *hole = apr_pstrcat(look->pool, "{", target->name, "}", NULL);
+
+        if (target->place == M2_PLACE_PATH && !strstr(urls, hole)) {
+            return hole;
+        }
+    }
+    return NULL;
+}
+
+/* What a client sends twice is read once by such rules, and perhaps the other by the backend. */
+static int plugin_reads_first(const look_t *look)
+{
+    static const m2_source_t sent[] = { M2_SRC_QUERY, M2_SRC_HEADER, M2_SRC_FORM,
+                                        M2_SRC_COOKIE, M2_SRC_PARAMETER };
+    apr_size_t i;
+
+    if (!look->section->plugin[M2MGW_PLUGIN_ACCESS] || !look->active
+        || look->in_force.deny_duplicates) {
+        return 0;
+    }
+    for (i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+        if (m2_params_use(look->own->rules->params, sent[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A URL may bring other keys; files and inline keys are an error (m2mgw_check.c). */
+static int no_algorithm_yet(const look_t *look)
+{
+    const m2mgw_dir_t *dir = look->in_force.dir;
+
+    return look->active && !m2mgw_cfg_can_verify(dir)
+           && m2mgw_cfg_keys_of(dir)->keyset->keys->nelts;
+}
+
+static const char *unreadable(const look_t *look)
+{
+    const apr_array_header_t *sources = look->section->key_sources;
+    int i;
+
+    for (i = 0; sources && i < sources->nelts; i++) {
+        const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_keysource_t *);
+
+        if (m2_keysource_keys(source)
+            && !m2mgw_cfg_user_reads(m2_keysource_name(source))) {
+            return m2_keysource_name(source);
+        }
+    }
+    return NULL;
+}
+
+/* The order in which httpd merges what covers a request. */
+typedef enum kind_t { IN_SERVER, IN_DIRECTORY, IN_FILES, IN_LOCATION, IN_IF } kind_t;
+
+static kind_t kind_of(const m2mgw_section_t *section)
+{
+    static const char *const conditions[] = { "<If", "<ElseIf", "<Else", NULL };
+    static const char *const files[] = { "<Files", "<FilesMatch", NULL };
+    static const char *const directories[] = { "<Directory", "<DirectoryMatch", NULL };
+
+    return !section->where                       ? IN_SERVER
+           : within(section->where, conditions)  ? IN_IF
+           : within(section->where, files)       ? IN_FILES
+           : within(section->where, directories) ? IN_DIRECTORY
+                                                 : IN_LOCATION;
+}
+
+/* An Off of another kind of section, which some request meets together with this one. */
+static const char *beaten_by_off(const look_t *look)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    const kind_t own = kind_of(look->section);
+    int i;
+
+    if (!look->active || own == IN_SERVER || look->own->engine != M2MGW_ENGINE_UNSET
+        || !(look->own->keys || look->own->rules || look->own->operations)) {
+        return NULL;
+    }
+    for (i = 0; i < sections->nelts; i++) {
+        const m2mgw_section_t *off = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+        kind_t kind;
+
+        if (off->dir->engine != M2MGW_ENGINE_OFF || !m2mgw_cfg_may_meet(off, look->section)) {
+            continue;
+        }
+        kind = kind_of(off);
+        if (kind != own && kind != IN_SERVER && kind != IN_LOCATION) {
+            return m2mgw_cfg_place(look->pool, off->where);
+        }
+    }
+    return NULL;
+}
+
 static const notice_row_t notice_rows[] = {
-    { orphan, M2_LOG_WARNING, "M2MEngine is on without keys or rules: every request is "
+    { orphan, NULL, M2_LOG_WARNING, "M2MEngine is on without keys or rules: every request is "
       "answered 503, unless a section that matches as well brings some" },
-    { kept_off, M2_LOG_WARNING, "its keys or rules are not in force: an outer section says "
+    { closed, NULL, M2_LOG_NOTICE, "it says what tokens must be like, and no keys are in force: "
+      "every request is answered 503, unless a section that matches as well brings some" },
+    { kept_off, NULL, M2_LOG_WARNING, "its keys or rules are not in force: an outer section says "
       "M2MEngine Off and this one says nothing" },
-    { no_issuer, M2_LOG_NOTICE, "claim iss is not checked: name the issuers with M2MIssuer, "
+    { no_issuer, NULL, M2_LOG_NOTICE, "claim iss is not checked: name the issuers with M2MIssuer, "
       "or any token these keys can verify is accepted" },
-    { no_audience, M2_LOG_NOTICE, "claim aud is not checked: name the audiences with "
+    { no_audience, NULL, M2_LOG_NOTICE, "claim aud is not checked: name the audiences with "
       "M2MAudience, or tokens meant for other services of the issuer are accepted" },
-    { mixed_keys, M2_LOG_NOTICE, "shared secrets (oct) and public keys stand in one set: "
+    { mixed_keys, NULL, M2_LOG_NOTICE, "shared secrets (oct) and public keys stand in one set: "
       "whoever knows a secret can sign what the other issuers sign" },
-    { replay_needs_exp, M2_LOG_WARNING, "M2MPreventJtiReplay needs exp: it stays required "
+    { replay_needs_exp, NULL, M2_LOG_WARNING, "M2MPreventJtiReplay needs exp: it stays required "
       "and checked in spite of M2MIgnoreExpiration" },
-    { in_proxy, M2_LOG_WARNING, "a policy in <Proxy> covers ProxyPass and server-level "
+    { in_proxy, NULL, M2_LOG_WARNING, "a policy in <Proxy> covers ProxyPass and server-level "
       "RewriteRule [P] only, not SetHandler proxy: and not what httpd serves itself; "
       "<Location> covers all" },
-    { idle_refresh, M2_LOG_WARNING, "M2MJwksRefresh is without effect: it belongs into the "
+    { idle_refresh, NULL, M2_LOG_WARNING, "M2MJwksRefresh is without effect: it belongs into the "
       "section that names the URL, or into the server config" },
-    { uses_xff, M2_LOG_NOTICE, "XFF: reads X-Forwarded-For, which clients can write: use it "
+    { uses_xff, NULL, M2_LOG_NOTICE, "XFF: reads X-Forwarded-For, which clients can write: use it "
       "only behind a proxy that overwrites it, or mod_remoteip and CaClientIp" },
-    { shadow, M2_LOG_WARNING, "M2MEngine Shadow: decisions are recorded and every request "
+    { shadow, NULL, M2_LOG_WARNING, "M2MEngine Shadow: decisions are recorded and every request "
       "passes" },
+    { bypass, NULL, M2_LOG_NOTICE, "M2MBypassEmptyToken On: a request without a token is let "
+      "through, and nobody is named to the backend" },
+    { unbound_keys, NULL, M2_LOG_NOTICE, "several issuers, and a key source that is bound to "
+      "none: each of them can sign tokens of the others; bind it with issuer=" },
+    { ends_in_slash, NULL, M2_LOG_NOTICE, "its path ends in a slash: it does not cover the "
+      "path without it" },
+    { NULL, query_alone, M2_LOG_NOTICE, "a query target without a header or form target: a "
+      "framework that merges query and body may read the client's body first: " },
+    { NULL, no_placeholder, M2_LOG_NOTICE, "a path target that its ProxyPass does not hold: " },
+    { plugin_reads_first, NULL, M2_LOG_NOTICE, "rules of its script read what clients send, "
+      "and the first value counts: a backend may read another one; see "
+      "M2MDuplicateParameter Deny" },
+    { no_algorithm_yet, NULL, M2_LOG_WARNING, "M2MAlgorithms allows nothing that a key which "
+      "is known by now can do" },
+    { NULL, unreadable, M2_LOG_NOTICE, "the server's User cannot read a key file, and changes "
+      "of it will not be seen: " },
+    { NULL, beaten_by_off, M2_LOG_NOTICE, "it says nothing about M2MEngine, so that it is not "
+      "in force where the M2MEngine Off counts that stands in the section in " },
 };
 
 static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *sections)
@@ -121,12 +338,19 @@ static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *secti
 
     for (i = 0; i < sections->nelts; i++) {
         const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+        looks[i].pool = pool;
         looks[i].section = section;
         looks[i].own = section->dir;
         looks[i].active = m2mgw_effective(&looks[i].in_force,
-                                          m2mgw_cfg_resolved(pool, section));
+                                          m2mgw_cfg_in_force(pool, section));
     }
     return looks;
+}
+
+/* NULL: the row does not apply */
+static const char *ask(const notice_row_t *row, const look_t *look)
+{
+    return row->detail ? row->detail(look) : row->applies(look) ? "" : NULL;
 }
 
 /* One notice per row, whatever the number of sections it is about. */
@@ -134,13 +358,16 @@ static void add_row(apr_array_header_t *all, apr_pool_t *pool, const notice_row_
                     const look_t *looks, int n)
 {
     const m2mgw_section_t *first = NULL;
-    const char *others = "";
+    const char *detail = NULL, *others = "";
     m2mgw_notice_t *notice;
     int i, found = 0;
 
     for (i = 0; i < n; i++) {
-        if (row->applies(&looks[i]) && found++ == 0) {
+        const char *about = ask(row, &looks[i]);
+
+        if (about && found++ == 0) {
             first = looks[i].section;
+            detail = about;
         }
     }
     if (!first) {
@@ -151,10 +378,33 @@ static void add_row(apr_array_header_t *all, apr_pool_t *pool, const notice_row_
     }
     notice = apr_array_push(all);
     notice->level = row->level;
-    notice->text = apr_psprintf(pool, "the section in %s%s: %s",
+    notice->text = apr_psprintf(pool, "the section in %s%s: %s%s",
                                 m2mgw_cfg_place(pool, first->where ? first->where
                                                                    : first->first),
-                                others, row->text);
+                                others, row->text, detail);
+}
+
+static void add_global(apr_array_header_t *all, m2_level_t level, const char *text)
+{
+    m2mgw_notice_t *notice = apr_array_push(all);
+
+    notice->level = level;
+    notice->text = text;
+}
+
+static void add_globals(apr_array_header_t *all, apr_pool_t *pool)
+{
+    const m2mgw_globals_t *globals = m2mgw_globals();
+
+    if (globals->state_dir && m2_dir_is_open(globals->state_dir)) {
+        add_global(all, M2_LOG_NOTICE, apr_psprintf(pool, "M2MStateDir %s: everybody may write "
+                                                    "there, so it is not used",
+                                                    globals->state_dir));
+    }
+    if (!globals->file_modes) {
+        add_global(all, M2_LOG_WARNING, "M2MFileModes Ignore: keys, scripts and other files that "
+                   "decide are believed though everybody may write them");
+    }
 }
 
 apr_array_header_t *m2mgw_cfg_all_notices(apr_pool_t *pool)
@@ -164,6 +414,7 @@ apr_array_header_t *m2mgw_cfg_all_notices(apr_pool_t *pool)
     look_t *looks = look_everywhere(pool, sections);
     apr_size_t i;
 
+    add_globals(all, pool);
     for (i = 0; i < sizeof(notice_rows) / sizeof(notice_rows[0]); i++) {
         add_row(all, pool, &notice_rows[i], looks, sections->nelts);
     }

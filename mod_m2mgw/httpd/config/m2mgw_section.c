@@ -22,6 +22,7 @@ static struct {
 } reading;
 
 static const m2mgw_globals_t default_globals = {
+    .file_modes = 1,
     .replay_max_lifetime = M2_REPLAY_MAX_LIFETIME,
     .verify_cache = 4096,
 };
@@ -91,21 +92,44 @@ const char *m2mgw_cfg_place(apr_pool_t *pool, const ap_directive_t *directive)
 
 /* --- sections --- */
 
+static int is_one_of(const char *word, const char *const *words, apr_size_t n)
+{
+    apr_size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (ap_cstr_casecmp(word, words[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Containers that httpd walks like a section although nothing written there is ever in
  * force for a request: a policy in them would be silently absent. */
 static const char *dead_container(const ap_directive_t *directive)
 {
     static const char *const dead[] = { "<AuthnProviderAlias", "<AuthzProviderAlias" };
-    apr_size_t i;
 
     for (; directive; directive = directive->parent) {
-        for (i = 0; i < sizeof(dead) / sizeof(dead[0]); i++) {
-            if (ap_cstr_casecmp(directive->directive, dead[i]) == 0) {
-                return dead[i];
-            }
+        if (is_one_of(directive->directive, dead, sizeof(dead) / sizeof(dead[0]))) {
+            return directive->directive;
         }
     }
     return NULL;
+}
+
+/* PATH of a <Location PATH>; NULL for an expression, or another container */
+static const char *location_of(apr_pool_t *pool, const ap_directive_t *where)
+{
+    const char *args = where ? where->args : "";
+    char *path;
+
+    if (!where || ap_cstr_casecmp(where->directive, "<Location") != 0) {
+        return NULL;
+    }
+    path = ap_getword_conf(pool, &args);
+    path[strcspn(path, ">")] = '\0';
+    return *path == '/' ? path : NULL;
 }
 
 static m2mgw_section_t *section_of(cmd_parms *cmd, m2mgw_dir_t *dir)
@@ -117,6 +141,7 @@ static m2mgw_section_t *section_of(cmd_parms *cmd, m2mgw_dir_t *dir)
         section->dir = dir;
         section->server = cmd->server;
         section->where = cmd->path ? cmd->directive->parent : NULL;
+        section->location = location_of(cmd->pool, section->where);
         section->first = cmd->directive;
         *(m2mgw_section_t **)apr_array_push(reading.sections) = section;
     }
@@ -140,6 +165,41 @@ static const char *plugin_conflict(m2mgw_section_t *section, cmd_parms *cmd,
     return NULL;
 }
 
+/* the section itself says SetHandler m2m-... */
+static int is_endpoint(cmd_parms *cmd)
+{
+    const ap_directive_t *d = m2mgw_cfg_sibling(cmd, "SetHandler");
+    const char *args = d ? d->args : "";
+
+    return ap_cstr_casecmpn(ap_getword_conf(cmd->temp_pool, &args), "m2m-", 4) == 0;
+}
+
+/* Directives that say what a token must be like, or what is made of it. */
+static int is_check(cmd_parms *cmd)
+{
+    static const char *const checks[] = {
+        "M2MToken", "M2MForwardToken", "M2MBypassEmptyToken", "M2MAlgorithms", "M2MIssuer",
+        "M2MAudience", "M2MTokenType", "M2MRequireClaim", "M2MMaxAge", "M2MMaxLifetime",
+        "M2MIgnoreExpiration", "M2MPreventJtiReplay", "M2MClaim", "M2MSenderConstraint",
+        "M2MScopeClaim",
+    };
+    /* endpoints of ours have these for themselves */
+    static const char *const elsewhere[] = { "M2MRevocation", "M2MDPoP", "M2MResource" };
+
+    return is_one_of(cmd->cmd->name, checks, sizeof(checks) / sizeof(checks[0]))
+           || (is_one_of(cmd->cmd->name, elsewhere, sizeof(elsewhere) / sizeof(elsewhere[0]))
+               && !is_endpoint(cmd));
+}
+
+/* What stands in a server or virtual host is a default for its sections and closes nothing. */
+static void note_check(m2mgw_section_t *section, cmd_parms *cmd)
+{
+    if (section->where && !section->check_at && is_check(cmd)) {
+        section->check_at = cmd->directive;
+        section->dir->checks = 1;
+    }
+}
+
 const char *m2mgw_cfg_enter(m2mgw_section_t **psection, cmd_parms *cmd, void *dir,
                             m2mgw_plugin_t plugin)
 {
@@ -154,6 +214,7 @@ const char *m2mgw_cfg_enter(m2mgw_section_t **psection, cmd_parms *cmd, void *di
                            "> section", NULL);
     }
     *psection = section_of(cmd, dir);
+    note_check(*psection, cmd);
     return plugin == M2MGW_NO_PLUGIN ? NULL : plugin_conflict(*psection, cmd, plugin);
 }
 
@@ -190,4 +251,91 @@ const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *s
         outer = m2mgw_cfg_resolved(pool, around);
     }
     return outer ? m2mgw_config_dir_merge(pool, (void *)outer, section->dir) : section->dir;
+}
+
+/* <Location OUTER> covers what <Location inner> covers. */
+static int covers(const char *outer, const char *inner)
+{
+    const apr_size_t n = strlen(outer);
+
+    return strlen(inner) >= n && m2_slice_is(m2_slice(inner, n), outer)
+           && (outer[n - 1] == '/' || inner[n] == '/' || inner[n] == '\0');
+}
+
+/* Those of the main server come first, whatever stands first in the files. */
+static const m2mgw_dir_t *add_locations(const m2mgw_dir_t *dir, apr_pool_t *pool,
+                                        const m2mgw_section_t *section, int main_server)
+{
+    int i;
+
+    for (i = 0; i < reading.sections->nelts; i++) {
+        const m2mgw_section_t *other = APR_ARRAY_IDX(reading.sections, i, m2mgw_section_t *);
+
+        if (other->location && other->server->is_virtual != main_server
+            && (main_server || other->server == section->server)
+            && covers(other->location, section->location)) {
+            dir = dir ? m2mgw_config_dir_merge(pool, (void *)dir, other->dir) : other->dir;
+        }
+    }
+    return dir;
+}
+
+const m2mgw_dir_t *m2mgw_cfg_in_force(apr_pool_t *pool, const m2mgw_section_t *section)
+{
+    const m2mgw_section_t *around = enclosing(section);
+    const m2mgw_dir_t *dir;
+
+    if (around) {
+        return m2mgw_config_dir_merge(pool, (void *)m2mgw_cfg_in_force(pool, around),
+                                      section->dir);
+    }
+    if (!section->location) {
+        return m2mgw_cfg_resolved(pool, section);
+    }
+    dir = ap_get_module_config(section->server->lookup_defaults, &m2mgw_module);
+    dir = add_locations(dir, pool, section, 1);
+    return section->server->is_virtual ? add_locations(dir, pool, section, 0) : dir;
+}
+
+int m2mgw_cfg_may_meet(const m2mgw_section_t *a, const m2mgw_section_t *b)
+{
+    return a->server == b->server || !a->server->is_virtual || !b->server->is_virtual;
+}
+
+int m2mgw_cfg_may_have_keys(const m2mgw_section_t *section)
+{
+    int i;
+
+    for (i = 0; i < reading.sections->nelts; i++) {
+        const m2mgw_section_t *other = APR_ARRAY_IDX(reading.sections, i, m2mgw_section_t *);
+
+        if (other->dir->keys && m2mgw_cfg_may_meet(section, other)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+const m2mgw_section_t *m2mgw_cfg_keys_of(const m2mgw_dir_t *dir)
+{
+    int i;
+
+    if (dir->section && dir->section->dir->keys == dir->keys) {
+        return dir->section; /* mostly */
+    }
+    for (i = 0; dir->keys && i < reading.sections->nelts; i++) {
+        const m2mgw_section_t *section = APR_ARRAY_IDX(reading.sections, i, m2mgw_section_t *);
+
+        if (section->dir->keys == dir->keys) {
+            return section;
+        }
+    }
+    return NULL;
+}
+
+int m2mgw_cfg_can_verify(const m2mgw_dir_t *dir)
+{
+    const m2mgw_section_t *section = dir->algs ? m2mgw_cfg_keys_of(dir) : NULL;
+
+    return !section || !section->keyset || (section->keyset->algs & dir->algs);
 }

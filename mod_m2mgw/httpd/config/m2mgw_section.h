@@ -26,6 +26,7 @@ typedef struct m2mgw_section_t {
     m2mgw_dir_t *dir;
     server_rec *server;
     const ap_directive_t *where;                 /* its opening line; NULL at server level */
+    const char *location;                        /* PATH of a <Location PATH>, else NULL */
     const ap_directive_t *first;                 /* the first directive of ours in it */
     const ap_directive_t *plugin[M2MGW_PLUGINS]; /* the M2MPlugin of each kind, or NULL */
     const ap_directive_t *native[M2MGW_PLUGINS]; /* the first native directive of the same */
@@ -36,6 +37,8 @@ typedef struct m2mgw_section_t {
     apr_array_header_t *key_sources;             /* of m2_keysource_t *: files, URLs, issuers */
     apr_array_header_t *found_issuers;           /* of const char *: M2MIssuerDiscovery */
     const ap_directive_t *keys_at;               /* first directive of the keys group */
+    const ap_directive_t *check_at;              /* first one that says what tokens must be
+                                                    like, in a section, not a server */
     m2_mapping_t *mapping;
     m2_rules_t *rules;
     m2mgw_operations_t *operations;
@@ -76,6 +79,29 @@ const apr_array_header_t *m2mgw_cfg_notices(void);
 
 /** `line N of FILE` of a directive. */
 const char *m2mgw_cfg_place(apr_pool_t *pool, const ap_directive_t *directive);
+
+/** Likewise, and every other <Location> that covers a request for its path: what httpd merges
+ *  for it where no expression, file or condition has a say. */
+const m2mgw_dir_t *m2mgw_cfg_in_force(apr_pool_t *pool, const m2mgw_section_t *section);
+
+/** Whether some request may meet both: sections of one virtual host, and those of the main
+ *  server with those of every host. */
+int m2mgw_cfg_may_meet(const m2mgw_section_t *a, const m2mgw_section_t *b);
+
+/** Whether keys can be in force for it: some section or server that its requests may meet has
+ *  them. */
+int m2mgw_cfg_may_have_keys(const m2mgw_section_t *section);
+
+/** The section that has the keys of dir; NULL where dir has none. */
+const m2mgw_section_t *m2mgw_cfg_keys_of(const m2mgw_dir_t *dir);
+
+/** Whether some key of dir that is known by now can do an algorithm that dir allows; 1 where
+ *  dir has no keys or names no algorithms. */
+int m2mgw_cfg_can_verify(const m2mgw_dir_t *dir);
+
+/** Whether the user that the children run as can read a file, by the modes of it and of the
+ *  directories above. */
+int m2mgw_cfg_user_reads(const char *path);
 
 /** The policy of a request that meets this section and those it lies in, and no other. */
 const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *section);

@@ -41,6 +41,7 @@ const char *m2mgw_cfg_refresh(cmd_parms *cmd, void *dir, const char *args);
 
 const char *m2mgw_cfg_jwks_tls(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_state_dir(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_file_modes(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_replay_lifetime(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg);

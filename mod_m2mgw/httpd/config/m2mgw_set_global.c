@@ -120,6 +120,24 @@ const char *m2mgw_cfg_state_dir(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
+/* --- M2MFileModes --- */
+
+/* It counts for files that directives above it name, too: m2mgw_config_pre looks for it before
+ * any of them is read. Here the word is checked. */
+const char *m2mgw_cfg_file_modes(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir;
+    if (bad) {
+        return bad;
+    }
+    m2mgw_cfg_globals()->file_modes = ap_cstr_casecmp(arg, "Ignore") != 0;
+    return m2mgw_cfg_globals()->file_modes && ap_cstr_casecmp(arg, "Check") != 0
+               ? m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes Check or Ignore", arg)
+               : NULL;
+}
+
 /* --- M2MReplayStore --- */
 
 /* Names of files as the server sees them; the parent opens them when it starts. */

@@ -261,8 +261,11 @@ static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char
     m2_slice_t text;
     const char *full;
     m2_err_t err;
-    const char *bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
+    const char *bad = m2mgw_cfg_needs(cmd, "mod_watchdog.c");
 
+    if (!bad) {
+        bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
+    }
     if (bad) {
         return bad;
     }
@@ -286,17 +289,22 @@ static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, m2_keysourc
 {
     m2_keysource_t *source;
     m2_err_t err;
+    const char *bad = m2mgw_cfg_needs(cmd, "mod_watchdog.c");
 
+    if (bad) {
+        return bad;
+    }
     m2_err_init(&err, cmd->pool);
     if (m2_jwks_url(&source, m2mgw_cfg_registry(), kind, url, &err) != M2_OK) {
         /* what stands before an @ may be a password */
         return strchr(url, '@') ? m2mgw_cfg_fault(cmd, &err)
-                                : m2mgw_cfg_error(cmd, "\"%s\" is not allowed: %s", url,
-                                                  err.text);
+                                : m2mgw_cfg_error(cmd, "\"%s\" is not allowed: %s",
+                                                  m2mgw_cfg_public(cmd->pool, url), err.text);
     }
     keyset_of(section, cmd);
     if (has_source(section, source)) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section", url);
+        return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section",
+                               m2mgw_cfg_public(cmd->pool, url));
     }
     APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
     return NULL;

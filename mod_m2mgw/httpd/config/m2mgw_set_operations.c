@@ -325,22 +325,6 @@ const char *m2mgw_cfg_operation(cmd_parms *cmd, void *dir, const char *args)
 
 /* --- once everything has been read --- */
 
-static int has_keys(const m2mgw_section_t *section)
-{
-    const apr_array_header_t *sections = m2mgw_cfg_sections();
-    int i;
-
-    for (i = 0; i < sections->nelts; i++) {
-        const m2mgw_section_t *other = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
-
-        if (other->dir->keys && (other->server == section->server
-                                 || !other->server->is_virtual)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static int needs_token(const m2_operations_t *table)
 {
     int i;
@@ -369,7 +353,7 @@ const char *m2mgw_cfg_check_operations(const ap_directive_t **pat, apr_pool_t *p
                             "say two things", (*pat)->directive);
     }
     if (section->dir->engine != M2MGW_ENGINE_OFF && needs_token(operations->table)
-        && !has_keys(section)) {
+        && !m2mgw_cfg_may_have_keys(section)) {
         return apr_psprintf(pool, "%s: operations that need a token stand where no keys can be "
                             "in force; name a key source, or make them public",
                             (*pat)->directive);

@@ -44,7 +44,49 @@ const ap_directive_t *m2mgw_cfg_sibling(cmd_parms *cmd, const char *name)
     return d;
 }
 
-/* --- words --- */
+const char *m2mgw_cfg_public(apr_pool_t *pool, const char *url)
+{
+    const char *query = strchr(url, '?');
+
+    return *url == '/' || !query
+               ? url
+               : apr_pstrcat(pool, apr_pstrmemdup(pool, url, (apr_size_t)(query - url)), "?...",
+                             NULL);
+}
+
+/* --- what is needed of other modules --- */
+
+/* LoadModule is done while files are read, before any directive of ours. */
+const char *m2mgw_cfg_needs(cmd_parms *cmd, const char *name)
+{
+    return ap_find_linked_module(name)
+               ? NULL
+               : m2mgw_cfg_error(cmd, "it needs %.*s, which is not loaded",
+                                 (int)strlen(name) - 2, name);
+}
+
+static int has_directive(const ap_directive_t *siblings, const char *name)
+{
+    while (siblings && ap_cstr_casecmp(siblings->directive, name) != 0) {
+        siblings = siblings->next;
+    }
+    return siblings != NULL;
+}
+
+const char *m2mgw_cfg_needs_dbd(cmd_parms *cmd)
+{
+    const char *bad = m2mgw_cfg_needs(cmd, "mod_dbd.c");
+    const ap_directive_t *d;
+
+    for (d = cmd->directive; !bad && d->parent; d = d->parent) {
+        if (has_directive(d->parent->first_child, "DBDriver")) {
+            return NULL;
+        }
+    }
+    return bad || has_directive(ap_conftree, "DBDriver")
+               ? bad
+               : m2mgw_cfg_error(cmd, "it needs a DBDriver in its server");
+}
 
 /* --- words --- */
 

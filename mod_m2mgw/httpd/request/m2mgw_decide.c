@@ -194,8 +194,8 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     if (found != M2_OK) {
         deny(ctx, found, err.text ? err.text : "");
     }
-    else if (ctx->effective.orphan) {
-        deny(ctx, M2_E_KEYS_UNAVAILABLE, "M2MEngine On, but neither keys nor rules");
+    else if (ctx->effective.closed) {
+        deny(ctx, M2_E_KEYS_UNAVAILABLE, ctx->effective.closed);
     }
     else if (m2mgw_operation_lacks_keys(ctx)) {
         deny(ctx, M2_E_KEYS_UNAVAILABLE, "the operation needs a token, but no keys are in force");

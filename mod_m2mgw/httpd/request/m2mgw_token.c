@@ -406,6 +406,11 @@ void m2mgw_token_mask(request_rec *r, int args)
     if (r->unparsed_uri) {
         r->unparsed_uri = (char *)masked(r, r->unparsed_uri, NULL, names);
     }
+    if (r->parsed_uri.query) {
+        /* mod_log_config writes this for a line that holds a password (http://u:p@host/) */
+        r->parsed_uri.query = (char *)m2_form_mask(r->pool, r->parsed_uri.query, names,
+                                                   REDACTED);
+    }
     if ((referer = apr_table_get(r->headers_in, "Referer")) != NULL) {
         /* a page that was asked for with a token; httpd ends its log lines with this */
         apr_table_setn(r->headers_in, "Referer", masked(r, referer, NULL, names));

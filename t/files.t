@@ -1,0 +1,76 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# Files that decide: who else may write them, what stands in their place, and that nothing but a
+# regular file is ever waited for. Judged by fstat of what a link leads to, and by the directory
+# in which another file could be put in its place.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use POSIX ();
+use M2MGW::Test;
+
+my $SET = jwks_json(jwk('p256', kid => 'E'));
+my $RULES = "rules:\n- {name: r, condition: \"1 = 1\", ifTrue: ALLOW}\n";
+my $PEM = pem('rsa');
+
+# httpd -t over a configuration, after $arrange has been at the files
+sub try_files {
+    my ($config, $arrange) = @_;
+    my $t = M2MGW::Test->prepare(loglevel => 'emerg', files => { 'd/k.json' => $SET, 'd/r.yaml' => $RULES, 'd/k.pem' => $PEM });
+    my $d = "$t->{root}/d";
+    chmod 0755, $d;
+    chmod 0644, glob "$d/*";
+    $arrange->($d);
+    $t->write_config($config);
+    my $command = join ' ', $t->command('-t'), '2>&1';
+    my $out = `timeout 60 $command`;
+    my $status = $? >> 8;
+    $out =~ s/\Q$t->{root}\E/ROOT/g;
+    $t->clean;
+    return ($status, $out);
+}
+
+sub stops {
+    my ($name, $config, $re, $arrange) = @_;
+    my ($status, $out) = try_files($config, $arrange);
+    ok($status == 1 && $out =~ $re, "refused: $name") or diag("status $status:\n$out");
+}
+
+sub starts {
+    my ($name, $config, $arrange) = @_;
+    my ($status, $out) = try_files($config, $arrange);
+    is($status, 0, "accepted: $name") or diag($out);
+    return $out;
+}
+
+my %line = ('M2MJwks file:d/k.json' => 'k.json', 'M2MJwk pem:d/k.pem' => 'k.pem', 'M2MPlugin accessControl d/r.yaml' => 'r.yaml');
+for my $line (sort keys %line) {
+    my $file = $line{$line};
+    my $in = "<Location /x>\n$line\n</Location>\n";
+    starts($line, $in, sub { chmod 0664, "$_[0]/$file" });
+    stops("$line, mode 0666", $in, qr{line 2 of \S+:\n\w+: \S*/d/$file can be written by everybody}, sub { chmod 0666, "$_[0]/$file" });
+    stops("$line, mode 0602", $in, qr{can be written by everybody}, sub { chmod 0602, "$_[0]/$file" });
+    stops("$line in a directory of mode 0777", $in, qr{/d/$file lies in \S+/d, where everybody may put another}, sub { chmod 0777, $_[0] });
+    starts("$line in a sticky one", $in, sub { chmod 01777, $_[0] });
+    stops("$line, a link to such a file", $in, qr{can be written by everybody},
+        sub { rename "$_[0]/$file", "$_[0]/real"; symlink 'real', "$_[0]/$file"; chmod 0666, "$_[0]/real" });
+    starts("$line, a link to another", $in, sub { rename "$_[0]/$file", "$_[0]/real"; symlink 'real', "$_[0]/$file" });
+    stops("$line, a link into such a directory", $in, qr{lies in \S+/d/open, where},
+        sub { mkdir "$_[0]/open"; rename "$_[0]/$file", "$_[0]/open/real"; symlink 'open/real', "$_[0]/$file"; chmod 0777, "$_[0]/open" });
+    stops("$line, a FIFO", $in, qr{/d/$file is no regular file}, sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/$file", 0644) });
+    stops("$line, a link to a FIFO", $in, qr{/d/$file is no regular file},
+        sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/p", 0644); symlink 'p', "$_[0]/$file" });
+    stops("$line, a directory", $in, qr{/d/$file is no regular file}, sub { unlink "$_[0]/$file"; mkdir "$_[0]/$file" });
+    my $out = starts("$line, M2MFileModes Ignore below it", "${in}M2MFileModes ignore\n", sub { chmod 0666, "$_[0]/$file"; chmod 0777, $_[0] });
+    like($out, qr/^M2-101: M2MFileModes Ignore/m, 'with a notice');
+    stops("$line, M2MFileModes Check", "M2MFileModes Check\n$in", qr{can be written by everybody}, sub { chmod 0666, "$_[0]/$file" });
+}
+stops('M2MFileModes with another word', "M2MFileModes Perhaps\n", qr{M2MFileModes: "Perhaps" is not allowed; it takes Check or Ignore}, sub { });
+stops('M2MFileModes in a virtual host', "<VirtualHost *:1>\nM2MFileModes Check\n</VirtualHost>\n", qr{M2MFileModes cannot occur within}, sub { });
+like(starts('a state directory that everybody may write', 'M2MStateDir d', sub { chmod 01777, $_[0] }),
+    qr{^M2-101: M2MStateDir ROOT/d: everybody may write there}m, 'has a notice');
+unlike(starts('one of the owner', 'M2MStateDir d', sub { }), qr/M2MStateDir/, 'has none');
+done_testing;
