@@ -248,7 +248,7 @@ curl_line "$issuer/jwks"
 expect "the public key endpoint answers" status_is 200
 DEMO_JWK=$(pasted_key <<<"$body")
 export DEMO_JWK
-for file in jwt-auth.yaml access-control.yaml; do
+for file in jwt-auth.yaml access-control.yaml hello.yaml; do
     fill $file
     say "  $root/conf/$file"
 done
@@ -321,13 +321,23 @@ ask forged '' /hello-by-url
 expect "status 403" status_is 403
 expect "nothing reached the backend" backend_got 0
 
-title "16. The grant is revoked: no more tokens"
+title "16. The same API by its own OpenAPI document, in place of the access control script"
+run_line "$m2mctl openapi $root/conf/hello.yaml --strict"
+ask right '' /hello-by-openapi/one
+expect "status 200 for what is described, with its scope" status_is 200
+expect "one request reached the backend" backend_got 1
+ask right '' '/hello-by-openapi/one -X PUT'
+refused 403 A403AC
+ask right '' /hello-by-openapi/two
+refused 403 A403AC
+
+title "17. The grant is revoked: no more tokens"
 run_line "$m2mctl client revoke $client '$audience|user:read:one' --grants $root/m2m/grants"
 obtain "$audience|user:read:one"
 expect "status 400" status_is 400
 expect "invalid_scope" body_has invalid_scope
 
-title "17. What the gateway wrote down"
+title "18. What the gateway wrote down"
 sed 's/^/  /' "$root/logs/gateway.log"
 expect "no token in any log" \
     eval '! cut -d. -f3 "$root/tokens/right" | grep -rqFf - "$root/logs"'
@@ -337,6 +347,8 @@ say
 if [ "$failed" -eq 0 ] && [ -z "$once" ]; then
     say "Still running; the curl lines above work until Ctrl-C."
     say "Configuration, keys, tokens and logs: $root"
+    say "Next: http://127.0.0.1:$port/m2m-status says what was refused and why;"
+    say "      $m2mctl explain --help decides again, step by step; docs/install.md installs it."
     wait "${pids[@]}" || true
 fi
 say "$passed passed, $failed failed"
