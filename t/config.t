@@ -183,6 +183,8 @@ my @good = (
      'M2MParameter u Path:id'],
     ["M2MParameter u Path:id\nM2MRule r \"\$u = 'a'\" ifTrue=ALLOW\nM2MPath '/u/{id}/*'",
      'M2MParameter u Path:id', 'M2MPath may come last'],
+    [$KEY, 'M2MPathGuard On'],
+    ["$KEY\nM2MPathGuard off", 'M2MPathGuard Off'],
     [$KEY, 'M2MDuplicateParameter Deny'],
     ["$KEY\nM2MDuplicateParameter first", 'M2MDuplicateParameter First'],
     [$KEY, 'M2MUserClaim client_id azp sub'],
@@ -373,6 +375,7 @@ refused('M2MPath /{id}/{id}', qr/\{id\} stands twice/, at => 'M2MPath');
 refused('M2MPath /*/x', qr/'\*' may only be the last segment/, at => 'M2MPath');
 refused("M2MPath /{a}\nM2MPath /{b}", qr/given in line 2 of \S+ already; a section has one path/, at => 'M2MPath');
 refused("M2MParameter u Path:id\nM2MPath {id}", qr/^M2MPath: path "\{id\}" must begin/m, line => 3, at => 'M2MPath');
+refused('M2MPathGuard Shadow', qr/"Shadow" is not allowed; it takes On or Off/);
 refused('M2MDuplicateParameter Last', qr/"Last" is not allowed; it takes First or Deny/);
 refused("M2MFormLimit $_", qr/"$_" is not allowed; it takes a number of bytes from 1 to \d+/, at => 'M2MFormLimit')
     for qw(0 64k 2147483648);
@@ -510,13 +513,14 @@ M2MStage outer
 M2MApiName outer
 M2MJwksRefresh ttl=10
 M2MErrorDocuments Any
+M2MPathGuard Off
 CONF
 my @outer = ('M2MToken query:outer', qr/^key kid=K1/, 'M2MClaim a query:outer', 'M2MRule outer ifTrue=ALLOW statusCode=403',
     'M2MDefaultAction DENY', 'M2MForwardToken On', 'M2MBypassEmptyToken On', 'M2MJwksWait 10', 'M2MAlgorithms RS256 HS256',
     'M2MIssuer outer', 'M2MAudience outer', 'M2MTokenType outer', 'M2MRequireClaim outer', 'M2MLeeway 10', 'M2MMaxAge 10',
     'M2MIgnoreExpiration On', 'M2MPreventJtiReplay Observe', 'M2MDuplicateParameter First', 'M2MUserClaim outer',
     'M2MFormLimit 10', 'M2MRealm outer', 'M2MErrorProfile gateway', 'M2MStage outer', 'M2MApiName outer',
-    qr/^M2MJwksRefresh ttl=10 /, 'M2MErrorDocuments Any');
+    qr/^M2MJwksRefresh ttl=10 /, 'M2MErrorDocuments Any', 'M2MPathGuard Off');
 # [ what the narrower section says, a line it must have, index of the outer line that is replaced ]
 my @inner = (
     ['M2MToken cookie:inner', 'M2MToken cookie:inner', 0], ["M2MJwk $RSA", qr/^key kid=R1/, 1],
@@ -533,7 +537,8 @@ my @inner = (
     ['M2MErrorProfile rfc6750', 'M2MErrorProfile rfc6750', 21], ['M2MStage inner', 'M2MStage inner', 22],
     ['M2MApiName inner', 'M2MApiName inner', 23],
     ['M2MJwksRefresh ttl=20', qr/^M2MJwksRefresh ttl=20 /, 24],
-    ['M2MErrorDocuments Static', 'M2MErrorDocuments Static', 25], ['M2MEngine Shadow', 'M2MEngine Shadow'], ['M2MEngine On', 'M2MEngine On'],
+    ['M2MErrorDocuments Static', 'M2MErrorDocuments Static', 25], ['M2MPathGuard On', 'M2MPathGuard On', 26],
+    ['M2MEngine Shadow', 'M2MEngine Shadow'], ['M2MEngine On', 'M2MEngine On'],
     ["M2MPlugin accessControl access.yaml", qr/^M2MRule fromFile/, 3, 4],
     ["M2MPlugin jwtAuth jwt.json", 'M2MToken query:t', 0, 1, 2, 6, 15, 16],
 );

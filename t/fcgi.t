@@ -8,44 +8,12 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use IO::Socket::INET;
+use M2MGW::Fcgi;
 use M2MGW::Test;
 
 plan skip_all => 'no mod_proxy_fcgi' if !-f M2MGW::Test::modules_dir() . '/mod_proxy_fcgi.so';
 
-# --- a FastCGI program that answers with its parameters and its input ---
-
-sub take { my ($c, $in, $n) = @_; while (length $$in < $n) { sysread $c, $$in, 65536, length $$in or return } return substr $$in, 0, $n, '' }
-sub number { my ($text) = @_; my $n = ord substr $$text, 0, 1, ''; return $n < 128 ? $n : unpack 'N', chr($n & 127) . substr $$text, 0, 3, '' }
-sub answer {
-    my ($c) = @_;
-    my ($in, $params, $body, $out) = ('', '', '', '');
-    while (defined(my $head = take($c, \$in, 8))) {
-        my (undef, $type, undef, $n, $pad) = unpack 'CCnnC', $head;
-        my $data = take($c, \$in, $n + $pad) // last;
-        $data = substr $data, 0, $n;
-        $params .= $data if $type == 4;
-        $body .= $data if $type == 5;
-        last if $type == 5 && !$n;
-    }
-    while (length $params) {
-        my ($name, $value) = (number(\$params), number(\$params));
-        $out .= join '=', map { substr $params, 0, $_, '' } $name, $value;
-        $out .= "\n";
-    }
-    $out = "Content-Type: text/plain\r\n\r\n${out}BODY[$body]\n";
-    print {$c} pack('CCnnCC', 1, 6, 1, length $out, 0, 0), $out, pack('CCnnCC', 1, 6, 1, 0, 0, 0), pack('CCnnCC', 1, 3, 1, 8, 0, 0), "\0" x 8;
-}
-my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 16, ReuseAddr => 1) or die "listen: $!";
-my $fcgi = 'fcgi://127.0.0.1:' . $listen->sockport;
-my $pid = fork // die "fork: $!";
-if (!$pid) {
-    my $parent = getppid();
-    $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP);
-    while (getppid() == $parent) { my $c = $listen->accept or next; answer($c); close $c }
-    POSIX::_exit(0);
-}
-close $listen;
+my $fcgi = M2MGW::Fcgi::start();
 
 my $policy = "M2MClaim client_id header:X-Client-Id query:client_id form:client_id path:cid\nM2MClaim absent header:X-Absent query:absent\n";
 my $t = M2MGW::Test->start(modules => [ 'proxy_fcgi' ], files => { 'k.json' => jwk_json('oct'), map { ("htdocs/$_/index.php" => 'x') } qw(fall index) }, config => <<"CONF");
@@ -100,5 +68,4 @@ for my $one ([ pass => '/pass/p%20q', 'srv/app/x/p%20q' ], [ nocanon => '/nocano
     is($r->status, 401, "$name: no token");
     unlike($r->body, qr/BODY/, "$name: no answer of the program");
 }
-kill 'TERM', $pid;
 $t->finish;

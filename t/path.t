@@ -47,6 +47,33 @@ ProxyPass /shadow $b/u/{sub}
     M2MClaim sub path:sub
     M2MEngine Shadow
 </Location>
+ProxyPass /one $b/one
+<Location /one>
+    M2MPath "/one/{id}"
+    M2MParameter id Path:id
+    M2MRule own "\$id = 'me'" ifTrue=DENY
+</Location>
+ProxyPass /all $b/all
+<Location /all>
+    M2MParameter path Path
+    M2MRule own "\$path = '/all/secret'" ifTrue=DENY
+</Location>
+ProxyPass /raw $b/raw nocanon
+<Location /raw>
+    M2MParameter path Path
+    M2MRule own "\$path = '/raw/secret'" ifTrue=DENY
+</Location>
+ProxyPass /data $b/data nocanon
+<Location /data>
+    M2MPathGuard Off
+    M2MParameter path Path
+    M2MRule own "\$path = '/data/secret'" ifTrue=DENY
+</Location>
+ProxyPass /plain $b/plain
+<Location /plain>
+    M2MParameter q Query:q
+    M2MRule own "\$q = 'x'" ifTrue=DENY
+</Location>
 ProxyPass /unmapped $b/u/{sub}
 ProxyPass /templ $b/templ
 <Location /templ>
@@ -81,6 +108,9 @@ for my $w (sort keys %way) {
     for my $u ("/$w/{sub}", "/$w/%7bsub%7d", "/$w/%7Btenant%7D/x", "/$w/x{sub}y") {
         denies(ask($u, {}), 400, 'path_unsafe', "$w: a client that writes $u");
     }
+    for my $u ("/$w/..;/FORGED/x", "/$w/7;x", "/$w/7%3bx", "/$w/a%5cb", "/$w/a\\b") {
+        denies(ask($u, {}), 400, 'path_unsafe', "$w: a path target and $u");
+    }
     $r = ask("/$w/{other}", {});
     ok($r->reached == 1, "$w: other braces are just braces") or diag(M2MGW::Test::describe($r));
     is(ask("/$w/x?q={sub}", {})->query, 'q={sub}', "$w: and in a query all are");
@@ -114,5 +144,27 @@ for my $c ([ '/templ/you/a/x', 'another value' ], [ '/templ/me', 'a path that is
 }
 is(ask('/templ/you/a/x', {})->header('X-Ca-Error-Message'), 'you is not me', 'and is known to messages');
 is(ask('/templ/you/a/x?userId=me', {})->status, 403, 'a query parameter of that name changes nothing');
-$t->expect_log(qr/AH00957|AH00959|AH01114|AH10244|AH01136|\[m2mgw:warn\].*(?:Shadow|placeholder)/);
+# --- what a backend takes for another value, or another path ---
+
+for my $u ('/templ/you/..;/me/a/x', '/templ/me/..%3b/you/a/x', '/templ/me;v=1/a/x', '/templ/me%3b/a/x', '/templ/you\\..\\me/a/x', '/templ/me%5ca/x',
+           '/one/me;x', '/one/x;y', '/all/secret;x', '/all/a\\secret') {
+    denies(ask($u, {}), 400, 'path_unsafe', "rules read the path: $u");
+}
+denies(ask('/one/me/', {}), 403, 'rule_error', 'a template that fits but for a slash at the end');
+denies(ask('/one/other/', {}), 403, 'rule_error', 'whatever the value');
+denies(ask('/one/me', {}), 403, 'rule_denied', 'control: without the slash');
+passes(ask('/one/other', {}), 'control: another value');
+passes(ask('/one/other/x', {}), 'control: what does not fit at all gives null');
+passes(ask('/plain/a;b', {}), 'control: a semicolon where rules read no path');
+passes(ask('/plain/a%5cb', {}), 'control: a backslash there');
+passes(ask('/templ/me/a/100%25', {}), 'control: a per cent sign');
+for my $u ('/raw/a%252fb', '/raw//secret', '/raw/a%2e', '/raw/a;b', '/raw/%2573ecret', '/raw/a%2E%2e', '/raw/a%5cb') {
+    denies(ask($u, {}), 400, 'path_unsafe', "the raw path goes on: $u");
+}
+passes(ask("/raw/$_", {}), "control: the raw path $_") for '100%25', '100%25/x', 'a%20b', 'caf%C3%A9', 'a..b', 'a%2Bb';
+passes(ask("/data/$_", {}), "M2MPathGuard Off: $_") for 'a;b', 'a//b', 'a%252fb', 'a%5cb';
+is(ask('/data/a;b', {})->target, '/data/a;b', 'and it arrives as it was sent');
+denies(ask('/data/secret', {}), 403, 'rule_denied', 'control: rules are asked there');
+
+$t->expect_log(qr/AH00957|AH00959|AH01114|AH10244|AH01136|\[m2mgw:warn\].*(?:Shadow|placeholder|M2MPathGuard)/);
 $t->finish;

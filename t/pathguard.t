@@ -9,12 +9,14 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use M2MGW::Fcgi;
 use M2MGW::Paths;
 use M2MGW::Test;
 
 # --- a virtual host for each way to a backend; all of it is open but for /app ---
 
 my $b = 'http://@BACKEND@';
+my $fcgi = -f M2MGW::Test::modules_dir() . '/mod_proxy_fcgi.so' ? M2MGW::Fcgi::start() : undef;
 my %way = (
     proxypass => "ProxyPass / $b/",
     nocanon => "ProxyPass / $b/ nocanon",
@@ -29,6 +31,8 @@ my %way = (
     handler => "<Location />\nSetHandler \"proxy:$b/\"\n</Location>",
     cgi => "ScriptAlias / \@ROOT\@/cgi/show.cgi/",
 );
+$way{fcgi} = "ProxyPass / $fcgi/srv/" if $fcgi;
+$way{fcgihandler} = "<Location />\nSetHandler \"proxy:$fcgi\"\n</Location>" if $fcgi;
 my $hosts = join '', map { <<"VHOST" } sort keys %way;
 <VirtualHost *>
     ServerName $_.test
@@ -146,6 +150,9 @@ my $special = <<"CONF";
 </VirtualHost>
 <VirtualHost *>
     ServerName none.test
+    <If "%{REQUEST_URI} == '/never'">
+        M2MEngine Off
+    </If>
     M2MEngine Off
     AllowEncodedSlashes NoDecode
     ProxyPass / $b/
@@ -188,7 +195,7 @@ my $show = <<'CGI';
 printf 'Content-Type: text/plain\r\n\r\nRAN %s %s\n' "$SCRIPT_NAME" "$PATH_INFO"
 CGI
 my $t = M2MGW::Test->start(
-    modules => [ 'http2' ],
+    modules => [ 'http2', 'proxy_fcgi' ],
     files => { 'k.json' => jwk_json('oct'), 'cgi/show.cgi' => $show, 'htdocs/wp/index.cgi' => $show,
                'htdocs/wp/plain/index.html' => "plain\n", 'htdocs/errors/400.txt' => "static 400\n" },
     config => "Protocols h2c http/1.1\n$hosts$special");
@@ -196,7 +203,7 @@ my $t = M2MGW::Test->start(
 my $token = mint('oct', { sub => 'a' });
 my $admin = mint('oct', { sub => 'a', role => 'admin' });
 sub ask { my ($host, $url, %o) = @_; return $t->get($url, host => "$host.test", %o) }
-sub ran { my ($r) = @_; return $r->reached || $r->body =~ /\ARAN/ }
+sub ran { my ($r) = @_; return $r->reached || $r->body =~ /\ARAN|^BODY\[/m }
 
 # --- every spelling on every way: refused without a token, by us or by httpd ---
 
@@ -385,6 +392,15 @@ is($ws && $ws->status, 200, 'an upgrade that the way does not speak is an ordina
 $t->expect_log(qr/AH00026|AH10415|AH10244|AH01136|\[m2mgw:(?:warn|notice)\]|AH01276|AH01797|AH01630|AH00127|AH00128/);
 
 # --- what httpd -t says ---
+
+my $log = $t->error_log;
+for ([ 'notice', qr/M2MPathGuard: <Location \/twin> and <Location \/TWIN\/> differ only in case/ ], [ 'notice', qr/M2MPathGuard: <Location \/odd;v=1> holds what backends read/ ],
+     [ 'notice', qr/M2MPathGuard: the expression \S+\[A-Z\]\S+ has a class of capitals/ ], [ 'warn', qr/M2MPathGuard Off: paths that a backend reads otherwise/ ],
+     [ 'notice', qr/M2MPathGuard does not cover <If>/ ]) {
+    my ($level, $re) = @$_;
+    my ($line) = grep { $_ =~ $re } split /\n/, $log;
+    like($line // '', qr/m2mgw:$level\]/, "said at the start: $re");
+}
 
 my ($status, $text) = try_config("<Location /a>\nM2MPathGuard Maybe\n</Location>\n");
 isnt($status, 0, 'another word is an error');
