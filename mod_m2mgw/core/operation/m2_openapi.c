@@ -5,7 +5,6 @@
  */
 #include "operation/m2_openapi_int.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 #define EXTENSION "x-"
@@ -25,30 +24,6 @@ static const struct method_t {
 static const char *const item_fields[] = { "$ref", "summary", "description", "parameters" };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-const m2_node_t *m2_apidoc_get(const m2_node_t *map, const char *name)
-{
-    int i;
-
-    for (i = 0; map && map->type == M2_NODE_MAP && i < m2_node_count(map); i++) {
-        if (m2_slice_is(m2_slice_z(m2_node_name_at(map, i)->text), name)) {
-            return m2_node_value_at(map, i);
-        }
-    }
-    return NULL;
-}
-
-void m2_apidoc_note(m2_apidoc_t *doc, const m2_node_t *node, const char *fmt, ...)
-{
-    va_list ap;
-    const char *text;
-
-    va_start(ap, fmt);
-    text = apr_pvsprintf(doc->pool, fmt, ap);
-    va_end(ap);
-    APR_ARRAY_PUSH(doc->api->notices, const char *) =
-        apr_psprintf(doc->pool, "%d:%d: %s", node->line, node->column, text);
-}
 
 static int begins(const char *text, const char *with)
 {
