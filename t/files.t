@@ -9,6 +9,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use JSON::PP ();
 use POSIX ();
 use M2MGW::Test;
 
@@ -73,4 +74,82 @@ stops('M2MFileModes in a virtual host', "<VirtualHost *:1>\nM2MFileModes Check\n
 like(starts('a state directory that everybody may write', 'M2MStateDir d', sub { chmod 01777, $_[0] }),
     qr{^M2-101: M2MStateDir ROOT/d: everybody may write there}m, 'has a notice');
 unlike(starts('one of the owner', 'M2MStateDir d', sub { }), qr/M2MStateDir/, 'has none');
-done_testing;
+
+# --- a running server ---
+
+sub set { return jwks_json(map { jwk("p256#$_", kid => $_) } @_) }
+sub token { my ($kid) = @_; return mint("p256#$kid", { sub => 'a' }, { kid => $kid, alg => 'ES256' }) }
+
+my $conf = <<'CONF';
+<Location /x>
+    M2MJwks file:keys/k.json
+</Location>
+<Location /status>
+    SetHandler m2m-status
+    ProxyPass !
+</Location>
+ProxyPass / http://@BACKEND@/
+CONF
+my $t = M2MGW::Test->start(files => { 'keys/k.json' => set('A') }, config => $conf);
+my $file = "$t->{root}/keys/k.json";
+$t->expect_log(qr/keys it held before stay in use|is answered 503 until it is good|keys_unavailable/);
+
+# Whether a kid is accepted, or refused, before long.
+sub within {
+    my ($status, $kid, $url) = @_;
+    for (1 .. 100) {
+        my $got = $t->get($url // '/x', token => token($kid))->status;
+        return 1 if $got == $status;
+        select undef, undef, undef, 0.2;
+    }
+    return 0;
+}
+
+sub replace { my ($text, $mode) = @_; spew("$file.new", $text); chmod $mode // 0644, "$file.new"; rename "$file.new", $file }
+sub state_of { my ($s) = grep { $_->{source} eq $file } @{ JSON::PP::decode_json($t->get('/status?format=json')->body)->{sources} }; $s->{state} }
+sub checked { my $c = join ' ', $t->command('-t'), '2>&1'; my $out = `$c`; return $? >> 8 ? 'refused' : 'accepted' }
+
+ok(within(200, 'A'), 'the key of the start');
+replace(set('B'));
+ok(within(200, 'B') && within(401, 'A'), 'a key file that was replaced');
+
+replace(set('C'), 0666);
+for (1 .. 100) { last if $t->error_log =~ /k\.json can be written by everybody/; select undef, undef, undef, 0.2 }
+like($t->error_log, qr/k\.json can be written by everybody.*keys it held before stay/, 'one that everybody may write is told of');
+is($t->get('/x', token => token($_))->status, $_ eq 'B' ? 200 : 401, "and not taken: $_") for qw(B C);
+is(state_of(), 'broken', 'the status page says so');
+chmod 0644, $file;
+ok(within(200, 'C'), 'until its mode is good');
+
+unlink $file;
+POSIX::mkfifo($file, 0644) or die "mkfifo: $!";
+for (1 .. 100) { last if $t->error_log =~ /is no regular file/; select undef, undef, undef, 0.2 }
+like($t->error_log, qr/k\.json is no regular file; the keys it held before stay/, 'a FIFO in its place');
+is($t->get('/x', token => token('C'))->status, 200, 'costs no keys');
+replace(set('D'));
+ok(within(200, 'D'), 'and refreshing goes on');
+
+# a restart by signal: every process has believed D, the parent has only read A
+for my $signal (qw(USR1 HUP)) {
+    for my $bad ('{"keys":[{"kty":"EC"', '', undef) {
+        my $name = defined $bad ? length $bad ? 'half of a file' : 'an empty file' : 'no file';
+        defined $bad ? spew($file, $bad) : unlink $file;
+        ok($t->reload($signal), "$signal with $name in its place");
+        ok(within(200, 'D'), 'goes on with what was believed last');
+        is($t->get('/x', token => token('A'))->status, 401, 'and not with what the server started with');
+        is(state_of(), 'broken', 'the status page says so');
+        is(checked(), 'refused', 'httpd -t says no');
+    }
+    replace(set('D'));
+    for (1 .. 100) { last if state_of() eq 'ok'; select undef, undef, undef, 0.2 }
+    is(state_of(), 'ok', 'a good file');
+    is(checked(), 'accepted', 'httpd -t says yes');
+}
+$t->write_config($conf . "<Location /y>\nM2MJwks file:keys/new.json\n</Location>\n");
+ok($t->reload, 'a restart with a section whose key file was never there');
+is($t->get('/x', token => token('D'))->status, 200, 'the others go on');
+denies($t->get('/y', token => token('D')), 503, 'keys_unavailable', 'it has no keys');
+$file = "$t->{root}/keys/new.json";
+replace(set('N'));
+ok(within(200, 'N', '/y'), 'and has them when the file is there');
+$t->finish;

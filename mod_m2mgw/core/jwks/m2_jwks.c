@@ -86,13 +86,26 @@ m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *pa
         code = m2_keysource_read(source, err);
     }
     if (code == M2_OK) {
-        source->usable = 1;
+        source->usable = source->current != NULL;
         *psource = source;
     }
     if (code == M2_OK && fresh) {
         APR_ARRAY_PUSH(jwks->sources, m2_keysource_t *) = source;
     }
     return code;
+}
+
+m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, m2_slice_t text,
+                                  apr_time_t since, const char *why)
+{
+    int fresh;
+    m2_keysource_t *source = source_named(&fresh, jwks, M2_KEYSOURCE_FILE, path);
+
+    if (fresh) {
+        m2_keysource_keep(source, text, since, why);
+        APR_ARRAY_PUSH(jwks->sources, m2_keysource_t *) = source;
+    }
+    return source;
 }
 
 m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
@@ -170,6 +183,7 @@ void m2_jwks_share(m2_jwks_t *jwks, void *memory)
             m2_slot_set(&source->slot->keys,
                         (apr_uint64_t)source->current->set->keys->nelts);
         }
+        m2_keysource_show_kept(source);
     }
 }
 
@@ -197,6 +211,9 @@ void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now)
         if (source->kind != M2_KEYSOURCE_FILE) {
             m2_keysource_restore(source, now);
             m2_keysource_judge(source, now);
+        }
+        else {
+            m2_keysource_renew_kept(source);
         }
     }
     publish_dirty(jwks);

@@ -41,6 +41,12 @@ m2_jwks_t *m2_jwks_make(apr_pool_t *pool);
 m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
                        m2_err_t *err);
 
+/** The source of a file that cannot be used, and this is why, with the copy of it that was read
+ *  at `since` (text without bytes: there is none); one that some child read later counts before
+ *  it. For the restart of a running server. */
+m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, m2_slice_t text,
+                                  apr_time_t since, const char *why);
+
 /** The source of a URL or an issuer. M2_E_CONFIG for a URL that keys must not come from.
  *  */
 m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,

@@ -8,72 +8,22 @@
 #include "base/m2_log.h"
 #include "jwks/m2_jwks_state.h"
 
-#include <apr_file_io.h>
-
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
 #define LOOK_INTERVAL (APR_USEC_PER_SEC / 2) /* between two looks at one file */
-#define SAME_TIME (APR_USEC_PER_SEC / 20)    /* file systems count in steps below it */
 
-static int sign_file(m2_signature_t *signature, const char *path, apr_pool_t *pool)
-{
-    apr_finfo_t info;
-
-    memset(signature, 0, sizeof(*signature));
-    if (apr_stat(&info, path,
-                 APR_FINFO_MTIME | APR_FINFO_CTIME | APR_FINFO_SIZE | APR_FINFO_IDENT,
-                 pool)
-        != APR_SUCCESS) {
-        return 0;
-    }
-    signature->mtime = info.mtime;
-    signature->ctime = info.ctime;
-    signature->size = info.size;
-    signature->inode = info.inode;
-    signature->device = info.device;
-    return 1;
-}
-
-static int same_signature(const m2_signature_t *a, const m2_signature_t *b)
-{
-    return a->mtime == b->mtime && a->ctime == b->ctime && a->size == b->size
-           && a->inode == b->inode && a->device == b->device;
-}
-
-static int read_text(m2_slice_t *ptext, apr_pool_t *pool, const char *path)
-{
-    apr_size_t n = 0;
-    apr_file_t *file;
-    char *text;
-
-    if (apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT,
-                      pool)
-        != APR_SUCCESS) {
-        return 0;
-    }
-    /* one byte more shows that it is too large */
-    text = apr_palloc(pool, M2_MAX_KEYSET_BYTES + 1);
-    apr_file_read_full(file, text, M2_MAX_KEYSET_BYTES + 1, &n);
-    apr_file_close(file);
-    *ptext = m2_slice(text, n);
-    return 1;
-}
-
-/* The signature is taken before the file is read, so that a change in between is seen as
- * one. Of a file that was written just now the next write might have the same times: its
- * signature is left empty, and the first look reads it again. */
 static m2_code_t first_reading(m2_keysource_t *source, apr_pool_t *pool, m2_err_t *err)
 {
-    m2_slice_t text;
+    m2_file_t file;
+    m2_err_t why;
 
-    sign_file(&source->signature, source->name, pool);
-    if (!read_text(&text, pool, source->name)) {
-        return m2_err_set(err, M2_E_CONFIG, "%s: it cannot be read", source->name);
+    m2_err_init(&why, pool);
+    if (m2_file_read(&file, pool, source->name, M2_MAX_KEYSET_BYTES, M2_FILE_DECIDES, &why)
+        != M2_OK) {
+        return m2_err_set(err, M2_E_CONFIG, "%s", why.text);
     }
-    if (apr_time_now() - source->signature.ctime < SAME_TIME) {
-        memset(&source->signature, 0, sizeof(source->signature));
-    }
-    source->digest = m2_slot_hash(0, text);
-    return m2_keysource_take(source, text, LOCAL_KEYS, M2_KEYSET_STRICT, err);
+    m2_watch_begin(&source->watch, &file, apr_time_now());
+    source->digest = m2_slot_hash(0, file.text);
+    return m2_keysource_take(source, file.text, LOCAL_KEYS, M2_KEYSET_STRICT, err);
 }
 
 m2_code_t m2_keysource_read(m2_keysource_t *source, m2_err_t *err)
@@ -89,25 +39,58 @@ m2_code_t m2_keysource_read(m2_keysource_t *source, m2_err_t *err)
     return code;
 }
 
-/* What the file holds becomes current, unless it is what was there before. */
-static int take_file(m2_keysource_t *source, int flags, apr_pool_t *pool, m2_err_t *err)
-{
-    apr_uint64_t digest;
-    m2_slice_t text;
+/* --- a copy of an earlier time --- */
 
-    if (!read_text(&text, pool, source->name)) {
-        m2_err_set(err, M2_E_CONFIG,
-                   "%s: it changed and cannot be read by the server's User",
-                   source->name);
-        return 0;
+void m2_keysource_keep(m2_keysource_t *source, m2_slice_t text, apr_time_t since,
+                       const char *why)
+{
+    source->kept_for = apr_pstrdup(source->pool, why);
+    source->kept_since = since;
+    if (text.n
+        && m2_keysource_take(source, text, LOCAL_KEYS | M2_JWK_QUIET, M2_KEYSET_LENIENT, NULL)
+               == M2_OK) {
+        source->digest = m2_slot_hash(0, text);
+        source->usable = 1;
     }
-    digest = m2_slot_hash(0, text);
+}
+
+void m2_keysource_show_kept(m2_keysource_t *source)
+{
+    if (source->kept_for) {
+        m2_slot_set(&source->slot->failing, 1);
+        m2_keysource_set_fault(source, source->kept_for);
+    }
+}
+
+void m2_keysource_renew_kept(m2_keysource_t *source)
+{
+    m2_stamp_t stamp;
+    m2_state_t state;
+
+    if (source->kept_for && source->state_path && m2_file_stamp(&stamp, source->state_path)
+        && stamp.mtime / 1000 > source->kept_since
+        && m2_state_take(&state, source, M2_JWK_QUIET)) {
+        source->digest = state.digest;
+        source->usable = 1;
+        m2_keysource_soil(source);
+    }
+}
+
+/* --- watching --- */
+
+/* What the file holds becomes current, unless it is what was there before. */
+static int take_file(m2_keysource_t *source, m2_slice_t text, int flags, apr_pool_t *pool,
+                     m2_err_t *err)
+{
+    const apr_uint64_t digest = m2_slot_hash(0, text);
+
     if (digest == source->digest
         || m2_keysource_take(source, text, LOCAL_KEYS | flags, M2_KEYSET_LENIENT, err)
                != M2_OK) {
         return 0;
     }
     source->digest = digest;
+    source->usable = 1;
     m2_keysource_soil(source);
     if (!(flags & M2_JWK_QUIET) && source->slot && source->state_path
         && m2_state_write(source, pool, text, NULL, 0) == APR_SUCCESS) {
@@ -117,40 +100,57 @@ static int take_file(m2_keysource_t *source, int flags, apr_pool_t *pool, m2_err
 }
 
 /* Every child reads; the first that notes the change tells of it. */
-static void reread(m2_keysource_t *source, const m2_signature_t *signature,
-                   apr_pool_t *pool)
+static int is_first(m2_keysource_t *source)
 {
-    const int first = m2_keysource_note(
-        source, m2_slot_hash(0, m2_slice((const char *)signature, sizeof(*signature))));
-    m2_slot_t *slot = source->slot;
-    m2_err_t why;
-    int taken;
+    const m2_watch_t *watch = &source->watch;
+    const m2_slice_t seen = m2_slice((const char *)&watch->taken, sizeof(watch->taken));
 
-    m2_err_init(&why, pool);
-    taken = take_file(source, first ? 0 : M2_JWK_QUIET, pool, &why);
-    if (!first || !slot) {
-        return;
-    }
-    if (why.code) {
-        m2_log(M2_LOG_ERR, "%s; the keys it held before stay in use", why.text);
+    return m2_keysource_note(source, m2_slot_hash((apr_uint64_t)watch->fault, seen));
+}
+
+static void tell(m2_keysource_t *source, int taken, const m2_err_t *why)
+{
+    m2_slot_t *slot = source->slot;
+
+    if (why->code) {
+        m2_log(M2_LOG_ERR, "%s; the keys it held before stay in use", why->text);
     }
     else if (taken || m2_slot_get(&slot->failing)) {
         m2_log(M2_LOG_NOTICE, "%s: read again, %d keys", source->name,
                source->current->set->keys->nelts);
         m2_slot_count(&slot->swaps);
     }
-    m2_slot_set(&slot->failing, why.code != M2_OK);
-    m2_keysource_set_fault(source, why.code ? why.text : "");
-    if (!why.code) {
+    m2_slot_set(&slot->failing, why->code != M2_OK);
+    m2_keysource_set_fault(source, why->code ? why->text : "");
+    if (!why->code) {
         m2_slot_set(&slot->checked, (apr_uint64_t)apr_time_now());
     }
 }
 
-/* A file that changed is read when two looks in a row find it the same: until then
- * somebody may still be writing. A file that is gone is being replaced, or is broken. */
+static void look(m2_keysource_t *source, apr_time_t now, apr_pool_t *pool)
+{
+    m2_file_t file;
+    m2_err_t why;
+    m2_look_t seen;
+    int taken = 0, first;
+
+    m2_err_init(&why, pool);
+    seen = m2_file_watch(&source->watch, &file, pool, source->name, M2_MAX_KEYSET_BYTES,
+                         M2_FILE_DECIDES, now, &why);
+    if (seen == M2_LOOK_SAME) {
+        return;
+    }
+    first = is_first(source);
+    if (seen == M2_LOOK_TAKEN) {
+        taken = take_file(source, file.text, first ? 0 : M2_JWK_QUIET, pool, &why);
+    }
+    if (first && source->slot) {
+        tell(source, taken, &why);
+    }
+}
+
 void m2_keysource_look(m2_keysource_t *source, apr_time_t now, int at_once)
 {
-    m2_signature_t signature;
     apr_pool_t *pool;
 
     if (!at_once && now >= source->looked && now - source->looked < LOOK_INTERVAL) {
@@ -160,15 +160,7 @@ void m2_keysource_look(m2_keysource_t *source, apr_time_t now, int at_once)
     if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
         return;
     }
-    memset(&signature, 0, sizeof(signature));
-    sign_file(&signature, source->name, pool);
-    if (!same_signature(&signature, &source->signature)) {
-        if (at_once || same_signature(&signature, &source->settling)) {
-            source->signature = signature;
-            reread(source, &signature, pool);
-        }
-        source->settling = signature;
-    }
+    look(source, now, pool);
     apr_pool_destroy(pool);
 }
 
@@ -181,6 +173,7 @@ void m2_keysource_recall(m2_keysource_t *source)
 
     if (version != source->taken && m2_state_take(&state, source, M2_JWK_QUIET)) {
         source->digest = state.digest;
+        source->usable = 1;
         source->taken = version;
         m2_keysource_soil(source);
     }

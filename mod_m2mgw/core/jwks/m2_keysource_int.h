@@ -9,7 +9,7 @@
 #include "jwks/m2_fetch.h"
 #include "jwks/m2_keysource.h"
 
-#include <apr_file_info.h>
+#include "text/m2_file.h"
 
 #define M2_KIDS 64         /* unknown kids a source remembers */
 #define M2_FAULT_BYTES 120 /* of the last fault's text */
@@ -44,13 +44,6 @@ typedef struct m2_generation_t {
     int holders;
 } m2_generation_t;
 
-typedef struct m2_signature_t {
-    apr_time_t mtime, ctime;
-    apr_off_t size;
-    apr_ino_t inode;
-    apr_dev_t device;
-} m2_signature_t;
-
 struct m2_keysource_t {
     apr_pool_t *pool;         /* of the registry */
     m2_keysource_kind_t kind;
@@ -64,9 +57,11 @@ struct m2_keysource_t {
     apr_uint64_t taken;       /* version that current was read from */
     apr_uint64_t seen;        /* likewise, once the rings have it; read by requests */
     /* a file */
-    m2_signature_t signature, settling;
+    m2_watch_t watch;
     apr_uint64_t digest; /* of the text that current was read from */
     apr_time_t looked;
+    const char *kept_for;  /* why the copy of an earlier time counts; NULL: it does not */
+    apr_time_t kept_since; /* when that copy was read */
     /* what is fetched */
     const char *state_path;
     m2_fetch_t *fetcher;  /* of the fetch that is under way */

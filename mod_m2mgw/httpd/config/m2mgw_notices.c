@@ -43,7 +43,8 @@ static int kept_off(const look_t *look)
 {
     const m2mgw_dir_t *own = look->own;
 
-    return (own->keys || own->rules || own->operations) && own->engine == M2MGW_ENGINE_UNSET && !look->active;
+    return (own->keys || own->rules || own->operations) && own->engine == M2MGW_ENGINE_UNSET
+           && !look->active;
 }
 
 static int no_issuer(const look_t *look)

@@ -8,6 +8,7 @@
  * Keys here are public, or `oct` where an administrator wrote them on this machine. A key
  * text never reaches an error or a log line.
  */
+#include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
@@ -255,29 +256,63 @@ static int has_source(const m2mgw_section_t *section, const m2_keysource_t *sour
     return 0;
 }
 
-static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path)
+/* The source of a file that is good; *pfull is absolute */
+static const char *read_source(m2_keysource_t **psource, const char **pfull, cmd_parms *cmd,
+                               const char *path)
 {
-    m2_keysource_t *source;
     m2_slice_t text;
-    const char *full;
     m2_err_t err;
-    const char *bad = m2mgw_cfg_needs(cmd, "mod_watchdog.c");
+    const char *bad = m2mgw_cfg_file(&text, pfull, cmd, path, M2_MAX_KEYSET_BYTES);
 
-    if (!bad) {
-        bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
-    }
     if (bad) {
         return bad;
     }
     m2_err_init(&err, cmd->pool);
-    if (m2_jwks_file(&source, m2mgw_cfg_registry(), full, &err) != M2_OK) {
+    if (m2_jwks_file(psource, m2mgw_cfg_registry(), *pfull, &err) != M2_OK) {
         return m2mgw_cfg_error(cmd, "%s", err.text);
+    }
+    m2mgw_kept_put(*pfull, text);
+    return NULL;
+}
+
+/* A running server that is restarted goes on with what the file held before. */
+static m2_keysource_t *kept_source(const char *full, const char *bad)
+{
+    apr_time_t since;
+    const m2_slice_t text = m2mgw_kept_get(&since, full);
+
+    m2mgw_cfg_notice(M2_LOG_ERR, "%s; %s", bad,
+                     text.n ? "the keys it held before stay in use"
+                            : "what needs its keys is answered 503 until it is good");
+    return m2_jwks_file_kept(m2mgw_cfg_registry(), full, text, since, bad);
+}
+
+static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path)
+{
+    m2_keysource_t *source;
+    const m2_keyset_t *keys;
+    const char *full;
+    m2_err_t err;
+    const char *bad = m2mgw_cfg_needs(cmd, "mod_watchdog.c");
+    int kept = 0;
+
+    if (!bad) {
+        bad = read_source(&source, &full, cmd, path);
+        kept = bad && *path && full && m2mgw_kept_restarts();
+    }
+    if (kept) {
+        source = kept_source(full, bad);
+    }
+    else if (bad) {
+        return bad;
     }
     keyset_of(section, cmd);
     if (has_source(section, source)) {
         return m2mgw_cfg_error(cmd, "%s is named twice in this section", full);
     }
-    if (m2_keyset_add_all(section->keyset, m2_keysource_keys(source), &err) != M2_OK) {
+    m2_err_init(&err, cmd->pool);
+    keys = m2_keysource_keys(source);
+    if (keys && m2_keyset_add_all(section->keyset, keys, &err) != M2_OK && !kept) {
         return m2mgw_cfg_error(cmd, "%s: %s", full, err.text);
     }
     APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
