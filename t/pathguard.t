@@ -77,6 +77,15 @@ my $special = <<"CONF";
     </Location>
 </VirtualHost>
 <VirtualHost *>
+    ServerName offraw.test
+    AllowEncodedSlashes NoDecode
+    ProxyPass / $b/ nocanon
+    <Location /data>
+        M2MJwks file:\@ROOT\@/k.json
+        M2MPathGuard Off
+    </Location>
+</VirtualHost>
+<VirtualHost *>
     ServerName alloff.test
     M2MPathGuard Off
     ProxyPass / $b/
@@ -156,6 +165,20 @@ my $special = <<"CONF";
     M2MEngine Off
     AllowEncodedSlashes NoDecode
     ProxyPass / $b/
+</VirtualHost>
+<VirtualHost *>
+    ServerName server.test
+    ProxyPass / $b/
+    M2MJwks file:\@ROOT\@/k.json
+    <LocationMatch "\\.css\$">
+        M2MEngine Off
+    </LocationMatch>
+    <LocationMatch "\\.js\$">
+        M2MEngine Shadow
+    </LocationMatch>
+    <Location /public>
+        M2MEngine Off
+    </Location>
 </VirtualHost>
 <VirtualHost *>
     ServerName profile.test
@@ -305,13 +328,27 @@ for my $path ('/data/a%2fb', '/data/a;b', '/data/a;b/c', '/data/a%252fb', '/data
     passes(ask('off', $path, token => $token), "guard Off: $path is data");
     denies(ask('off', $path), 401, 'token_missing', "guard Off: $path is still closed");
 }
+denies(ask('off', '/data/a%01b', token => $token), 400, 'path_unsafe', 'guard Off: a control byte is one everywhere');
 denies(ask('off', '/data/..;/app/x', token => $token), 400, 'path_unsafe', 'guard Off: another section that was missed');
 denies(ask('off', '/data/..%2fapp/x', token => $token), 400, 'path_unsafe', 'guard Off: likewise');
 denies(ask('off', '/DATA/x'), 400, 'path_unsafe', 'guard Off: the section itself, missed');
 denies(ask('off', '/data/open/..;/x'), 400, 'path_unsafe', 'guard Off does not help an open section inside');
 denies(ask('off', '/app/a;b/..;/x', token => $token), 400, 'path_unsafe', 'control: elsewhere it is On');
 passes(ask('alloff', '/APP/x'), 'guard Off in the virtual host: nothing is looked for');
+denies(ask('offraw', '/data/x/../y', token => $token), 400, 'path_unsafe', 'guard Off: raw dots');
+passes(ask('offraw', '/data/a%2f..%2fb;c', token => $token), 'control: dots inside of a segment are data');
 denies(ask('alloff', '/app/x'), 401, 'token_missing', 'control: the section as httpd finds it');
+
+# --- open sections inside of a virtual host that is closed ---
+
+for my $path ('/admin;x.css', '/admin;v=.js', '/admin%3bx.css', '/public/..;/admin') {
+    denies(ask('server', $path), 400, 'path_unsafe', "closed virtual host: $path");
+}
+passes(ask('server', '/style.css'), 'control: the open expression');
+passes(ask('server', '/app.js'), 'control: the expression in Shadow');
+passes(ask('server', '/public/x'), 'control: the open section');
+denies(ask('server', '/PUBLIC/x'), 401, 'token_missing', 'an open section that is missed stays closed');
+passes(ask('server', '/PUBLIC/x', token => $token), 'and open to a token');
 
 # --- sections with a Require alone ---
 

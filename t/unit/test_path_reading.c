@@ -152,7 +152,9 @@ static void test_raw_dots(void **state)
     assert_true(m2_path_has_dots(pool, "/x/.."));
     assert_true(m2_path_has_dots(pool, "/x/%2e./app"));
     assert_true(m2_path_has_dots(pool, "/x/%252e%252e/app"));
-    assert_true(m2_path_has_dots(pool, "/x/..;v=1/app"));
+    assert_true(m2_path_has_dots(pool, "/x/%25252e%25252e/app"));
+    assert_false(m2_path_has_dots(pool, "/x/..;v=1/app")); /* stays in the decoded path */
+    assert_false(m2_path_has_dots(pool, "/x/a%2f..%2fb"));
     assert_false(m2_path_has_dots(pool, "/x/a..b/..."));
     assert_false(m2_path_has_dots(pool, "/x/%2e%2e%2e/"));
     assert_false(m2_path_has_dots(pool, "/"));

@@ -264,17 +264,18 @@ int m2_path_readings(m2_path_reading_t readings[M2_PATH_READINGS], apr_pool_t *p
 
 int m2_path_has_dots(apr_pool_t *pool, const char *path)
 {
-    m2_path_reading_t readings[M2_PATH_READINGS];
-    int i, n;
+    while (*path) {
+        const apr_size_t n = strcspn(path, "/");
+        char *segment = apr_pstrmemdup(pool, path, n);
+        int layer = 1;
 
-    if (literal_dots(path)) {
-        return 1;
-    }
-    n = m2_path_marks(path) & M2_PATH_DEVICE ? m2_path_readings(readings, pool, path) : 0;
-    for (i = 0; i < n; i++) {
-        if (readings[i].dots > 0) {
+        while (layer++ < M2_PATH_LAYERS && decode(segment)) {
+            ;
+        }
+        if (is_dots(segment, strlen(segment))) {
             return 1;
         }
+        path += path[n] ? n + 1 : n;
     }
     return 0;
 }

@@ -50,8 +50,8 @@ int m2_path_fold_into(char *buffer, apr_size_t size, const char *path);
 int m2_path_readings(m2_path_reading_t readings[M2_PATH_READINGS], apr_pool_t *pool,
                      const char *path);
 
-/** Whether a segment of path is, or is read as, `.` or `..`: for raw paths, which httpd
- *  forwards as the client wrote them (nocanon). */
+/** Whether a segment of a raw path is, or decodes to, `.` or `..`: httpd has removed it from
+ *  the path that sections are found by, and the backend gets it (nocanon). */
 int m2_path_has_dots(apr_pool_t *pool, const char *path);
 
 /** Whether a segment of path holds `;` or a backslash, encoded or not: what rules that read

@@ -297,12 +297,11 @@ static void settle_engines(const maker_t *m)
     }
 }
 
-static int is_on(apr_pool_t *pool, const m2mgw_section_t *section)
+static int is_on(const m2mgw_dir_t *dir)
 {
     m2mgw_effective_t effective;
 
-    return m2mgw_effective(&effective, m2mgw_cfg_resolved(pool, section))
-           && effective.engine == M2MGW_ENGINE_ON;
+    return m2mgw_effective(&effective, dir) && effective.engine == M2MGW_ENGINE_ON;
 }
 
 /* --- notices about what it does not cover --- */
@@ -347,7 +346,7 @@ static int count_sections(maker_t *m, server_rec *main_server)
 
         if (section->server == m->server || section->server == main_server) {
             found++;
-            m->guard->strict |= is_on(m->pool, section);
+            m->guard->strict |= is_on(m2mgw_cfg_resolved(m->pool, section));
         }
         if (section->server == m->server) {
             look_at(section, m->pool);
@@ -367,6 +366,7 @@ const m2mgw_guard_t *m2mgw_guarded(apr_pool_t *pool, server_rec *main_server, se
         return NULL;
     }
     m.guard->dir = ap_get_module_config(s->lookup_defaults, &m2mgw_module);
+    m.guard->host_is_on = is_on(m.guard->dir);
     m.guard->prefixes = m.prefixes;
     m.guard->expressions = m.expressions;
     m.guard->proxied = m.proxied;

@@ -47,6 +47,7 @@ struct m2mgw_guard_t {
     const apr_array_header_t *proxied;       /* of m2mgw_proxied_t */
     const m2mgw_dir_t *dir;                  /* the virtual host's own directives */
     int strict;                              /* some policy of the virtual host is On */
+    int host_is_on;                          /* ... and it is the virtual host's own */
     int merges_slashes;                      /* MergeSlashes */
 };
 

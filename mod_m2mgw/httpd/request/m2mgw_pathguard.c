@@ -36,6 +36,7 @@ typedef struct look_t {
     const char *uri;               /* r->uri as the location walk sees it */
     const m2_path_entry_t *found;  /* what uri lies in when case does not count */
     unsigned differing;            /* BIT(engine) of sections that are found by one side only */
+    unsigned left;                 /* those of them that only httpd finds */
     unsigned covering;             /* BIT(engine) of all sections that are found */
     const m2mgw_guarded_t *missed; /* the first that differs, one that was missed if any */
     int was_missed;
@@ -51,6 +52,7 @@ static void differ(look_t *look, const m2mgw_guarded_t *section, int was_missed,
                    const char *reading)
 {
     look->differing |= BIT(section->engine);
+    look->left |= was_missed ? 0 : BIT(section->engine);
     if (!look->missed || (was_missed && !look->was_missed)) {
         look->missed = section;
         look->was_missed = was_missed;
@@ -283,7 +285,8 @@ static const char *raw_path(const request_rec *r)
     return apr_pstrmemdup(r->pool, path, strcspn(path, "?"));
 }
 
-/* What is refused whatever sections there are, while a policy is in force somewhere. */
+/* What is refused whatever sections there are, while a policy is in force somewhere. Only of
+ * the readings a section may say that they are data. */
 static const char *always_unsafe(const look_t *look, const m2_path_reading_t *readings, int n)
 {
     int i;
@@ -291,7 +294,7 @@ static const char *always_unsafe(const look_t *look, const m2_path_reading_t *re
     if (look->marks & M2_PATH_CONTROL) {
         return "the path holds a control byte";
     }
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < n && !look->only_missed; i++) {
         if (readings[i].dots > 0) {
             return "a backend could read a segment of the path as . or ..";
         }
@@ -327,13 +330,16 @@ static int refuse(const look_t *look, const char *why)
     return m2mgw_refuse(record(look, why, M2MGW_ENGINE_ON), look->r);
 }
 
-/* What the difference comes to, in the words of M2MEngine. */
+/* What the difference comes to, in the words of M2MEngine. An open section that the backend
+ * does not see is no way around another one, nor around the virtual host's own policy. */
 static m2mgw_engine_t consequence(const look_t *look)
 {
     const unsigned on = BIT(M2MGW_ENGINE_ON), shadow = BIT(M2MGW_ENGINE_SHADOW);
     const unsigned open = look->differing & BIT(M2MGW_ENGINE_OFF);
+    const int covered = (look->covering & on) != 0;
 
-    if (look->differing & on || (open && look->covering & on)) {
+    if (look->differing & on || (open && covered)
+        || (look->left && (covered || look->guard->host_is_on))) {
         return M2MGW_ENGINE_ON;
     }
     return look->differing & shadow || (open && look->covering & shadow)
@@ -372,7 +378,7 @@ static int judge(look_t *look)
     look->marks = m2_path_marks(r->uri);
     n = look->marks & (M2_PATH_DEVICE | M2_PATH_CONTROL)
             ? m2_path_readings(readings, r->pool, r->uri) : 0;
-    why = look->guard->strict && !look->only_missed ? always_unsafe(look, readings, n) : NULL;
+    why = look->guard->strict ? always_unsafe(look, readings, n) : NULL;
     if (why) {
         return refuse(look, why);
     }
