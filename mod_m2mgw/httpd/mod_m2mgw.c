@@ -19,10 +19,12 @@
 #include "httpd/request/m2mgw_nocache.h"
 #include "httpd/request/m2mgw_path.h"
 #include "httpd/request/m2mgw_pathguard.h"
+#include "httpd/request/m2mgw_proof.h"
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
 #include "httpd/runtime/m2mgw_cache.h"
 #include "httpd/runtime/m2mgw_keys.h"
+#include "httpd/runtime/m2mgw_proofs.h"
 #include "httpd/runtime/m2mgw_replay.h"
 #include "httpd/status/m2mgw_status.h"
 
@@ -189,6 +191,7 @@ static int hook_handler(request_rec *r)
     if (!m2mgw_is_current(ctx, r)) {
         status = hook_guard(r);
         ctx = m2mgw_ctx(r);
+        m2mgw_nonce_insert(r);
         m2mgw_response_insert(r); /* filters were inserted for what was there before */
     }
     if (status == DECLINED && ctx && ctx->error_document) {
@@ -230,6 +233,8 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_pathguard_register();
     m2mgw_status_register();
     m2mgw_runtime_register();
+    m2mgw_proofs_register();
+    m2mgw_proof_register();
     m2mgw_keys_register();
     m2mgw_cache_register();
     m2mgw_response_register();

@@ -54,7 +54,8 @@ static const struct row_t {
     { M2_E_CLAIM_DENIED, "claim_denied", "A403AC", 403, "insufficient_scope", 1, 403 },
     { M2_E_KEYS_UNAVAILABLE, "keys_unavailable", "X500ER", 503, NULL, 0, 503 },
     { M2_E_REPLAY_UNAVAILABLE, "replay_unavailable", "X500ER", 503, NULL, 0, 503 },
-    { M2_E_INTERNAL, "internal_error", "X500ER", 500, NULL, 0, 500 }
+    { M2_E_INTERNAL, "internal_error", "X500ER", 500, NULL, 0, 500 },
+    { M2_E_REQUIRE_DENIED, "require_denied", NULL, 403, NULL, 0, 403 },
 };
 
 static void same_text(const char *a, const char *b)

@@ -224,6 +224,36 @@ static m2_code_t judge(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_
     return verdict->code;
 }
 
+/* Whether the token comes from its owner: asked of every request, for what was verified
+ * before as well, and never kept. Who does not prove it has brought nothing. */
+static m2_code_t check_owner(m2_verdict_t *verdict, apr_pool_t *pool,
+                             const m2_policy_t *policy, m2_slice_t token, apr_time_t now,
+                             const m2_services_t *services)
+{
+    m2_hold_t hold;
+    m2_code_t code;
+
+    if (!verdict->verified || policy->bound.constraint == M2_CONSTRAINT_OFF) {
+        return verdict->code;
+    }
+    m2_hold_begin(&hold);
+    code = m2_bound_check(&verdict->proof, pool, &policy->bound, verdict->claims, token,
+                          services ? services->presented : NULL, now, &verdict->err);
+    if (code) {
+        verdict->code = unproven(verdict, code);
+        publish(verdict, pool, policy);
+    }
+    m2_hold_end(&hold);
+    return verdict->code;
+}
+
+/* Without proofs a token that says it has one is nothing we know (RFC 9449 7.1). */
+static int is_foreign(const m2_policy_t *policy, const m2_services_t *services)
+{
+    return policy->bound.constraint == M2_CONSTRAINT_OFF && services && services->presented
+           && services->presented->as_dpop;
+}
+
 /* The token half with the keys that are current now. */
 static m2_code_t judge_now(m2_verdict_t *verdict, apr_uint64_t *pgeneration,
                            apr_pool_t *pool, const m2_policy_t *policy, m2_slice_t token,
@@ -268,13 +298,18 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
         verdict->code = without_token(verdict, policy);
         return verdict->code = publish(verdict, pool, policy);
     }
+    if (is_foreign(policy, services)) {
+        verdict->code = m2_err_set(&verdict->err, M2_E_TOKEN_MALFORMED,
+                                   "the scheme DPoP is not taken here");
+        return verdict->code = publish(verdict, pool, policy);
+    }
     if (judge_now(verdict, &generation, pool, policy, token, now, cache) == M2_E_KID_UNKNOWN
         && look_again(policy, generation, pool, token, services)) {
         memset(verdict, 0, sizeof(*verdict));
         m2_err_init(&verdict->err, pool);
         judge_now(verdict, &generation, pool, policy, token, now, cache);
     }
-    return verdict->code;
+    return check_owner(verdict, pool, policy, token, now, services);
 }
 
 m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy,
@@ -301,8 +336,32 @@ m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy,
     return code;
 }
 
-m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,
-                        const m2_services_t *services)
+/* Last but one: a proof that was used before costs its owner no token. */
+static m2_code_t spend_proof(m2_verdict_t *verdict, const m2_policy_t *policy,
+                             const m2_services_t *services)
+{
+    m2_err_t *err = &verdict->err, unheard;
+    m2_code_t code = M2_E_REPLAY_UNAVAILABLE;
+    m2_hold_t hold;
+
+    if (!verdict->proof.jti.p || !verdict->verified || !passes(verdict->code)) {
+        return verdict->code;
+    }
+    m2_err_init(&unheard, err->pool);
+    if (services && services->spend_proof) {
+        m2_hold_begin(&hold);
+        code = services->spend_proof(verdict, services->spend_baton,
+                                     policy->bound.observe ? &unheard : err);
+        m2_hold_end(&hold);
+    }
+    if (code && !policy->bound.observe) {
+        verdict->code = m2_err_set(err, code, "%s", m2_reason_of(code)->text);
+    }
+    return verdict->code;
+}
+
+static m2_code_t spend_token(m2_verdict_t *verdict, const m2_policy_t *policy,
+                             const m2_services_t *services)
 {
     int enforced = policy->replay == M2_REPLAY_ON;
     m2_err_t *err = &verdict->err, unheard;
@@ -323,4 +382,11 @@ m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,
         verdict->code = m2_err_set(err, code, "%s", m2_reason_of(code)->text);
     }
     return verdict->code;
+}
+
+m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,
+                        const m2_services_t *services)
+{
+    spend_proof(verdict, policy, services);
+    return spend_token(verdict, policy, services);
 }

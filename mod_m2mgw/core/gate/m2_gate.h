@@ -26,14 +26,17 @@ typedef int m2_missing_fn(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t
 typedef struct m2_services_t {
     m2_spend_fn *spend;
     void *spend_baton;
+    m2_spend_fn *spend_proof; /* verdict->proof, with the same baton */
     struct m2_cache_t *cache; /* verified-token cache of this process, or NULL */
     m2_missing_fn *missing;
     void *missing_baton;
+    const m2_presented_t *presented; /* what came with the token; NULL: nothing */
 } m2_services_t;
 
 /**
  * The token half: split, header, key, signature, claims, times, presence of jti where replay
- * is prevented, what to publish. token "there is none": M2_E_TOKEN_MISSING or M2_BYPASS.
+ * is prevented, proof of possession, what to publish. token "there is none":
+ * M2_E_TOKEN_MISSING or M2_BYPASS.
  * verdict is zeroed by the caller and filled here; it, and all it points to, lives in pool.
  * Returns verdict->code.
  */
@@ -44,9 +47,10 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
  *  Fills code, err, rule and refusal of verdict. */
 m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy, m2_facts_t *facts);
 
-/** Spend the token of a verdict that passed: once per token and initial request, after the
- *  rules, so that a refused request costs the caller nothing. Observe never refuses. Does
- *  nothing where replay is off or nothing was verified. */
+/** Spend the proof of possession of a verdict that passed, then its token: once per initial
+ *  request, after the rules, so that a refused request costs the caller nothing, and a refused
+ *  proof no token. Observe never refuses. Does nothing where there is no proof, replay is off
+ *  or nothing was verified. */
 m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,
                         const m2_services_t *services);
 

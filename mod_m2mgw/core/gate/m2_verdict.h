@@ -7,6 +7,7 @@
 #ifndef M2_VERDICT_H
 #define M2_VERDICT_H
 
+#include "proof/m2_bound.h"
 #include "token/m2_claims.h"
 #include "key/m2_jwk.h"
 #include "token/m2_publish.h"
@@ -26,6 +27,7 @@ struct m2_policy_t {
     const m2_rules_t *rules;           /* NULL: none */
     int bypass_empty;
     m2_replay_use_t replay;
+    m2_bound_policy_t bound;           /* M2MSenderConstraint and what goes with it */
 };
 
 /* What became of a request. The token half lives in the initial request's pool. */
@@ -39,6 +41,7 @@ struct m2_verdict_t {
     const char *alg;
     const char *user;           /* NULL: none of M2MUserClaim is there */
     m2_times_t times;
+    m2_proof_t proof;           /* of possession; jti is set where it is to be spent */
     apr_array_header_t *publish; /* of m2_publish_t: M2MClaim targets */
     apr_array_header_t *env;     /* of m2_publish_t: M2M_CLAIM_* */
     const m2_rule_t *rule;       /* rule that decided, or NULL */

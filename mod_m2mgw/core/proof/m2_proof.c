@@ -348,7 +348,8 @@ m2_code_t m2_proof_check(m2_proof_t *proof, apr_pool_t *pool,
                          const m2_proof_policy_t *policy, const m2_proof_request_t *request,
                          apr_time_t now, m2_err_t *err)
 {
-    check_t c = { proof, pool, policy, request, now, err };
+    check_t c = { .proof = proof, .pool = pool, .policy = policy, .request = request,
+                  .now = now, .err = err };
     m2_code_t code = M2_OK;
 
     memset(proof, 0, sizeof(*proof));

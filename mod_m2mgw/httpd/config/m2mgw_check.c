@@ -97,6 +97,7 @@ static const char *check_algorithms(const ap_directive_t **pat, apr_pool_t *pool
 
 static section_check_fn *const section_checks[] = {
     check_rules, check_keys, check_closed, check_algorithms, m2mgw_cfg_check_operations,
+    m2mgw_cfg_check_proof, m2mgw_cfg_check_resource,
 };
 
 static void complain(const ap_directive_t *at, const char *bad)

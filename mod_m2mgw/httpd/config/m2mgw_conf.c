@@ -32,6 +32,11 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->max_age = M2_UNSET;
     dir->ignore_expiration = M2_UNSET;
     dir->replay = M2_UNSET;
+    dir->constraint = M2_UNSET;
+    dir->dpop = NULL;
+    dir->public_urls = NULL;
+    dir->certificate = NULL;
+    dir->resource = NULL;
     dir->mapping = NULL;
     dir->rules = NULL;
     dir->path_guard = M2_UNSET;
@@ -79,6 +84,11 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->max_age = merge_int(inner->max_age, outer->max_age);
     dir->ignore_expiration = merge_int(inner->ignore_expiration, outer->ignore_expiration);
     dir->replay = merge_int(inner->replay, outer->replay);
+    dir->constraint = merge_int(inner->constraint, outer->constraint);
+    dir->dpop = merge_ptr(inner->dpop, outer->dpop);
+    dir->public_urls = merge_ptr(inner->public_urls, outer->public_urls);
+    dir->certificate = merge_ptr(inner->certificate, outer->certificate);
+    dir->resource = merge_ptr(inner->resource, outer->resource);
     dir->mapping = merge_ptr(inner->mapping, outer->mapping);
     dir->rules = merge_ptr(inner->rules, outer->rules);
     dir->path_guard = merge_int(inner->path_guard, outer->path_guard);
@@ -151,6 +161,22 @@ static m2_replay_use_t resolve_replay(const m2mgw_dir_t *dir)
                : (m2_replay_use_t)dir->replay;
 }
 
+/* In Shadow a proof is judged and recorded; a client that has never been asked for a nonce
+ * is not refused for want of one when the policy becomes earnest. */
+static void resolve_bound(m2_bound_policy_t *bound, const m2mgw_dir_t *dir)
+{
+    const int shadow = dir->engine == M2MGW_ENGINE_SHADOW;
+
+    bound->constraint = dir->constraint != M2_UNSET ? (m2_constraint_t)dir->constraint
+                                                    : M2_CONSTRAINT_AUTO;
+    bound->proof.algs = dir->dpop ? dir->dpop->algs : m2_proof_algs();
+    bound->proof.window = dir->dpop ? dir->dpop->window : M2_PROOF_WINDOW;
+    bound->proof.nonce = dir->dpop && dir->dpop->nonce && !shadow;
+    bound->observe = shadow;
+    bound->public_urls = dir->public_urls;
+    bound->certificate = dir->certificate;
+}
+
 static void resolve_policy(m2_policy_t *policy, const m2mgw_dir_t *dir)
 {
     policy->keys = dir->keys;
@@ -162,6 +188,7 @@ static void resolve_policy(m2_policy_t *policy, const m2mgw_dir_t *dir)
     policy->rules = dir->rules;
     policy->bypass_empty = dir->bypass_empty == 1;
     policy->replay = resolve_replay(dir);
+    resolve_bound(&policy->bound, dir);
 }
 
 static m2mgw_unknown_t resolve_unknown(const m2mgw_dir_t *dir)

@@ -66,6 +66,22 @@ typedef struct m2mgw_jwks_tls_t {
     const char *proxy;
 } m2mgw_jwks_tls_t;
 
+/* M2MClientCertificate */
+typedef struct m2mgw_certificate_t {
+    const char *header;       /* NULL: mod_ssl's */
+    apr_array_header_t *from; /* of apr_ipsubnet_t *: whose header counts */
+    const char *from_text;    /* the same as written */
+    int verified;             /* these peers verify certificates */
+} m2mgw_certificate_t;
+
+/* M2MResource (RFC 9728) */
+typedef struct m2mgw_resource_t {
+    const char *url;          /* as written */
+    const char *metadata;     /* URL of its document */
+    const char *path;         /* decoded path of the same */
+    const ap_directive_t *at;
+} m2mgw_resource_t;
+
 /* Directives of the whole server process; defaults are filled in. */
 typedef struct m2mgw_globals_t {
     m2mgw_jwks_tls_t jwks_tls; /* M2MJwksTLS */
@@ -74,6 +90,9 @@ typedef struct m2mgw_globals_t {
     const m2_replay_spec_t *replay_store; /* M2MReplayStore, files absolute; never NULL */
     int replay_max_lifetime;   /* M2MReplayMaxLifetime, seconds */
     int verify_cache;          /* M2MVerifyCache: entries per child process, 0: off */
+    m2_slice_t nonce_key;      /* M2MDPoPNonceKey; "there is none": a random one */
+    const char *nonce_key_file;
+    const m2_replay_spec_t *dpop_store; /* M2MDPoPStore; NULL: as M2MReplayStore */
 } m2mgw_globals_t;
 
 #define M2MGW_MAX_AGE_OFF (-2) /* said, unlike M2_UNSET: takes an outer limit back */
@@ -98,6 +117,11 @@ typedef struct m2mgw_dir_t {
     int max_age;                           /* M2MMaxAge, seconds, or M2MGW_MAX_AGE_OFF */
     int ignore_expiration;                 /* M2MIgnoreExpiration */
     int replay;                            /* M2MPreventJtiReplay, m2_replay_use_t */
+    int constraint;                        /* M2MSenderConstraint, m2_constraint_t */
+    const m2_proof_policy_t *dpop;         /* M2MDPoP */
+    const apr_array_header_t *public_urls; /* M2MPublicURL, of const char *, normalised */
+    const m2mgw_certificate_t *certificate; /* M2MClientCertificate */
+    const m2mgw_resource_t *resource;      /* M2MResource */
     const m2_mapping_t *mapping;           /* M2MClaim */
     const m2_rules_t *rules;               /* M2MParameter, M2MRule, M2MRuleHeader,
                                               M2MDefaultAction, M2MPath */

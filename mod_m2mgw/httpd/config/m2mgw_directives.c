@@ -22,6 +22,11 @@ static const m2mgw_word_t replay_words[] = {
     { "Observe", M2_REPLAY_OBSERVE },
     { NULL, 0 },
 };
+static const m2mgw_word_t constraint_words[] = {
+    { "Off", M2_CONSTRAINT_OFF },   { "Auto", M2_CONSTRAINT_AUTO },
+    { "DPoP", M2_CONSTRAINT_DPOP }, { "mTLS", M2_CONSTRAINT_MTLS },
+    { "Any", M2_CONSTRAINT_ANY },   { NULL, 0 },
+};
 static const m2mgw_word_t duplicate_words[] = { { "First", 0 }, { "Deny", 1 }, { NULL, 0 } };
 static const m2mgw_word_t unknown_words[] = {
     { "Deny", M2MGW_UNKNOWN_DENY },
@@ -57,6 +62,8 @@ static const m2mgw_value_t unknown = { AT(operation_unknown), M2MGW_NO_PLUGIN, u
                                        0, NULL };
 static const m2mgw_value_t preflight = { AT(preflight), M2MGW_NO_PLUGIN, preflight_words, 0, 0,
                                          NULL };
+static const m2mgw_value_t constraint = { AT(constraint), M2MGW_NO_PLUGIN, constraint_words, 0,
+                                          0, NULL };
 static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplicate_words, 0,
                                          0, NULL };
 static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
@@ -120,6 +127,20 @@ const command_rec m2mgw_config_commands[] = {
         "redis:HOST:PORT."),
     AP_INIT_TAKE1("M2MReplayMaxLifetime", m2mgw_cfg_replay_lifetime, NULL, RSRC_CONF,
         "Seconds a token may live where replay is checked."),
+    AP_INIT_TAKE1("M2MSenderConstraint", m2mgw_cfg_value, INFO(constraint), SECTION,
+        "Off, Auto, DPoP, mTLS or Any: what a token must be bound to, and its sender prove."),
+    AP_INIT_RAW_ARGS("M2MDPoP", m2mgw_cfg_dpop, NULL, SECTION,
+        "algs=LIST, window=SECONDS, nonce=On|Off: which proofs of possession are accepted."),
+    AP_INIT_RAW_ARGS("M2MPublicURL", m2mgw_cfg_public_url, NULL, SECTION,
+        "One or more URLs below which clients see this server; proofs are made for them."),
+    AP_INIT_TAKE1("M2MDPoPNonceKey", m2mgw_cfg_nonce_key, NULL, RSRC_CONF,
+        "File of 32 bytes or more that nonces are made with, the same on all machines."),
+    AP_INIT_RAW_ARGS("M2MDPoPStore", m2mgw_cfg_dpop_store, NULL, RSRC_CONF,
+        "Where used proofs are remembered: values of M2MReplayStore."),
+    AP_INIT_RAW_ARGS("M2MClientCertificate", m2mgw_cfg_certificate, NULL, SECTION,
+        "ssl, or header:NAME from=CIDR[,CIDR...] [verified]: where client certificates are."),
+    AP_INIT_TAKE1("M2MResource", m2mgw_cfg_resource, NULL, SECTION,
+        "URL that names this resource in its metadata (RFC 9728)."),
     AP_INIT_RAW_ARGS("M2MClaim", m2mgw_cfg_claim, NULL, SECTION,
         "A claim and where it goes: query:N, header:N, path:N, form:N, env:N."),
     AP_INIT_RAW_ARGS("M2MParameter", m2mgw_cfg_parameter, NULL, SECTION,

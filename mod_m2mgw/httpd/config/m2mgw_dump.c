@@ -239,6 +239,33 @@ static void print_response(const out_t *out, const m2mgw_effective_t *e)
     }
 }
 
+static void print_certificate(const out_t *out, const m2mgw_certificate_t *certificate)
+{
+    if (!certificate || !certificate->header) {
+        line(out, "M2MClientCertificate ssl");
+        return;
+    }
+    line(out, "M2MClientCertificate header:%s from=%s%s", certificate->header,
+         certificate->from_text, certificate->verified ? " verified" : "");
+}
+
+static void print_bound(const out_t *out, const m2mgw_effective_t *e)
+{
+    static const char *const words[] = { "Off", "Auto", "DPoP", "mTLS", "Any" };
+    const m2_bound_policy_t *bound = &e->policy.bound;
+
+    ROWS(words, M2_CONSTRAINT_ANY); /* ORDER CONSTRAINT */
+    line(out, "M2MSenderConstraint %s", words[bound->constraint]);
+    line(out, "M2MDPoP algs=\"%s\" window=%d nonce=%s",
+         m2_alg_mask_names(out->pool, bound->proof.algs & m2_proof_algs()),
+         bound->proof.window, on_off(bound->proof.nonce));
+    list(out, "M2MPublicURL", e->dir->public_urls);
+    print_certificate(out, e->dir->certificate);
+    if (e->dir->resource) {
+        line(out, "M2MResource %s", word(out, e->dir->resource->url));
+    }
+}
+
 static void print_policy(const out_t *out, const m2mgw_effective_t *e)
 {
     static const char *const engines[] = { "Off", "On", "Shadow" };
@@ -264,6 +291,7 @@ static void print_policy(const out_t *out, const m2mgw_effective_t *e)
     line(out, "M2MJwksWait %d", e->jwks_wait);
     print_claims_policy(out, &e->policy);
     line(out, "M2MPreventJtiReplay %s", replays[e->policy.replay]);
+    print_bound(out, e);
     print_mapping(out, e->policy.mapping);
     print_rules(out, e->policy.rules);
     print_operations(out, e);
@@ -321,6 +349,11 @@ static void print_globals(const out_t *out)
     line(out, "M2MFileModes %s", globals->file_modes ? "Check" : "Ignore");
     line(out, "M2MReplayStore %s", m2_replay_describe(out->pool, globals->replay_store));
     line(out, "M2MReplayMaxLifetime %d", globals->replay_max_lifetime);
+    line(out, "M2MDPoPNonceKey %s", globals->nonce_key_file
+                                        ? word(out, globals->nonce_key_file)
+                                        : "(random)");
+    line(out, "M2MDPoPStore %s", m2_replay_describe(out->pool,
+                                                    m2mgw_cfg_dpop_spec(out->pool)));
     line(out, globals->verify_cache ? "M2MVerifyCache entries=%d" : "M2MVerifyCache Off",
          globals->verify_cache);
 }

@@ -288,6 +288,11 @@ static const char *beaten_by_off(const look_t *look)
     return NULL;
 }
 
+static int unconstrained(const look_t *look)
+{
+    return look->active && look->own->constraint == M2_CONSTRAINT_OFF;
+}
+
 static const notice_row_t notice_rows[] = {
     { orphan, NULL, M2_LOG_WARNING, "M2MEngine is on without keys or rules: every request is "
       "answered 503, unless a section that matches as well brings some" },
@@ -330,6 +335,8 @@ static const notice_row_t notice_rows[] = {
       "of it will not be seen: " },
     { NULL, beaten_by_off, M2_LOG_NOTICE, "it says nothing about M2MEngine, so that it is not "
       "in force where the M2MEngine Off counts that stands in the section in " },
+    { unconstrained, NULL, M2_LOG_WARNING, "M2MSenderConstraint Off: a token that is bound to its "
+      "owner's key or certificate is accepted from anybody" },
 };
 
 static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *sections)

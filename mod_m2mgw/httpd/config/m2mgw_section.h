@@ -62,6 +62,9 @@ m2mgw_globals_t *m2mgw_cfg_globals(void);
 /** The global directives with their defaults; valid from check_config on. */
 const m2mgw_globals_t *m2mgw_globals(void);
 
+/** The store of used proofs: M2MDPoPStore, or what follows from M2MReplayStore. */
+const m2_replay_spec_t *m2mgw_cfg_dpop_spec(apr_pool_t *pool);
+
 /** The key sources that sections name: files, URLs, issuers. */
 m2_jwks_t *m2mgw_cfg_registry(void);
 

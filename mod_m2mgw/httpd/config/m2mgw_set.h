@@ -46,6 +46,25 @@ const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_replay_lifetime(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg);
 
+/** What M2MReplayStore and its kin say, files absolute. pwords, unless NULL, gets the words. */
+const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pwords,
+                            cmd_parms *cmd, const char *args);
+
+/* --- m2mgw_set_proof.c: tokens that only their owner can use --- */
+
+const char *m2mgw_cfg_dpop(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_public_url(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_nonce_key(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_dpop_store(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_resource(cmd_parms *cmd, void *dir, const char *arg);
+
+/** Checks of a whole section, for m2mgw_check.c. */
+const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
+                                  const m2mgw_section_t *section);
+const char *m2mgw_cfg_check_resource(const ap_directive_t **pat, apr_pool_t *pool,
+                                     const m2mgw_section_t *section);
+
 /* --- m2mgw_set_keys.c: sources, keys and claims --- */
 
 const char *m2mgw_cfg_token(cmd_parms *cmd, void *dir, const char *args);

@@ -148,14 +148,14 @@ static void make_absolute(const char **pfile, cmd_parms *cmd)
     *pfile = absolute ? absolute : *pfile;
 }
 
-const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args)
+const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pwords,
+                            cmd_parms *cmd, const char *args)
 {
     m2_replay_spec_t *spec;
-    apr_array_header_t *words;
+    apr_array_header_t *words = NULL;
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     m2_err_t err;
 
-    (void)dir;
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "shm[:PATH] [entries=N], "
                               "memcache:HOST:PORT [HOST:PORT ...] or redis:HOST:PORT");
@@ -172,8 +172,23 @@ const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args)
     make_absolute(&spec->ca, cmd);
     make_absolute(&spec->cert, cmd);
     make_absolute(&spec->key, cmd);
-    m2mgw_cfg_globals()->replay_store = spec;
+    *pspec = spec;
+    if (pwords) {
+        *pwords = words;
+    }
     return NULL;
+}
+
+const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2_replay_spec_t *spec;
+    const char *bad = m2mgw_cfg_store(&spec, NULL, cmd, args);
+
+    (void)dir;
+    if (!bad) {
+        m2mgw_cfg_globals()->replay_store = spec;
+    }
+    return bad;
 }
 
 /* --- numbers --- */

@@ -12,6 +12,7 @@ typedef struct scheme_t {
     const char *name;
     int (*is_taken)(const m2mgw_ctx_t *ctx);
     int (*was_used)(const m2mgw_ctx_t *ctx);
+    const char *(*own)(const m2mgw_ctx_t *ctx, apr_pool_t *pool); /* parameters, or NULL */
 } scheme_t;
 
 /* A quoted-string (RFC 9110 5.6.4) without its quotes; control bytes have no place in it. */
@@ -37,10 +38,19 @@ static const char *with(apr_pool_t *pool, const char *text, const char *name,
     return apr_pstrcat(pool, text, ", ", name, "=\"", quotable(pool, value), "\"", NULL);
 }
 
-static int always(const m2mgw_ctx_t *ctx)
+static m2_constraint_t constraint_of(const m2mgw_ctx_t *ctx)
 {
-    (void)ctx;
-    return 1;
+    return ctx->effective.policy.bound.constraint;
+}
+
+static int takes_bearer(const m2mgw_ctx_t *ctx)
+{
+    return constraint_of(ctx) != M2_CONSTRAINT_DPOP;
+}
+
+static int takes_dpop(const m2mgw_ctx_t *ctx)
+{
+    return constraint_of(ctx) != M2_CONSTRAINT_OFF && constraint_of(ctx) != M2_CONSTRAINT_MTLS;
 }
 
 /* A second token in another spelling is none that was found, and still an error. */
@@ -50,8 +60,28 @@ static int with_token(const m2mgw_ctx_t *ctx)
            || ctx->verdict.code == M2_E_TOKEN_MALFORMED;
 }
 
+/* A scheme that is not taken here has no field to say in what is wrong: the other says it. */
+static int used_bearer(const m2mgw_ctx_t *ctx)
+{
+    return with_token(ctx) && (!ctx->as_dpop || !takes_dpop(ctx));
+}
+
+static int used_dpop(const m2mgw_ctx_t *ctx)
+{
+    return with_token(ctx) && (ctx->as_dpop || !takes_bearer(ctx));
+}
+
+/* RFC 9449 7.1 */
+static const char *dpop_algs(const m2mgw_ctx_t *ctx, apr_pool_t *pool)
+{
+    const m2_alg_mask_t algs = ctx->effective.policy.bound.proof.algs & m2_proof_algs();
+
+    return apr_pstrcat(pool, "algs=\"", m2_alg_mask_names(pool, algs), "\", ", NULL);
+}
+
 static const scheme_t schemes[] = {
-    { "Bearer", always, with_token },
+    { "Bearer", takes_bearer, used_bearer, NULL },
+    { "DPoP", takes_dpop, used_dpop, dpop_algs },
 };
 
 /* What the request lacks, blank-separated; NULL: nothing of that kind. */
@@ -75,6 +105,7 @@ static const char *errors(const m2mgw_ctx_t *ctx, request_rec *r, const m2_reaso
 void m2mgw_challenge(const m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason)
 {
     const char *realm = ctx->effective.dir ? ctx->effective.dir->realm : NULL;
+    const m2mgw_resource_t *resource = ctx->effective.dir ? ctx->effective.dir->resource : NULL;
     apr_size_t i;
 
     if (!realm) {
@@ -82,14 +113,19 @@ void m2mgw_challenge(const m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *
     }
     apr_table_unset(r->err_headers_out, "WWW-Authenticate");
     for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        const char *value = apr_pstrcat(r->pool, schemes[i].name, " realm=\"",
-                                        quotable(r->pool, realm), "\"", NULL);
+        const char *value;
 
         if (!schemes[i].is_taken(ctx)) {
             continue;
         }
+        value = apr_pstrcat(r->pool, schemes[i].name, " ",
+                            schemes[i].own ? schemes[i].own(ctx, r->pool) : "", "realm=\"",
+                            quotable(r->pool, realm), "\"", NULL);
         if (schemes[i].was_used(ctx)) {
             value = errors(ctx, r, reason, value);
+        }
+        if (resource) { /* RFC 9728 5.1 */
+            value = with(r->pool, value, "resource_metadata", resource->metadata);
         }
         apr_table_addn(r->err_headers_out, "WWW-Authenticate", value);
     }

@@ -18,6 +18,7 @@ typedef struct m2mgw_found_t {
     m2_token_place_t place;
     const char *name;
     m2_slice_t token;
+    int as_dpop; /* under the scheme `DPoP`; in a header only */
 } m2mgw_found_t;
 
 /* the token half of a decision, remembered for one policy */
@@ -42,6 +43,11 @@ typedef struct m2mgw_root_t {
     m2mgw_judged_t *judged;      /* decide */
     int kid_asked;               /* a key source is or will be asked for the kid; decide */
     apr_array_header_t spent;    /* of m2mgw_spent_t; decide */
+    m2_slice_t proof;            /* value of the client's DPoP header; proof */
+    int proof_fields;            /* how many there were */
+    int proof_kept;              /* they have been looked at */
+    int proof_spent;             /* with the outcome proof_code */
+    m2_code_t proof_code;
     struct m2mgw_body_t *body;   /* NULL until something needs the body; body */
     /* room for the first of each, which is nearly always the only one */
     m2mgw_found_t first_found;
@@ -81,6 +87,8 @@ typedef struct m2mgw_ctx_t {
     /* m2mgw_token.c */
     m2_slice_t token;           /* "there is none", or the one token of the request */
     int token_elsewhere;        /* a token came by something else than Authorization */
+    int token_removed;          /* the backend does not get it */
+    int as_dpop;                /* it came under the scheme `DPoP` */
 
     /* m2mgw_apply.c */
     int noted;                  /* the decision stands in the environment */

@@ -14,6 +14,7 @@
 #include "httpd/request/m2mgw_nocache.h"
 #include "httpd/request/m2mgw_operation.h"
 #include "httpd/request/m2mgw_path.h"
+#include "httpd/request/m2mgw_proof.h"
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
 #include "httpd/runtime/m2mgw_cache.h"
@@ -43,6 +44,11 @@ static m2_code_t spend_once(const m2_verdict_t *verdict, void *baton, m2_err_t *
     return mark->code;
 }
 
+static m2_code_t spend_proof(const m2_verdict_t *verdict, void *baton, m2_err_t *err)
+{
+    return m2mgw_proof_spend(baton, verdict, err);
+}
+
 static int missing_kid(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
                        void *baton)
 {
@@ -52,13 +58,15 @@ static int missing_kid(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t ge
     return m2mgw_keys_missing(ring, kid, generation, ctx->effective.jwks_wait);
 }
 
-static m2_services_t services_for(m2mgw_ctx_t *ctx)
+static m2_services_t services_for(m2mgw_ctx_t *ctx, const m2_presented_t *presented)
 {
     m2_services_t services;
 
     memset(&services, 0, sizeof(services));
     services.spend = spend_once;
+    services.spend_proof = spend_proof;
     services.spend_baton = ctx;
+    services.presented = presented;
     services.cache = m2mgw_cache();
     services.missing = missing_kid;
     services.missing_baton = ctx;
@@ -66,8 +74,10 @@ static m2_services_t services_for(m2mgw_ctx_t *ctx)
 }
 
 /* The token half, from memory when this client request met the same policy before. */
-static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *services)
+static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now)
 {
+    m2_presented_t presented;
+    const m2_services_t services = services_for(ctx, &presented);
     m2mgw_root_t *root = ctx->root;
     const m2_policy_t *policy = &ctx->effective.policy;
     m2mgw_judged_t *judged;
@@ -84,7 +94,8 @@ static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now, const m2_services_t *s
                           : &root->first_judged;
     memcpy(&judged->policy, policy, sizeof(*policy)); /* compared by its bytes, padding too */
     judged->token = ctx->token;
-    m2_gate_token(&judged->verdict, root->r->pool, policy, ctx->token, now, services);
+    m2mgw_proof_presented(&presented, ctx);
+    m2_gate_token(&judged->verdict, root->r->pool, policy, ctx->token, now, &services);
     if (ctx->token.p) {
         const int cached = judged->verdict.cached;
 
@@ -147,7 +158,7 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
 /* The mark, behind rules and `Require`: what anybody refuses costs the caller no token. */
 static void spend(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const m2_services_t services = services_for(ctx);
+    const m2_services_t services = services_for(ctx, NULL);
 
     if (ctx->verdict.code == M2_OK
         && m2_gate_spend(&ctx->verdict, &ctx->effective.policy, &services) != M2_OK) {
@@ -178,7 +189,6 @@ static void publish(m2mgw_ctx_t *ctx, request_rec *r)
 static void decide(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const apr_time_t now = apr_time_now();
-    const m2_services_t services = services_for(ctx);
     m2_err_t err;
     m2_code_t found = M2_OK;
 
@@ -186,9 +196,12 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     m2_err_init(&err, r->pool);
     m2mgw_scrub_env(ctx, r);
     m2mgw_scrub(ctx, r);
+    m2mgw_certificate_scrub(ctx, r);
     m2mgw_operation_find(ctx, r);
     if (ctx->effective.policy.keys) {
+        m2mgw_proof_keep(ctx);
         found = m2mgw_token_take(ctx, r, &err);
+        m2mgw_proof_remove(ctx, r);
     }
     memset(&ctx->verdict, 0, sizeof(ctx->verdict));
     if (found != M2_OK) {
@@ -205,7 +218,7 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
         ctx->verdict.code = M2_BYPASS;
     }
     else {
-        judge_token(ctx, now, &services);
+        judge_token(ctx, now);
     }
     publish(ctx, r);
     judge_request(ctx, r, now);
@@ -252,6 +265,7 @@ m2mgw_ctx_t *m2mgw_meet(request_rec *r)
         m2mgw_error_document_meet(r);
         if (ctx->in_force) { /* served to anybody, with nothing claimed */
             m2mgw_scrub(ctx, r);
+            m2mgw_certificate_scrub(ctx, r);
         }
     }
     else if (ctx->in_force) {

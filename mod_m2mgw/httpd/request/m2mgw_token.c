@@ -40,11 +40,10 @@ static void found(finder_t *f, m2_slice_t token)
     }
 }
 
-/* Takes the scheme `Bearer` off value, in any case (RFC 9110 11.1); 0 without it. */
-static int strip_bearer(m2_slice_t *value)
+/* Takes a scheme off value, in any case (RFC 9110 11.1); 0 without it. */
+static int strip_scheme(m2_slice_t *value, const char *scheme)
 {
-    static const char scheme[] = "Bearer";
-    const apr_size_t n = sizeof(scheme) - 1;
+    const apr_size_t n = strlen(scheme);
 
     if (value->n < n || !m2_slice_is_nocase(m2_slice(value->p, n), scheme)) {
         return 0;
@@ -61,7 +60,7 @@ static int strip_bearer(m2_slice_t *value)
 static void header_element(finder_t *f, m2_slice_t element, int need_scheme)
 {
     element = trim(element);
-    if (strip_bearer(&element) || !need_scheme) {
+    if (strip_scheme(&element, "Bearer") || strip_scheme(&element, "DPoP") || !need_scheme) {
         found(f, element);
     }
 }
@@ -263,6 +262,17 @@ static int seen_before(const m2mgw_root_t *root, const m2_token_source_t *source
     return 0;
 }
 
+/* Whether the one token of a header field came under the scheme `DPoP` (RFC 9449 7.1). */
+static int came_as_dpop(const finder_t *f, const m2_token_source_t *source)
+{
+    m2_slice_t value = m2_slice(NULL, 0);
+
+    if (source->place == M2_TOKEN_HEADER) {
+        value = trim(m2_slice_z(apr_table_get(f->r->headers_in, source->name)));
+    }
+    return value.p && strip_scheme(&value, "DPoP");
+}
+
 /* Tokens are kept with the initial request: a redirect's own pool and args may be others, and
  * only header fields stay where they are. A token that is there twice in one look is two
  * tokens. */
@@ -279,6 +289,7 @@ static void remember(finder_t *f, const m2_token_source_t *source)
 
             seen->place = source->place;
             seen->name = source->name;
+            seen->as_dpop = came_as_dpop(f, source);
             seen->token = source->place == M2_TOKEN_HEADER && f->r == root->r
                               ? token
                               : m2_slice(m2_slice_dup(root->r->pool, token), token.n);
@@ -312,6 +323,7 @@ static m2_code_t look_at(finder_t *f, const m2_token_source_t *source)
     remember(f, source);
     if (!keep && (f->tokens->nelts > 0 || source->place == M2_TOKEN_QUERY)) {
         place->remove(f->ctx, f->r, source->name);
+        f->ctx->token_removed |= f->tokens->nelts > 0;
     }
     else if (f->tokens->nelts > 0 && source->place == M2_TOKEN_QUERY) {
         log_no_urls(f->r);
@@ -331,6 +343,7 @@ static m2_code_t choose(m2mgw_ctx_t *ctx, const apr_array_header_t *sources, m2_
         for (k = 0; k < sources->nelts; k++) {
             if (same_source(one, &APR_ARRAY_IDX(sources, k, m2_token_source_t))) {
                 ctx->token = one->token;
+                ctx->as_dpop = one->as_dpop;
                 ctx->token_elsewhere |= one->place != M2_TOKEN_HEADER
                                         || !m2_slice_is_nocase(m2_slice_z(one->name),
                                                                "Authorization");
@@ -354,6 +367,7 @@ m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
     int i;
 
     ctx->token = m2_slice(NULL, 0);
+    ctx->as_dpop = 0;
     for (i = 0; i < sources->nelts; i++) {
         code = look_at(&f, &APR_ARRAY_IDX(sources, i, m2_token_source_t));
         if (worst == M2_OK) {

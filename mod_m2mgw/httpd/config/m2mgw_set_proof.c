@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Directives about tokens that only their owner can use: which proofs a section takes, the
+ * URL they are made for, where client certificates come from, how the resource is called.
+ */
+#include "httpd/config/m2mgw_set.h"
+
+#include "proof/m2_target.h"
+#include "text/m2_form.h"
+
+#define MAX_WINDOW 86400  /* seconds; a proof's jti is kept as long */
+#define MAX_NONCE_KEY 65536
+#define PROOF_ENTRIES 1048576 /* of the table of proofs, where nothing else is said */
+
+/* --- M2MDPoP --- */
+
+static const char *read_algs(m2_proof_policy_t *dpop, cmd_parms *cmd, const char *value)
+{
+    char *last = NULL, *rest = apr_pstrdup(cmd->pool, value), *one;
+    m2_err_t err;
+
+    m2_err_init(&err, cmd->pool);
+    dpop->algs = 0;
+    while ((one = apr_strtok(rest, ", ", &last)) != NULL) {
+        rest = NULL;
+        if (m2_alg_mask_add(&dpop->algs, one, &err) != M2_OK) {
+            return m2mgw_cfg_fault(cmd, &err);
+        }
+    }
+    if (!dpop->algs || (dpop->algs & ~m2_proof_algs())) {
+        return m2mgw_cfg_error(cmd, "algs=%s is not allowed; it takes a list of algorithms "
+                               "with a public key", value);
+    }
+    return NULL;
+}
+
+static const char *read_window(m2_proof_policy_t *dpop, cmd_parms *cmd, const char *value)
+{
+    return m2mgw_cfg_number(&dpop->window, value, 1, MAX_WINDOW)
+               ? NULL
+               : m2mgw_cfg_error(cmd, "window=%s is not allowed; it takes a number of seconds "
+                                 "from 1 to %d", value, MAX_WINDOW);
+}
+
+static const char *read_nonce(m2_proof_policy_t *dpop, cmd_parms *cmd, const char *value)
+{
+    dpop->nonce = ap_cstr_casecmp(value, "On") == 0;
+    return dpop->nonce || ap_cstr_casecmp(value, "Off") == 0
+               ? NULL
+               : m2mgw_cfg_error(cmd, "nonce=%s is not allowed; it takes On or Off", value);
+}
+
+static const struct dpop_option_t {
+    const char *name;
+    const char *(*read)(m2_proof_policy_t *dpop, cmd_parms *cmd, const char *value);
+} dpop_options[] = {
+    { "algs", read_algs },
+    { "window", read_window },
+    { "nonce", read_nonce },
+};
+
+#define DPOP_USAGE "algs=LIST, window=SECONDS and nonce=On|Off"
+
+static const char *dpop_option(m2_proof_policy_t *dpop, cmd_parms *cmd, const char *name,
+                               const char *value)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(dpop_options) / sizeof(dpop_options[0]); i++) {
+        if (ap_cstr_casecmp(dpop_options[i].name, name) == 0) {
+            return dpop_options[i].read(dpop, cmd, value);
+        }
+    }
+    return m2mgw_cfg_error(cmd, "there is no option \"%s\"; there are " DPOP_USAGE, name);
+}
+
+const char *m2mgw_cfg_dpop(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2_proof_policy_t *dpop = apr_pcalloc(cmd->pool, sizeof(*dpop));
+    m2mgw_section_t *section;
+    const char *name = NULL, *value;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
+    int given = 0;
+
+    dpop->algs = m2_proof_algs();
+    dpop->window = M2_PROOF_WINDOW;
+    while (!bad) {
+        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        if (bad || !name) {
+            break;
+        }
+        bad = dpop_option(dpop, cmd, name, value);
+        given++;
+    }
+    if (!bad && !given) {
+        bad = m2mgw_cfg_error(cmd, "it takes one or more of " DPOP_USAGE);
+    }
+    if (!bad) {
+        section->dir->dpop = dpop;
+    }
+    return bad;
+}
+
+/* --- M2MPublicURL, M2MResource --- */
+
+static const char *read_url(const char **purl, cmd_parms *cmd, const char *url)
+{
+    m2_err_t err;
+
+    m2_err_init(&err, cmd->pool);
+    if (m2_target_uri(purl, cmd->pool, m2_slice_z(url), &err) != M2_OK) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is not usable: %s", url, err.text);
+    }
+    return NULL;
+}
+
+const char *m2mgw_cfg_public_url(cmd_parms *cmd, void *dir, const char *args)
+{
+    apr_array_header_t *urls;
+    m2mgw_section_t *section;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
+    int i;
+
+    if (!bad && section->dir->public_urls) {
+        bad = m2mgw_cfg_error(cmd, "it was given in this section already; write all its "
+                              "values in one line");
+    }
+    if (!bad) {
+        bad = m2mgw_cfg_words(&urls, cmd, args, 1, 0, "one or more URLs");
+    }
+    for (i = 0; !bad && i < urls->nelts; i++) {
+        const char **purl = &APR_ARRAY_IDX(urls, i, const char *);
+
+        bad = strpbrk(*purl, "?#") ? m2mgw_cfg_error(cmd, "\"%s\" has a query or a fragment",
+                                                     *purl)
+                                   : read_url(purl, cmd, *purl);
+    }
+    if (!bad) {
+        section->dir->public_urls = urls;
+    }
+    return bad;
+}
+
+/* Whether what follows the scheme is this machine (RFC 9728 1.2 asks for https elsewhere). */
+static int is_loopback(const char *normal)
+{
+    static const char *const hosts[] = { "localhost", "127.0.0.1", "[::1]" };
+    const char *host = normal + sizeof("http://") - 1;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        const apr_size_t n = strlen(hosts[i]);
+
+        if (strlen(host) > n && m2_slice_is(m2_slice(host, n), hosts[i])
+            && (host[n] == ':' || host[n] == '/')) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+#define WELL_KNOWN "/.well-known/oauth-protected-resource"
+
+/* RFC 9728 3.1: the well-known name comes between authority and path; a path that is only a
+ * slash counts as none. */
+static void place_metadata(m2mgw_resource_t *resource, apr_pool_t *pool, const char *normal)
+{
+    const char *path = strchr(strstr(normal, "://") + 3, '/');
+    const char *query = strchr(resource->url, '?');
+    char *decoded = apr_pstrdup(pool, path[1] ? path : "");
+
+    resource->metadata = apr_pstrcat(
+        pool, apr_pstrmemdup(pool, normal, (apr_size_t)(path - normal)), WELL_KNOWN,
+        path[1] ? path : "", query ? query : "", NULL);
+    ap_unescape_url_keep2f(decoded, 1);
+    resource->path = apr_pstrcat(pool, WELL_KNOWN, decoded, NULL);
+}
+
+const char *m2mgw_cfg_resource(cmd_parms *cmd, void *dir, const char *arg)
+{
+    m2mgw_resource_t *resource = apr_pcalloc(cmd->pool, sizeof(*resource));
+    m2mgw_section_t *section;
+    const char *normal = NULL;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
+
+    if (!bad && strchr(arg, '#')) {
+        bad = m2mgw_cfg_error(cmd, "\"%s\" has a fragment", arg);
+    }
+    if (!bad) {
+        bad = read_url(&normal, cmd, arg);
+    }
+    if (!bad && normal[4] != 's' && !is_loopback(normal)) {
+        bad = m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes an https URL, or an http "
+                              "one of this machine", arg);
+    }
+    if (!bad) {
+        resource->url = arg;
+        resource->at = cmd->directive;
+        place_metadata(resource, cmd->pool, normal);
+        section->dir->resource = resource;
+    }
+    return bad;
+}
+
+/* --- M2MClientCertificate --- */
+
+#define CERTIFICATE_USAGE "ssl, or header:NAME from=CIDR[,CIDR...] [verified]"
+
+static int is_field_name(const char *name)
+{
+    apr_size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789-_");
+
+    return n > 0 && !name[n];
+}
+
+static const char *add_network(m2mgw_certificate_t *certificate, cmd_parms *cmd,
+                               const char *cidr)
+{
+    char *address = apr_pstrdup(cmd->pool, cidr), *mask = strchr(address, '/');
+    apr_ipsubnet_t *network;
+
+    if (mask) {
+        *mask++ = '\0';
+    }
+    if (apr_ipsubnet_create(&network, address, mask, cmd->pool) != APR_SUCCESS) {
+        return m2mgw_cfg_error(cmd, "from=%s is not an address or a network", cidr);
+    }
+    APR_ARRAY_PUSH(certificate->from, apr_ipsubnet_t *) = network;
+    return NULL;
+}
+
+static const char *add_networks(m2mgw_certificate_t *certificate, cmd_parms *cmd,
+                                const char *list)
+{
+    char *last = NULL, *rest = apr_pstrdup(cmd->pool, list), *one;
+    const char *bad = NULL;
+
+    while (!bad && (one = apr_strtok(rest, ",", &last)) != NULL) {
+        rest = NULL;
+        bad = add_network(certificate, cmd, one);
+    }
+    certificate->from_text = list;
+    return bad;
+}
+
+static int has_prefix(const char *word, const char *prefix)
+{
+    return ap_cstr_casecmpn(word, prefix, strlen(prefix)) == 0;
+}
+
+static const char *certificate_word(m2mgw_certificate_t *certificate, cmd_parms *cmd,
+                                    const char *word)
+{
+    if (has_prefix(word, "from=")) {
+        return add_networks(certificate, cmd, word + sizeof("from=") - 1);
+    }
+    if (ap_cstr_casecmp(word, "verified") == 0) {
+        certificate->verified = 1;
+        return NULL;
+    }
+    return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes " CERTIFICATE_USAGE, word);
+}
+
+static const char *read_certificate(m2mgw_certificate_t *certificate, cmd_parms *cmd,
+                                    const apr_array_header_t *words)
+{
+    const char *first = APR_ARRAY_IDX(words, 0, const char *), *bad = NULL;
+    int i;
+
+    if (ap_cstr_casecmp(first, "ssl") == 0 && words->nelts == 1) {
+        return NULL;
+    }
+    if (!has_prefix(first, "header:") || !is_field_name(first + sizeof("header:") - 1)) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes " CERTIFICATE_USAGE,
+                               first);
+    }
+    certificate->header = first + sizeof("header:") - 1;
+    for (i = 1; !bad && i < words->nelts; i++) {
+        bad = certificate_word(certificate, cmd, APR_ARRAY_IDX(words, i, const char *));
+    }
+    if (!bad && !certificate->from->nelts) {
+        bad = m2mgw_cfg_error(cmd, "from= is missing: the addresses of the proxies that set "
+                              "%s", certificate->header);
+    }
+    return bad;
+}
+
+const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2mgw_certificate_t *certificate = apr_pcalloc(cmd->pool, sizeof(*certificate));
+    apr_array_header_t *words;
+    m2mgw_section_t *section;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
+
+    certificate->from = apr_array_make(cmd->pool, 2, sizeof(apr_ipsubnet_t *));
+    if (!bad) {
+        bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, CERTIFICATE_USAGE);
+    }
+    if (!bad) {
+        bad = read_certificate(certificate, cmd, words);
+    }
+    if (!bad) {
+        section->dir->certificate = certificate;
+    }
+    return bad;
+}
+
+/* --- the whole server --- */
+
+const char *m2mgw_cfg_nonce_key(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY), *path;
+    m2_slice_t key;
+
+    (void)dir;
+    if (!bad) {
+        bad = m2mgw_cfg_file(&key, &path, cmd, arg, MAX_NONCE_KEY);
+    }
+    if (!bad && key.n < M2_NONCE_MIN_KEY) {
+        bad = m2mgw_cfg_error(cmd, "%s has %d bytes; it takes %d or more", path, (int)key.n,
+                              M2_NONCE_MIN_KEY);
+    }
+    if (!bad) {
+        m2mgw_cfg_globals()->nonce_key = key;
+        m2mgw_cfg_globals()->nonce_key_file = path;
+    }
+    return bad;
+}
+
+static int says_entries(const apr_array_header_t *words)
+{
+    int i;
+
+    for (i = 1; i < words->nelts; i++) {
+        if (has_prefix(APR_ARRAY_IDX(words, i, const char *), "entries=")) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+const char *m2mgw_cfg_dpop_store(cmd_parms *cmd, void *dir, const char *args)
+{
+    apr_array_header_t *words = NULL;
+    m2_replay_spec_t *spec;
+    const char *bad = m2mgw_cfg_store(&spec, &words, cmd, args);
+
+    (void)dir;
+    if (!bad) {
+        if (spec->kind == M2_REPLAY_SHM && !says_entries(words)) {
+            spec->entries = PROOF_ENTRIES;
+        }
+        m2mgw_cfg_globals()->dpop_store = spec;
+    }
+    return bad;
+}
+
+const m2_replay_spec_t *m2mgw_cfg_dpop_spec(apr_pool_t *pool)
+{
+    const m2mgw_globals_t *globals = m2mgw_globals();
+    m2_replay_spec_t *spec;
+
+    if (globals->dpop_store) {
+        return globals->dpop_store;
+    }
+    spec = apr_pmemdup(pool, globals->replay_store, sizeof(*spec));
+    if (spec->kind == M2_REPLAY_SHM) {
+        spec->entries = PROOF_ENTRIES;
+        spec->path = spec->path ? apr_pstrcat(pool, spec->path, ".dpop", NULL) : NULL;
+    }
+    return spec;
+}
+
+/* --- what can be said once a section is whole --- */
+
+/* Where the directives of the server begin that a directive stands in. */
+static const ap_directive_t *server_scope(const ap_directive_t *d)
+{
+    while (d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0) {
+        d = d->parent;
+    }
+    return d ? d->first_child : ap_conftree;
+}
+
+static int has_server_name(const ap_directive_t *d)
+{
+    for (; d; d = d->next) {
+        if (ap_cstr_casecmp(d->directive, "ServerName") == 0
+            || (ap_cstr_casecmp(d->directive, "<VirtualHost") != 0 && d->first_child
+                && has_server_name(d->first_child))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether a claim goes to a header that the client's proof or certificate comes in. */
+static const char *taken_name(const m2_mapping_t *mapping,
+                              const m2mgw_certificate_t *certificate)
+{
+    int i;
+
+    for (i = 0; mapping && i < mapping->targets->nelts; i++) {
+        const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
+
+        if (target->place == M2_PLACE_HEADER
+            && (m2_header_name_like(target->name, "DPoP")
+                || (certificate && certificate->header
+                    && m2_header_name_like(target->name, certificate->header)))) {
+            return target->name;
+        }
+    }
+    return NULL;
+}
+
+const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
+                                  const m2mgw_section_t *section)
+{
+    const m2mgw_dir_t *dir = m2mgw_cfg_resolved(pool, section);
+    const char *name = taken_name(dir->mapping, dir->certificate);
+
+    *pat = section->first;
+    if (name) {
+        return apr_psprintf(pool, "M2MClaim: header:%s is the name of a header that clients "
+                            "prove themselves with", name);
+    }
+    if (!dir->keys || dir->engine == M2MGW_ENGINE_OFF) {
+        return NULL;
+    }
+    if (dir->constraint == M2_CONSTRAINT_DPOP && !dir->public_urls
+        && !has_server_name(server_scope(section->first))) {
+        return "M2MSenderConstraint DPoP: proofs are made for a URL, and this server has "
+               "neither a ServerName nor an M2MPublicURL";
+    }
+    if (dir->constraint == M2_CONSTRAINT_MTLS
+        && !(dir->certificate && dir->certificate->header)
+        && !ap_find_linked_module("mod_ssl.c")) {
+        return "M2MSenderConstraint mTLS: it needs mod_ssl, or an M2MClientCertificate "
+               "header:NAME";
+    }
+    return NULL;
+}
+
+/* One document for one path: two sections may inherit one M2MResource, not state one each. */
+const char *m2mgw_cfg_check_resource(const ap_directive_t **pat, apr_pool_t *pool,
+                                     const m2mgw_section_t *section)
+{
+    const apr_array_header_t *all = m2mgw_cfg_sections();
+    const m2mgw_resource_t *own = section->dir->resource;
+    int i;
+
+    for (i = 0; own && i < all->nelts; i++) {
+        const m2mgw_section_t *other = APR_ARRAY_IDX(all, i, m2mgw_section_t *);
+        const m2mgw_resource_t *another = other->dir->resource;
+
+        if (another && another != own && other->server == section->server
+            && m2_slice_is(m2_slice_z(own->path), another->path)) {
+            *pat = own->at;
+            return apr_psprintf(pool, "M2MResource: %s has the path of that in %s", own->url,
+                                m2mgw_cfg_place(pool, another->at));
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What proofs of possession need that lives longer than a request: the store of used proofs,
+ * and the key that nonces are made with.
+ */
+#ifndef M2MGW_PROOFS_H
+#define M2MGW_PROOFS_H
+
+#include "proof/m2_proof.h"
+
+/** Mark a proof that passed as used: M2_OK the first time, M2_E_PROOF_REPLAYED,
+ *  M2_E_PROOF_INVALID (its time has run out since it was judged), M2_E_REPLAY_UNAVAILABLE. */
+m2_code_t m2mgw_proofs_spend(const m2_proof_t *proof, m2_err_t *err);
+
+/** M2MDPoPNonceKey, or the random key of this server; the same in all children. */
+m2_slice_t m2mgw_proofs_nonce_key(void);
+
+void m2mgw_proofs_register(void);
+
+#endif /* M2MGW_PROOFS_H */
