@@ -25,13 +25,24 @@ static int rank(char c)
     return c == '\0' ? 0 : c == '/' ? 1 : (unsigned char)c + 1;
 }
 
+/* The order of a and b, of which the first *pcommon bytes are known to be the same; *pcommon
+ * becomes the number of those that are. */
+static int order_from(const char *a, const char *b, apr_size_t *pcommon)
+{
+    apr_size_t i = *pcommon;
+
+    while (a[i] && a[i] == b[i]) {
+        i++;
+    }
+    *pcommon = i;
+    return rank(a[i]) - rank(b[i]);
+}
+
 static int order(const char *a, const char *b)
 {
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    return rank(*a) - rank(*b);
+    apr_size_t common = 0;
+
+    return order_from(a, b, &common);
 }
 
 static int order_entries(const void *a, const void *b)
@@ -124,19 +135,24 @@ const apr_array_header_t *m2_path_table_all(const m2_path_table_t *table)
     return table->entries;
 }
 
+/* What the path has in common with the entries on both sides, it has with all between them. */
 const m2_path_entry_t *m2_path_table_find(const m2_path_table_t *table, const char *folded)
 {
     const m2_path_entry_t *const *entries = (const void *)table->entries->elts;
     int from = 0, to = table->entries->nelts; /* the first that stands behind it */
+    apr_size_t below = 0, above = 0;
 
     while (from < to) {
         const int middle = from + (to - from) / 2;
+        apr_size_t common = below < above ? below : above;
 
-        if (order(entries[middle]->path, folded) <= 0) {
+        if (order_from(entries[middle]->path, folded, &common) <= 0) {
             from = middle + 1;
+            below = common;
         }
         else {
             to = middle;
+            above = common;
         }
     }
     return from ? outwards(entries[from - 1], folded) : NULL;
