@@ -184,6 +184,8 @@ for my $off (inside('Files *.css', 'M2MEngine Off'), inside('Directory /srv', 'M
 }
 unlike(starts('an Off of the same kind', inside('Location /x', $sec) . inside('Location /x/open', 'M2MEngine Off')),
     qr/where the M2MEngine Off/, 'an Off of a narrower Location says what it means');
+notice(qr/a <Location> that covers it says M2MEngine Off/, inside('Location /x', 'M2MEngine Off') . inside('Location /x/y', $sec),
+    inside('Location /x', 'M2MEngine Off') . inside('Location /x/y', "${sec}M2MEngine On"));
 notice(qr/it says what tokens must be like, and no keys are in force/, inside('Location /y', $sec) . inside('Location /x', $plain),
     inside('Location /y', $sec) . inside('Location /x', "$KEY\n$plain"));
 

@@ -12,8 +12,10 @@ typedef struct look_t {
     apr_pool_t *pool;
     const m2mgw_section_t *section;
     const m2mgw_dir_t *own;     /* what the section says itself */
-    m2mgw_effective_t in_force; /* with the server's and the enclosing sections' */
+    m2mgw_effective_t in_force; /* with the server's and every covering section's */
     int active;
+    m2mgw_effective_t nested;   /* with the server's and the enclosing sections' alone */
+    int nested_active;
 } look_t;
 
 /* One question about a section: applies says yes, or detail says about what, which is put
@@ -39,12 +41,22 @@ static int closed(const look_t *look)
 }
 
 /* An outer Off holds until an inner section says otherwise. */
-static int kept_off(const look_t *look)
+static int protects_in_vain(const look_t *look)
 {
     const m2mgw_dir_t *own = look->own;
 
     return (own->keys || own->rules || own->operations) && own->engine == M2MGW_ENGINE_UNSET
            && !look->active;
+}
+
+static int kept_off(const look_t *look)
+{
+    return protects_in_vain(look) && !look->nested_active;
+}
+
+static int kept_off_by_path(const look_t *look)
+{
+    return protects_in_vain(look) && look->nested_active;
 }
 
 static int no_issuer(const look_t *look)
@@ -67,10 +79,10 @@ static int mixed_keys(const look_t *look)
 
 static int replay_needs_exp(const look_t *look)
 {
-    const m2mgw_dir_t *dir = look->in_force.dir;
+    const m2mgw_dir_t *dir = look->nested.dir;
 
-    return look->active && (look->own->replay == M2_REPLAY_ON
-                            || look->own->ignore_expiration == 1)
+    return look->nested_active
+           && (look->own->replay == M2_REPLAY_ON || look->own->ignore_expiration == 1)
            && dir->replay == M2_REPLAY_ON && dir->ignore_expiration == 1;
 }
 
@@ -300,6 +312,8 @@ static const notice_row_t notice_rows[] = {
       "every request is answered 503, unless a section that matches as well brings some" },
     { kept_off, NULL, M2_LOG_WARNING, "its keys or rules are not in force: an outer section says "
       "M2MEngine Off and this one says nothing" },
+    { kept_off_by_path, NULL, M2_LOG_NOTICE, "its keys or rules are not in force: a <Location> "
+      "that covers it says M2MEngine Off and this one says nothing" },
     { no_issuer, NULL, M2_LOG_NOTICE, "claim iss is not checked: name the issuers with M2MIssuer, "
       "or any token these keys can verify is accepted" },
     { no_audience, NULL, M2_LOG_NOTICE, "claim aud is not checked: name the audiences with "
@@ -349,6 +363,8 @@ static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *secti
         looks[i].pool = pool;
         looks[i].section = section;
         looks[i].own = section->dir;
+        looks[i].nested_active = m2mgw_effective(&looks[i].nested,
+                                                 m2mgw_cfg_resolved(pool, section));
         looks[i].active = m2mgw_effective(&looks[i].in_force,
                                           m2mgw_cfg_in_force(pool, section));
     }
