@@ -376,6 +376,8 @@ refused('M2MPath /*/x', qr/'\*' may only be the last segment/, at => 'M2MPath');
 refused("M2MPath /{a}\nM2MPath /{b}", qr/given in line 2 of \S+ already; a section has one path/, at => 'M2MPath');
 refused("M2MParameter u Path:id\nM2MPath {id}", qr/^M2MPath: path "\{id\}" must begin/m, line => 3, at => 'M2MPath');
 refused('M2MPathGuard Shadow', qr/"Shadow" is not allowed; it takes On or Off/);
+refused('M2MScrub Off', qr/"Off" is not allowed; it takes Host or Section/, server => 1);
+refused('M2MScrub Host', qr/M2MScrub not allowed in <Location> context/);
 refused('M2MDuplicateParameter Last', qr/"Last" is not allowed; it takes First or Deny/);
 refused("M2MFormLimit $_", qr/"$_" is not allowed; it takes a number of bytes from 1 to \d+/, at => 'M2MFormLimit')
     for qw(0 64k 2147483648);

@@ -56,10 +56,10 @@ for my $one ([ pass => '/pass/p%20q', 'srv/app/x/p%20q' ], [ nocanon => '/nocano
         my $r = $t->request('POST', "$url?$query", headers => [ @form, @spoof ], body => 'client_id=evil&z=1', %o);
         is($r->status, 200, "$name, token in $where") or diag($r->body), next;
         is(param($r, 'HTTP_X_CLIENT_ID') . param($r, 'HTTP_X_ABSENT'), 'app', "$name, token in $where: headers");
-        is(param($r, 'QUERY_STRING'), 'a=1&client_id=app', "$name, token in $where: query");
+        is(param($r, 'QUERY_STRING'), 'client_id=app&a=1', "$name, token in $where: query");
         like(param($r, 'REQUEST_URI'), qr/\A\Q$url\E\?a=1(?:&id_token=\[redacted\])?\z/, "$name, token in $where: REQUEST_URI");
         like(param($r, 'SCRIPT_FILENAME'), qr/\Q$file\E/, "$name, token in $where: claim in the path");
-        like($r->body, qr/^BODY\[z=1&client_id=app\]$/m, "$name, token in $where: form");
+        like($r->body, qr/^BODY\[client_id=app&z=1\]$/m, "$name, token in $where: form");
         is(param($r, 'CONTENT_LENGTH'), 17, "$name, token in $where: its length");
         unlike($r->body, qr/evil/, "$name, token in $where: nothing of the client's");
         unlike($r->body =~ s/^HTTP_AUTHORIZATION=.*$//mr, qr/eyJ/, "$name, token in $where: nor the token") if $where ne 'header';

@@ -143,7 +143,8 @@ for my $c ([ '/templ/you/a/x', 'another value' ], [ '/templ/me', 'a path that is
     ok(!$r->reached || $r->target =~ m{\A/templ/me/a/x}, "$c->[0] arrives as what was judged") or diag($r->target);
 }
 is(ask('/templ/you/a/x', {})->header('X-Ca-Error-Message'), 'you is not me', 'and is known to messages');
-is(ask('/templ/you/a/x?userId=me', {})->status, 403, 'a query parameter of that name changes nothing');
+denies(ask('/templ/you/a/x?userId=me', {}), 403, 'rule_error', 'a query parameter of that name makes it unclear');
+$t->expect_log(qr/rule_error by rule own: parameter any/);
 # --- what a backend takes for another value, or another path ---
 
 for my $u ('/templ/you/..;/me/a/x', '/templ/me/..%3b/you/a/x', '/templ/me;v=1/a/x', '/templ/me%3b/a/x', '/templ/you\\..\\me/a/x', '/templ/me%5ca/x',

@@ -75,7 +75,7 @@ is($t->get('/', token => mint('oct', '{"exp":' . (time + 99) . ',"v":90071992547
 my $r = $t->get('/?a=1&b=%20&c', token => mint('oct', { client_id => 'app', scope => 'r w',
                                                         realm => { access => { roles => [ 'x', 'y' ] } } }));
 passes($r, 'several claims');
-is($r->query, 'a=1&b=%20&c&client_id=app&scope=r%20w&roles=x%20y', 'what the client sent comes first, as it was');
+is($r->query, 'client_id=app&scope=r%20w&roles=x%20y&a=1&b=%20&c', 'ours come first, then what the client sent, as it was');
 is($r->sent('X-Client-Id'), 'app', 'a header');
 is($r->sent('X-Roles'), 'x y', 'a path into objects');
 is(scalar($r->sent('X-V')), undef, 'a claim that is absent sets nothing');
@@ -111,7 +111,7 @@ is($r->header('X-Decision'), 'deny', 'M2M_DECISION deny');
 $r = $t->get('/cgi/env.cgi?q=1', token => mint('oct', { client_id => 'app', sub => 'me', scope => 's' }));
 is($r->status, 200, 'a CGI program');
 for my $line ('CLIENT', 'M2M_CLAIM_client_id=app', 'M2M_CLAIM_sub=me', 'M2M_VERIFIED=1', 'M2M_DECISION=allow',
-              'QUERY_STRING=q=1&client_id=app&scope=s', 'HTTP_X_CLIENT_ID=app', 'REMOTE_USER=app', 'AUTH_TYPE=M2M') {
+              'QUERY_STRING=client_id=app&scope=s&q=1', 'HTTP_X_CLIENT_ID=app', 'REMOTE_USER=app', 'AUTH_TYPE=M2M') {
     next if $line eq 'CLIENT';
     like($r->body, qr/^\Q$line\E$/m, "CGI sees $line");
 }

@@ -65,10 +65,12 @@ denies($t->get('/'), 401, 'token_missing', 'no token');
 denies($t->get('/', headers => [ Authorization => $_->[0] ]), 401, 'token_missing', $_->[1]) for
     [ '', 'empty Authorization' ], [ 'Bearer', 'a scheme alone' ], [ 'Bearer ', 'Bearer and a blank' ],
     [ 'Basic dXNlcjpwYXNz', 'Basic' ], [ "Token $good", 'another scheme' ],
-    [ "Bearer$good", 'no blank after Bearer' ], [ 'DPoP', 'DPoP alone' ],
-    [ "Basic $good", 'a token under Basic' ], [ "BearerX $good", 'a longer scheme' ];
+    [ 'DPoP', 'DPoP alone' ], [ "Basic $good", 'a token under Basic' ];
 denies($t->get('/', headers => [ Authorization => "DPoP $good" ]), 401, 'proof_invalid',
        'DPoP, without a binding');
+denies($t->get('/', headers => [ Authorization => $_->[0] ]), 401, 'token_malformed', $_->[1]) for
+    [ "Bearer$good", 'no blank after Bearer' ], [ "BearerX $good", 'a longer scheme' ], [ "Foo dpop $good", 'another scheme in front' ],
+    [ "Bearer\xa0$good", 'a blank that is none' ], [ "Foo Bearer $good", 'a token behind another scheme' ];
 denies($t->get('/', headers => [ 'X-Token' => $good ]), 401, 'token_missing', 'a header not asked');
 denies($t->get("/?id_token=$good"), 401, 'token_missing', 'a query parameter not asked for');
 reached_nothing($t->get('/', headers => [ Authorization => $good ]), 'a bare token in Authorization');

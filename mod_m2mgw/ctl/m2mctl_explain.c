@@ -36,6 +36,8 @@ typedef struct story_t {
     m2mctl_facts_t *request;
     m2_slice_t token;
     m2_verdict_t verdict;
+    m2_code_t found;             /* what the search for the token came to */
+    m2_err_t why;
     m2_json_t *steps;
 } story_t;
 
@@ -221,24 +223,23 @@ static void tell_published(story_t *s)
     }
 }
 
-static void several_tokens(story_t *s, int count)
+/* Tokens that the gateway would not look at. */
+static void unclear_tokens(story_t *s)
 {
     m2_verdict_t *v = &s->verdict;
 
     m2_err_init(&v->err, s->pool);
-    v->code = m2_err_set(&v->err, M2_E_TOKEN_MULTIPLE, "the request carries %d tokens",
-                         count);
+    v->code = m2_err_set(&v->err, s->found, "%s", s->why.text ? s->why.text : "");
     tell(s, "token", 0, v->err.text);
 }
 
-/* the token half; where says where the token is */
-static void explain_token(story_t *s, const char *where, int count)
+static void explain_token(story_t *s, const char *where)
 {
     const m2_policy_t *policy = &s->force->policy;
     int pass;
 
-    if (count > 1) {
-        several_tokens(s, count);
+    if (s->found != M2_OK) {
+        unclear_tokens(s);
         return;
     }
     m2_gate_token(&s->verdict, s->pool, policy, s->token, s->force->now, NULL);
@@ -276,7 +277,7 @@ static void tell_values(story_t *s, m2_facts_t *facts, const m2_rules_t *rules)
         code = m2_facts_get(&value, facts, i);
         tell(s, "parameter", !code,
              apr_psprintf(s->pool, "%s = %s", param->name,
-                          code ? "not to be used: repeated with differing values"
+                          code ? "not to be used: not every backend would read the same"
                                : value_words(s, value.text)));
     }
 }
@@ -450,16 +451,17 @@ static int read_rules(m2mctl_force_t *force, m2mctl_t *ctl, const explain_t *o)
 }
 
 /* the token from a file, or where the policy says it is in the request */
-static int read_token(story_t *s, const explain_t *o, const char **pwhere, int *pcount)
+static int read_token(story_t *s, const explain_t *o, const char **pwhere)
 {
     const char *path = o->token_file ? o->token_file : s->ctl->words->nelts ? "-" : NULL;
     m2_err_t err;
 
     *pwhere = path;
-    *pcount = path != NULL;
+    m2_err_init(&s->why, s->pool);
     if (!path) {
-        *pcount = s->force->policy.keys ? m2mctl_find_token(&s->token, pwhere, s->request,
-                                                            s->force->tokens) : 0;
+        s->found = s->force->policy.keys ? m2mctl_find_token(&s->token, pwhere, s->request,
+                                                             s->force->tokens, &s->why)
+                                         : M2_OK;
         return 0;
     }
     m2_err_init(&err, s->pool);
@@ -473,7 +475,7 @@ static int run_explain(m2mctl_t *ctl, void *options)
     m2mctl_force_t force;
     story_t s;
     const char *where;
-    int count, pass, bad = m2mctl_policy(&force, ctl, &o->policy);
+    int pass, bad = m2mctl_policy(&force, ctl, &o->policy);
 
     memset(&s, 0, sizeof(s));
     s.ctl = ctl;
@@ -491,11 +493,11 @@ static int run_explain(m2mctl_t *ctl, void *options)
         bad = m2mctl_usage(ctl, "there are neither keys nor rules");
     }
     bad = bad ? bad : m2mctl_request(&s.request, ctl, &o->request, force.now);
-    bad = bad ? bad : read_token(&s, o, &where, &count);
+    bad = bad ? bad : read_token(&s, o, &where);
     if (bad) {
         return bad;
     }
-    explain_token(&s, where, count);
+    explain_token(&s, where);
     explain_rules(&s);
     pass = s.verdict.code == M2_OK || s.verdict.code == M2_BYPASS;
     if (ctl->json) {

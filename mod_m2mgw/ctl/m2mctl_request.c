@@ -8,19 +8,23 @@
  */
 #include "ctl/m2mctl_verb.h"
 
-#include "text/m2_form.h"
+#include "request/m2_body.h"
+#include "request/m2_cookie.h"
+#include "request/m2_find.h"
+#include "request/m2_nameset.h"
+#include "rules/m2_answer.h"
 
 #include <apr_time.h>
+
+#define FORM_TYPE "application/x-www-form-urlencoded"
 
 struct m2mctl_facts_t {
     apr_pool_t *pool;
     apr_time_t now;
-    const char *method, *path, *query, *body, *host, *scheme;
-    const char *client_ip, *request_id, *stage, *api_name;
+    const char *body;
     apr_table_t *headers, *env;
     double random;
-    const m2_rules_t *rules;      /* from here on while rules are asked */
-    const m2_verdict_t *verdict;
+    m2_answers_t answers;
 };
 
 /* clang-format off */
@@ -117,216 +121,190 @@ static const char *decode_path(apr_pool_t *pool, const char *path, apr_size_t n)
 
 static int read_url(m2mctl_facts_t *request, m2mctl_t *ctl, const char *url)
 {
+    m2_request_t *plain = &request->answers.request;
     const char *rest = strstr(url, "://"), *slash, *mark;
 
-    request->scheme = "HTTP";
+    plain->scheme = "HTTP";
     if (rest && rest < url + strcspn(url, "/?")) {
-        request->scheme = m2_slice_is_nocase(m2_slice(url, (apr_size_t)(rest - url)),
+        plain->scheme = m2_slice_is_nocase(m2_slice(url, (apr_size_t)(rest - url)),
                                              "https") ? "HTTPS" : "HTTP";
         rest += 3;
         slash = rest + strcspn(rest, "/?");
-        request->host = host_of(ctl->pool, rest, (apr_size_t)(slash - rest));
+        plain->host = host_of(ctl->pool, rest, (apr_size_t)(slash - rest));
         url = *slash == '/' ? slash : apr_pstrcat(ctl->pool, "/", slash, NULL);
     }
     if (*url != '/') {
         return m2mctl_usage(ctl, "--url must begin with / or http://HOST");
     }
     mark = strchr(url, '?');
-    request->query = mark ? mark + 1 : NULL;
-    request->path = decode_path(ctl->pool, url, mark ? (apr_size_t)(mark - url)
-                                                     : strlen(url));
+    plain->query = mark ? mark + 1 : NULL;
+    plain->path = decode_path(ctl->pool, url, mark ? (apr_size_t)(mark - url) : strlen(url));
     return 0;
+}
+
+/* What is given by options of their own. */
+static void take_options(m2mctl_facts_t *request, const m2mctl_request_t *o)
+{
+    m2_request_t *plain = &request->answers.request;
+
+    request->body = o->body;
+    request->random = o->random.set ? (double)o->random.value / 1e6 : 0.5;
+    plain->method = o->method ? o->method : "GET";
+    plain->ip = o->client_ip ? o->client_ip : "127.0.0.1";
+    plain->id = o->request_id;
+    plain->stage = o->stage ? o->stage : "RELEASE";
+    plain->api = o->api_name;
 }
 
 int m2mctl_request(m2mctl_facts_t **prequest, m2mctl_t *ctl, const m2mctl_request_t *o,
                    apr_time_t now)
 {
     m2mctl_facts_t *request = apr_pcalloc(ctl->pool, sizeof(*request));
+    m2_request_t *plain = &request->answers.request;
     const char *host;
     int bad;
 
-    request->pool = ctl->pool;
-    request->now = now;
-    request->method = o->method ? o->method : "GET";
-    request->body = o->body;
-    request->client_ip = o->client_ip ? o->client_ip : "127.0.0.1";
-    request->request_id = o->request_id;
-    request->stage = o->stage ? o->stage : "RELEASE";
-    request->api_name = o->api_name;
+    request->pool = plain->pool = ctl->pool;
+    request->now = plain->time = now;
     request->headers = apr_table_make(ctl->pool, 8);
     request->env = apr_table_make(ctl->pool, 8);
-    request->random = o->random.set ? (double)o->random.value / 1e6 : 0.5;
+    plain->headers = request->headers;
+    plain->env = request->env;
+    take_options(request, o);
     bad = read_url(request, ctl, o->url ? o->url : "/");
     bad = bad ? bad : read_headers(request, ctl, o->headers);
     bad = bad ? bad : read_env(request, ctl, o->env);
     host = apr_table_get(request->headers, "Host");
-    if (!request->host && host) {
-        request->host = host_of(ctl->pool, host, strlen(host));
+    if (!plain->host && host) {
+        plain->host = host_of(ctl->pool, host, strlen(host));
+    }
+    if (request->body && !apr_table_get(request->headers, "Content-Type")) {
+        apr_table_setn(request->headers, "Content-Type", FORM_TYPE);
     }
     *prequest = request;
     return bad;
 }
 
-/* --- pairs and cookies --- */
-
-typedef int visit_fn(m2_slice_t value, void *baton); /* 0 goes on */
-
-static void each_pair(m2mctl_facts_t *request, const char *text, const char *name,
-                      visit_fn *visit, void *baton)
-{
-    m2_slice_t rest = m2_slice_z(text);
-    m2_pair_t pair;
-
-    while (rest.p && m2_form_next(&rest, &pair)) {
-        if (m2_form_name_is(request->pool, pair.name, name) &&
-            visit(pair.value.p ? m2_form_decode(request->pool, pair.value)
-                               : m2_slice("", 0), baton)) {
-            return;
-        }
-    }
-}
-
-static void each_cookie(m2mctl_facts_t *request, const char *name, visit_fn *visit,
-                        void *baton)
-{
-    const char *line = apr_table_get(request->headers, "Cookie");
-    char *last, *cookie = line ? apr_strtok(apr_pstrdup(request->pool, line), ";,", &last)
-                               : NULL;
-
-    for (; cookie; cookie = apr_strtok(NULL, ";,", &last)) {
-        char *equals = strchr(cookie, '=');
-
-        cookie += strspn(cookie, " \t");
-        if (equals &&
-            m2_slice_is(m2_slice(cookie, (apr_size_t)(equals - cookie)), name) &&
-            visit(m2_slice_z(equals + 1), baton)) {
-            return;
-        }
-    }
-}
-
 /* --- finding the token --- */
 
-typedef struct found_t {
-    m2_slice_t token;
-    const char *where, *source;
-    int count;
-} found_t;
+typedef struct finding_t {
+    m2mctl_facts_t *request;
+    m2_tokens_t *tokens;
+    m2_err_t *err;
+} finding_t;
 
-static int found(m2_slice_t value, void *baton)
+/* Whether any pair, in whatever spelling, is to go. */
+static int is_name(const void *name, m2_slice_t raw)
 {
-    found_t *f = baton;
-
-    if (value.n) {
-        f->token = f->count ? f->token : value;
-        f->where = f->count ? f->where : f->source;
-        f->count++;
-    }
-    return 0;
+    return m2_name_like(raw, name, M2_READ_FORM);
 }
 
-static m2_slice_t trim(m2_slice_t s)
+static m2_code_t find_in_text(finding_t *f, const char *text, m2_reading_t reading,
+                              const char *name)
 {
-    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) {
-        s.n--;
-    }
-    return s;
+    return text ? m2_find_in_pairs(f->tokens, m2_pairs_make(f->request->pool, m2_slice_z(text),
+                                                            reading), name, f->err)
+                : M2_OK;
 }
 
-/* `Bearer x` is x; Authorization without Bearer is no token, elsewhere it may be bare */
-static void find_in_element(found_t *f, m2_slice_t element, int need_scheme)
+static m2_code_t find_in_header(finding_t *f, const char *name)
 {
-    int bearer;
-
-    element = trim(element);
-    bearer = element.n >= 6 && m2_slice_is_nocase(m2_slice(element.p, 6), "Bearer") &&
-             (element.n == 6 || element.p[6] == ' ' || element.p[6] == '\t');
-    if (bearer) {
-        element = trim(m2_slice(element.p + 6, element.n - 6));
-    }
-    if (bearer || !need_scheme) {
-        found(element, f);
-    }
-}
-
-/* repeated fields are joined by commas, which a token does not hold */
-static void find_in_header(found_t *f, m2mctl_facts_t *request, const char *name)
-{
-    int need_scheme = m2_slice_is_nocase(m2_slice_z(name), "Authorization");
-    const char *value = apr_table_get(request->headers, name), *comma;
-    int before = f->count, elements = 1;
-
-    for (; value && (comma = strchr(value, ',')) != NULL; value = comma + 1) {
-        find_in_element(f, m2_slice(value, (apr_size_t)(comma - value)), need_scheme);
-        elements++;
-    }
-    if (value) {
-        find_in_element(f, m2_slice_z(value), need_scheme);
-    }
-    if (elements > 1 && f->count == before + 1) {
-        f->count++; /* one token in a repeated field: the server takes it for two */
-    }
-}
-
-static int found_cookie(m2_slice_t value, void *baton)
-{
-    if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"') {
-        value = m2_slice(value.p + 1, value.n - 2);
-    }
-    return found(value, baton);
-}
-
-static const char *without(m2mctl_facts_t *request, const char *text, const char *name)
-{
-    apr_array_header_t *names = apr_array_make(request->pool, 1, sizeof(const char *));
-
-    APR_ARRAY_PUSH(names, const char *) = name;
-    return m2_form_remove(request->pool, text, names, NULL);
-}
-
-static void find_in(found_t *f, m2mctl_facts_t *request, const m2_token_source_t *source)
-{
-    static const char *const words[] = { "header", "query", "cookie", "form" }; /* ORDER
-                                                                           TOKEN PLACE */
-
-    f->source = apr_pstrcat(request->pool, words[source->place], ":", source->name, NULL);
-    if (source->place == M2_TOKEN_HEADER) {
-        find_in_header(f, request, source->name);
-    }
-    else if (source->place == M2_TOKEN_COOKIE) {
-        each_cookie(request, source->name, found_cookie, f);
-    }
-    else if (source->place == M2_TOKEN_QUERY) {
-        each_pair(request, request->query, source->name, found, f);
-        request->query = without(request, request->query, source->name);
-    }
-    else {
-        each_pair(request, request->body, source->name, found, f);
-        request->body = without(request, request->body, source->name);
-    }
-}
-
-int m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
-                      const apr_array_header_t *sources)
-{
-    static const m2_token_source_t authorization = { M2_TOKEN_HEADER, "Authorization" };
-    found_t f;
+    const apr_array_header_t *all = apr_table_elts(f->request->headers);
+    m2_code_t code = m2_find_in_header(f->tokens, name,
+                                       apr_table_get(f->request->headers, name), f->err);
     int i;
 
-    memset(&f, 0, sizeof(f));
-    for (i = 0; sources && i < sources->nelts; i++) {
-        find_in(&f, request, &APR_ARRAY_IDX(sources, i, m2_token_source_t));
+    for (i = 0; i < all->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(all, i, apr_table_entry_t);
+
+        if (code == M2_OK && *field->val && m2_find_is_twin(field->key, name)) {
+            code = m2_err_set(f->err, M2_E_TOKEN_MULTIPLE, "header %s stands there in another "
+                              "spelling", name);
+        }
     }
-    if (!sources) {
-        find_in(&f, request, &authorization);
+    return code;
+}
+
+static m2_code_t find_in_query(finding_t *f, const char *name)
+{
+    const char **pquery = &f->request->answers.request.query;
+    m2_code_t code = find_in_text(f, *pquery, M2_READ_FORM, name);
+
+    *pquery = m2_nameset_remove(f->request->pool, *pquery, is_name, name);
+    return code;
+}
+
+static m2_code_t find_in_cookie(finding_t *f, const char *name)
+{
+    const char *cookies = apr_table_get(f->request->headers, "Cookie");
+    m2_code_t code = find_in_text(f, cookies, M2_READ_COOKIE, name);
+
+    if (cookies && (cookies = m2_cookie_without(f->request->pool, cookies, name)) != NULL) {
+        apr_table_setn(f->request->headers, "Cookie", cookies);
     }
-    *ptoken = f.token;
-    *pwhere = f.where;
-    return f.count;
+    else {
+        apr_table_unset(f->request->headers, "Cookie");
+    }
+    return code;
+}
+
+static m2_body_kind_t body_kind(const m2mctl_facts_t *request)
+{
+    return m2_body_kind(apr_table_get(request->headers, "Content-Type"),
+                        apr_table_get(request->headers, "Content-Encoding"));
+}
+
+static m2_code_t find_in_form(finding_t *f, const char *name)
+{
+    m2mctl_facts_t *request = f->request;
+    m2_code_t code;
+
+    if (!request->body || body_kind(request) != M2_BODY_FORM) {
+        return M2_OK;
+    }
+    code = find_in_text(f, request->body, M2_READ_FORM, name);
+    request->body = m2_nameset_remove(request->pool, request->body, is_name, name);
+    return code;
+}
+
+typedef m2_code_t find_fn(finding_t *f, const char *name);
+
+static const struct place_t {
+    const char *word;
+    find_fn *find;
+} places[] = { /* ORDER TOKEN PLACE */
+    { "header", find_in_header },
+    { "query", find_in_query },
+    { "cookie", find_in_cookie },
+    { "form", find_in_form },
+};
+
+m2_code_t m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
+                            const apr_array_header_t *sources, m2_err_t *err)
+{
+    static const m2_token_source_t authorization = { M2_TOKEN_HEADER, "Authorization" };
+    finding_t f = { request, apr_array_make(request->pool, 2, sizeof(m2_slice_t)), err };
+    const m2_token_source_t *source = &authorization;
+    m2_code_t worst = M2_OK, code;
+    int i, n = sources ? sources->nelts : 1;
+
+    *ptoken = m2_slice(NULL, 0);
+    *pwhere = NULL;
+    for (i = 0; i < n; i++) {
+        source = sources ? &APR_ARRAY_IDX(sources, i, m2_token_source_t) : source;
+        code = places[source->place].find(&f, source->name);
+        worst = worst != M2_OK ? worst : code;
+        if (f.tokens->nelts && !ptoken->p) {
+            *ptoken = APR_ARRAY_IDX(f.tokens, 0, m2_slice_t);
+            *pwhere = apr_pstrcat(request->pool, places[source->place].word, ":",
+                                  source->name, NULL);
+        }
+    }
+    if (worst == M2_OK && f.tokens->nelts > 1) {
+        worst = m2_err_set(err, M2_E_TOKEN_MULTIPLE, "the request carries %d tokens",
+                           f.tokens->nelts);
+    }
+    return worst;
 }
 
 /* --- publishing --- */
@@ -357,19 +335,36 @@ static void publish_table(apr_pool_t *pool, apr_table_t *table, const m2_publish
     }
 }
 
-static void publish_pairs(apr_pool_t *pool, const char **ptext, const m2_publish_t *entry)
+static int is_like_entry(const void *baton, m2_slice_t raw)
 {
-    apr_array_header_t *names = apr_array_make(pool, 1, sizeof(const char *));
+    const m2_publish_t *entry = baton;
 
-    APR_ARRAY_PUSH(names, const char *) = entry->name;
-    *ptext = m2_form_remove(pool, *ptext, NULL, names);
-    if (entry->value) {
-        *ptext = m2_form_append(pool, *ptext, entry->name, m2_slice_z(entry->value));
+    return m2_name_like(raw, entry->name, M2_READ_FORM);
+}
+
+/* The names of one place out, and the pairs that come in their stead, all in front. */
+static const char *publish_pairs(apr_pool_t *pool, const char *text, m2_place_t place,
+                                 const apr_array_header_t *publish)
+{
+    const char *pairs = "";
+    int i;
+
+    for (i = 0; publish && i < publish->nelts; i++) {
+        const m2_publish_t *entry = &APR_ARRAY_IDX(publish, i, m2_publish_t);
+
+        if (entry->place == place) {
+            text = m2_nameset_remove(pool, text, is_like_entry, entry);
+            pairs = entry->value ? m2_form_append(pool, pairs, entry->name,
+                                                  m2_slice_z(entry->value))
+                                 : pairs;
+        }
     }
+    return *pairs ? m2_form_insert(pool, text, pairs) : text;
 }
 
 void m2mctl_publish(m2mctl_facts_t *request, const apr_array_header_t *publish)
 {
+    m2_request_t *plain = &request->answers.request;
     int i;
 
     for (i = 0; publish && i < publish->nelts; i++) {
@@ -381,172 +376,38 @@ void m2mctl_publish(m2mctl_facts_t *request, const apr_array_header_t *publish)
         else if (entry->place == M2_PLACE_ENV) {
             publish_table(request->pool, request->env, entry);
         }
-        else if (entry->place == M2_PLACE_QUERY) {
-            publish_pairs(request->pool, &request->query, entry);
-        }
-        else if (entry->place == M2_PLACE_FORM) {
-            publish_pairs(request->pool, &request->body, entry);
-        }
+    }
+    plain->query = publish_pairs(request->pool, plain->query, M2_PLACE_QUERY, publish);
+    if (request->body && body_kind(request) == M2_BODY_FORM) {
+        request->body = publish_pairs(request->pool, request->body, M2_PLACE_FORM, publish);
     }
 }
 
 /* --- answering --- */
 
-typedef struct asked_t {
-    m2_value_t *value;
-    const m2_param_t *param;
-    m2mctl_facts_t *request;
-    m2_code_t code;
-} asked_t;
-
-static void answer(asked_t *a, const char *text)
+static m2_code_t read_form(m2_slice_t *pform, void *baton)
 {
-    a->value->text = m2_slice_z(text);
-}
+    const m2mctl_facts_t *request = baton;
 
-static int answer_again(m2_slice_t value, void *baton)
-{
-    asked_t *a = baton;
-
-    if (!a->value->text.p) {
-        a->value->text = value;
-    }
-    else if (a->request->rules->deny_duplicates && !m2_slice_eq(a->value->text, value)) {
-        a->code = M2_E_RULE_ERROR;
-    }
-    return a->code != M2_OK;
-}
-
-static void ask_method(asked_t *a)
-{
-    answer(a, a->request->method);
-}
-
-static void ask_path(asked_t *a)
-{
-    answer(a, a->request->path);
-}
-
-static void ask_path_name(asked_t *a)
-{
-    const m2_path_template_t *path = a->request->rules->path;
-
-    if (path && m2_path_value(&a->value->text, path, a->request->path, a->param->arg)) {
-        a->code = M2_E_RULE_ERROR;
-    }
-}
-
-static void ask_query(asked_t *a)
-{
-    each_pair(a->request, a->request->query, a->param->arg, answer_again, a);
-}
-
-static void ask_header(asked_t *a)
-{
-    answer(a, apr_table_get(a->request->headers, a->param->arg));
-}
-
-static void ask_form(asked_t *a)
-{
-    each_pair(a->request, a->request->body, a->param->arg, answer_again, a);
-}
-
-static void ask_cookie(asked_t *a)
-{
-    each_cookie(a->request, a->param->arg, answer_again, a);
-}
-
-static void ask_host(asked_t *a)
-{
-    answer(a, a->request->host);
-}
-
-static void ask_parameter(asked_t *a)
-{
-    ask_path_name(a);
-    if (!a->value->text.p) {
-        ask_query(a);
-    }
-    if (!a->value->text.p) {
-        ask_form(a);
-    }
-}
-
-static void ask_token(asked_t *a)
-{
-    const m2_json_t *claim = m2_json_path(a->request->verdict->claims, a->param->arg);
-
-    if (claim && m2_json_type(claim) != M2_JSON_NULL) {
-        a->value->json = claim;
-        answer(a, m2_json_text(a->request->pool, claim));
-    }
-}
-
-static void ask_xff(asked_t *a)
-{
-    const char *list = apr_table_get(a->request->headers, "X-Forwarded-For");
-    apr_array_header_t *all = apr_array_make(a->request->pool, 4, sizeof(char *));
-    char *last,
-        *one =
-            list ? apr_strtok(apr_pstrdup(a->request->pool, list), ", \t", &last) : NULL;
-    int i;
-
-    for (; one; one = apr_strtok(NULL, ", \t", &last)) {
-        APR_ARRAY_PUSH(all, char *) = one;
-    }
-    i = a->param->index < 0 ? all->nelts + a->param->index : a->param->index;
-    if (i >= 0 && i < all->nelts) {
-        answer(a, APR_ARRAY_IDX(all, i, char *));
-    }
-}
-
-static void ask_env(asked_t *a)
-{
-    answer(a, apr_table_get(a->request->env, a->param->arg));
-}
-
-static void ask_system(asked_t *a)
-{
-    m2mctl_facts_t *r = a->request;
-    char *date = apr_palloc(r->pool, APR_RFC822_DATE_LEN);
-    const char *user = r->verdict->verified ? r->verdict->user : NULL;
-    const char *const answers[] = { /* ORDER SYSTEM */
-        r->client_ip, r->host,  r->request_id, date, r->scheme,
-        apr_table_get(r->headers, "User-Agent"),
-        r->stage,     r->api_name, user,       user, "AliCloudApiGateway",
-    };
-
-    apr_rfc822_date(date, r->now);
-    answer(a, answers[a->param->index]);
-}
-
-typedef void ask_fn(asked_t *a);
-
-static ask_fn *const asks[] = {
-    /* ORDER SOURCE */
-    ask_method, ask_path,   ask_path_name, ask_query,     ask_header,
-    ask_form,   ask_cookie, ask_host,      ask_parameter, ask_token,
-    ask_xff,    ask_env,    ask_system,
-};
-
-static m2_code_t look_up(m2_value_t *value, const m2_param_t *param, void *baton)
-{
-    asked_t asked = { value, param, baton, M2_OK };
-
-    asks[param->source](&asked);
-    return asked.code;
+    return m2_request_form_of(pform, m2_slice_z(request->body), body_kind(request));
 }
 
 void m2mctl_answer(m2_facts_t *facts, m2mctl_facts_t *request, const m2_rules_t *rules,
                    const m2_verdict_t *verdict, m2_slice_t token)
 {
-    request->rules = rules;
-    request->verdict = verdict;
+    m2_answers_t *answers = &request->answers;
+
+    answers->path = rules->path;
+    answers->claims = verdict->claims;
+    answers->user = verdict->verified ? verdict->user : NULL;
+    answers->deny_duplicates = rules->deny_duplicates;
+    answers->request.form = read_form;
+    answers->request.form_baton = request;
     memset(facts, 0, sizeof(*facts));
     facts->pool = request->pool;
     facts->now = request->now;
-    facts->lookup = look_up;
-    facts->baton = request;
+    facts->lookup = m2_answer;
+    facts->baton = answers;
     facts->params = rules->params;
     facts->secret = token;
     facts->random = request->random;

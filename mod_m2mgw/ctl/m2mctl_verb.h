@@ -175,11 +175,11 @@ typedef struct m2mctl_facts_t m2mctl_facts_t;
 int m2mctl_request(m2mctl_facts_t **pfacts, m2mctl_t *ctl,
                    const m2mctl_request_t *options, apr_time_t now);
 
-/** Find the tokens of a request: the first in *ptoken, where it was in *pwhere (as
- * header:NAME and so on). Tokens are taken out of query, cookies and body. Returns how
- * many there are. */
-int m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
-                      const apr_array_header_t *sources);
+/** Find the token of a request, as the gateway does: in *ptoken, where it was in *pwhere (as
+ * header:NAME and so on). It is taken out of query, cookies and body. M2_E_TOKEN_MULTIPLE or
+ * M2_E_TOKEN_MALFORMED as the gateway's. */
+m2_code_t m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
+                            const apr_array_header_t *sources, m2_err_t *err);
 
 /** Scrub and set what the gate publishes, as rules and the backend will see it. */
 void m2mctl_publish(m2mctl_facts_t *request, const apr_array_header_t *publish);

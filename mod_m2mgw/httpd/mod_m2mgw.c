@@ -14,6 +14,7 @@
 #include "httpd/request/m2mgw_apply.h"
 #include "httpd/request/m2mgw_authz.h"
 #include "httpd/request/m2mgw_body.h"
+#include "httpd/request/m2mgw_client.h"
 #include "httpd/request/m2mgw_decide.h"
 #include "httpd/request/m2mgw_errordoc.h"
 #include "httpd/request/m2mgw_nocache.h"
@@ -49,6 +50,7 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 static int hook_post_read_request(request_rec *r)
 {
     m2mgw_token_mask(r, 0);
+    m2mgw_client_clean(r);
     return DECLINED;
 }
 

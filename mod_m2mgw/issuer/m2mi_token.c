@@ -86,7 +86,7 @@ static m2_oauth_error_t request_check(issue_t *issue)
     if (!is_private(r) && issue->conf->plain != 1) {
         return stop(issue, M2_OAUTH_INVALID_REQUEST, "TLS is required");
     }
-    if (m2_oauth_in_query(r->pool, r->args)) {
+    if (m2_oauth_in_query(r->args)) {
         return stop(issue, M2_OAUTH_INVALID_REQUEST,
                     "parameters belong into the body, not into the URL");
     }

@@ -5,7 +5,7 @@
  */
 #include "issuer/m2mi.h"
 
-#include "text/m2_form.h"
+#include "request/m2_nameset.h"
 #include "base/m2_hold.h"
 #include "base/m2_log.h"
 #include "text/m2_file.h"
@@ -89,21 +89,22 @@ static void child_init(apr_pool_t *pool, server_rec *first)
     m2mi_client_child();
 }
 
+/* what of a query no log shows, in any spelling; made when the module is loaded */
+static const m2_nameset_t *secrets;
+
 /* A client that puts its secret into the URL is refused (RFC 6749 2.3.1), but URLs are
  * logged: what it sent is masked before anybody sees it. */
 static int mask_query(request_rec *r)
 {
-    static const char *const secret[] = { "client_secret", "client_assertion" };
     const m2mi_server_t *conf =
         ap_get_module_config(r->server->module_config, &m2m_issuer_module);
-    apr_array_header_t names = { r->pool, sizeof(char *), 2, 2, (char *)(apr_uintptr_t)secret };
     const char *masked;
     char *mark;
 
     if (!conf->name || !r->args || !(mark = strchr(r->unparsed_uri, '?'))) {
         return DECLINED;
     }
-    masked = m2_form_mask(r->pool, r->args, &names, "[redacted]");
+    masked = m2_nameset_mask(r->pool, r->args, secrets, "[redacted]");
     if (masked == r->args) {
         return DECLINED;
     }
@@ -119,7 +120,11 @@ static int mask_query(request_rec *r)
 
 static void register_hooks(apr_pool_t *pool)
 {
-    (void)pool;
+    m2_nameset_t *names = m2_nameset_make(pool, M2_READ_FORM);
+
+    m2_nameset_add(names, "client_secret");
+    m2_nameset_add(names, "client_assertion");
+    secrets = names;
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mi_check, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(m2mi_replay_open, NULL, NULL, APR_HOOK_MIDDLE);

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     apr_pool_create(&pool, NULL);
     read_one(pool, n ? apr_pstrmemdup(pool, text, n) : NULL, end ? end + 1 : text,
              end ? size - n - 1 : size);
-    (void)m2_oauth_in_query(pool, apr_pstrmemdup(pool, text ? text : "", size));
+    (void)m2_oauth_in_query(apr_pstrmemdup(pool, text ? text : "", size));
     apr_pool_destroy(pool);
     return 0;
 }

@@ -225,13 +225,13 @@ static void encoding(void **state)
 static void queries(void **state)
 {
     (void)state;
-    assert_false(m2_oauth_in_query(pool, NULL));
-    assert_false(m2_oauth_in_query(pool, ""));
-    assert_false(m2_oauth_in_query(pool, "a=b&trace=1"));
-    assert_true(m2_oauth_in_query(pool, "client_secret=x"));
-    assert_true(m2_oauth_in_query(pool, "a&client%5Fsecret=x"));
-    assert_true(m2_oauth_in_query(pool, "a=1&scope"));
-    assert_true(m2_oauth_in_query(pool, "grant_type=client_credentials"));
+    assert_false(m2_oauth_in_query(NULL));
+    assert_false(m2_oauth_in_query(""));
+    assert_false(m2_oauth_in_query("a=b&trace=1"));
+    assert_true(m2_oauth_in_query("client_secret=x"));
+    assert_true(m2_oauth_in_query("a&client%5Fsecret=x"));
+    assert_true(m2_oauth_in_query("a=1&scope"));
+    assert_true(m2_oauth_in_query("grant_type=client_credentials"));
 }
 
 static void forgetting(void **state)

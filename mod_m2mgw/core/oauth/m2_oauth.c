@@ -7,7 +7,7 @@
  */
 #include "oauth/m2_oauth.h"
 
-#include "text/m2_form.h"
+#include "request/m2_reading.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -345,7 +345,7 @@ m2_oauth_error_t m2_oauth_request(m2_token_request_t *request, apr_pool_t *pool,
     return method_choose(request, pool, values, authorization, ptext);
 }
 
-int m2_oauth_in_query(apr_pool_t *pool, const char *query)
+int m2_oauth_in_query(const char *query)
 {
     m2_slice_t rest = m2_slice_z(query);
     m2_pair_t pair;
@@ -353,7 +353,7 @@ int m2_oauth_in_query(apr_pool_t *pool, const char *query)
 
     while (rest.n && m2_form_next(&rest, &pair)) {
         for (i = 0; i < P_COUNT; i++) {
-            if (m2_form_name_like(pool, pair.name, param_names[i])) {
+            if (m2_name_like(pair.name, param_names[i], M2_READ_FORM)) {
                 return 1;
             }
         }

@@ -81,7 +81,7 @@ m2_oauth_error_t m2_oauth_request(m2_token_request_t *request, apr_pool_t *pool,
 
 /** Whether a query string names a parameter of the token request (RFC 6749 2.3.1 forbids
  *  credentials in the URI, and URIs are logged). query may be NULL. */
-int m2_oauth_in_query(apr_pool_t *pool, const char *query);
+int m2_oauth_in_query(const char *query);
 
 /** Overwrite what must not stay in memory: secret and assertion. */
 void m2_oauth_forget(m2_token_request_t *request);

@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Reading and changing urlencoded text. Nothing here is written back decoded: pairs that
- * stay keep their bytes, so a backend never sees a spelling the client did not send.
- *
- * The folded comparison is meant to be too wide. A name that some backend might take for
- * ours is taken out; what that costs is a client's parameter with a confusable name.
+ * Reading and writing urlencoded text. Nothing here is written back decoded: pairs that stay
+ * keep their bytes, so a backend never sees a spelling the client did not send.
  */
 #include "text/m2_form.h"
 
 #include <apr_lib.h>
 
+static const char hex[] = "0123456789ABCDEF";
+
 static int is_separator(char c)
 {
     return c == '&' || c == ';';
-}
-
-static int is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static int is_bracket(char c)
-{
-    return c == '[' || c == ']';
 }
 
 static int hex_digit(char c)
@@ -54,106 +43,85 @@ static int hex_value(const char *p, apr_size_t n)
     return value;
 }
 
-/* the byte an escape at raw.p[i] stands for, and its length; -1 when it is no escape */
-static int escape_at(apr_size_t *plen, m2_slice_t raw, apr_size_t i, int careless)
+/* --- decoding --- */
+
+m2_decoder_t m2_decoder(m2_slice_t raw, unsigned how)
 {
+    m2_decoder_t d = { raw.p, raw.p ? raw.p + raw.n : raw.p, how, 0, { 0, 0 } };
+
+    return d;
+}
+
+/* the first byte of a character in UTF-8 (RFC 3629 3), the others are left over */
+static int utf8_of(m2_decoder_t *d, int c)
+{
+    if (c < 0x80) {
+        return c;
+    }
+    if (c < 0x800) {
+        d->left = 1;
+        d->more[1] = (unsigned char)(0x80 | (c & 0x3f));
+        return 0xc0 | c >> 6;
+    }
+    d->left = 2;
+    d->more[0] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
+    d->more[1] = (unsigned char)(0x80 | (c & 0x3f));
+    return 0xe0 | c >> 12;
+}
+
+int m2_decode_escape(m2_decoder_t *d)
+{
+    const apr_size_t n = (apr_size_t)(d->end - d->p);
     int value = -1;
 
-    if (i + 2 < raw.n) {
-        *plen = 3;
-        value = hex_value(raw.p + i + 1, 2);
+    if (d->left) {
+        return d->more[2 - d->left--];
     }
-    /* %uXXXX is no escape of any standard; old ASP reads it */
-    if (value < 0 && careless && i + 5 < raw.n && apr_tolower(raw.p[i + 1]) == 'u') {
-        *plen = 6;
-        value = hex_value(raw.p + i + 2, 4);
+    if (n > 2 && (d->how & M2_DECODE_PERCENT) && (value = hex_value(d->p + 1, 2)) >= 0) {
+        d->p += 3;
+        return value;
     }
-    return value > 0xff ? -1 : value;
+    if (n > 5 && (d->how & M2_DECODE_UNICODE) && (d->p[1] | 0x20) == 'u'
+        && (value = hex_value(d->p + 2, 4)) >= 0) {
+        d->p += 6;
+        return utf8_of(d, value);
+    }
+    return (unsigned char)*d->p++;
 }
 
-/* the next decoded byte from *pi on, which moves; -1 at the end */
-static int next_byte(m2_slice_t raw, apr_size_t *pi, int careless)
+/* characters of two and three bytes; U+2000..U+200B is the one range */
+static const char *const blanks[] = {
+    "\xc2\x85",     /* U+0085 next line */
+    "\xc2\xa0",     /* U+00A0 no-break space */
+    "\xe1\x9a\x80", /* U+1680 */
+    "\xe1\xa0\x8e", /* U+180E */
+    "\xe2\x80\xa8", /* U+2028 */
+    "\xe2\x80\xa9", /* U+2029 */
+    "\xe2\x80\xaf", /* U+202F */
+    "\xe2\x81\x9f", /* U+205F */
+    "\xe2\x81\xa0", /* U+2060 */
+    "\xe3\x80\x80", /* U+3000 */
+};
+
+apr_size_t m2_form_blank(const char *p, apr_size_t n)
 {
-    apr_size_t len = 1;
-    int value = -1;
+    apr_size_t i;
 
-    if (*pi >= raw.n) {
-        return -1;
+    if (n < 2 || (unsigned char)p[0] < 0xc2 || (unsigned char)p[0] > 0xe3) {
+        return 0;
     }
-    if (raw.p[*pi] == '%') {
-        value = escape_at(&len, raw, *pi, careless);
+    if (n > 2 && p[0] == '\xe2' && p[1] == '\x80' && (unsigned char)p[2] >= 0x80
+        && (unsigned char)p[2] <= 0x8b) {
+        return 3;
     }
-    if (value < 0) {
-        len = 1;
-        value = raw.p[*pi] == '+' ? ' ' : (unsigned char)raw.p[*pi];
-    }
-    *pi += len;
-    return value;
-}
+    for (i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+        const apr_size_t length = strlen(blanks[i]);
 
-/* one character of a name as the most careless backend files it */
-static char fold(char c)
-{
-    if (c == '.' || c == '-' || c == '[' || is_blank(c)) {
-        return '_';
-    }
-    return (char)apr_tolower(c);
-}
-
-/* The name a pair is for, without what a backend may leave out around it. */
-static m2_slice_t core_of(const char *name)
-{
-    m2_slice_t s = m2_slice_z(name);
-
-    while (s.n && (is_blank(s.p[0]) || is_bracket(s.p[0]))) {
-        s.p++;
-        s.n--;
-    }
-    s.n = strcspn(s.p, "[]");
-    return s;
-}
-
-/* The first byte that is not skipped; *pi is behind it. Some trim all control bytes. */
-static int first_byte(m2_slice_t raw, apr_size_t *pi, int skip_brackets)
-{
-    int c;
-
-    do {
-        c = next_byte(raw, pi, 1);
-    } while (c >= 0 && (c <= ' ' || (skip_brackets && is_bracket((char)c))));
-    return c;
-}
-
-/* name[], name[x], [name] and name] are one array parameter to PHP or Rack; blanks and
- * control bytes behind a name are dropped by some */
-static int is_like_head(m2_slice_t raw, m2_slice_t ours)
-{
-    apr_size_t i = 0, n = 0;
-    int c = first_byte(raw, &i, 1);
-
-    for (; c > 0 && !is_bracket((char)c); c = next_byte(raw, &i, 1)) {
-        if (n < ours.n && fold((char)c) == fold(ours.p[n])) {
-            n++;
-        }
-        else if (n < ours.n || c > ' ') {
-            return 0;
+        if (length <= n && m2_slice_is(m2_slice(p, length), blanks[i])) {
+            return length;
         }
     }
-    return n == ours.n;
-}
-
-/* PHP turns a bracket that is never closed into '_', and stops at NUL */
-static int is_like_whole(m2_slice_t raw, m2_slice_t ours)
-{
-    apr_size_t i = 0, n = 0;
-    int c = first_byte(raw, &i, 0);
-
-    for (; c > 0; c = next_byte(raw, &i, 1), n++) {
-        if (n >= ours.n || fold((char)c) != fold(ours.p[n])) {
-            return 0;
-        }
-    }
-    return n == ours.n;
+    return 0;
 }
 
 int m2_form_next(m2_slice_t *rest, m2_pair_t *pair)
@@ -181,7 +149,8 @@ int m2_form_next(m2_slice_t *rest, m2_pair_t *pair)
 
 m2_slice_t m2_form_decode(apr_pool_t *pool, m2_slice_t raw)
 {
-    apr_size_t i = 0, n = 0;
+    m2_decoder_t d = m2_decoder(raw, M2_DECODE_PERCENT | M2_DECODE_PLUS);
+    apr_size_t n = 0;
     char *out;
     int c;
 
@@ -189,105 +158,32 @@ m2_slice_t m2_form_decode(apr_pool_t *pool, m2_slice_t raw)
         return raw;
     }
     out = apr_palloc(pool, raw.n + 1);
-    while ((c = next_byte(raw, &i, 0)) >= 0) {
+    while ((c = m2_decode_next(&d)) >= 0) {
         out[n++] = (char)c;
     }
     out[n] = '\0';
     return m2_slice(out, n);
 }
 
-/* No copies in these two: they are asked for every pair a client sends, times every name.
- */
-int m2_form_name_is(apr_pool_t *pool, m2_slice_t raw_name, const char *name)
+/* No copy: it is asked for every pair a client sends. */
+int m2_form_name_is(m2_slice_t raw_name, const char *name)
 {
-    apr_size_t i = 0, n = 0, length = strlen(name);
+    m2_decoder_t d = m2_decoder(raw_name, M2_DECODE_PERCENT | M2_DECODE_PLUS);
     int c;
 
-    (void)pool;
     if (!raw_name.p) {
         return 0;
     }
-    while ((c = next_byte(raw_name, &i, 0)) >= 0) {
-        if (n == length || (char)c != name[n++]) {
-            return 0;
-        }
+    while ((c = m2_decode_next(&d)) > 0 && c == (unsigned char)*name) {
+        name++;
     }
-    return n == length;
+    return c < 0 && !*name;
 }
 
-int m2_form_name_like(apr_pool_t *pool, m2_slice_t raw_name, const char *name)
-{
-    m2_slice_t ours = core_of(name);
-
-    (void)pool;
-    return raw_name.p &&
-           (is_like_head(raw_name, ours) || is_like_whole(raw_name, ours));
-}
-
-static int named_exactly(apr_pool_t *pool, m2_slice_t raw,
-                         const apr_array_header_t *names)
-{
-    int i;
-
-    for (i = 0; names && i < names->nelts; i++) {
-        if (m2_form_name_is(pool, raw, APR_ARRAY_IDX(names, i, const char *))) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int named_like(apr_pool_t *pool, m2_slice_t raw, const apr_array_header_t *names)
-{
-    int i;
-
-    for (i = 0; names && i < names->nelts; i++) {
-        if (m2_form_name_like(pool, raw, APR_ARRAY_IDX(names, i, const char *))) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static char *put(char *out, const char *from, const char *to)
-{
-    apr_size_t n = (apr_size_t)(to - from);
-
-    memcpy(out, from, n);
-    return out + n;
-}
-
-const char *m2_form_remove(apr_pool_t *pool, const char *text,
-                           const apr_array_header_t *exact,
-                           const apr_array_header_t *like)
-{
-    m2_slice_t rest = m2_slice_z(text);
-    const char *done = text;
-    char *out, *p;
-    m2_pair_t pair;
-    int removed = 0;
-
-    if (!text) {
-        return NULL;
-    }
-    p = out = apr_palloc(pool, rest.n + 1);
-    while (m2_form_next(&rest, &pair)) {
-        if (named_exactly(pool, pair.name, exact) || named_like(pool, pair.name, like)) {
-            removed = 1;
-        }
-        else {
-            /* the separators before a pair stay with it, unless it came to the front */
-            p = put(p, p == out && removed ? pair.raw.p : done, pair.raw.p + pair.raw.n);
-        }
-        done = pair.raw.p + pair.raw.n;
-    }
-    *p = '\0';
-    return removed ? out : text;
-}
+/* --- writing --- */
 
 const char *m2_form_encode(apr_pool_t *pool, m2_slice_t value)
 {
-    static const char hex[] = "0123456789ABCDEF";
     char *out = apr_palloc(pool, value.n * 3 + 1), *p = out;
     apr_size_t i;
 
@@ -308,6 +204,28 @@ const char *m2_form_encode(apr_pool_t *pool, m2_slice_t value)
     return out;
 }
 
+const char *m2_form_text(apr_pool_t *pool, m2_slice_t body)
+{
+    char *text, *p;
+    apr_size_t i;
+
+    if (!memchr(body.p, '\0', body.n)) {
+        return m2_slice_dup(pool, body);
+    }
+    p = text = apr_palloc(pool, body.n * 3 + 1);
+    for (i = 0; i < body.n; i++) {
+        if (body.p[i]) {
+            *p++ = body.p[i];
+        }
+        else {
+            memcpy(p, "%00", 3);
+            p += 3;
+        }
+    }
+    *p = '\0';
+    return text;
+}
+
 const char *m2_form_append(apr_pool_t *pool, const char *text, const char *name,
                            m2_slice_t value)
 {
@@ -318,60 +236,56 @@ const char *m2_form_append(apr_pool_t *pool, const char *text, const char *name,
                        m2_form_encode(pool, value), NULL);
 }
 
-/* the text with values replaced, written to out, or only measured when out is NULL */
-static apr_size_t mask_into(char *out, apr_pool_t *pool, const char *text,
-                            const apr_array_header_t *names, m2_slice_t mask, int *pcount)
+/* Where the first '&' pair ends that is not empty and has no '='; text where it has one. */
+static const char *behind_bare(const char *text)
 {
-    m2_slice_t rest = m2_slice_z(text);
-    const char *done = text, *end = rest.p + rest.n;
-    apr_size_t n = 0;
-    m2_pair_t pair;
+    const char *start = text + strspn(text, "&");
+    const apr_size_t n = strcspn(start, "&");
 
-    while (m2_form_next(&rest, &pair)) {
-        if (pair.value.n && named_exactly(pool, pair.name, names)) {
-            if (out) {
-                put(put(out + n, done, pair.value.p), mask.p, mask.p + mask.n);
-            }
-            n += (apr_size_t)(pair.value.p - done) + mask.n;
-            done = pair.value.p + pair.value.n;
-            ++*pcount;
-        }
-    }
-    if (out) {
-        *put(out + n, done, end) = '\0';
-    }
-    return n + (apr_size_t)(end - done);
+    return n && !memchr(start, '=', n) ? start + n : text;
 }
 
-const char *m2_form_mask(apr_pool_t *pool, const char *text,
-                         const apr_array_header_t *names, const char *replacement)
+const char *m2_form_insert(apr_pool_t *pool, const char *text, const char *pairs)
 {
-    m2_slice_t mask = m2_slice_z(replacement);
-    apr_size_t n;
-    int count = 0;
-    char *out;
+    const char *rest = text ? behind_bare(text) : NULL;
 
-    if (!text) {
-        return NULL;
+    if (!text || !*text || !*pairs) {
+        return text && *text ? text : pairs;
     }
-    n = mask_into(NULL, pool, text, names, mask, &count);
-    if (!count) {
+    if (rest == text) {
+        return apr_pstrcat(pool, pairs, "&", text, NULL);
+    }
+    return apr_pstrcat(pool, apr_pstrmemdup(pool, text, (apr_size_t)(rest - text)), "&",
+                       pairs, rest, NULL);
+}
+
+static int is_plain(char c)
+{
+    return c >= 0x21 && c <= 0x7e;
+}
+
+const char *m2_form_clean(apr_pool_t *pool, const char *text)
+{
+    const char *p = text;
+    char *out, *to;
+
+    while (*p && is_plain(*p)) {
+        p++;
+    }
+    if (!*p) {
         return text;
     }
-    out = apr_palloc(pool, n + 1);
-    mask_into(out, pool, text, names, mask, &count);
-    return out;
-}
-
-int m2_header_name_like(const char *a, const char *b)
-{
-    for (; *a && *b; a++, b++) {
-        char x = apr_isalnum(*a) ? (char)apr_tolower(*a) : '_';
-        char y = apr_isalnum(*b) ? (char)apr_tolower(*b) : '_';
-
-        if (x != y) {
-            return 0;
+    to = out = apr_palloc(pool, strlen(text) * 3 + 1);
+    for (p = text; *p; p++) {
+        if (is_plain(*p)) {
+            *to++ = *p;
+        }
+        else {
+            *to++ = '%';
+            *to++ = hex[(unsigned char)*p >> 4];
+            *to++ = hex[(unsigned char)*p & 15];
         }
     }
-    return *a == *b;
+    *to = '\0';
+    return out;
 }

@@ -6,7 +6,6 @@
  */
 #include "token/m2_publish.h"
 
-#include "text/m2_form.h"
 
 static const char *const place_words[] = { /* ORDER PLACE */
     "query", "header", "path", "form", "env",
@@ -101,7 +100,7 @@ static int is_reserved_env(const char *name)
 static m2_code_t check_form_name(const char *name, m2_err_t *err)
 {
     /* a name that folds to nothing would match every nameless pair */
-    if (has_control(name) || !name[strspn(name, " []")]) {
+    if (has_control(name) || m2_name_is_unfit(name, M2_READ_FORM)) {
         return m2_err_set(err, M2_E_CONFIG, "\"%s\" is no usable parameter name", name);
     }
     return M2_OK;
@@ -148,30 +147,26 @@ static check_name_fn *const check_name[] = { /* ORDER PLACE */
     check_form_name, check_header_name, check_path_name, check_form_name, check_env_name,
 };
 
-static int same_query(apr_pool_t *pool, const char *a, const char *b)
-{
-    return m2_form_name_like(pool, m2_slice_z(m2_form_encode(pool, m2_slice_z(a))), b);
-}
-
-static int same_header(apr_pool_t *pool, const char *a, const char *b)
-{
-    (void)pool;
-    return m2_header_name_like(a, b);
-}
-
-static int same_path(apr_pool_t *pool, const char *a, const char *b)
-{
-    (void)pool;
-    return m2_slice_is(m2_slice_z(a), b);
-}
-
-typedef int same_name_fn(apr_pool_t *pool, const char *a, const char *b);
-
-/* environment names are one table for httpd, in any case, and CGI folds them like
- * headers */
-static same_name_fn *const same_name[] = { /* ORDER PLACE */
-    same_query, same_header, same_path, same_query, same_header,
+/* how names of a place are read; path names are the administrator's alone, and environment
+ * names are one table for httpd, in any case, which CGI folds like headers */
+static const struct place_reading_t {
+    m2_reading_t reading;
+    int kept; /* a set is kept of them, to look for in requests */
+} readings[] = { /* ORDER PLACE */
+    { M2_READ_FORM, 1 },   { M2_READ_HEADER, 1 }, { M2_READINGS, 0 },
+    { M2_READ_FORM, 1 },   { M2_READ_HEADER, 0 },
 };
+_Static_assert(COUNT(readings) == M2_PLACES, "one reading for each place");
+
+static int same_name(m2_place_t place, const char *a, const char *b)
+{
+    const m2_reading_t reading = readings[place].reading;
+
+    if (reading == M2_READINGS) {
+        return m2_slice_is(m2_slice_z(a), b);
+    }
+    return m2_name_same(a, b, reading);
+}
 
 /* --- values --- */
 
@@ -255,6 +250,22 @@ m2_mapping_t *m2_mapping_make(apr_pool_t *pool)
     return mapping;
 }
 
+static void keep_name(m2_mapping_t *mapping, const m2_target_t *target)
+{
+    const m2_place_t place = target->place;
+    apr_pool_t *pool = mapping->targets->pool;
+
+    if (!mapping->names[place]) {
+        mapping->names[place] = apr_array_make(pool, 4, sizeof(const char *));
+        mapping->sets[place] = readings[place].kept
+                                   ? m2_nameset_make(pool, readings[place].reading) : NULL;
+    }
+    APR_ARRAY_PUSH(mapping->names[place], const char *) = target->name;
+    if (mapping->sets[place]) {
+        m2_nameset_add(mapping->sets[place], target->name);
+    }
+}
+
 m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_err_t *err)
 {
     apr_array_header_t *list = mapping->targets;
@@ -264,7 +275,7 @@ m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_er
         const m2_target_t *other = &APR_ARRAY_IDX(list, i, m2_target_t);
 
         if (other->place == target->place &&
-            same_name[target->place](list->pool, target->name, other->name)) {
+            same_name(target->place, target->name, other->name)) {
             return m2_err_set(err, M2_E_CONFIG,
                               "%s:%s is a target already (as %s:%s of claim %s)",
                               place_words[target->place], target->name,
@@ -272,10 +283,7 @@ m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_er
         }
     }
     APR_ARRAY_PUSH(list, m2_target_t) = *target;
-    if (!mapping->names[target->place]) {
-        mapping->names[target->place] = apr_array_make(list->pool, 4, sizeof(const char *));
-    }
-    APR_ARRAY_PUSH(mapping->names[target->place], const char *) = target->name;
+    keep_name(mapping, target);
     return M2_OK;
 }
 

@@ -8,6 +8,7 @@
 #ifndef M2_PUBLISH_H
 #define M2_PUBLISH_H
 
+#include "request/m2_nameset.h"
 #include "text/m2_json.h"
 
 typedef enum m2_place_t { /* ORDER PLACE: words in m2_publish.c */
@@ -30,7 +31,15 @@ typedef struct m2_target_t {
 typedef struct m2_mapping_t {
     apr_array_header_t *targets; /* of m2_target_t, in order */
     apr_array_header_t *names[M2_PLACES]; /* of const char *, per place; NULL: none */
+    m2_nameset_t *sets[M2_PLACES]; /* the same for query, header and form, to look names up in */
 } m2_mapping_t;
+
+/* The claim lists of a section and of all that it lies in, innermost first: their names are
+ * taken out of what the client sent, whatever list is in force. */
+typedef struct m2_scrub_t {
+    const m2_mapping_t *mapping;
+    const struct m2_scrub_t *outer;
+} m2_scrub_t;
 
 /* something to publish */
 typedef struct m2_publish_t {

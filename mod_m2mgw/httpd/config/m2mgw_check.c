@@ -193,24 +193,47 @@ static int is_location(const m2mgw_section_t *section)
     return 1;
 }
 
-static void add_query_names(m2mgw_server_t *server, const m2mgw_sources_t *sources)
+static void add_query_names(m2mgw_server_t *server, apr_pool_t *pool,
+                            const m2mgw_sources_t *sources)
 {
     int i;
 
     for (i = 0; sources && i < sources->list->nelts; i++) {
         const m2_token_source_t *source = &APR_ARRAY_IDX(sources->list, i, m2_token_source_t);
-        if (source->place == M2_TOKEN_QUERY
-            && !ap_array_str_contains(server->query_names, source->name)) {
-            *(const char **)apr_array_push(server->query_names) = source->name;
+        if (source->place == M2_TOKEN_QUERY) {
+            if (!server->query_names) {
+                server->query_names = m2_nameset_make(pool, M2_READ_FORM);
+            }
+            m2_nameset_add(server->query_names, source->name);
         }
     }
 }
 
-static void add_section(m2mgw_server_t *server, const m2mgw_section_t *section)
+/* Ours, and what some servers and frameworks behind a proxy believe before the request's own
+ * path. */
+static const char *const own_headers[] = {
+    "X-Ca-Request-Id", "SCRIPT_NAME", "PATH_INFO", "X-Original-URL", "X-Rewrite-URL",
+};
+
+static void add_header_names(m2mgw_server_t *server, const m2_mapping_t *mapping)
+{
+    const apr_array_header_t *names = mapping ? mapping->names[M2_PLACE_HEADER] : NULL;
+    int i;
+
+    for (i = 0; names && i < names->nelts; i++) {
+        m2_nameset_add(server->header_names, APR_ARRAY_IDX(names, i, const char *));
+    }
+}
+
+static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
+                        const m2mgw_section_t *section)
 {
     const m2mgw_dir_t *dir = section->dir;
 
-    add_query_names(server, dir->sources);
+    add_query_names(server, pool, dir->sources);
+    if (server->scrubs_host) {
+        add_header_names(server, dir->mapping);
+    }
     if (dir->keys || dir->rules || dir->operations || dir->checks || dir->engine == M2MGW_ENGINE_ON
         || dir->engine == M2MGW_ENGINE_SHADOW) {
         server->has_policy = 1;
@@ -225,12 +248,19 @@ static void make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();
     m2mgw_server_t *server = m2mgw_config_server_create(pool, s);
+    const m2mgw_dir_t *defaults = ap_get_module_config(s->lookup_defaults, &m2mgw_module);
+    apr_size_t k;
     int i;
 
+    server->scrubs_host = !defaults || defaults->scrub_where != 0;
+    server->header_names = m2_nameset_make(pool, M2_READ_HEADER);
+    for (k = 0; k < sizeof(own_headers) / sizeof(own_headers[0]); k++) {
+        m2_nameset_add(server->header_names, own_headers[k]);
+    }
     for (i = 0; i < sections->nelts; i++) {
         const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
         if (section->server == s || section->server == main_server) {
-            add_section(server, section);
+            add_section(server, pool, section);
         }
     }
     server->guard = m2mgw_guarded(pool, main_server, s);

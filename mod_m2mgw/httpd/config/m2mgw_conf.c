@@ -38,6 +38,8 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->certificate = NULL;
     dir->resource = NULL;
     dir->mapping = NULL;
+    dir->scrub = NULL;
+    dir->scrub_where = M2_UNSET;
     dir->rules = NULL;
     dir->path_guard = M2_UNSET;
     dir->operations = NULL;
@@ -62,6 +64,21 @@ static int merge_int(int inner, int outer)
 }
 
 #define merge_ptr(inner, outer) ((inner) ? (inner) : (outer))
+
+/* Both chains, the inner one in front; it is nearly always one list. */
+static const m2_scrub_t *merge_scrub(apr_pool_t *pool, const m2_scrub_t *inner,
+                                     const m2_scrub_t *outer)
+{
+    m2_scrub_t *first;
+
+    if (!inner || !outer || inner == outer) {
+        return inner ? inner : outer;
+    }
+    first = apr_palloc(pool, sizeof(*first));
+    first->mapping = inner->mapping;
+    first->outer = merge_scrub(pool, inner->outer, outer);
+    return first;
+}
 
 void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
 {
@@ -90,6 +107,8 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->certificate = merge_ptr(inner->certificate, outer->certificate);
     dir->resource = merge_ptr(inner->resource, outer->resource);
     dir->mapping = merge_ptr(inner->mapping, outer->mapping);
+    dir->scrub = merge_scrub(pool, inner->scrub, outer->scrub);
+    dir->scrub_where = merge_int(inner->scrub_where, outer->scrub_where);
     dir->rules = merge_ptr(inner->rules, outer->rules);
     dir->path_guard = merge_int(inner->path_guard, outer->path_guard);
     dir->operations = merge_ptr(inner->operations, outer->operations);
@@ -112,11 +131,8 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
  * (m2mgw_config_check); until then there is nothing to inherit. */
 void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s)
 {
-    m2mgw_server_t *server = apr_pcalloc(pool, sizeof(*server));
-
     (void)s;
-    server->query_names = apr_array_make(pool, 2, sizeof(const char *));
-    return server;
+    return apr_pcalloc(pool, sizeof(m2mgw_server_t));
 }
 
 void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add)

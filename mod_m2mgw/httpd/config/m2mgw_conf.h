@@ -123,6 +123,8 @@ typedef struct m2mgw_dir_t {
     const m2mgw_certificate_t *certificate; /* M2MClientCertificate */
     const m2mgw_resource_t *resource;      /* M2MResource */
     const m2_mapping_t *mapping;           /* M2MClaim */
+    const m2_scrub_t *scrub;               /* the claim lists of all sections around it */
+    int scrub_where;                       /* M2MScrub: 0 Section, 1 Host */
     const m2_rules_t *rules;               /* M2MParameter, M2MRule, M2MRuleHeader,
                                               M2MDefaultAction, M2MPath */
     int path_guard;                        /* M2MPathGuard */
@@ -147,8 +149,11 @@ typedef struct m2mgw_guard_t m2mgw_guard_t; /* m2mgw_guarded.h */
 
 /* per server: found while configuration is read, const while serving */
 typedef struct m2mgw_server_t {
-    apr_array_header_t *query_names; /* of const char *: every query: token name of the
-                                        virtual host, masked in its request lines */
+    m2_nameset_t *query_names;         /* every query: token name of the virtual host, masked in
+                                        its request lines; NULL: none */
+    m2_nameset_t *header_names;        /* headers that no client may send: those that claims are
+                                        mapped to, and what servers take for a path */
+    int scrubs_host;                 /* M2MScrub Host */
     int has_policy;                  /* some section of it protects something */
     int policy_outside_location;     /* ... and that section is no <Location> */
     const m2mgw_guard_t *guard;  /* what M2MPathGuard watches over, or NULL */

@@ -41,6 +41,7 @@ static const m2mgw_word_t profile_words[] = {
     { NULL, 0 },
 };
 static const m2mgw_word_t document_words[] = { { "Static", 0 }, { "Any", 1 }, { NULL, 0 } };
+static const m2mgw_word_t scrub_words[] = { { "Host", 1 }, { "Section", 0 }, { NULL, 0 } };
 static const m2mgw_word_t age_words[] = { { "Off", M2MGW_MAX_AGE_OFF }, { NULL, 0 } };
 
 #define AT(member) offsetof(m2mgw_dir_t, member)
@@ -66,6 +67,7 @@ static const m2mgw_value_t constraint = { AT(constraint), M2MGW_NO_PLUGIN, const
                                           0, NULL };
 static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplicate_words, 0,
                                          0, NULL };
+static const m2mgw_value_t scrub = { AT(scrub_where), M2MGW_NO_PLUGIN, scrub_words, 0, 0, NULL };
 static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
                                        NULL };
 
@@ -143,6 +145,8 @@ const command_rec m2mgw_config_commands[] = {
         "URL that names this resource in its metadata (RFC 9728)."),
     AP_INIT_RAW_ARGS("M2MClaim", m2mgw_cfg_claim, NULL, SECTION,
         "A claim and where it goes: query:N, header:N, path:N, form:N, env:N."),
+    AP_INIT_TAKE1("M2MScrub", m2mgw_cfg_value, INFO(scrub), RSRC_CONF,
+        "Host or Section: where headers that claims are mapped to are taken from clients."),
     AP_INIT_RAW_ARGS("M2MParameter", m2mgw_cfg_parameter, NULL, SECTION,
         "A name for rules and the source of its value, such as Token:client_id."),
     AP_INIT_RAW_ARGS("M2MRule", m2mgw_cfg_rule, NULL, SECTION,

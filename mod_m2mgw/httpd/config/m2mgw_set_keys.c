@@ -395,6 +395,17 @@ const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *arg)
 
 /* --- claims --- */
 
+/* The claim list of a section, and what is scrubbed in it and in the sections it holds. */
+static void set_mapping(m2mgw_section_t *section, apr_pool_t *pool, m2_mapping_t *mapping)
+{
+    m2_scrub_t *scrub = apr_pcalloc(pool, sizeof(*scrub));
+
+    scrub->mapping = mapping;
+    section->mapping = mapping;
+    section->dir->mapping = mapping;
+    section->dir->scrub = scrub;
+}
+
 const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args)
 {
     apr_array_header_t *words;
@@ -412,7 +423,7 @@ const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args)
         return bad;
     }
     if (!section->mapping) {
-        section->dir->mapping = section->mapping = m2_mapping_make(cmd->pool);
+        set_mapping(section, cmd->pool, m2_mapping_make(cmd->pool));
     }
     m2_err_init(&err, cmd->pool);
     for (i = 1; i < words->nelts; i++) {
@@ -447,7 +458,7 @@ const char *m2mgw_cfg_plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const
     dir->bypass_empty = plugin->bypass_empty;
     dir->ignore_expiration = plugin->ignore_expiration;
     dir->replay = plugin->prevent_replay ? M2_REPLAY_ON : M2_REPLAY_OFF;
-    dir->mapping = section->mapping = plugin->mapping;
+    set_mapping(section, cmd->pool, plugin->mapping);
     section->keyset = section->fixed = plugin->keys;
     section->keys_at = cmd->directive;
     dir->keys = m2_keyring_make(cmd->pool, NULL);

@@ -10,106 +10,142 @@
 #include "httpd/request/m2mgw_operation.h"
 
 #include "httpd/request/m2mgw_body.h"
-#include "httpd/request/m2mgw_fields.h"
 
-#include "text/m2_form.h"
+#include "request/m2_nameset.h"
 
 #define REQUEST_ID "X-Ca-Request-Id"
 
-/* Names of one place to be taken out, NULL: none. */
-static const apr_array_header_t *names_of(const m2mgw_ctx_t *ctx, m2_place_t place)
+/* the claim lists in question, and the place of the names that are looked for */
+typedef struct wanted_t {
+    const m2_scrub_t *scrub;
+    m2_place_t place;
+} wanted_t;
+
+/* Whether a name that a client sent is one that any list around the section maps to. */
+static int is_mapped(const void *baton, m2_slice_t raw)
 {
-    const m2_mapping_t *mapping = ctx->effective.policy.mapping;
+    const wanted_t *wanted = baton;
+    const m2_scrub_t *scrub;
 
-    return mapping ? mapping->names[place] : NULL;
-}
-
-static int header_is_ours(const char *name, const apr_array_header_t *names)
-{
-    int i;
-
-    if (m2_header_name_like(name, REQUEST_ID)) {
-        return 1;
-    }
-    for (i = 0; names && i < names->nelts; i++) {
-        if (m2_header_name_like(name, APR_ARRAY_IDX(names, i, const char *))) {
+    for (scrub = wanted->scrub; scrub; scrub = scrub->outer) {
+        if (m2_nameset_find(scrub->mapping->sets[wanted->place], raw)) {
             return 1;
         }
     }
     return 0;
 }
 
-/* mod_proxy drops every header that the client's Connection names (RFC 9110 7.6.1), and
- * would drop ours. */
-static void scrub_connection(request_rec *r, const apr_array_header_t *names)
+static int maps_to(const m2_scrub_t *scrub, m2_place_t place)
 {
-    const char *value = apr_table_get(r->headers_in, "Connection");
-    apr_array_header_t *kept;
-    char *state;
-    char *one;
-
-    if (!value) {
-        return;
+    while (scrub && !scrub->mapping->names[place]) {
+        scrub = scrub->outer;
     }
-    kept = apr_array_make(r->pool, 4, sizeof(m2_slice_t));
-    /* mod_proxy takes semicolons for separators as well */
-    one = apr_strtok(apr_pstrdup(r->pool, value), ",; \t", &state);
-    for (; one; one = apr_strtok(NULL, ",; \t", &state)) {
-        if (!header_is_ours(one, names)) {
-            APR_ARRAY_PUSH(kept, m2_slice_t) = m2_slice_z(one);
-        }
-    }
-    m2mgw_set_list(r, "Connection", kept, ", ");
+    return scrub != NULL;
 }
 
-static void scrub_headers(request_rec *r, const apr_array_header_t *names)
+static void scrub_headers(request_rec *r, const m2_scrub_t *scrub)
 {
     const apr_array_header_t *all = apr_table_elts(r->headers_in);
-    const apr_table_entry_t *entries = (const apr_table_entry_t *)all->elts;
-    apr_array_header_t *doomed = NULL;
-    int i;
+    const wanted_t wanted = { scrub, M2_PLACE_HEADER };
+    int i = 0;
 
-    for (i = 0; i < all->nelts; i++) {
-        if (header_is_ours(entries[i].key, names)) {
-            if (!doomed) {
-                doomed = apr_array_make(r->pool, 2, sizeof(const char *));
-            }
-            APR_ARRAY_PUSH(doomed, const char *) = entries[i].key;
+    while (i < all->nelts) {
+        const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (is_mapped(&wanted, m2_slice_z(name))) {
+            apr_table_unset(r->headers_in, name); /* closes the gap: look here again */
+        }
+        else {
+            i++;
         }
     }
-    for (i = 0; doomed && i < doomed->nelts; i++) {
-        apr_table_unset(r->headers_in, APR_ARRAY_IDX(doomed, i, const char *));
-    }
-    scrub_connection(r, names);
 }
 
-static void scrub_query(request_rec *r, const apr_array_header_t *names)
+/* A client's query without our names; what is not printable ASCII is encoded with it, or some
+ * framework might drop the whole of it. */
+static const char *scrubbed(apr_pool_t *pool, const char *query, const m2_scrub_t *scrub)
 {
-    if (r->args && names) {
-        r->args = (char *)m2_form_remove(r->pool, r->args, NULL, names);
+    const wanted_t wanted = { scrub, M2_PLACE_QUERY };
+    const char *kept = m2_nameset_remove(pool, query, is_mapped, &wanted);
+
+    return kept == query ? query : m2_form_clean(pool, kept);
+}
+
+static void scrub_query(request_rec *r, const m2_scrub_t *scrub)
+{
+    if (r->args && maps_to(scrub, M2_PLACE_QUERY)) {
+        r->args = (char *)scrubbed(r->pool, r->args, scrub);
         if (!*r->args) {
             r->args = NULL;
         }
     }
 }
 
-void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r)
+static void scrub_variables(request_rec *r, const m2_scrub_t *scrub)
 {
-    const apr_array_header_t *env = names_of(ctx, M2_PLACE_ENV);
     int i;
 
-    scrub_headers(r, names_of(ctx, M2_PLACE_HEADER));
-    apr_table_addn(r->headers_in, REQUEST_ID, ctx->root->request_id);
-    scrub_query(r, names_of(ctx, M2_PLACE_QUERY));
-    for (i = 0; env && i < env->nelts; i++) {
-        apr_table_unset(r->subprocess_env, APR_ARRAY_IDX(env, i, const char *));
+    for (; scrub; scrub = scrub->outer) {
+        const apr_array_header_t *names = scrub->mapping->names[M2_PLACE_ENV];
+
+        for (i = 0; names && i < names->nelts; i++) {
+            apr_table_unset(r->subprocess_env, APR_ARRAY_IDX(names, i, const char *));
+        }
     }
 }
 
-static void publish_query(request_rec *r, const m2_publish_t *entry)
+/* Whether nothing can stand among the headers that a client wrote, nor, where we decide, an
+ * outer section: what the configuration wrote since (RequestHeader early) is to stay. */
+static int headers_are_clean(const m2mgw_ctx_t *ctx, const request_rec *r)
 {
-    r->args = (char *)m2_form_append(r->pool, r->args, entry->name,
-                                     m2_slice_z(entry->value));
+    const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
+                                                      &m2mgw_module);
+
+    return conf->scrubs_host
+           && (!ctx->in_force || (!ctx->scrubbed && !r->prev && !r->main));
+}
+
+void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    if (ctx->scrub) {
+        if (maps_to(ctx->scrub, M2_PLACE_HEADER) && !headers_are_clean(ctx, r)) {
+            scrub_headers(r, ctx->scrub);
+        }
+        scrub_query(r, ctx->scrub);
+        scrub_variables(r, ctx->scrub);
+    }
+    ctx->scrubbed = 1;
+}
+
+void m2mgw_set_request_id(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    apr_table_setn(r->headers_in, REQUEST_ID, ctx->root->request_id);
+}
+
+/* Entries of the list for one place, encoded, with '&' between them. */
+static const char *encoded(apr_pool_t *pool, const apr_array_header_t *list, m2_place_t place)
+{
+    const char *pairs = "";
+    int i;
+
+    for (i = 0; list && i < list->nelts; i++) {
+        const m2_publish_t *entry = &APR_ARRAY_IDX(list, i, m2_publish_t);
+
+        if (entry->place == place && entry->value) {
+            pairs = m2_form_append(pool, pairs, entry->name, m2_slice_z(entry->value));
+        }
+    }
+    return pairs;
+}
+
+static void publish_query(request_rec *r, const apr_array_header_t *list)
+{
+    const char *pairs = encoded(r->pool, list, M2_PLACE_QUERY);
+
+    if (*pairs) {
+        r->args = (char *)m2_form_insert(
+            r->pool, r->args ? m2_form_clean(r->pool, r->args) : NULL, pairs);
+    }
 }
 
 static void publish_header(request_rec *r, const m2_publish_t *entry)
@@ -122,10 +158,12 @@ static void publish_env(request_rec *r, const m2_publish_t *entry)
     apr_table_setn(r->subprocess_env, entry->name, entry->value);
 }
 
-/* ORDER PLACE. Path and form values go where the URL and the body are put together. */
+/* ORDER PLACE. Path and form values go where the URL and the body are put together, those of
+ * the query all at once. */
 static void (*const publishers[])(request_rec *r, const m2_publish_t *entry) = {
-    publish_query, publish_header, NULL, NULL, publish_env,
+    NULL, publish_header, NULL, NULL, publish_env,
 };
+_Static_assert(sizeof(publishers) / sizeof(publishers[0]) == M2_PLACES, "one for each place");
 
 static void publish_all(request_rec *r, const apr_array_header_t *list)
 {
@@ -138,6 +176,7 @@ static void publish_all(request_rec *r, const apr_array_header_t *list)
             publishers[entry->place](r, entry);
         }
     }
+    publish_query(r, list);
 }
 
 /* Our own variables. They were scrubbed and each comes once, so nothing has to be looked for;
@@ -159,30 +198,14 @@ static void publish_own(request_rec *r, const m2_verdict_t *verdict)
     }
 }
 
-/* Entries of the form target, appended to form. */
-static const char *add_form_values(apr_pool_t *pool, const char *form,
-                                   const apr_array_header_t *list)
-{
-    int i;
-
-    for (i = 0; list && i < list->nelts; i++) {
-        const m2_publish_t *entry = &APR_ARRAY_IDX(list, i, m2_publish_t);
-
-        if (entry->place == M2_PLACE_FORM && entry->value) {
-            form = m2_form_append(pool, form, entry->name, m2_slice_z(entry->value));
-        }
-    }
-    return form;
-}
-
 m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
-    const apr_array_header_t *names = names_of(ctx, M2_PLACE_FORM);
+    const wanted_t wanted = { ctx->scrub, M2_PLACE_FORM };
+    const char *pairs = "";
     m2_slice_t form;
     m2_code_t code;
-    const char *text;
 
-    if (!names || r->main) {
+    if (!maps_to(ctx->scrub, M2_PLACE_FORM) || r->main) {
         return M2_OK;
     }
     if (m2mgw_body_is_opaque(r)) {
@@ -192,11 +215,12 @@ m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
     if (code != M2_OK || !form.p) {
         return code;
     }
-    text = m2_form_remove(r->pool, m2_slice_dup(r->pool, form), NULL, names);
     if (ctx->verdict.verified) {
-        text = add_form_values(r->pool, text, ctx->verdict.publish);
+        pairs = encoded(r->pool, ctx->verdict.publish, M2_PLACE_FORM);
     }
-    m2mgw_body_replace(ctx, r, text);
+    m2mgw_body_replace(ctx, r, m2_form_insert(
+        r->pool, m2_nameset_remove(r->pool, m2_form_text(r->pool, form), is_mapped, &wanted),
+        pairs));
     return M2_OK;
 }
 
@@ -283,11 +307,10 @@ void m2mgw_note_decision(m2mgw_ctx_t *ctx, request_rec *r)
  * in there either; the log gets the client's own line back. */
 void m2mgw_line_scrub(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const apr_array_header_t *names = names_of(ctx, M2_PLACE_QUERY);
     const char *line = r->the_request;
     const char *tail, *query, *old, *kept;
 
-    if (!names || ctx->client_line || !line) {
+    if (!maps_to(ctx->scrub, M2_PLACE_QUERY) || ctx->client_line || !line) {
         return;
     }
     tail = strrchr(line, ' ');
@@ -297,7 +320,7 @@ void m2mgw_line_scrub(m2mgw_ctx_t *ctx, request_rec *r)
     }
     query++;
     old = apr_pstrmemdup(r->pool, query, (apr_size_t)(tail - query));
-    kept = m2_form_remove(r->pool, old, NULL, names);
+    kept = scrubbed(r->pool, old, ctx->scrub);
     if (kept != old) {
         ctx->client_line = line;
         r->the_request = apr_pstrcat(

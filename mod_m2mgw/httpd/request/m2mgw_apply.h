@@ -11,6 +11,9 @@
 /** Take every name we publish out of what the client sent. */
 void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r);
 
+/** Set X-Ca-Request-Id, in place of what the client sent. */
+void m2mgw_set_request_id(m2mgw_ctx_t *ctx, request_rec *r);
+
 /** Take our own variables out of the environment, before a decision sets them anew. */
 void m2mgw_scrub_env(m2mgw_ctx_t *ctx, request_rec *r);
 

@@ -127,6 +127,7 @@ m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r)
         ctx = ctx_add(r, apr_pcalloc(r->pool, sizeof(*ctx)), root);
     }
     ctx->in_force = m2mgw_effective(&ctx->effective, dir);
+    ctx->scrub = dir ? dir->scrub : NULL;
     ctx->was_in_force |= ctx->in_force;
     ctx->section = r->per_dir_config;
     return ctx;

@@ -69,6 +69,7 @@ typedef struct m2mgw_ctx_t {
     m2mgw_effective_t effective;
     const struct ap_conf_vector_t *section; /* what effective was resolved from */
     int in_force;               /* effective holds something that protects this request */
+    const m2_scrub_t *scrub;    /* names that are taken out here, in force or not */
     int was_in_force;           /* at any time: mod_dir puts another section's in its place */
 
     /* m2mgw_decide.c */
@@ -91,6 +92,7 @@ typedef struct m2mgw_ctx_t {
     int as_dpop;                /* it came under the scheme `DPoP` */
 
     /* m2mgw_apply.c */
+    int scrubbed;               /* names were taken out, once at least */
     int noted;                  /* the decision stands in the environment */
     const char *client_line;    /* the request line, while handlers see another */
 

@@ -197,6 +197,7 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     m2mgw_scrub_env(ctx, r);
     m2mgw_scrub(ctx, r);
     m2mgw_certificate_scrub(ctx, r);
+    m2mgw_set_request_id(ctx, r);
     m2mgw_operation_find(ctx, r);
     if (ctx->effective.policy.keys) {
         m2mgw_proof_keep(ctx);
@@ -263,13 +264,16 @@ m2mgw_ctx_t *m2mgw_meet(request_rec *r)
     if (m2mgw_is_error_document(r)) {
         ctx->error_document = 1;
         m2mgw_error_document_meet(r);
-        if (ctx->in_force) { /* served to anybody, with nothing claimed */
-            m2mgw_scrub(ctx, r);
+        m2mgw_scrub(ctx, r); /* served to anybody, with nothing claimed */
+        if (ctx->in_force) {
             m2mgw_certificate_scrub(ctx, r);
         }
     }
     else if (ctx->in_force) {
         decide(ctx, r);
+    }
+    else {
+        m2mgw_scrub(ctx, r);
     }
     return ctx;
 }

@@ -8,9 +8,10 @@
 #include "httpd/request/m2mgw_token.h"
 
 #include "httpd/request/m2mgw_body.h"
-#include "httpd/request/m2mgw_fields.h"
 
-#include "text/m2_form.h"
+#include "request/m2_cookie.h"
+#include "request/m2_find.h"
+#include "request/m2_nameset.h"
 
 #define REDACTED "[redacted]"
 
@@ -22,203 +23,119 @@ typedef struct finder_t {
     apr_array_header_t *tokens; /* of m2_slice_t */
 } finder_t;
 
-static m2_slice_t trim(m2_slice_t s)
+/* Whether a field with something in it is name in another spelling than by case: to CGI-style
+ * backends it is the same, and the later one may win. */
+static int has_twin(const apr_table_t *headers, const char *name)
 {
-    while (s.n > 0 && (*s.p == ' ' || *s.p == '\t')) {
-        s = m2_slice(s.p + 1, s.n - 1);
-    }
-    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) {
-        s.n--;
-    }
-    return s;
-}
+    const apr_array_header_t *all = apr_table_elts(headers);
+    int i;
 
-static void found(finder_t *f, m2_slice_t token)
-{
-    if (token.n > 0) {
-        APR_ARRAY_PUSH(f->tokens, m2_slice_t) = token;
-    }
-}
+    for (i = 0; i < all->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(all, i, apr_table_entry_t);
 
-/* Takes a scheme off value, in any case (RFC 9110 11.1); 0 without it. */
-static int strip_scheme(m2_slice_t *value, const char *scheme)
-{
-    const apr_size_t n = strlen(scheme);
-
-    if (value->n < n || !m2_slice_is_nocase(m2_slice(value->p, n), scheme)) {
-        return 0;
+        if (*field->val && m2_find_is_twin(field->key, name)) {
+            return 1;
+        }
     }
-    if (value->n > n && value->p[n] != ' ' && value->p[n] != '\t') {
-        return 0;
-    }
-    *value = trim(m2_slice(value->p + n, value->n - n));
-    return 1;
-}
-
-/* One element of a header value. httpd joins repeated fields with commas, and a token holds
- * none, so every comma separates two candidates. */
-static void header_element(finder_t *f, m2_slice_t element, int need_scheme)
-{
-    element = trim(element);
-    if (strip_scheme(&element, "Bearer") || strip_scheme(&element, "DPoP") || !need_scheme) {
-        found(f, element);
-    }
+    return 0;
 }
 
 static m2_code_t find_header(finder_t *f, const char *name)
 {
-    m2_slice_t value = m2_slice_z(apr_table_get(f->r->headers_in, name));
-    const int need_scheme = m2_slice_is_nocase(m2_slice_z(name), "Authorization");
-    const char *comma;
-    int elements = 1;
+    const m2_code_t code = m2_find_in_header(f->tokens, name,
+                                             apr_table_get(f->r->headers_in, name), f->err);
 
-    if (!value.p) {
-        return M2_OK;
+    if (code == M2_OK && has_twin(f->r->headers_in, name)) {
+        return m2_err_set(f->err, M2_E_TOKEN_MULTIPLE, "header %s stands there in another "
+                          "spelling, which counts as one more token", name);
     }
-    while ((comma = memchr(value.p, ',', value.n)) != NULL) {
-        const apr_size_t n = (apr_size_t)(comma - value.p);
-
-        header_element(f, m2_slice(value.p, n), need_scheme);
-        value = m2_slice(comma + 1, value.n - n - 1);
-        elements++;
-    }
-    header_element(f, value, need_scheme);
-    if (elements > 1 && f->tokens->nelts > 0) {
-        return m2_err_set(f->err, M2_E_TOKEN_MULTIPLE, "header %s is repeated", name);
-    }
-    return M2_OK;
+    return code;
 }
 
-static void find_pairs(finder_t *f, m2_slice_t text, const char *name)
+static m2_code_t find_in_text(finder_t *f, m2_slice_t text, m2_reading_t reading,
+                              const char *name)
 {
-    m2_pair_t pair;
-
-    while (m2_form_next(&text, &pair)) {
-        if (pair.value.p && m2_form_name_is(f->r->pool, pair.name, name)) {
-            found(f, m2_form_decode(f->r->pool, pair.value));
-        }
-    }
+    return text.p ? m2_find_in_pairs(f->tokens, m2_pairs_make(f->r->pool, text, reading), name,
+                                     f->err)
+                  : M2_OK;
 }
 
 static m2_code_t find_query(finder_t *f, const char *name)
 {
-    if (f->r->args) {
-        find_pairs(f, m2_slice_z(f->r->args), name);
-    }
-    return M2_OK;
+    return find_in_text(f, m2_slice_z(f->r->args), M2_READ_FORM, name);
 }
 
 static m2_code_t find_form(finder_t *f, const char *name)
 {
     m2_slice_t form;
-    m2_code_t code = m2mgw_body_form(&form, f->ctx, f->r, f->err);
+    const m2_code_t code = m2mgw_body_form(&form, f->ctx, f->r, f->err);
 
-    if (code == M2_OK && form.p) {
-        find_pairs(f, form, name);
-    }
-    return code;
+    return code != M2_OK ? code : find_in_text(f, form, M2_READ_FORM, name);
 }
 
-/* Where a cookie ends: at a semicolon, or where httpd joined two Cookie fields, which is a
- * comma and a blank in front of another name and '='. */
-static const char *cookie_end(const char *p)
+static m2_code_t find_cookie(finder_t *f, const char *name)
 {
-    for (; *p && *p != ';'; p++) {
-        if (p[0] == ',' && p[1] == ' ') {
-            const apr_size_t n = strcspn(p + 2, "=;, \t\"");
-
-            if (n > 0 && p[2 + n] == '=') {
-                break;
-            }
-        }
-    }
-    return p;
+    return find_in_text(f, m2_slice_z(apr_table_get(f->r->headers_in, "Cookie")),
+                        M2_READ_COOKIE, name);
 }
 
-int m2mgw_cookie_next(const char **rest, m2_slice_t *raw, m2_slice_t *name,
-                      m2_slice_t *value)
-{
-    const char *start = *rest;
-    const char *end;
-    const char *eq;
-
-    while (*start == ' ' || *start == '\t' || *start == ';' || *start == ',') {
-        start++;
-    }
-    if (!*start) {
-        return 0;
-    }
-    end = cookie_end(start);
-    *rest = end;
-    *raw = m2_slice(start, (apr_size_t)(end - start));
-    eq = memchr(start, '=', raw->n);
-    *name = trim(eq ? m2_slice(start, (apr_size_t)(eq - start)) : *raw);
-    *value = eq ? trim(m2_slice(eq + 1, (apr_size_t)(end - eq - 1))) : m2_slice(NULL, 0);
-    return 1;
-}
-
-static m2_code_t find_cookie(finder_t *f, const char *wanted)
-{
-    const char *rest = apr_table_get(f->r->headers_in, "Cookie");
-    m2_slice_t raw, name, value;
-
-    while (rest && m2mgw_cookie_next(&rest, &raw, &name, &value)) {
-        if (!value.p || !m2_slice_is(name, wanted)) {
-            continue;
-        }
-        if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"') {
-            value = m2_slice(value.p + 1, value.n - 2);
-        }
-        found(f, value);
-    }
-    return M2_OK;
-}
-
+/* In every spelling: what is one token too many does not go on either, where Shadow lets the
+ * request pass. */
 static void remove_header(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 {
+    const apr_array_header_t *all = apr_table_elts(r->headers_in);
+    int i = 0;
+
     (void)ctx;
-    apr_table_unset(r->headers_in, name);
+    while (i < all->nelts) {
+        const char *sent = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (m2_header_name_like(sent, name)) {
+            apr_table_unset(r->headers_in, sent); /* closes the gap: look here again */
+        }
+        else {
+            i++;
+        }
+    }
+}
+
+static int is_name(const void *name, m2_slice_t raw)
+{
+    return m2_name_like(raw, name, M2_READ_FORM);
 }
 
 static void remove_query(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 {
-    apr_array_header_t *exact = apr_array_make(r->pool, 1, sizeof(const char *));
-
     (void)ctx;
     if (r->args) {
-        APR_ARRAY_PUSH(exact, const char *) = name;
-        r->args = (char *)m2_form_remove(r->pool, r->args, exact, NULL);
+        r->args = (char *)m2_nameset_remove(r->pool, r->args, is_name, name);
         if (!*r->args) {
             r->args = NULL;
         }
     }
 }
 
-static void remove_cookie(m2mgw_ctx_t *ctx, request_rec *r, const char *unwanted)
+static void remove_cookie(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 {
-    const char *rest = apr_table_get(r->headers_in, "Cookie");
-    apr_array_header_t *kept = apr_array_make(r->pool, 8, sizeof(m2_slice_t));
-    m2_slice_t raw, name, value;
+    const char *cookies = apr_table_get(r->headers_in, "Cookie");
 
     (void)ctx;
-    while (rest && m2mgw_cookie_next(&rest, &raw, &name, &value)) {
-        if (!m2_slice_is(name, unwanted)) {
-            APR_ARRAY_PUSH(kept, m2_slice_t) = raw;
-        }
+    if (cookies && (cookies = m2_cookie_without(r->pool, cookies, name)) != NULL) {
+        apr_table_setn(r->headers_in, "Cookie", cookies);
     }
-    m2mgw_set_list(r, "Cookie", kept, "; ");
+    else {
+        apr_table_unset(r->headers_in, "Cookie");
+    }
 }
 
 static void remove_form(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 {
-    apr_array_header_t *exact = apr_array_make(r->pool, 1, sizeof(const char *));
     m2_slice_t form;
 
     /* the body is not a subrequest's to change, nor its length */
     if (!r->main && m2mgw_body_form(&form, ctx, r, NULL) == M2_OK && form.p) {
-        APR_ARRAY_PUSH(exact, const char *) = name;
-        m2mgw_body_replace(ctx, r,
-                           m2_form_remove(r->pool, m2_slice_dup(r->pool, form), exact, NULL));
+        m2mgw_body_replace(ctx, r, m2_nameset_remove(r->pool, m2_form_text(r->pool, form),
+                                                   is_name, name));
     }
 }
 
@@ -265,12 +182,8 @@ static int seen_before(const m2mgw_root_t *root, const m2_token_source_t *source
 /* Whether the one token of a header field came under the scheme `DPoP` (RFC 9449 7.1). */
 static int came_as_dpop(const finder_t *f, const m2_token_source_t *source)
 {
-    m2_slice_t value = m2_slice(NULL, 0);
-
-    if (source->place == M2_TOKEN_HEADER) {
-        value = trim(m2_slice_z(apr_table_get(f->r->headers_in, source->name)));
-    }
-    return value.p && strip_scheme(&value, "DPoP");
+    return source->place == M2_TOKEN_HEADER
+           && m2_find_is_dpop(apr_table_get(f->r->headers_in, source->name));
 }
 
 /* Tokens are kept with the initial request: a redirect's own pool and args may be others, and
@@ -381,7 +294,7 @@ m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 /* text with the query's token values masked; text itself when there is nothing to mask.
  * tail is what follows the query (the protocol of a request line). */
 static const char *masked(request_rec *r, const char *text, const char *tail,
-                          const apr_array_header_t *names)
+                          const m2_nameset_t *names)
 {
     const char *query = strchr(text, '?');
     const char *old;
@@ -395,7 +308,7 @@ static const char *masked(request_rec *r, const char *text, const char *tail,
     }
     query++;
     old = tail ? apr_pstrmemdup(r->pool, query, (apr_size_t)(tail - query)) : query;
-    new = m2_form_mask(r->pool, old, names, REDACTED);
+    new = m2_nameset_mask(r->pool, old, names, REDACTED);
     if (new == old) {
         return text;
     }
@@ -407,10 +320,10 @@ void m2mgw_token_mask(request_rec *r, int args)
 {
     const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
                                                       &m2mgw_module);
-    const apr_array_header_t *names = conf->query_names;
+    const m2_nameset_t *names = conf->query_names;
     const char *referer;
 
-    if (!names || names->nelts == 0) {
+    if (!names) {
         return;
     }
     if (r->the_request) {
@@ -422,7 +335,7 @@ void m2mgw_token_mask(request_rec *r, int args)
     }
     if (r->parsed_uri.query) {
         /* mod_log_config writes this for a line that holds a password (http://u:p@host/) */
-        r->parsed_uri.query = (char *)m2_form_mask(r->pool, r->parsed_uri.query, names,
+        r->parsed_uri.query = (char *)m2_nameset_mask(r->pool, r->parsed_uri.query, names,
                                                    REDACTED);
     }
     if ((referer = apr_table_get(r->headers_in, "Referer")) != NULL) {
@@ -430,7 +343,7 @@ void m2mgw_token_mask(request_rec *r, int args)
         apr_table_setn(r->headers_in, "Referer", masked(r, referer, NULL, names));
     }
     if (args && r->args) {
-        r->args = (char *)m2_form_mask(r->pool, r->args, names, REDACTED);
+        r->args = (char *)m2_nameset_mask(r->pool, r->args, names, REDACTED);
     }
     if (args && r->filename) { /* of mod_proxy: the backend's URL */
         r->filename = (char *)masked(r, r->filename, NULL, names);

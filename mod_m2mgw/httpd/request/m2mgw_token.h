@@ -18,9 +18,4 @@ m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
  *  request is over). */
 void m2mgw_token_mask(request_rec *r, int args);
 
-/** Next `name=value` of a Cookie header (RFC 6265 4.2.1); 0 at the end. value is "there is
- *  none" without '='. */
-int m2mgw_cookie_next(const char **rest, m2_slice_t *raw, m2_slice_t *name,
-                      m2_slice_t *value);
-
 #endif /* M2MGW_TOKEN_H */

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What counts as a token, as none, and as one too many.
+ */
+#include "request/m2_find.h"
+
+static int is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static m2_slice_t trim(m2_slice_t s)
+{
+    while (s.n > 0 && is_blank(*s.p)) {
+        s = m2_slice(s.p + 1, s.n - 1);
+    }
+    while (s.n > 0 && is_blank(s.p[s.n - 1])) {
+        s.n--;
+    }
+    return s;
+}
+
+/* Takes a scheme off value, in any case (RFC 9110 11.1); 0 without it. */
+static int strip_scheme(m2_slice_t *value, const char *scheme)
+{
+    const apr_size_t n = strlen(scheme);
+
+    if (value->n < n || !m2_slice_is_nocase(m2_slice(value->p, n), scheme)
+        || (value->n > n && !is_blank(value->p[n]))) {
+        return 0;
+    }
+    *value = trim(m2_slice(value->p + n, value->n - n));
+    return 1;
+}
+
+static const char *const schemes[] = { "Bearer", "DPoP" };
+
+/* Takes the scheme of a token off; 0 without one. */
+static int strip_token_scheme(m2_slice_t *value)
+{
+    return strip_scheme(value, schemes[0]) || strip_scheme(value, schemes[1]);
+}
+
+/* --- what hides in an Authorization of another scheme --- */
+
+/* Schemes whose one credential is whatever it is. */
+static const char *const opaque_schemes[] = { "Basic", "Negotiate", "NTLM" };
+
+/* Whether a lenient backend may see a word begin behind c. */
+static int may_end_word(char c)
+{
+    return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+             || c == '+' || c == '/');
+}
+
+/* What is left of value behind the credential of an opaque scheme; all without one. */
+static m2_slice_t behind_credential(m2_slice_t value)
+{
+    apr_size_t i, n = 0;
+
+    for (i = 0; i < sizeof(opaque_schemes) / sizeof(opaque_schemes[0]); i++) {
+        m2_slice_t rest = value;
+
+        if (strip_scheme(&rest, opaque_schemes[i])) {
+            while (n < rest.n && !is_blank(rest.p[n]) && rest.p[n] != ',') {
+                n++;
+            }
+            return m2_slice(rest.p + n, rest.n - n);
+        }
+    }
+    return value;
+}
+
+/* How many bytes a quoted string at s takes (RFC 9110 5.6.4). */
+static apr_size_t quoted_length(m2_slice_t s)
+{
+    apr_size_t i = 1;
+
+    while (i < s.n && s.p[i] != '"') {
+        i += s.p[i] == '\\' ? 2 : 1;
+    }
+    return i < s.n ? i + 1 : s.n;
+}
+
+static int begins_with(m2_slice_t s, const char *word)
+{
+    const apr_size_t n = strlen(word);
+
+    return s.n >= n && m2_slice_is_nocase(m2_slice(s.p, n), word);
+}
+
+/* `Bearer<0xA0>x`, `Foo Bearer x`: backends that search for the word find a token there. */
+static int hides_token(m2_slice_t value)
+{
+    m2_slice_t rest = value;
+    const int quotes = strip_scheme(&rest, "Digest");
+    apr_size_t i = 0;
+
+    for (rest = behind_credential(value); i < rest.n; i++) {
+        const m2_slice_t here = m2_slice(rest.p + i, rest.n - i);
+
+        if (quotes && here.p[0] == '"') {
+            i += quoted_length(here) - 1;
+        }
+        else if ((here.p == value.p || may_end_word(here.p[-1]))
+                 && (begins_with(here, schemes[0]) || begins_with(here, schemes[1]))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* --- headers --- */
+
+static void found(m2_tokens_t *tokens, m2_slice_t token)
+{
+    if (token.n > 0) {
+        APR_ARRAY_PUSH(tokens, m2_slice_t) = token;
+    }
+}
+
+static void look_at_element(m2_tokens_t *tokens, m2_slice_t element, int need_scheme)
+{
+    element = trim(element);
+    if (strip_token_scheme(&element) || !need_scheme) {
+        found(tokens, element);
+    }
+}
+
+/* A value with nothing in it but a scheme carries no token (RFC 6750 3.1). */
+static int is_scheme_alone(m2_slice_t value)
+{
+    return strip_token_scheme(&value) && !value.n;
+}
+
+m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *text,
+                            m2_err_t *err)
+{
+    const int need_scheme = m2_slice_is_nocase(m2_slice_z(name), "Authorization");
+    const m2_slice_t whole = trim(m2_slice_z(text));
+    const int before = tokens->nelts;
+    m2_slice_t value = whole;
+    const char *comma;
+    int elements = 1;
+
+    if (!text) {
+        return M2_OK;
+    }
+    for (; (comma = memchr(value.p, ',', value.n)) != NULL; elements++) {
+        const apr_size_t n = (apr_size_t)(comma - value.p);
+
+        look_at_element(tokens, m2_slice(value.p, n), need_scheme);
+        value = m2_slice(comma + 1, value.n - n - 1);
+    }
+    look_at_element(tokens, value, need_scheme);
+    if (elements > 1 && tokens->nelts > before) {
+        return m2_err_set(err, M2_E_TOKEN_MULTIPLE, "header %s is repeated", name);
+    }
+    if (need_scheme && tokens->nelts == before && !is_scheme_alone(whole)
+        && hides_token(whole)) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "header %s holds no token, and some "
+                          "backends would find one in it", name);
+    }
+    return M2_OK;
+}
+
+int m2_find_is_dpop(const char *text)
+{
+    m2_slice_t value = trim(m2_slice_z(text));
+
+    return value.p && strip_scheme(&value, "DPoP");
+}
+
+int m2_find_is_twin(const char *sent, const char *name)
+{
+    return m2_header_name_like(sent, name)
+           && !m2_slice_is_nocase(m2_slice_z(sent), name);
+}
+
+/* --- pairs --- */
+
+static m2_slice_t unquoted(m2_slice_t value)
+{
+    return value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"'
+               ? m2_slice(value.p + 1, value.n - 2)
+               : value;
+}
+
+m2_code_t m2_find_in_pairs(m2_tokens_t *tokens, const m2_pairs_t *pairs, const char *name,
+                           m2_err_t *err)
+{
+    const m2_reply_t reply = m2_pairs_get(pairs, name);
+    const int cookies = pairs && m2_pairs_reading(pairs) == M2_READ_COOKIE;
+    int i;
+
+    for (i = 0; i < reply.count; i++) {
+        found(tokens, cookies ? unquoted(reply.first) : reply.first);
+    }
+    if (reply.alike) {
+        return m2_err_set(err, M2_E_TOKEN_MULTIPLE, "%s stands there in another spelling, "
+                          "which counts as one more token", name);
+    }
+    return M2_OK;
+}
