@@ -426,7 +426,7 @@ is($r->header('WWW-Authenticate'), undef, 'and no challenge');
 my $ws = ($t->raw("GET /open/ws HTTP/1.1\r\nHost: proxypass.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", n => 1))[0];
 is($ws && $ws->status, 200, 'an upgrade that the way does not speak is an ordinary request') or diag($ws && M2MGW::Test::describe($ws));
 
-$t->expect_log(qr/AH00026|AH10415|AH10244|AH01136|\[m2mgw:(?:warn|notice)\]|AH01276|AH01797|AH01630|AH00127|AH00128/);
+$t->expect_log(qr/AH10034|AH00026|AH10415|AH10244|AH01136|\[m2mgw:(?:warn|notice)\]|AH01276|AH01797|AH01630|AH00127|AH00128/);
 
 # --- what httpd -t says ---
 
