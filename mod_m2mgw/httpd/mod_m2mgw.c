@@ -21,6 +21,7 @@
 #include "httpd/request/m2mgw_path.h"
 #include "httpd/request/m2mgw_pathguard.h"
 #include "httpd/request/m2mgw_proof.h"
+#include "httpd/request/m2mgw_resource.h"
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
 #include "httpd/runtime/m2mgw_cache.h"
@@ -237,6 +238,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_runtime_register();
     m2mgw_proofs_register();
     m2mgw_proof_register();
+    m2mgw_resource_register();
     m2mgw_keys_register();
     m2mgw_cache_register();
     m2mgw_response_register();

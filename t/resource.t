@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# RFC 9728: what a protected resource says of itself, and where clients are told about it.
+use strict;
+use warnings;
+use JSON::PP ();
+use M2MGW::Test;
+
+my $KEYS = jwks_json(jwk('p256#issuer', kid => 'I'));
+my $t = M2MGW::Test->start(config => <<'CONF', files => { 'keys.json' => $KEYS });
+<Location /orders>
+    M2MJwks file:@ROOT@/keys.json
+    M2MIssuer https://idp.example/ https://idp2.example/
+    M2MAudience https://api.example/orders
+    M2MResource https://api.example/orders
+    M2MRequireClaim scope orders:read
+    M2MDPoP algs=ES256,EdDSA
+    <RequireAny>
+        Require m2m-scope orders:write orders:read
+    </RequireAny>
+    ProxyPass http://@BACKEND@/orders
+</Location>
+<Location /dpop>
+    M2MJwks file:@ROOT@/keys.json
+    M2MResource https://api.example/dpop/v%201?a=b
+    M2MSenderConstraint DPoP
+    ProxyPass http://@BACKEND@/dpop
+</Location>
+<Location /off>
+    M2MJwks file:@ROOT@/keys.json
+    M2MToken header:Authorization query:access_token form:access_token cookie:t
+    M2MSenderConstraint Off
+    M2MResource http://127.0.0.1/
+    ProxyPass http://@BACKEND@/off
+</Location>
+<Location /plain>
+    M2MJwks file:@ROOT@/keys.json
+    ProxyPass http://@BACKEND@/plain
+</Location>
+<Location /.well-known/oauth-protected-resource>
+    M2MEngine Off
+    SetHandler m2m-resource-metadata
+</Location>
+CONF
+
+my $AT = '/.well-known/oauth-protected-resource';
+
+sub document {
+    my ($path) = @_;
+    my $r = $t->get("$AT$path");
+    is($r->status, 200, "$path has a document");
+    is($r->header('Content-Type'), 'application/json', '... of JSON');
+    is($r->header('Access-Control-Allow-Origin'), '*', '... that other origins may read');
+    return eval { JSON::PP->new->decode($r->body) } // {};
+}
+
+my $d = document('/orders');
+is($d->{resource}, 'https://api.example/orders', 'its name');
+is_deeply($d->{authorization_servers}, ['https://idp.example/', 'https://idp2.example/'],
+          'who issues tokens for it');
+is_deeply([sort @{ $d->{scopes_supported} // [] }], [qw(orders:read orders:write)], 'its scopes');
+is_deeply($d->{bearer_methods_supported}, ['header'], 'where a bearer token goes');
+is_deeply($d->{dpop_signing_alg_values_supported}, [qw(ES256 EdDSA)], 'algorithms of proofs');
+ok(!$d->{dpop_bound_access_tokens_required}, 'proofs are not required');
+
+$d = document('/dpop/v%201');
+is($d->{resource}, 'https://api.example/dpop/v%201?a=b', 'a name with a query');
+is_deeply($d->{bearer_methods_supported}, [], 'no bearer tokens under DPoP');
+ok($d->{dpop_bound_access_tokens_required}, 'proofs are required');
+ok(!$d->{tls_client_certificate_bound_access_tokens}, 'certificates are not');
+
+$d = document('');
+is_deeply([sort @{ $d->{bearer_methods_supported} // [] }], [qw(body header query)],
+          'the places of RFC 6750');
+ok(!exists $d->{dpop_signing_alg_values_supported}, 'no proofs under Off');
+ok(!exists $d->{authorization_servers}, 'nobody is named where nobody is known');
+
+is($t->get("$AT/plain")->status, 404, 'a section without a name has none');
+is($t->get("$AT/order")->status, 404, 'nor has a beginning');
+is($t->get("$AT/orders/1")->status, 404, 'nor what lies below');
+is($t->post("$AT/orders", 'x')->status, 405, 'it is read only');
+
+for my $case (['/orders', "https://api.example$AT/orders", 2],
+              ['/dpop', "https://api.example$AT/dpop/v%201?a=b", 1], ['/off', "http://127.0.0.1$AT", 1]) {
+    my ($path, $url, $n) = @$case;
+    my $r = $t->get($path);
+    denies($r, 401, 'token_missing', $path);
+    my @c = grep { /resource_metadata="\Q$url\E"/ } $r->header('WWW-Authenticate');
+    is(scalar @c, $n, '... says where its document is, in each challenge')
+        or diag explain [$r->header('WWW-Authenticate')];
+}
+unlike(join("\n", $t->get('/plain')->header('WWW-Authenticate')), qr/resource_metadata/,
+       'without a name nothing is said');
+
+sub refused {
+    my ($config, $re, $name) = @_;
+    my ($status, $text) = try_config($config, files => { 'keys.json' => $KEYS });
+    ok($status != 0 && $text =~ $re, "refused: $name") or diag($text);
+}
+
+my $J = 'M2MJwks file:@ROOT@/keys.json';
+refused("<Location /a>\n$J\nM2MResource http://api.example/a\n</Location>", qr/https URL/, 'http');
+refused("<Location /a>\n$J\nM2MResource https://api.example/a#b\n</Location>", qr/fragment/, 'a fragment');
+refused("<Location /a>\n$J\nM2MResource /a\n</Location>", qr/absolute/, 'no URL');
+refused("<Location /a>\n$J\nM2MResource https://a/x\n</Location>\n<Location /b>\n$J\nM2MResource https://b/x\n</Location>",
+        qr/has the path of that in/, 'two of one path');
+
+$t->expect_log(qr/M2-101: .*M2MSenderConstraint Off/);
+$t->finish;
