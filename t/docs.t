@@ -24,6 +24,7 @@ for my $doc (sort glob("$top/docs/*.md"), "$top/README.md") {
         $block =~ s/^$indent//gm;
         $block =~ s{/var/lib/m2mgw}{\@ROOT\@}g;
         $block =~ s{(?<![\w/])conf/}{\@ROOT\@/conf/}g;
+        $block = 'LoadModule ssl_module ' . M2MGW::Test::modules_dir() . "/mod_ssl.so\n$block" if $block =~ /^\s*SSL/m;
         my ($status, $said) = try_config($block, files => \%files);
         is($status, 0, "$name:$line") or diag($said);
         $blocks++;

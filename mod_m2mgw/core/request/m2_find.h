@@ -15,9 +15,9 @@ typedef apr_array_header_t m2_tokens_t;
 /**
  * Add the tokens in the value of a header field. httpd joins repeated fields with commas, and
  * a token holds none, so every comma separates two candidates. Of Authorization only what
- * follows the scheme `Bearer` (RFC 6750 2.1) or `DPoP` (RFC 9449 7.1) is one. M2_E_TOKEN_MULTIPLE for a token beside
- * anything else; M2_E_TOKEN_MALFORMED for an Authorization without a token in which a lenient
- * backend may find one. value may be NULL.
+ * follows the scheme `Bearer` (RFC 6750 2.1) or `DPoP` (RFC 9449 7.1) is one.
+ * M2_E_TOKEN_MULTIPLE for a token beside anything else; M2_E_TOKEN_MALFORMED for an
+ * Authorization without a token in which a lenient backend may find one. value may be NULL.
  */
 m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *value,
                             m2_err_t *err);
