@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# Tokens bound to a client certificate (RFC 8705), through mod_ssl and through the header of a
+# proxy that ends TLS. Certificates are made here, by an authority made here. A header of anybody
+# who is not listed is a forgery, in every spelling.
+use strict;
+use warnings;
+use Digest::SHA qw(sha256);
+use File::Temp ();
+use MIME::Base64 qw(encode_base64);
+use M2MGW::Test;
+
+my $dir = File::Temp->newdir;
+
+sub openssl { system("cd $dir && openssl $_[0] >/dev/null 2>&1") == 0 or die "openssl $_[0]" }
+
+openssl('req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem');
+for my $name (qw(server one two)) {
+    openssl("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$name -keyout $name.key -out $name.csr");
+    openssl("x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out $name.pem");
+    openssl("x509 -in $name.pem -outform DER -out $name.der");
+}
+
+sub x5t { b64(sha256(slurp("$dir/$_[0].der"))) }
+sub item { ':' . encode_base64(slurp("$dir/$_[0].der"), '') . ':' }
+sub flat { slurp("$dir/$_[0].pem") =~ s/\n(?=.)/ /gr =~ s/\n\z//r }
+sub percent { slurp("$dir/$_[0].pem") =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ger }
+sub token { my (%c) = @_; return mint('p256#issuer', { sub => 'a', %c }, { kid => 'I' }) }
+
+my $KEYS = jwks_json(jwk('p256#issuer', kid => 'I'));
+my $t = M2MGW::Test->start(modules => ['ssl'], files => {
+    'keys.json' => $KEYS, map { ("$_.pem" => slurp("$dir/$_.pem"), "$_.key" => slurp("$dir/$_.key")) } qw(server) },
+    config => <<'CONF');
+<Location /listed>
+    M2MJwks file:@ROOT@/keys.json
+    M2MClientCertificate header:Client-Cert from=10.0.0.0/8,127.0.0.1
+    ProxyPass http://@BACKEND@/listed
+</Location>
+<Location /listed/must>
+    M2MSenderConstraint mTLS
+</Location>
+<Location /other>
+    M2MJwks file:@ROOT@/keys.json
+    M2MClientCertificate header:Client-Cert from=10.0.0.0/8
+    ProxyPass http://@BACKEND@/other
+</Location>
+RemoteIPHeader X-Client-IP
+RemoteIPInternalProxy 127.0.0.1
+<Location /none>
+    M2MJwks file:@ROOT@/keys.json
+    ProxyPass http://@BACKEND@/none
+</Location>
+<IfModule ssl_module>
+    Listen 127.0.0.1:@PORT:tls@
+    <VirtualHost 127.0.0.1:@PORT:tls@>
+        ServerName gw.test
+        SSLEngine on
+        SSLCertificateFile @ROOT@/server.pem
+        SSLCertificateKeyFile @ROOT@/server.key
+        SSLVerifyClient optional_no_ca
+        <Location /tls>
+            M2MJwks file:@ROOT@/keys.json
+            M2MSenderConstraint mTLS
+            ProxyPass http://@BACKEND@/tls
+        </Location>
+    </VirtualHost>
+</IfModule>
+CONF
+
+my $bound = token(cnf => { 'x5t#S256' => x5t('one') });
+
+sub with_cert { my ($path, $cert, @more) = @_;
+    return $t->get($path, token => $bound, headers => ['Client-Cert', $cert, @more]) }
+
+# --- the header of a listed peer ---
+
+passes(with_cert('/listed', item('one')), 'as RFC 9440 has it');
+passes(with_cert('/listed', flat('one')), 'as PEM in one line');
+passes(with_cert('/listed', percent('one')), 'as percent-encoded PEM');
+denies($t->get('/listed', token => $bound), 401, 'cert_mismatch', 'no certificate');
+denies(with_cert('/listed', item('two')), 401, 'cert_mismatch', 'another one');
+denies(with_cert('/listed', item('one'), 'Client-Cert', item('one')), 401, 'cert_mismatch', 'two fields');
+denies(with_cert('/listed', item('one') . ', ' . item('two')), 401, 'cert_mismatch', 'two members');
+denies(with_cert('/listed', item('one') . ';a=1'), 401, 'cert_mismatch', 'a parameter');
+denies(with_cert('/listed', flat('one') . ' x'), 401, 'cert_mismatch', 'bytes behind it');
+denies(with_cert('/listed', flat('one') . ' ' . flat('two')), 401, 'cert_mismatch', 'two in one');
+denies($t->get('/listed', token => $bound, headers => ['Client_Cert', item('one')]), 401,
+       'cert_mismatch', 'another spelling');
+passes($t->get('/listed', token => token()), 'an unbound token');
+denies($t->get('/listed/must', token => token()), 401, 'proof_missing', 'mTLS wants a binding');
+passes(with_cert('/listed/must', item('one')), '... and takes it');
+denies($t->get('/listed', token => token(cnf => { 'x5t#S256' => 'short' })), 401, 'claim_invalid',
+       'a cnf that is no hash');
+
+# --- what goes on ---
+
+my $r = with_cert('/listed', item('one'), 'client-cert-chain', item('two'), 'CLIENT_CERT', item('two'));
+passes($r, 'a listed peer');
+is($r->sent('Client-Cert'), item('one'), 'its header goes on');
+is(join(' ', grep { /client.cert./i } map { $_->[0] } @{ ($r->backend)[0]{headers} }), '',
+   'and no other spelling nor a chain');
+for my $name (qw(Client-Cert client-cert CLIENT-CERT Client_Cert client.cert Client-Cert-Chain Client_Cert_Chain)) {
+    $r = $t->get('/other', token => token(), headers => [$name, item('one')]);
+    passes($r, "$name of a peer that is not listed");
+    is(scalar(grep { $_->[0] =~ /client.cert/i } @{ ($r->backend)[0]{headers} }), 0, '... does not go on');
+}
+denies(with_cert('/other', item('one')), 401, 'cert_mismatch', 'nor does it count');
+denies(with_cert('/other', item('one'), 'X-Client-IP', '10.0.0.1'), 401, 'cert_mismatch',
+       'whatever mod_remoteip says of the address');
+denies($t->get('/none', token => $bound), 401, 'cert_mismatch', 'without TLS there is none');
+
+# --- mod_ssl ---
+
+sub over_tls {
+    my ($name, $token) = @_;
+    my $port = $t->port('tls');
+    my $cert = $name ? "-cert $dir/$name.pem -key $dir/$name.key" : '';
+    $t->backend_new;
+    my $request = "GET /tls HTTP/1.1\\r\\nHost: gw.test\\r\\nConnection: close\\r\\nAuthorization: Bearer $token\\r\\n\\r\\n";
+    my $text = `printf '$request' | openssl s_client -quiet -connect 127.0.0.1:$port $cert 2>/dev/null`;
+    my ($status) = $text =~ m{\AHTTP/1.1 (\d+)};
+    my ($reason) = $text =~ /^X-Reason: (\S+)\r$/m;
+    return ($status // 0) . ' ' . ($reason // '') . ' ' . scalar(() = $t->backend_new);
+}
+
+SKIP: {
+    skip 'no mod_ssl', 4 if !-f M2MGW::Test::modules_dir() . '/mod_ssl.so';
+    is(over_tls('one', $bound), '200 ok 1', 'the certificate of the connection');
+    is(over_tls('two', $bound), '401 cert_mismatch 0', 'another one');
+    is(over_tls(undef, $bound), '401 cert_mismatch 0', 'none');
+    is(over_tls('one', token()), '401 proof_missing 0', 'an unbound token');
+}
+
+# --- configuration ---
+
+sub refused {
+    my ($config, $re, $name, %o) = @_;
+    my ($status, $text) = try_config($config, files => { 'keys.json' => $KEYS }, %o);
+    ok($status != 0 && $text =~ $re, "refused: $name") or diag($text);
+}
+
+my $J = 'M2MJwks file:@ROOT@/keys.json';
+refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert\n</Location>", qr/from= is missing/, 'a header from anybody');
+refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=x\n</Location>", qr/not an address/, 'no address');
+refused("<Location /a>\n$J\nM2MClientCertificate tls\n</Location>", qr/ssl, or header:NAME/, 'another word');
+refused("<Location /a>\n$J\nM2MSenderConstraint mTLS\n</Location>", qr/needs mod_ssl/, 'mTLS without mod_ssl');
+refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=::1\nM2MClaim sub header:client_cert\n</Location>",
+        qr/prove/, 'a claim in the name of the certificate');
+
+unlike($t->error_log, qr/\Q${\ substr item('one'), 20, 60}\E/, 'no certificate stands in the log');
+$t->expect_log(qr/M2-101|AH01873|AH01906|AH01909|AH02292/);
+$t->finish;
