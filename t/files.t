@@ -145,6 +145,37 @@ for my $signal (qw(USR1 HUP)) {
     is(state_of(), 'ok', 'a good file');
     is(checked(), 'accepted', 'httpd -t says yes');
 }
+
+# what somebody else put into the state directory, newer than what the server has
+ok($t->reload, 'the parent has read D itself');
+my ($copy) = glob "$t->{root}/run/m2mgw/*.jwks";
+ok($copy, 'there is a copy of what children believed') or diag(`ls -la $t->{root}/run`);
+$t->expect_log(qr/is not the copy of a key set that the server stored/);
+my $line = (split /\n/, slurp($copy))[0];
+sub plant { my ($text) = @_; unlink $copy; spew($copy, "$line\n$text"); utime time + 60, time + 60, $copy }
+SKIP: {
+    skip 'only root can give a file to somebody else', 4 if $>;
+    for my $mode (0600, 0666) {
+        plant(set('P'));
+        chmod $mode, $copy;
+        chown +(getpwnam($mode == 0600 ? 'daemon' : 'root'))[2, 3], $copy;
+        spew($file, '{');
+        ok($t->reload, sprintf 'a restart with a copy of mode %o by somebody else', $mode);
+        is(join(' ', map { $t->get('/x', token => token($_))->status } qw(P D)), '401 200', 'which is not believed');
+    }
+}
+plant(set('Q'));
+chown +(getpwnam M2MGW::Test::user())[2, 3], $copy unless $>;
+ok($t->reload, 'a restart with a newer copy of a child');
+ok(within(200, 'Q'), 'which is');
+unlink $copy;
+POSIX::mkfifo($copy, 0666) or die "mkfifo: $!";
+ok($t->reload, 'a restart with a FIFO in its place does not wait');
+is($t->get('/x', token => token('D'))->status, 200, 'and goes on');
+unlink $copy;
+replace(set('D'));
+for (1 .. 100) { last if state_of() eq 'ok'; select undef, undef, undef, 0.2 }
+
 $t->write_config($conf . "<Location /y>\nM2MJwks file:keys/new.json\n</Location>\n");
 ok($t->reload, 'a restart with a section whose key file was never there');
 is($t->get('/x', token => token('D'))->status, 200, 'the others go on');

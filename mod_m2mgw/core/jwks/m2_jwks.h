@@ -67,6 +67,10 @@ int m2_jwks_fetched(const m2_jwks_t *jwks);
 apr_size_t m2_jwks_shared_size(const m2_jwks_t *jwks);
 void m2_jwks_share(m2_jwks_t *jwks, void *memory);
 
+/** The user that the children run as, whose copies in the state directory count; those of others
+ *  but root do not. */
+void m2_jwks_trust(apr_uint32_t uid);
+
 /** Read the last good copies of what was fetched. state_dir is writable by the children.
  *  */
 void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now);

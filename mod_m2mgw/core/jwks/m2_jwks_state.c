@@ -8,7 +8,14 @@
  */
 #include "jwks/m2_jwks_state.h"
 
+#include "jwks/m2_jwks.h"
+
+#include "base/m2_log.h"
+#include "text/m2_file.h"
+
 #include <apr_file_io.h>
+
+#include <unistd.h>
 
 #include <openssl/evp.h>
 
@@ -98,28 +105,34 @@ static int parse_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t
     return 1;
 }
 
+/* Whose copies count: root's, those of the user that the children run as, and of whoever runs
+ * this. What somebody else put there is nobody's key. */
+static apr_uint32_t children_uid;
+
+void m2_jwks_trust(apr_uint32_t uid)
+{
+    children_uid = uid;
+}
+
+static int is_trusted(const m2_stamp_t *stamp)
+{
+    return stamp->uid == 0 || stamp->uid == children_uid || stamp->uid == geteuid();
+}
+
 static int read_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t *source)
 {
-    apr_finfo_t info;
-    apr_file_t *file;
-    apr_size_t n = 0;
-    char *text;
-    int done = 0;
+    m2_file_t file;
 
-    if (apr_file_open(&file, source->state_path, APR_FOPEN_READ | APR_FOPEN_BINARY,
-                      APR_OS_DEFAULT, pool)
-        != APR_SUCCESS) {
+    if (m2_file_read(&file, pool, source->state_path, MAX_STATE, 0, NULL) != M2_OK) {
         return 0;
     }
-    if (apr_file_info_get(&info, APR_FINFO_MTIME | APR_FINFO_SIZE, file) == APR_SUCCESS
-        && info.size > 0 && info.size <= MAX_STATE) {
-        text = apr_palloc(pool, (apr_size_t)info.size);
-        state->checked = info.mtime;
-        done = apr_file_read_full(file, text, (apr_size_t)info.size, &n) == APR_SUCCESS
-               && parse_state(state, pool, source, m2_slice(text, n));
+    if (!is_trusted(&file.stamp) || (file.stamp.mode & 0002)) {
+        m2_log(M2_LOG_WARNING, "%s is not the copy of a key set that the server stored: "
+               "somebody else owns it or may write it", source->state_path);
+        return 0;
     }
-    apr_file_close(file);
-    return done;
+    state->checked = file.stamp.mtime / 1000;
+    return parse_state(state, pool, source, file.text);
 }
 
 int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags)

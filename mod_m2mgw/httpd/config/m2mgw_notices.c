@@ -422,7 +422,8 @@ static void add_globals(apr_array_header_t *all, apr_pool_t *pool)
 
     if (globals->state_dir && m2_dir_is_open(globals->state_dir)) {
         add_global(all, M2_LOG_NOTICE, apr_psprintf(pool, "M2MStateDir %s: everybody may write "
-                                                    "there, so it is not used",
+                                                    "there; of the copies in it, those of root "
+                                                    "and User count",
                                                     globals->state_dir));
     }
     if (!globals->file_modes) {

@@ -177,6 +177,7 @@ static int open_sources(apr_pool_t *pconf, server_rec *s)
         status = open_fetching(pconf, s);
     }
     if (status == OK) {
+        m2_jwks_trust(geteuid() == 0 ? ap_unixd_config.user_id : geteuid());
         m2_jwks_open(keys.jwks, dir, apr_time_now());
     }
     return status;
