@@ -34,6 +34,13 @@ my $t = M2MGW::Test->start(config => <<'CONF', files => { 'keys.json' => $KEYS }
     M2MResource http://127.0.0.1/
     ProxyPass http://@BACKEND@/off
 </Location>
+<Location /described>
+    M2MJwks file:@ROOT@/keys.json
+    M2MResource https://api.example/described
+    M2MOperation GET /described/{id} scope=read scope=read:all
+    M2MOperation POST /described/ scope=write
+    ProxyPass http://@BACKEND@/described
+</Location>
 <Location /plain>
     M2MJwks file:@ROOT@/keys.json
     ProxyPass http://@BACKEND@/plain
@@ -75,6 +82,9 @@ is_deeply([sort @{ $d->{bearer_methods_supported} // [] }], [qw(body header quer
           'the places of RFC 6750');
 ok(!exists $d->{dpop_signing_alg_values_supported}, 'no proofs under Off');
 ok(!exists $d->{authorization_servers}, 'nobody is named where nobody is known');
+
+$d = document('/described');
+is_deeply([sort @{ $d->{scopes_supported} // [] }], [qw(read read:all write)], 'scopes of operations');
 
 is($t->get("$AT/plain")->status, 404, 'a section without a name has none');
 is($t->get("$AT/order")->status, 404, 'nor has a beginning');

@@ -65,6 +65,23 @@ static void add_claimed(apr_array_header_t *scopes, const apr_array_header_t *re
     }
 }
 
+static void add_described(apr_array_header_t *scopes, const m2_operations_t *table)
+{
+    int i, j, k;
+
+    for (i = 0; i < m2_operations_count(table); i++) {
+        const apr_array_header_t *any = m2_operations_at(table, i)->alternatives;
+
+        for (j = 0; any && j < any->nelts; j++) {
+            const apr_array_header_t *all = APR_ARRAY_IDX(any, j, const apr_array_header_t *);
+
+            for (k = 0; k < all->nelts; k++) {
+                add_once(scopes, APR_ARRAY_IDX(all, k, const char *));
+            }
+        }
+    }
+}
+
 static apr_array_header_t *scopes_of(apr_pool_t *pool, const m2mgw_section_t *section,
                                      const m2mgw_effective_t *effective)
 {
@@ -74,6 +91,9 @@ static apr_array_header_t *scopes_of(apr_pool_t *pool, const m2mgw_section_t *se
         add_required(scopes, section->where->first_child);
     }
     add_claimed(scopes, effective->policy.claims.requires);
+    if (effective->operations) {
+        add_described(scopes, effective->operations->table);
+    }
     return scopes;
 }
 
