@@ -109,6 +109,20 @@ my @case = (
     [ 'ErrorDocument local', "Alias /doc%N \@DOCROOT\@/index.html\nProxyPass %U $b%U\n"
       . "<Location %U>\n${policy}ErrorDocument 401 /doc%N\nErrorDocument 403 /doc%N\n</Location>" ],
     [ 'ErrorDocument text', "ProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 \"no\"\nErrorDocument 403 \"no\"\n</Location>" ],
+    [ 'ErrorDocument with a handler of a late RewriteRule', "Alias /doc%N \@ROOT\@/d%N/file.txt\n<Directory \@ROOT\@/d%N>\nRewriteEngine On\n"
+      . "RewriteRule txt\$ - [H=proxy:$b]\n</Directory>\nProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 /doc%N\nErrorDocument 403 /doc%N\n</Location>" ],
+    [ 'ErrorDocument with SetHandler proxy:', "Alias /doc%N \@ROOT\@/d%N/file.txt\n<Directory \@ROOT\@/d%N>\nSetHandler \"proxy:$b\"\n</Directory>\n"
+      . "ProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 /doc%N\nErrorDocument 403 /doc%N\n</Location>" ],
+    [ 'ErrorDocument by FallbackResource', "Alias /doc%N \@ROOT\@/d%N\n<Directory \@ROOT\@/d%N>\nFallbackResource /open%N\n</Directory>\nProxyPass /open%N $b/open%N\n"
+      . "ProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 /doc%N/none\nErrorDocument 403 /doc%N/none\n</Location>" ],
+    [ 'ErrorDocument by DirectoryIndex', "Alias /doc%N \@ROOT\@/d%N\n<Directory \@ROOT\@/d%N>\nDirectoryIndex /open%N\n</Directory>\nProxyPass /open%N $b/open%N\n"
+      . "ProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 /doc%N/\nErrorDocument 403 /doc%N/\n</Location>" ],
+    [ 'ErrorDocument by Action', "Alias /doc%N \@ROOT\@/d%N/file.txt\n<Directory \@ROOT\@/d%N>\nAction m2e%N /open%N virtual\nSetHandler m2e%N\n</Directory>\n"
+      . "ProxyPass /open%N $b/open%N\nProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 /doc%N\nErrorDocument 403 /doc%N\n</Location>" ],
+    [ 'ErrorDocument with SSI', "Alias /doc%N \@ROOT\@/d%N/open.shtml\n<Directory \@ROOT\@/d%N>\nOptions +Includes\nSetOutputFilter INCLUDES\n</Directory>\n"
+      . "ProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 /doc%N\nErrorDocument 403 /doc%N\n</Location>" ],
+    [ 'ErrorDocument in another protected section', "ProxyPass /other%N $b/other%N\n<Location /other%N>\nM2MJwks file:\@ROOT\@/k.json\nM2MBypassEmptyToken On\n</Location>\n"
+      . "ProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 /other%N\nErrorDocument 403 /other%N\n</Location>" ],
     [ 'ProxyErrorOverride', "ProxyErrorOverride On\nProxyPass %U $b%U\n<Location %U>\n${policy}ErrorDocument 401 %U/err\nErrorDocument 403 %U/err\n</Location>" ],
 
     # other modules in the way
@@ -131,6 +145,7 @@ for my $c (@case) {
     s/%U(?!\{)/$path/g, s/%N/$n/g for $text, $url;
     $conf .= "# $name\n$text\n";
     $file{"d$n/$_"} = "static $n\n" for qw(file.txt var.html var.txt x);
+    $file{"d$n/open.shtml"} = qq([<!--#include virtual="/open/x" -->]\n);
     $file{"d$n/page.shtml"} = qq([<!--#include virtual="$path" -->]\n);
     $file{"cgi/redir$n.cgi"} = "#!/bin/sh\nprintf 'Location: $path\\r\\n\\r\\n'\n";
     push @run, [ $name, $url . ($o{in} // ''), \%o ];

@@ -196,6 +196,8 @@ my @good = (
     ["$KEY\nM2MErrorProfile GateWay", 'M2MErrorProfile gateway'],
     [$KEY, 'M2MErrorDocuments Static'],
     ["$KEY\nM2MErrorDocuments any", 'M2MErrorDocuments Any'],
+    [$KEY, 'M2MTraceParent Off'],
+    ["$KEY\nM2MTraceParent generate", 'M2MTraceParent Generate'],
     [$KEY, 'M2MStage RELEASE'],
     ["$KEY\nM2MStage PRE", 'M2MStage PRE'],
     ["$KEY\nM2MApiName orders", 'M2MApiName orders'],
@@ -389,6 +391,12 @@ refused("M2MRealm \"a\tb\"", qr/control characters/, at => 'M2MRealm');
     is($status, 0, 'control: an alias of another') or diag($out);
 }
 refused('M2MErrorProfile oauth', qr/"oauth" is not allowed; it takes rfc6750 or gateway/);
+refused('M2MTraceParent On', qr/"On" is not allowed; it takes Off, Propagate or Generate/);
+refused("M2MRecentRefusals $_", qr/"$_" is not allowed; it takes a number from 1 to 65536, or Off/, server => 1) for qw(0 65537 many);
+refused('M2MDecisionLog logs/d.log what=some', qr/"what=some" is not allowed; it takes what=refused, what=all, format=json or format=text/, server => 1, directive => 'M2MDecisionLog');
+refused('M2MDecisionLog Off what=all', qr/Off takes no options/, server => 1, directive => 'M2MDecisionLog');
+refused('M2MDecisionLog |', qr/names no program/, server => 1, directive => 'M2MDecisionLog');
+refused('M2MDecisionLog', qr/FILE/, server => 1, directive => 'M2MDecisionLog');
 refused('M2MErrorDocuments On', qr/"On" is not allowed; it takes Static or Any/);
 refused("M2MStage \"a\x01b\"", qr/control characters/, at => 'M2MStage');
 refused("M2MApiName \"a\x7fb\"", qr/control characters/, at => 'M2MApiName');
@@ -516,13 +524,14 @@ M2MApiName outer
 M2MJwksRefresh ttl=10
 M2MErrorDocuments Any
 M2MPathGuard Off
+M2MTraceParent Generate
 CONF
 my @outer = ('M2MToken query:outer', qr/^key kid=K1/, 'M2MClaim a query:outer', 'M2MRule outer ifTrue=ALLOW statusCode=403',
     'M2MDefaultAction DENY', 'M2MForwardToken On', 'M2MBypassEmptyToken On', 'M2MJwksWait 10', 'M2MAlgorithms RS256 HS256',
     'M2MIssuer outer', 'M2MAudience outer', 'M2MTokenType outer', 'M2MRequireClaim outer', 'M2MLeeway 10', 'M2MMaxAge 10',
     'M2MIgnoreExpiration On', 'M2MPreventJtiReplay Observe', 'M2MDuplicateParameter First', 'M2MUserClaim outer',
     'M2MFormLimit 10', 'M2MRealm outer', 'M2MErrorProfile gateway', 'M2MStage outer', 'M2MApiName outer',
-    qr/^M2MJwksRefresh ttl=10 /, 'M2MErrorDocuments Any', 'M2MPathGuard Off');
+    qr/^M2MJwksRefresh ttl=10 /, 'M2MErrorDocuments Any', 'M2MPathGuard Off', 'M2MTraceParent Generate');
 # [ what the narrower section says, a line it must have, index of the outer line that is replaced ]
 my @inner = (
     ['M2MToken cookie:inner', 'M2MToken cookie:inner', 0], ["M2MJwk $RSA", qr/^key kid=R1/, 1],
@@ -540,6 +549,7 @@ my @inner = (
     ['M2MApiName inner', 'M2MApiName inner', 23],
     ['M2MJwksRefresh ttl=20', qr/^M2MJwksRefresh ttl=20 /, 24],
     ['M2MErrorDocuments Static', 'M2MErrorDocuments Static', 25], ['M2MPathGuard On', 'M2MPathGuard On', 26],
+    ['M2MTraceParent Propagate', 'M2MTraceParent Propagate', 27],
     ['M2MEngine Shadow', 'M2MEngine Shadow'], ['M2MEngine On', 'M2MEngine On'],
     ["M2MPlugin accessControl access.yaml", qr/^M2MRule fromFile/, 3, 4],
     ["M2MPlugin jwtAuth jwt.json", 'M2MToken query:t', 0, 1, 2, 6, 15, 16],

@@ -92,6 +92,10 @@ ProxyPass / http://@BACKEND@/
     M2MRuleHeader own X-Own "%{c}|%{h}"
     M2MRuleHeader own X-Auth "%{auth}"
 </Location>
+<Location /raw>
+    M2MParameter h Header:X-H
+    M2MRule raw "1 = 1" ifTrue=DENY "errorMessage=%{h}"
+</Location>
 <Location /xml>
     M2MParameter c Token:client_id
     M2MRule own "$c = 'x'" ifFalse=DENY "responseBody=<r>%{c}</r>"
@@ -271,7 +275,13 @@ is($t->get('/xml', token => tok(client_id => '<&">'))->body =~ s/&#34;/&quot;/r,
 $r = $t->get('/text', token => tok(client_id => '<b>'));
 is($r->body, 'hello <b>', 'a body without a Content-Type is text');
 like($r->header('Content-Type'), qr{\Atext/plain}, 'and says so');
-is($r->header('X-Content-Type-Options') // 'nosniff', 'nosniff', 'and nothing contradicts it');
+is($r->header('X-Content-Type-Options'), 'nosniff', 'and is not to be taken for anything else');
+is($t->get('/r/')->header('X-Content-Type-Options'), 'nosniff', 'nor is the usual body');
+is($t->get('/g/')->header('X-Content-Type-Options'), undef, 'where there is no body nothing is said');
+$r = $t->get('/own', token => tok(client_id => 'y'), headers => [ 'X-H' => "a\xffb\xc3" ]);
+is($r->header('X-Ca-Error-Message'), "No entry for y a\xef\xbf\xbdb\xef\xbf\xbd", 'what is no UTF-8 becomes U+FFFD');
+$r = $t->get('/raw', token => tok(), headers => [ 'X-H' => "a\xffb" ]);
+is(eval { JSON::PP->new->utf8->decode($r->body)->{detail} }, "a\x{fffd}b", 'also in the body');
 $r = $t->get('/msg', token => tok());
 is($r->header('X-Ca-Error-Message'), 'only a message', 'a message without a body');
 like($r->body, qr/only a message/, 'is in the problem document');

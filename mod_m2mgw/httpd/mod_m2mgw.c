@@ -22,11 +22,16 @@
 #include "httpd/request/m2mgw_pathguard.h"
 #include "httpd/request/m2mgw_proof.h"
 #include "httpd/request/m2mgw_resource.h"
+#include "httpd/request/m2mgw_record.h"
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
+#include "httpd/request/m2mgw_trace.h"
 #include "httpd/runtime/m2mgw_cache.h"
+#include "httpd/runtime/m2mgw_counters.h"
+#include "httpd/runtime/m2mgw_decisions.h"
 #include "httpd/runtime/m2mgw_keys.h"
 #include "httpd/runtime/m2mgw_proofs.h"
+#include "httpd/runtime/m2mgw_recent.h"
 #include "httpd/runtime/m2mgw_replay.h"
 #include "httpd/status/m2mgw_status.h"
 
@@ -63,11 +68,13 @@ static void hook_insert_error_filter(request_rec *r)
 
 static int hook_log_transaction(request_rec *r)
 {
-    m2mgw_count(r);
-    for (; r; r = r->next) {
-        m2mgw_line_restore(m2mgw_ctx(r), r);
-        m2mgw_token_mask(r, 1);
+    request_rec *one;
+
+    for (one = r; one; one = one->next) {
+        m2mgw_line_restore(m2mgw_ctx(one), one);
+        m2mgw_token_mask(one, 1);
     }
+    m2mgw_record(r);
     return DECLINED;
 }
 
@@ -230,11 +237,15 @@ static void register_hooks(apr_pool_t *pool)
                         AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(hook_guard, after_rewrite, before_proxy, APR_HOOK_FIRST);
     ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST - 1); /* and mod_cache */
+    m2mgw_trace_register();
     m2mgw_errordoc_register();
     m2mgw_nocache_register();
     m2mgw_path_register();
     m2mgw_pathguard_register();
     m2mgw_status_register();
+    m2mgw_counters_register();
+    m2mgw_recent_register();
+    m2mgw_decisions_register();
     m2mgw_runtime_register();
     m2mgw_proofs_register();
     m2mgw_proof_register();

@@ -6,6 +6,41 @@
  */
 #include "token/m2_claims.h"
 
+#define MOST_SHOWN 200 /* bytes of a value, or of a list, in a sentence */
+
+/* text, cut where a character of UTF-8 ends, with dots for the rest */
+static const char *cut(apr_pool_t *pool, const char *text)
+{
+    apr_size_t n = strlen(text);
+
+    if (n <= MOST_SHOWN) {
+        return text;
+    }
+    for (n = MOST_SHOWN; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80; n--) {
+    }
+    return apr_pstrcat(pool, apr_pstrmemdup(pool, text, n), "...", NULL);
+}
+
+m2_code_t m2_claims_refuse(m2_err_t *err, m2_code_t code, const char *name,
+                           const m2_json_t *found, const apr_array_header_t *accepted)
+{
+    const char *list = "";
+    int i;
+
+    if (!err || err->code != M2_OK) {
+        return code;
+    }
+    for (i = 0; i < accepted->nelts && strlen(list) < MOST_SHOWN; i++) {
+        list = apr_pstrcat(err->pool, list, i ? ", \"" : "\"",
+                           APR_ARRAY_IDX(accepted, i, const char *), "\"", NULL);
+    }
+    if (!found) {
+        return m2_err_set(err, code, "there is no %s; accepted: %s", name, cut(err->pool, list));
+    }
+    return m2_err_set(err, code, "%s is %s; accepted: %s", name,
+                      cut(err->pool, m2_json_dump(err->pool, found)), cut(err->pool, list));
+}
+
 static m2_code_t read_time(double *pseconds, int *phas, const m2_json_t *claims,
                            const char *name, m2_err_t *err)
 {
@@ -114,8 +149,7 @@ static m2_code_t check_issuer(const m2_json_t *claims, const m2_claims_policy_t 
     }
     return is_one_of(m2_json_string(iss), policy->issuers)
                ? M2_OK
-               : m2_err_set(err, M2_E_ISSUER_MISMATCH,
-                            "iss is none of the accepted issuers");
+               : m2_claims_refuse(err, M2_E_ISSUER_MISMATCH, "iss", iss, policy->issuers);
 }
 
 /* RFC 7519 4.1.3: a string, or an array of strings; *pfound says whether one is accepted.
@@ -154,7 +188,7 @@ static m2_code_t check_audience(const m2_json_t *claims, const m2_claims_policy_
     }
     code = search_audience(&found, aud, policy->audiences, err);
     if (code == M2_OK && !found) {
-        code = m2_err_set(err, M2_E_AUDIENCE_MISMATCH, "aud holds no accepted audience");
+        code = m2_claims_refuse(err, M2_E_AUDIENCE_MISMATCH, "aud", aud, policy->audiences);
     }
     return code;
 }

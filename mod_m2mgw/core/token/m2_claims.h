@@ -45,6 +45,11 @@ m2_code_t m2_times_check(const m2_times_t *times, const m2_claims_policy_t *poli
 m2_code_t m2_claims_check(const m2_json_t *claims, const m2_claims_policy_t *policy,
                           m2_err_t *err);
 
+/** Refuse with code and a sentence that shows the value found, as JSON, and the values that are
+ *  accepted (of const char *), both cut where they are long. found may be NULL (there is none). */
+m2_code_t m2_claims_refuse(m2_err_t *err, m2_code_t code, const char *name,
+                           const m2_json_t *found, const apr_array_header_t *accepted);
+
 /** Whether claims hold name, with one of values unless empty: equal in text, element of an
  *  array, or, for `scope`, one of its words. Shared by M2MRequireClaim and Require. */
 int m2_claim_matches(apr_pool_t *pool, const m2_json_t *claims, const m2_require_t *require);

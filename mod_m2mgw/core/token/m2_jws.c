@@ -7,6 +7,8 @@
  */
 #include "token/m2_jws.h"
 
+#include "token/m2_claims.h"
+
 #include "text/m2_b64.h"
 #include "key/m2_kept.h"
 
@@ -187,7 +189,8 @@ m2_code_t m2_jws_header(m2_jws_t *jws, apr_pool_t *pool, const apr_array_header_
         code = read_alg(&jws->alg, jws->header, err);
     }
     if (code == M2_OK && types && types->nelts && !type_is_one_of(jws, types)) {
-        code = m2_err_set(err, M2_E_TYP_MISMATCH, "typ is none of the accepted types");
+        code = m2_claims_refuse(err, M2_E_TYP_MISMATCH, "typ",
+                                m2_json_get(jws->header, "typ"), types);
     }
     return code;
 }

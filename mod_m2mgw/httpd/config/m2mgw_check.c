@@ -247,6 +247,7 @@ static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
 static void make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s)
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();
+    const m2mgw_server_t *said = ap_get_module_config(s->module_config, &m2mgw_module);
     m2mgw_server_t *server = m2mgw_config_server_create(pool, s);
     const m2mgw_dir_t *defaults = ap_get_module_config(s->lookup_defaults, &m2mgw_module);
     apr_size_t k;
@@ -257,6 +258,7 @@ static void make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s
     for (k = 0; k < sizeof(own_headers) / sizeof(own_headers[0]); k++) {
         m2_nameset_add(server->header_names, own_headers[k]);
     }
+    server->decision_log = said->decision_log;
     for (i = 0; i < sections->nelts; i++) {
         const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
         if (section->server == s || section->server == main_server) {

@@ -51,6 +51,7 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->realm = NULL;
     dir->profile = M2MGW_PROFILE_UNSET;
     dir->any_document = M2_UNSET;
+    dir->trace_parent = M2_UNSET;
     dir->stage = NULL;
     dir->api_name = NULL;
     dir->checks = 0;
@@ -120,6 +121,7 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->realm = merge_ptr(inner->realm, outer->realm);
     dir->profile = inner->profile != M2MGW_PROFILE_UNSET ? inner->profile : outer->profile;
     dir->any_document = merge_int(inner->any_document, outer->any_document);
+    dir->trace_parent = merge_int(inner->trace_parent, outer->trace_parent);
     dir->stage = merge_ptr(inner->stage, outer->stage);
     dir->api_name = merge_ptr(inner->api_name, outer->api_name);
     dir->checks = inner->checks | outer->checks;
@@ -127,8 +129,8 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     return dir;
 }
 
-/* What a virtual host needs is worked out from all sections once they have been read
- * (m2mgw_config_check); until then there is nothing to inherit. */
+/* What a virtual host needs besides is worked out from all sections once they have been read
+ * (m2mgw_config_check). */
 void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s)
 {
     (void)s;
@@ -137,9 +139,11 @@ void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s)
 
 void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add)
 {
-    (void)base;
-    (void)add;
-    return m2mgw_config_server_create(pool, NULL);
+    const m2mgw_server_t *outer = base, *inner = add;
+    m2mgw_server_t *server = m2mgw_config_server_create(pool, NULL);
+
+    server->decision_log = merge_ptr(inner->decision_log, outer->decision_log);
+    return server;
 }
 
 /* --- what is in force --- */

@@ -29,6 +29,12 @@ typedef enum m2mgw_profile_t {
     M2MGW_PROFILE_GATEWAY
 } m2mgw_profile_t;
 
+typedef enum m2mgw_trace_t {
+    M2MGW_TRACE_OFF,
+    M2MGW_TRACE_PROPAGATE,
+    M2MGW_TRACE_GENERATE
+} m2mgw_trace_t;
+
 /* the sources list group of a section */
 typedef struct m2mgw_sources_t {
     apr_array_header_t *list; /* of m2_token_source_t */
@@ -93,6 +99,7 @@ typedef struct m2mgw_globals_t {
     m2_slice_t nonce_key;      /* M2MDPoPNonceKey; "there is none": a random one */
     const char *nonce_key_file;
     const m2_replay_spec_t *dpop_store; /* M2MDPoPStore; NULL: as M2MReplayStore */
+    int recent_refusals;       /* M2MRecentRefusals, 0: off */
 } m2mgw_globals_t;
 
 #define M2MGW_MAX_AGE_OFF (-2) /* said, unlike M2_UNSET: takes an outer limit back */
@@ -137,6 +144,7 @@ typedef struct m2mgw_dir_t {
     const char *realm;                     /* M2MRealm */
     m2mgw_profile_t profile;               /* M2MErrorProfile */
     int any_document;                      /* M2MErrorDocuments: 0 Static, 1 Any */
+    int trace_parent;                      /* M2MTraceParent, m2mgw_trace_t */
     const char *stage;                     /* M2MStage */
     const char *api_name;                  /* M2MApiName */
     int checks;                            /* a section, and no server, states a check of
@@ -146,6 +154,13 @@ typedef struct m2mgw_dir_t {
 } m2mgw_dir_t;
 
 typedef struct m2mgw_guard_t m2mgw_guard_t; /* m2mgw_guarded.h */
+/* M2MDecisionLog: what one directive says, and the file behind it once logs are opened. */
+typedef struct m2mgw_decision_log_t {
+    const char *target; /* a file, or a program behind a '|'; NULL: Off */
+    int all;            /* what=all; else refusals only */
+    int text;           /* format=text; else JSON */
+    apr_file_t *file;   /* NULL until open_logs */
+} m2mgw_decision_log_t;
 
 /* per server: found while configuration is read, const while serving */
 typedef struct m2mgw_server_t {
@@ -157,6 +172,7 @@ typedef struct m2mgw_server_t {
     int has_policy;                  /* some section of it protects something */
     int policy_outside_location;     /* ... and that section is no <Location> */
     const m2mgw_guard_t *guard;  /* what M2MPathGuard watches over, or NULL */
+    m2mgw_decision_log_t *decision_log; /* M2MDecisionLog; NULL: nothing was said */
 } m2mgw_server_t;
 
 /* What is in force for a request, defaults resolved. */

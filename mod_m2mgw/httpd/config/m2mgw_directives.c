@@ -42,6 +42,12 @@ static const m2mgw_word_t profile_words[] = {
 };
 static const m2mgw_word_t document_words[] = { { "Static", 0 }, { "Any", 1 }, { NULL, 0 } };
 static const m2mgw_word_t scrub_words[] = { { "Host", 1 }, { "Section", 0 }, { NULL, 0 } };
+static const m2mgw_word_t trace_words[] = {
+    { "Off", M2MGW_TRACE_OFF },
+    { "Propagate", M2MGW_TRACE_PROPAGATE },
+    { "Generate", M2MGW_TRACE_GENERATE },
+    { NULL, 0 },
+};
 static const m2mgw_word_t age_words[] = { { "Off", M2MGW_MAX_AGE_OFF }, { NULL, 0 } };
 
 #define AT(member) offsetof(m2mgw_dir_t, member)
@@ -71,6 +77,8 @@ static const m2mgw_value_t scrub = { AT(scrub_where), M2MGW_NO_PLUGIN, scrub_wor
 static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
                                        NULL };
 
+static const m2mgw_value_t trace = { AT(trace_parent), M2MGW_NO_PLUGIN, trace_words, 0, 0,
+                                     NULL };
 static const m2mgw_value_t documents = { AT(any_document), M2MGW_NO_PLUGIN, document_words, 0,
                                          0, NULL };
 
@@ -173,6 +181,10 @@ const command_rec m2mgw_config_commands[] = {
         "Claims of which the first present one becomes the user."),
     AP_INIT_TAKE1("M2MVerifyCache", m2mgw_cfg_verify_cache, NULL, RSRC_CONF,
         "entries=N per child process, or Off: how many verified tokens are remembered."),
+    AP_INIT_TAKE1("M2MRecentRefusals", m2mgw_cfg_recent_refusals, NULL, RSRC_CONF,
+        "How many refusals the status page remembers, or Off."),
+    AP_INIT_RAW_ARGS("M2MDecisionLog", m2mgw_cfg_decision_log, NULL, RSRC_CONF,
+        "FILE or \"|PROGRAM\" [what=refused|all] [format=json|text], or Off."),
     AP_INIT_TAKE1("M2MFormLimit", m2mgw_cfg_form_limit, NULL, SECTION,
         "Bytes of a form that may be read for a token or a parameter."),
     AP_INIT_TAKE1("M2MRealm", m2mgw_cfg_text, INFO(realm), SECTION,
@@ -181,6 +193,8 @@ const command_rec m2mgw_config_commands[] = {
         "rfc6750 or gateway: statuses and bodies of refusals."),
     AP_INIT_TAKE1("M2MErrorDocuments", m2mgw_cfg_value, INFO(documents), SECTION,
         "Static or Any: whether an ErrorDocument for a refusal may be more than a file."),
+    AP_INIT_TAKE1("M2MTraceParent", m2mgw_cfg_value, INFO(trace), SECTION,
+        "Off, Propagate or Generate: what becomes of the request header traceparent."),
     AP_INIT_TAKE1("M2MStage", m2mgw_cfg_text, INFO(stage), SECTION,
         "Value of $CaStage in rules."),
     AP_INIT_TAKE1("M2MApiName", m2mgw_cfg_text, INFO(api_name), SECTION,

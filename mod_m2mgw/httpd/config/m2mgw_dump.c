@@ -223,6 +223,7 @@ static void print_claims_policy(const out_t *out, const m2_policy_t *policy)
 
 static void print_response(const out_t *out, const m2mgw_effective_t *e)
 {
+    static const char *const traces[] = { "Off", "Propagate", "Generate" };
     const m2mgw_dir_t *dir = e->dir;
 
     line(out, "M2MPathGuard %s", on_off(dir->path_guard != 0));
@@ -233,6 +234,8 @@ static void print_response(const out_t *out, const m2mgw_effective_t *e)
     line(out, "M2MErrorProfile %s", e->profile == M2MGW_PROFILE_GATEWAY ? "gateway"
                                                                        : "rfc6750");
     line(out, "M2MErrorDocuments %s", e->any_document ? "Any" : "Static");
+    line(out, "M2MTraceParent %s", traces[dir->trace_parent == M2_UNSET ? M2MGW_TRACE_OFF
+                                                                        : dir->trace_parent]);
     line(out, "M2MStage %s", dir->stage ? word(out, dir->stage) : "RELEASE");
     if (dir->api_name) {
         line(out, "M2MApiName %s", word(out, dir->api_name));

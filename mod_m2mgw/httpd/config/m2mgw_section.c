@@ -25,6 +25,7 @@ static const m2mgw_globals_t default_globals = {
     .file_modes = 1,
     .replay_max_lifetime = M2_REPLAY_MAX_LIFETIME,
     .verify_cache = 4096,
+    .recent_refusals = 512,
 };
 
 /* --- what is collected --- */

@@ -43,6 +43,8 @@ typedef struct m2mgw_section_t {
     m2_rules_t *rules;
     m2mgw_operations_t *operations;
     const ap_directive_t *operations_at;         /* first directive of the operations group */
+    const char *name;                            /* for display; m2mgw_counters.c, post_config */
+    int row;                                     /* its counters, from 1; 0: none; likewise */
 } m2mgw_section_t;
 
 typedef struct m2mgw_notice_t {

@@ -45,6 +45,8 @@ const char *m2mgw_cfg_file_modes(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_replay_lifetime(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_recent_refusals(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_decision_log(cmd_parms *cmd, void *dir, const char *args);
 
 /** What M2MReplayStore and its kin say, files absolute. pwords, unless NULL, gets the words. */
 const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pwords,

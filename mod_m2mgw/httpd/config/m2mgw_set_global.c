@@ -9,6 +9,7 @@
 #include <apr_file_info.h>
 
 #define MAX_ENTRIES 100000000 /* of a cache */
+#define MAX_RECENT 65536 /* refusals that are remembered */
 #define MAX_SECONDS 315360000 /* ten years */
 
 static int has_prefix(const char *word, const char *prefix)
@@ -226,5 +227,85 @@ const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg)
         return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes entries=N with N from 1 "
                                "to %d, or Off", arg, MAX_ENTRIES);
     }
+    return NULL;
+}
+
+const char *m2mgw_cfg_recent_refusals(cmd_parms *cmd, void *dir, const char *arg)
+{
+    int *pnumber = &m2mgw_cfg_globals()->recent_refusals;
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir;
+    if (bad) {
+        return bad;
+    }
+    if (ap_cstr_casecmp(arg, "Off") == 0) {
+        *pnumber = 0;
+        return NULL;
+    }
+    return m2mgw_cfg_number(pnumber, arg, 1, MAX_RECENT)
+               ? NULL
+               : m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes a number from 1 to %d, "
+                                 "or Off", arg, MAX_RECENT);
+}
+
+/* --- the decision log, of a server or virtual host --- */
+
+/* One of the options; 0 when word is none. */
+static int take_log_option(m2mgw_decision_log_t *log, const char *word)
+{
+    static const struct {
+        const char *word;
+        apr_size_t at;
+        int value;
+    } options[] = {
+        { "what=refused", offsetof(m2mgw_decision_log_t, all), 0 },
+        { "what=all", offsetof(m2mgw_decision_log_t, all), 1 },
+        { "format=json", offsetof(m2mgw_decision_log_t, text), 0 },
+        { "format=text", offsetof(m2mgw_decision_log_t, text), 1 },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (ap_cstr_casecmp(word, options[i].word) == 0) {
+            *(int *)(void *)((char *)log + options[i].at) = options[i].value;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+const char *m2mgw_cfg_decision_log(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2mgw_server_t *server = ap_get_module_config(cmd->server->module_config, &m2mgw_module);
+    m2mgw_decision_log_t *log = apr_pcalloc(cmd->pool, sizeof(*log));
+    apr_array_header_t *words;
+    const char *fault = m2mgw_cfg_words(&words, cmd, args, 1, 3, "FILE or \"|PROGRAM\", "
+                                        "[what=refused|all] [format=json|text]; or Off");
+    int i;
+
+    (void)dir;
+    if (fault) {
+        return fault;
+    }
+    for (i = 1; i < words->nelts; i++) {
+        const char *word = APR_ARRAY_IDX(words, i, const char *);
+
+        if (!take_log_option(log, word)) {
+            return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes what=refused, "
+                                   "what=all, format=json or format=text", word);
+        }
+    }
+    log->target = APR_ARRAY_IDX(words, 0, const char *);
+    if (ap_cstr_casecmp(log->target, "Off") == 0) {
+        if (words->nelts > 1) {
+            return m2mgw_cfg_error(cmd, "Off takes no options");
+        }
+        log->target = NULL;
+    }
+    if (log->target && m2_slice_is(m2_slice_z(log->target), "|")) {
+        return m2mgw_cfg_error(cmd, "\"|\" names no program");
+    }
+    server->decision_log = log;
     return NULL;
 }

@@ -15,16 +15,15 @@ m2mgw_ctx_t *m2mgw_ctx(request_rec *r)
     return ap_get_module_config(r->request_config, &m2mgw_module);
 }
 
-#define ID_BYTES 16
 #define ID_STOCK 256
 
 /* Random bytes for this thread's next requests: one call of the generator serves many. */
 static __thread struct id_stock_t {
-    unsigned char bytes[ID_STOCK * ID_BYTES];
+    unsigned char bytes[ID_STOCK * M2MGW_RANDOM];
     apr_size_t left;
 } id_stock;
 
-static void next_id(unsigned char *id)
+void m2mgw_random(unsigned char bytes[M2MGW_RANDOM])
 {
     struct id_stock_t *stock = &id_stock;
     m2_hold_t hold;
@@ -37,28 +36,28 @@ static void next_id(unsigned char *id)
         m2_hold_end(&hold);
         stock->left = sizeof(stock->bytes);
     }
-    stock->left -= ID_BYTES;
-    memcpy(id, stock->bytes + stock->left, ID_BYTES);
+    stock->left -= M2MGW_RANDOM;
+    memcpy(bytes, stock->bytes + stock->left, M2MGW_RANDOM);
 }
 
 static const char *make_id(request_rec *r)
 {
     static const char hex[] = "0123456789abcdef";
     const char *unique = apr_table_get(r->subprocess_env, "UNIQUE_ID");
-    unsigned char bytes[ID_BYTES];
+    unsigned char bytes[M2MGW_RANDOM];
     char *id;
     apr_size_t i;
 
     if (unique) {
         return apr_pstrdup(r->pool, unique);
     }
-    next_id(bytes);
-    id = apr_palloc(r->pool, 2 * ID_BYTES + 1);
-    for (i = 0; i < ID_BYTES; i++) {
+    m2mgw_random(bytes);
+    id = apr_palloc(r->pool, 2 * M2MGW_RANDOM + 1);
+    for (i = 0; i < M2MGW_RANDOM; i++) {
         id[2 * i] = hex[bytes[i] >> 4];
         id[2 * i + 1] = hex[bytes[i] & 15];
     }
-    id[2 * ID_BYTES] = '\0';
+    id[2 * M2MGW_RANDOM] = '\0';
     return id;
 }
 

@@ -118,6 +118,11 @@ m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r);
 /** The id of the client's request: mod_unique_id's, or a random one; made at the first call. */
 const char *m2mgw_request_id(m2mgw_ctx_t *ctx);
 
+#define M2MGW_RANDOM 16
+
+/** Random bytes: a stock of this thread's, so that one call of the generator serves many. */
+void m2mgw_random(unsigned char bytes[M2MGW_RANDOM]);
+
 /** In a new child: what the parent's thread has in stock, two children must not hand out. */
 void m2mgw_request_id_reseed(void);
 

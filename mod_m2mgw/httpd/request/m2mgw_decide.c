@@ -18,9 +18,9 @@
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
 #include "httpd/runtime/m2mgw_cache.h"
+#include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/runtime/m2mgw_keys.h"
 #include "httpd/runtime/m2mgw_replay.h"
-#include "httpd/status/m2mgw_status.h"
 
 #include "jwks/m2_jwks.h"
 
@@ -99,7 +99,7 @@ static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now)
     if (ctx->token.p) {
         const int cached = judged->verdict.cached;
 
-        m2mgw_status_token(cached, cached ? 0 : apr_time_now() - now);
+        m2mgw_count_token(cached, cached ? 0 : apr_time_now() - now);
     }
     judged->next = root->judged;
     root->judged = judged;
@@ -282,35 +282,4 @@ int m2mgw_charge(m2mgw_ctx_t *ctx, request_rec *r)
 {
     spend(ctx, r);
     return m2mgw_conclude(ctx, r);
-}
-
-/* The decision that stands for the whole: the first refusal, else the last pass. */
-static const m2mgw_ctx_t *deciding(request_rec *r)
-{
-    const m2mgw_ctx_t *found = NULL;
-
-    for (; r; r = r->next) {
-        const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
-
-        if (ctx && ctx->decided) {
-            found = ctx;
-            if (ctx->refused || ctx->require_denied) {
-                break;
-            }
-        }
-    }
-    return found;
-}
-
-void m2mgw_count(request_rec *r)
-{
-    const m2mgw_ctx_t *ctx = deciding(r);
-
-    if (ctx && ctx->require_denied) {
-        m2mgw_status_count(M2_E_REQUIRE_DENIED, 0, NULL);
-    }
-    else if (ctx) {
-        m2mgw_status_count(ctx->verdict.code, ctx->effective.engine == M2MGW_ENGINE_SHADOW,
-                           ctx->verdict.rule);
-    }
 }

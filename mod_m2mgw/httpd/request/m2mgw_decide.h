@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The decision about a request: made once for every URI it comes to, confirmed by the guard,
- * counted when it is over.
+ * The decision about a request: made once for every URI it comes to, and confirmed by the
+ * guard.
  */
 #ifndef M2MGW_DECIDE_H
 #define M2MGW_DECIDE_H
@@ -27,9 +27,5 @@ int m2mgw_conclude(m2mgw_ctx_t *ctx, request_rec *r);
 
 /** Mark the token in the replay store where that is asked for, then conclude. */
 int m2mgw_charge(m2mgw_ctx_t *ctx, request_rec *r);
-
-/** Count the decision on a client's request, once, when it is over. r is the initial request;
- *  redirects are followed. */
-void m2mgw_count(request_rec *r);
 
 #endif /* M2MGW_DECIDE_H */

@@ -14,7 +14,7 @@
 #include "httpd/request/m2mgw_apply.h"
 #include "httpd/request/m2mgw_path.h"
 #include "httpd/request/m2mgw_response.h"
-#include "httpd/status/m2mgw_status.h"
+#include "httpd/runtime/m2mgw_counters.h"
 
 #include "request/m2_path_reading.h"
 
@@ -347,6 +347,19 @@ static m2mgw_engine_t consequence(const look_t *look)
                : M2MGW_ENGINE_OFF;
 }
 
+/* A refusal that is let pass; the sections that decide are still to come. */
+static void count_shadow(m2mgw_ctx_t *ctx)
+{
+    m2mgw_decision_t decision;
+
+    memset(&decision, 0, sizeof(decision));
+    decision.code = M2_E_PATH_UNSAFE;
+    decision.shadow = 1;
+    decision.section = ctx->effective.dir->section;
+    m2mgw_count_decision(&decision);
+    ctx->decided = 0;
+}
+
 static int conclude(const look_t *look)
 {
     const m2mgw_engine_t engine = consequence(look);
@@ -361,8 +374,7 @@ static int conclude(const look_t *look)
     if (engine == M2MGW_ENGINE_ON) {
         return refuse(look, why);
     }
-    record(look, why, M2MGW_ENGINE_SHADOW)->decided = 0; /* sections are still to come */
-    m2mgw_status_count(M2_E_PATH_UNSAFE, 1, NULL);
+    count_shadow(record(look, why, M2MGW_ENGINE_SHADOW));
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, look->r, "M2-203: %s: would be refused: "
                   "path_unsafe: %s", look->r->uri, why);
     return DECLINED;

@@ -12,6 +12,7 @@
 #include "httpd/request/m2mgw_challenge.h"
 #include "httpd/request/m2mgw_errordoc.h"
 #include "httpd/runtime/m2mgw_tell.h"
+#include "httpd/runtime/m2mgw_utf8.h"
 
 #include <mod_core.h> /* ap_response_code_string */
 #include <util_filter.h>
@@ -34,8 +35,9 @@ static const char *problem(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *
     m2_json_set_string(json, "title", strlen(line) > 4 ? line + 4 : line);
     m2_json_set_int(json, "status", status);
     m2_json_set_string(json, "detail",
-                       ctx->verdict.refusal.message ? ctx->verdict.refusal.message
-                                                    : reason->text);
+                       ctx->verdict.refusal.message
+                           ? m2mgw_utf8(r->pool, ctx->verdict.refusal.message)
+                           : reason->text);
     m2_json_set_string(json, "reason", reason->reason);
     m2_json_set_string(json, "code", reason->ca_code);
     m2_json_set_string(json, "request_id", ctx->root->request_id);
@@ -137,7 +139,8 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     add_rule_headers(r, ctx->verdict.refusal.headers);
     apr_table_setn(out, "Cache-Control", "no-store");
     apr_table_setn(out, "X-Ca-Error-Code", reason->ca_code);
-    apr_table_setn(out, "X-Ca-Error-Message", message ? message : reason->text);
+    apr_table_setn(out, "X-Ca-Error-Message",
+                   message ? m2mgw_utf8(r->pool, message) : reason->text);
     apr_table_setn(out, REQUEST_ID, ctx->root->request_id);
     if (status == HTTP_SERVICE_UNAVAILABLE && !message) {
         apr_table_setn(out, "Retry-After", RETRY_AFTER);
@@ -152,6 +155,9 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
         m2mgw_challenge(ctx, r, reason);
     }
     choose_body(ctx, r, reason, status);
+    if (!ctx->body || *ctx->body) {
+        apr_table_setn(out, "X-Content-Type-Options", "nosniff");
+    }
     return status;
 }
 

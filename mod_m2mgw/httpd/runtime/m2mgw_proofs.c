@@ -12,7 +12,6 @@
 #include "httpd/runtime/m2mgw_proofs.h"
 
 #include "httpd/config/m2mgw_section.h"
-#include "httpd/status/m2mgw_status.h"
 
 #include "replay/m2_replay.h"
 
@@ -85,29 +84,13 @@ m2_slice_t m2mgw_proofs_nonce_key(void)
     return runtime.nonce_key;
 }
 
-/* --- the status page --- */
-
-static void add_status(m2_json_t *document, apr_pool_t *pool)
+int m2mgw_proofs_stats(m2_replay_stats_t *stats)
 {
-    m2_json_t *json;
-    m2_replay_stats_t stats;
-
     if (!runtime.store) {
-        return;
+        return 0;
     }
-    json = m2_json_make(pool);
-    m2_replay_stats(&stats, runtime.store);
-    m2_json_set_string(json, "store", stats.name);
-    m2_json_set_int(json, "accepted", (apr_int64_t)stats.marked);
-    m2_json_set_int(json, "replayed", (apr_int64_t)stats.replayed);
-    m2_json_set_int(json, "full", (apr_int64_t)stats.full);
-    m2_json_set_int(json, "errors", (apr_int64_t)stats.errors);
-    if (stats.kind == M2_REPLAY_SHM) {
-        m2_json_set_int(json, "entries", (apr_int64_t)stats.entries);
-        m2_json_set_int(json, "live", (apr_int64_t)stats.live);
-        m2_json_set_int(json, "bytes", (apr_int64_t)stats.bytes);
-    }
-    m2_json_set_json(document, "proofs", json);
+    m2_replay_stats(stats, runtime.store);
+    return 1;
 }
 
 /* --- hooks --- */
@@ -230,7 +213,6 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 
 void m2mgw_proofs_register(void)
 {
-    m2mgw_status_add(add_status);
     ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
 }

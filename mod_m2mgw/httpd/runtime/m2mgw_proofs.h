@@ -8,6 +8,7 @@
 #define M2MGW_PROOFS_H
 
 #include "proof/m2_proof.h"
+#include "replay/m2_replay.h"
 
 /** Mark a proof that passed as used: M2_OK the first time, M2_E_PROOF_REPLAYED,
  *  M2_E_PROOF_INVALID (its time has run out since it was judged), M2_E_REPLAY_UNAVAILABLE. */
@@ -15,6 +16,9 @@ m2_code_t m2mgw_proofs_spend(const m2_proof_t *proof, m2_err_t *err);
 
 /** M2MDPoPNonceKey, or the random key of this server; the same in all children. */
 m2_slice_t m2mgw_proofs_nonce_key(void);
+
+/** The figures of the store of used proofs; 0 where none is open. */
+int m2mgw_proofs_stats(m2_replay_stats_t *stats);
 
 void m2mgw_proofs_register(void);
 

@@ -6,7 +6,9 @@
  * are cut (the JSON document has them whole). No script, nothing loaded from elsewhere;
  * every text is escaped where it is written.
  */
-#include "httpd/status/m2mgw_status.h"
+#include "httpd/status/m2mgw_html.h"
+
+#include "httpd/status/m2mgw_document.h"
 
 #define MAX_ROWS 100 /* of a table: more nobody reads */
 
@@ -372,6 +374,87 @@ static void rules(request_rec *r, const m2_json_t *list)
                (int)m2_json_length(list) - rows->nelts, (int)m2_json_length(list));
 }
 
+/* --- sections and recent refusals --- */
+
+static const char *moment(request_rec *r, apr_int64_t seconds);
+
+static void section_row(request_rec *r, const m2_json_t *section)
+{
+    const m2_json_t *reasons = m2_json_get(section, "reasons");
+    const char *why = "";
+    const m2_member_t *it;
+
+    for (it = m2_json_iter(reasons); it; it = m2_json_iter_next(it)) {
+        why = apr_pstrcat(r->pool, why, *why ? ", " : "", m2_json_iter_name(it), " ",
+                          grouped(r, m2mgw_status_int(reasons, m2_json_iter_name(it))), NULL);
+    }
+    ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s%s</td>",
+               escaped(r, section, "section"), escaped(r, section, "vhost"),
+               state(r, section),
+               m2_slice_is(m2_json_string(m2_json_get(section, "engine")), "Shadow")
+                   ? " <span class=\"warn\">Shadow</span>" : "");
+    ap_rprintf(r, "<td class=\"n\">%s</td><td class=\"n\">%s</td><td>%s</td><td>%s</td></tr>\n",
+               grouped(r, m2mgw_status_int(section, "refused")),
+               grouped(r, m2mgw_status_int(section, "passed")), why,
+               m2_json_get(section, "last_refusal")
+                   ? moment(r, m2mgw_status_int(section, "last_refusal")) : "");
+}
+
+/* Those without keys first, then by refusals. */
+static void sections(request_rec *r, const m2_json_t *list)
+{
+    static const char *const columns[] = { "section", "virtual host", "state", "#refused",
+                                           "#passed", "reasons", "last refusal", NULL };
+    apr_array_header_t *rows = make_rows(r);
+    apr_size_t k;
+    int i;
+
+    for (k = 0; k < m2_json_length(list); k++) {
+        const m2_json_t *section = m2_json_at(list, k);
+        const apr_int64_t ill = is_well(section) ? 0 : (apr_int64_t)1 << 62;
+
+        add_row(rows, section, NULL, ill + m2mgw_status_int(section, "refused"));
+    }
+    sort(rows);
+    table(r, "Protected sections", "wide", columns);
+    for (i = 0; i < shown(rows); i++) {
+        section_row(r, APR_ARRAY_IDX(rows, i, row_t).json);
+    }
+    end_table(r);
+    tell_cut(r, rows);
+}
+
+static void refusal_fields(request_rec *r, const m2_json_t *refusal)
+{
+    ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td>",
+               moment(r, m2mgw_status_int(refusal, "time")), escaped(r, refusal, "reason"),
+               escaped(r, refusal, "detail"));
+    ap_rprintf(r, "<td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
+               escaped(r, refusal, "rule"), escaped(r, refusal, "client"),
+               escaped(r, refusal, "section"), escaped(r, refusal, "id"));
+}
+
+static const char *const refusal_columns[] = { "time", "reason", "detail", "rule", "client",
+                                               "section", "request id", NULL };
+
+static void recent(request_rec *r, const m2_json_t *list)
+{
+    apr_size_t i;
+
+    if (m2_json_length(list) == 0) {
+        return;
+    }
+    table(r, "Recent refusals", "wide", refusal_columns);
+    for (i = 0; i < m2_json_length(list) && i < MAX_ROWS; i++) {
+        refusal_fields(r, m2_json_at(list, i));
+    }
+    end_table(r);
+    if (m2_json_length(list) > MAX_ROWS) {
+        ap_rprintf(r, "<p class=\"dim\">and %d more, see <a href=\"?format=json\">JSON</a>"
+                   "</p>\n", (int)m2_json_length(list) - MAX_ROWS);
+    }
+}
+
 /* --- keys --- */
 
 /* those that are not well first */
@@ -524,7 +607,7 @@ static void heading(request_rec *r, const m2_json_t *document)
 
     ap_rprintf(
         r,
-        "<h1>%s</h1>\n<p>%s, counting for <b>%s</b> since the last start or restart, "
+        "<h1>%s</h1>\n<p>%s, counting for <b>%s</b> since the start, "
         "%s.<br><span class=\"dim\">",
         ap_escape_html(r->pool, host), moment(r, now),
         span(r, now > since ? now - since : 0), moment(r, since));
@@ -542,11 +625,28 @@ void m2mgw_status_html(request_rec *r, const m2_json_t *document)
     attention(r, document);
     sums(r, document);
     refusals(r, document);
+    sections(r, m2_json_get(document, "sections"));
+    recent(r, m2_json_get(document, "recent"));
     rules(r, m2_json_get(document, "rules"));
     sources(r, m2_json_get(document, "sources"));
     keys(r, m2_json_get(document, "keys"));
     latency(r, m2_json_get(document, "verification"));
     part(r, "Verified-token cache", m2_json_get(document, "cache"));
     part(r, "Replay store", m2_json_get(document, "replay"));
+    ap_rputs("</body></html>\n", r);
+}
+
+void m2mgw_status_html_one(request_rec *r, const m2_json_t *refusal)
+{
+    ap_set_content_type(r, "text/html; charset=utf-8");
+    ap_rputs(page_head, r);
+    if (m2_json_get(refusal, "error")) {
+        ap_rprintf(r, "<h1>Not found</h1>\n<p>%s</p>\n", escaped(r, refusal, "error"));
+    }
+    else {
+        table(r, "Refusal", "wide", refusal_columns);
+        refusal_fields(r, refusal);
+        end_table(r);
+    }
     ap_rputs("</body></html>\n", r);
 }

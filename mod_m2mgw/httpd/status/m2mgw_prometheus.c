@@ -6,7 +6,9 @@
  * one TYPE and all its samples behind them; no two samples have the same labels, since a
  * scraper throws the whole answer away when two have.
  */
-#include "httpd/status/m2mgw_status.h"
+#include "httpd/status/m2mgw_prometheus.h"
+
+#include "httpd/status/m2mgw_document.h"
 
 #include <apr_hash.h>
 
@@ -143,6 +145,30 @@ static void shadow(request_rec *r, const m2_json_t *counts)
         sample(r, "m2mgw_shadow_denials_total",
                label(r->pool, "reason", m2_json_iter_name(it)),
                m2mgw_status_int(counts, m2_json_iter_name(it)));
+    }
+}
+
+/* Passes have no reason of their own in the document of a section. */
+static void sections(request_rec *r, const m2_json_t *list)
+{
+    static const char name[] = "m2mgw_section_decisions_total";
+    apr_size_t i;
+
+    head(r, name, "counter", "Requests by section, by what was decided, and why.");
+    for (i = 0; i < m2_json_length(list); i++) {
+        const m2_json_t *section = m2_json_at(list, i);
+        const m2_json_t *reasons = m2_json_get(section, "reasons");
+        const char *label_of = member_label(r, section, "section");
+        const m2_member_t *it;
+
+        sample(r, name, apr_pstrcat(r->pool, label_of, ",decision=\"allow\",reason=\"ok\"",
+                                    NULL), m2mgw_status_int(section, "passed"));
+        for (it = m2_json_iter(reasons); it; it = m2_json_iter_next(it)) {
+            sample(r, name,
+                   apr_pstrcat(r->pool, label_of, ",decision=\"deny\",",
+                               label(r->pool, "reason", m2_json_iter_name(it)), NULL),
+                   m2mgw_status_int(reasons, m2_json_iter_name(it)));
+        }
     }
 }
 
@@ -291,6 +317,7 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
     general(r, document);
     decisions(r, m2_json_get(document, "decisions"));
     shadow(r, m2_json_get(document, "shadow"));
+    sections(r, m2_json_get(document, "sections"));
     rules(r, m2_json_get(document, "rules"));
     latency(r, m2_json_get(document, "verification"));
     part(r, cache_metrics, m2_json_get(document, "cache"));
@@ -300,4 +327,19 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
         source_metric(r, metric, sources);
     }
     keys(r, m2_json_get(document, "keys"));
+}
+
+void m2mgw_status_prometheus_one(request_rec *r, const m2_json_t *refusal)
+{
+    ap_set_content_type(r, "text/plain; version=0.0.4; charset=utf-8");
+    if (m2_json_get(refusal, "error")) {
+        ap_rprintf(r, "# %s\n", text_of(r, refusal, "error"));
+        return;
+    }
+    head(r, "m2mgw_refusal_time_seconds", "gauge", "When the request was refused.");
+    sample(r, "m2mgw_refusal_time_seconds",
+           apr_pstrcat(r->pool, member_label(r, refusal, "id"), ",",
+                       member_label(r, refusal, "section"), ",",
+                       member_label(r, refusal, "reason"), NULL),
+           m2mgw_status_int(refusal, "time"));
 }

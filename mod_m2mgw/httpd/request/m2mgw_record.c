@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What is recorded of a request when it is over.
+ */
+#include "httpd/request/m2mgw_record.h"
+
+#include "httpd/runtime/m2mgw_counters.h"
+#include "httpd/runtime/m2mgw_decisions.h"
+#include "httpd/runtime/m2mgw_recent.h"
+
+/* The decision that stands for the whole: the first refusal, else the last pass. */
+static m2mgw_ctx_t *deciding(request_rec *r)
+{
+    m2mgw_ctx_t *found = NULL;
+
+    for (; r; r = r->next) {
+        m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+        if (ctx && (ctx->decided || ctx->refused)) {
+            found = ctx;
+            if (ctx->refused || ctx->require_denied) {
+                break;
+            }
+        }
+    }
+    return found;
+}
+
+static int final_status(const request_rec *r)
+{
+    while (r->next) {
+        r = r->next;
+    }
+    return r->status;
+}
+
+/* Only what is true of the caller for certain. */
+static void tell_token(m2mgw_decision_t *decision, const m2_verdict_t *verdict,
+                       apr_pool_t *pool)
+{
+    const m2_slice_t iss = m2_json_string(m2_json_get(verdict->claims, "iss"));
+
+    if (verdict->verified) {
+        decision->kid = verdict->kid;
+        decision->alg = verdict->alg;
+        decision->iss = iss.p ? m2_slice_dup(pool, iss) : NULL;
+        decision->client = verdict->user;
+    }
+}
+
+static void tell(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *ctx)
+{
+    memset(decision, 0, sizeof(*decision));
+    decision->time = r->request_time;
+    decision->duration = apr_time_now() - r->request_time;
+    decision->code = ctx->require_denied ? M2_E_REQUIRE_DENIED : ctx->verdict.code;
+    decision->shadow = !ctx->require_denied && !ctx->refused
+                       && ctx->effective.engine == M2MGW_ENGINE_SHADOW
+                       && !m2mgw_decision_passes(decision);
+    decision->status = final_status(r);
+    decision->section = ctx->effective.dir ? ctx->effective.dir->section : NULL;
+    decision->rule = ctx->require_denied ? NULL : ctx->verdict.rule;
+    decision->request_id = ctx->root->request_id;
+    decision->trace_id = apr_table_get(ctx->r->subprocess_env, "M2M_TRACE_ID");
+    decision->vhost = r->server->server_hostname;
+    decision->operation = apr_table_get(ctx->r->subprocess_env, "M2M_OPERATION");
+    if (!m2mgw_decision_passes(decision) && !ctx->require_denied) {
+        decision->detail = ctx->verdict.err.text;
+    }
+    decision->address = r->useragent_ip;
+    decision->line = r->the_request;
+    tell_token(decision, &ctx->verdict, r->pool);
+}
+
+void m2mgw_record(request_rec *r)
+{
+    const m2mgw_ctx_t *ctx = deciding(r);
+    m2mgw_decision_t decision;
+
+    if (!ctx) {
+        return;
+    }
+    tell(&decision, r, ctx);
+    m2mgw_count_decision(&decision);
+    if (!m2mgw_decision_passes(&decision) && !decision.shadow) {
+        m2mgw_recent_add(&decision);
+    }
+    if (m2mgw_decision_is_logged(r, &decision)) {
+        m2mgw_decision_log(r, &decision);
+    }
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Key sources and the keys in use, for the status document.
+ */
+#include "httpd/status/m2mgw_keys_list.h"
+
+#include "httpd/runtime/m2mgw_counters.h"
+#include "httpd/status/m2mgw_document.h"
+
+#include <apr_hash.h>
+
+#define MAX_ALIKE 32 /* keys of a section that only their bits tell apart, listed singly */
+
+/* a row of the list of keys while it grows */
+typedef struct row_t {
+    m2_json_t *json;
+    int section;  /* the last one that uses the key */
+    int sections; /* how many use it */
+} row_t;
+
+/* what a row of the list of keys is made from */
+typedef struct listing_t {
+    apr_pool_t *pool;
+    apr_hash_t *sources;      /* name -> m2_json_t * */
+    apr_hash_t *rows;         /* identity -> row_t * */
+    apr_array_header_t *list; /* of row_t *, in order */
+} listing_t;
+
+/* What stands in a URL's query may be somebody's password. */
+static const char *public_name(apr_pool_t *pool, const m2_keysource_info_t *info)
+{
+    const char *query = strchr(info->name, '?');
+
+    return info->kind[0] == 'f' || !query
+               ? info->name
+               : apr_pstrcat(
+                   pool,
+                   apr_pstrmemdup(pool, info->name, (apr_size_t)(query - info->name)),
+                   "?...", NULL);
+}
+
+/* A span of time in whole seconds; a clock that was set back makes none negative. */
+static void put_span(m2_json_t *json, const char *name, apr_time_t from, apr_time_t to)
+{
+    m2_json_set_int(json, name, to > from ? apr_time_sec(to - from) : 0);
+}
+
+static m2_json_t *source_json(apr_pool_t *pool, const m2_keysource_info_t *info,
+                              apr_time_t now)
+{
+    m2_json_t *json = m2_json_make(pool);
+
+    m2mgw_status_text(json, pool, "source", public_name(pool, info));
+    m2_json_set_string(json, "kind", info->kind);
+    m2_json_set_string(json, "state", info->state);
+    m2_json_set_int(json, "usable", info->usable);
+    m2_json_set_int(json, "keys", info->keys);
+    if (info->checked) {
+        put_span(json, "age", info->checked, now);
+    }
+    if (info->kind[0] != 'f') {
+        put_span(json, "next_refresh", now, info->due);
+    }
+    m2_json_set_int(json, "fetches", (apr_int64_t)info->fetches);
+    m2_json_set_int(json, "failures", (apr_int64_t)info->failures);
+    m2_json_set_int(json, "early", (apr_int64_t)info->early);
+    m2_json_set_int(json, "swaps", (apr_int64_t)info->swaps);
+    if (info->fault && *info->fault) {
+        m2mgw_status_text(json, pool, "fault", info->fault);
+    }
+    return json;
+}
+
+static m2_json_t *sources_json(apr_hash_t *by_name, apr_pool_t *pool, apr_time_t now)
+{
+    m2_json_t *list = m2_json_make_array(pool);
+    int i;
+
+    for (i = 0; i < m2_jwks_count(m2mgw_cfg_registry()); i++) {
+        m2_keysource_info_t info;
+        m2_json_t *json;
+
+        m2_jwks_info(&info, pool, m2mgw_cfg_registry(), i, now);
+        json = source_json(pool, &info, now);
+        apr_hash_set(by_name, info.name, APR_HASH_KEY_STRING, json);
+        m2_json_append(list, json);
+    }
+    return list;
+}
+
+/* Only what is public: the name of a key, never a part of it. */
+static m2_json_t *key_json(const listing_t *listing, const m2_jwk_t *jwk,
+                           const m2mgw_section_t *section, apr_time_t now)
+{
+    static const char *const shared[] = { "source", "kind", "state", "age",
+                                          "next_refresh" };
+    const m2_json_t *source =
+        jwk->origin ? apr_hash_get(listing->sources, jwk->origin, APR_HASH_KEY_STRING)
+                    : NULL;
+    m2_json_t *json = m2_json_make(listing->pool);
+    apr_size_t i;
+
+    m2mgw_status_text(json, listing->pool, "kid", jwk->kid ? jwk->kid : "");
+    m2_json_set_string(json, "kty", jwk->kty);
+    m2_json_set_string(json, "alg", m2_alg_mask_names(listing->pool, jwk->algs));
+    for (i = 0; source && i < sizeof(shared) / sizeof(shared[0]); i++) {
+        m2_json_set_json(json, shared[i], m2_json_get(source, shared[i]));
+    }
+    if (!source) {
+        m2_json_set_string(json, "source", "configuration");
+        m2mgw_status_text(json, listing->pool, "place",
+                          m2mgw_cfg_place(listing->pool, section->keys_at));
+        m2_json_set_string(json, "kind", "configuration");
+        m2_json_set_string(json, "state", "ok");
+        put_span(json, "age", m2mgw_configured_at(), now);
+    }
+    return json;
+}
+
+/* A key that a thousand sections use is one row. Keys without a kid that look alike are
+ * told apart by their order within a section. */
+static void list_key(listing_t *listing, const m2_jwk_t *jwk, int i, apr_time_t now)
+{
+    const m2mgw_section_t *section =
+        APR_ARRAY_IDX(m2mgw_cfg_sections(), i, m2mgw_section_t *);
+    const char *origin =
+        jwk->origin ? jwk->origin : m2mgw_cfg_place(listing->pool, section->keys_at);
+    const char *name = "";
+    row_t *row = NULL;
+    int n;
+
+    for (n = 0; n < MAX_ALIKE; n++) {
+        name = apr_psprintf(listing->pool, "%d %s %s\n%s\n%s", n, jwk->kty,
+                            m2_alg_mask_names(listing->pool, jwk->algs),
+                            jwk->kid ? jwk->kid : "", origin);
+        row = apr_hash_get(listing->rows, name, APR_HASH_KEY_STRING);
+        if (!row || row->section != i) {
+            break;
+        }
+    }
+    if (!row) {
+        row = apr_pcalloc(listing->pool, sizeof(*row));
+        row->json = key_json(listing, jwk, section, now);
+        apr_hash_set(listing->rows, name, APR_HASH_KEY_STRING, row);
+        APR_ARRAY_PUSH(listing->list, row_t *) = row;
+    }
+    row->sections += row->section != i || row->sections == 0;
+    row->section = i;
+}
+
+static void list_section(listing_t *listing, int i, apr_time_t now)
+{
+    const m2mgw_section_t *section =
+        APR_ARRAY_IDX(m2mgw_cfg_sections(), i, m2mgw_section_t *);
+    const m2_keyset_t *set;
+    int k;
+
+    if (!section->dir->keys || !section->keys_at) {
+        return;
+    }
+    set = m2_keyring_enter(section->dir->keys);
+    for (k = 0; set && k < set->keys->nelts; k++) {
+        list_key(listing, APR_ARRAY_IDX(set->keys, k, const m2_jwk_t *), i, now);
+    }
+    m2_keyring_leave(section->dir->keys);
+}
+
+void m2mgw_keys_list(m2_json_t *document, apr_pool_t *pool)
+{
+    const apr_time_t now = apr_time_now();
+    m2_json_t *list = m2_json_make_array(pool);
+    listing_t listing;
+    int i;
+
+    listing.pool = pool;
+    listing.sources = apr_hash_make(pool);
+    listing.rows = apr_hash_make(pool);
+    listing.list = apr_array_make(pool, 16, sizeof(row_t *));
+    m2_json_set_json(document, "sources", sources_json(listing.sources, pool, now));
+    for (i = 0; i < m2mgw_cfg_sections()->nelts; i++) {
+        list_section(&listing, i, now);
+    }
+    for (i = 0; i < listing.list->nelts; i++) {
+        row_t *row = APR_ARRAY_IDX(listing.list, i, row_t *);
+
+        m2_json_set_int(row->json, "sections", row->sections);
+        m2_json_append(list, row->json);
+    }
+    m2_json_set_json(document, "keys", list);
+}
