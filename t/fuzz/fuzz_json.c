@@ -56,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         PROMISE(m2_json_text(pool, json) != NULL);
         copy(pool, json);
         m2_json_path(json, "a.b.c");
+        m2_json_path(json, "/a/0/~1");
         m2_json_has(json, m2_slice_z("a"), 1);
         if (m2_json_time(json, &seconds) == M2_OK) {
             PROMISE(seconds >= 0 && seconds <= 9007199254740992.0);

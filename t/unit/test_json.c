@@ -69,8 +69,10 @@ static void test_refused(void **state)
         { "{\"a\":\"\\ud800\"}", "syntax" },
         { "{\"exp\":1e400}", "out of range" },
         { "{\"exp\":-1e400}", "out of range" },
-        { "{\"exp\":99999999999999999999}", "out of range" },
-        { "{\"exp\":-9223372036854775809}", "out of range" },
+        { "{\"exp\":12345678901234567890123456789012345678901}", "out of range" },
+        { "{\"\\u0061\":-12345678901234567890123456789012345678901}", "out of range" },
+        { "{\"exp\":012345678901234567890}", "syntax" },
+        { "{\"exp\":12345678901234567890x}", "syntax" },
         { "{\"exp\":NaN}", "syntax" },
         { "{\"exp\":Infinity}", "syntax" },
         { "{\"exp\":01}", "syntax" },
@@ -206,6 +208,89 @@ static void test_path(void **state)
     assert_null(m2_json_path(parse("[1]"), "a.b"));
 }
 
+static const char *at_path(const char *text, const char *path)
+{
+    const m2_json_t *found = m2_json_path(parse(text), path);
+
+    return found ? m2_json_text(pool, found) : "(none)";
+}
+
+/* the names that providers give: dots in names, names between dots, null for nothing */
+static void test_path_longest(void **state)
+{
+    static const char keycloak[] = "{\"resource_access\":{\"my.client\":{\"roles\":[\"admin\"]},"
+                                   "\"my\":{\"client\":{\"roles\":[\"other\"]}}}}";
+    static const char hasura[] = "{\"https://hasura.io/jwt/claims\":{\"x-hasura-role\":\"user\"}}";
+
+    (void)state;
+    assert_string_equal(at_path(keycloak, "resource_access.my.client.roles"), "admin");
+    assert_string_equal(at_path(hasura, "https://hasura.io/jwt/claims.x-hasura-role"), "user");
+    assert_string_equal(at_path("{\"a.b\":null,\"a\":{\"b\":7}}", "a.b"), "7");
+    assert_string_equal(at_path("{\"a.b\":{\"d\":1},\"a\":{\"b\":{\"c\":2}}}", "a.b.c"), "2");
+    assert_string_equal(at_path("{\"a.b\":\"x\",\"a\":{\"b.c\":3}}", "a.b.c"), "3");
+    assert_string_equal(at_path("{\"a\":null}", "a"), "(none)");
+    assert_string_equal(at_path("{\"a\":{\"b\":null}}", "a.b"), "(none)");
+    assert_string_equal(at_path("{\"a\":[{\"b\":1}]}", "a.b"), "(none)");
+}
+
+static void test_pointer(void **state)
+{
+    static const char doc[] = "{\"a\":{\"b/c\":[\"x\",{\"d~e\":7}],\"\":\"e\"},\"/a/b\":8,"
+                              "\"a.b\":9,\"n\":null}";
+    static const char *const cases[][2] = {
+        { "/a/b~1c/0", "x" },       { "/a/b~1c/1/d~0e", "7" }, { "/a/", "e" },
+        { "/a.b", "9" },            { "/a/b~1c/00", "(none)" }, { "/a/b~1c/2", "(none)" },
+        { "/a/b~1c/-", "(none)" },  { "/a/b", "(none)" },      { "/n", "(none)" },
+        { "/n/x", "(none)" },       { "/", "(none)" },         { "/~1a~1b", "8" },
+        { "/a/b~1c/1/d~0", "(none)" }, { "/a/b~1c/1/d~0ee", "(none)" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_string_equal(at_path(doc, cases[i][0]), cases[i][1]);
+    }
+    assert_int_equal(m2_json_path_check("/a~1b/~0", &err), M2_OK);
+    assert_int_equal(m2_json_path_check("a~b.c", &err), M2_OK);
+    assert_int_equal(m2_json_path_check("/a~2", &err), M2_E_CONFIG);
+    assert_int_equal(m2_json_path_check("/a~", &err), M2_E_CONFIG);
+    assert_int_equal(m2_json_path_check("", &err), M2_E_CONFIG);
+}
+
+/* a number and a NUL behind it: two readers, one of which stops at the NUL */
+static void test_nul_behind_a_number(void **state)
+{
+    static const char bad[] = "{\"exp\":1\0}", one[] = "1\0", real[] = "[1.5\0]";
+    const m2_json_t *json;
+
+    (void)state;
+    assert_non_null(parse("{\"exp\":1}"));
+    assert_int_equal(m2_json_parse(&json, pool, m2_slice(bad, sizeof(bad) - 1), M2_E_CONFIG, &err),
+                     M2_E_CONFIG);
+    assert_non_null(strstr(err.text, "NUL"));
+    assert_int_equal(m2_json_parse(&json, pool, m2_slice(one, sizeof(one) - 1), M2_E_CONFIG, &err),
+                     M2_E_CONFIG);
+    assert_int_equal(m2_json_parse(&json, pool, m2_slice(real, sizeof(real) - 1), M2_E_CONFIG, &err),
+                     M2_E_CONFIG);
+}
+
+/* what is beyond a machine's integers keeps its digits, also in a copy */
+static void test_long_integers(void **state)
+{
+    const m2_json_t *json = parse("{\"uid\":18446744073709551615,\"l\":[1.5,20000000000000000000]}");
+    apr_size_t size;
+    m2_json_t *kept = m2_json_keep(json, &size);
+    const m2_json_t *uid = m2_json_get(kept, "uid");
+
+    (void)state;
+    assert_int_equal(m2_json_type(uid), M2_JSON_INT);
+    assert_string_equal(m2_json_text(pool, uid), "18446744073709551615");
+    assert_true(m2_json_has(uid, z("18446744073709551615"), 0));
+    assert_false(m2_json_has(uid, z("18446744073709551616"), 0));
+    assert_true(m2_json_has(m2_json_get(kept, "l"), z("20000000000000000000"), 0));
+    m2_json_drop(kept);
+}
+
 static void test_time(void **state)
 {
     static const struct {
@@ -215,7 +300,8 @@ static void test_time(void **state)
                   { "1.5", 1.5 }, { "1.7e9", 1.7e9 }, { "9007199254740992", 9007199254740992.0 },
                   { "9007199254740993", -1 }, { "9007199254740994", -1 }, { "1e16", -1 },
                   { "1e300", -1 }, { "-1", -1 }, { "-0.5", -1 }, { "9223372036854775807", -1 },
-                  { "\"1516239022\"", -1 }, { "null", -1 }, { "true", -1 }, { "[1]", -1 },
+                  { "\"1516239022\"", -1 }, { "18446744073709551615", -1 },
+                  { "-18446744073709551615", -1 }, { "true", -1 }, { "[1]", -1 },
                   { "{}", -1 } };
     size_t i;
 
@@ -231,6 +317,7 @@ static void test_time(void **state)
         }
     }
     assert_int_equal(m2_json_time(NULL, NULL), M2_E_NOT_FOUND);
+    assert_int_equal(m2_json_time(parse("null"), NULL), M2_E_NOT_FOUND);
 }
 
 static void test_text(void **state)
@@ -379,7 +466,19 @@ static void test_two_readers(void **state)
         { "[999999999999999999]", "[999999999999999999]" },
         { "[9223372036854775807]", "[9223372036854775807]" },
         { "[-9223372036854775808]", "[-9223372036854775808]" },
-        { "[9223372036854775808]", NULL },
+        { "[9223372036854775808]", "[9223372036854775808]" },
+        { "[-9223372036854775809,1]", "[-9223372036854775809,1]" },
+        { "1234567890123456789012345678901234567890", "1234567890123456789012345678901234567890" },
+        { "[12345678901234567890123456789012345678901]", NULL },
+        { "[1.5,{\"a\":18446744073709551615,\"b\":\"18446744073709551616\"},-7,1e2,"
+          "-1234567890123456789012345678901234567890,3]",
+          "[1.5,{\"a\":18446744073709551615,\"b\":\"18446744073709551616\"},-7,100,"
+          "-1234567890123456789012345678901234567890,3]" },
+        { "[\"\\u0041 12345678901234567890 \\\"\",12345678901234567890]",
+          "[\"A 12345678901234567890 \\\"\",12345678901234567890]" },
+        { "[18446744073709551615 5]", NULL },
+        { "[1.5,18446744073709551615 5]", NULL },
+        { "[1.5,-]", NULL },
         { "[0,-1,-0]", "[0,-1,0]" },
         { "[01]", NULL },
         { "[-01]", NULL },
@@ -438,7 +537,8 @@ int main(void)
         unit(test_depth),    unit(test_width),     unit(test_types),
         unit(test_path),     unit(test_time),      unit(test_text),
         unit(test_reals),    unit(test_has),       unit(test_make),
-        unit(test_make_utf8),
+        unit(test_make_utf8), unit(test_path_longest), unit(test_pointer),
+        unit(test_nul_behind_a_number), unit(test_long_integers),
         unit(test_iter),     unit(test_two_readers),
     };
 

@@ -7,7 +7,8 @@
  *
  * Refused on reading: duplicate members (RFC 8725 2.4: two readers may disagree which one
  * counts), depth over M2_MAX_JSON_DEPTH, more than M2_MAX_JSON_MEMBERS members in an object,
- * invalid UTF-8, \u0000, numbers out of range, anything behind the value.
+ * invalid UTF-8, \u0000, NUL bytes, numbers out of range, anything behind the value. Integers
+ * of up to 40 digits keep their decimal text.
  */
 #ifndef M2_JSON_H
 #define M2_JSON_H
@@ -42,9 +43,14 @@ m2_json_type_t m2_json_type(const m2_json_t *json);
 /** Member of an object by exact name; NULL when json is no object or has none. */
 const m2_json_t *m2_json_get(const m2_json_t *json, const char *name);
 
-/** Member by name, or, when there is none of that very name, by walking objects along the
- *  dots of `a.b.c` (claim names that are URLs hold dots, so the exact name comes first). */
+/** The value that a claim path leads to; NULL for none, and for JSON null. A path is a name;
+ *  `a.b.c`, where the longest member name that leads to a value wins and shorter ones are tried
+ *  after it (so `https://idp.example/claims.role` works); or, when it begins with a slash, a
+ *  JSON Pointer (RFC 6901). */
 const m2_json_t *m2_json_path(const m2_json_t *json, const char *path);
+
+/** M2_E_CONFIG for what is no claim path: an empty name, a pointer with a stray `~`. */
+m2_code_t m2_json_path_check(const char *path, m2_err_t *err);
 
 /** A copy in one malloc'd block of *psize bytes, which is to be read and lives until
  *  m2_json_drop. NULL when json is NULL or memory is short. */
@@ -70,7 +76,7 @@ const m2_json_t *m2_json_iter_value(const m2_member_t *it);
 
 /**
  * A NumericDate (RFC 7519 2) in seconds: an integer or finite real in 0..2^53.
- * M2_OK; M2_E_NOT_FOUND when json is NULL; M2_E_CLAIM_INVALID for anything else.
+ * M2_OK; M2_E_NOT_FOUND when json is NULL or JSON null; M2_E_CLAIM_INVALID for anything else.
  * One reader for all times, so that 1e300, strings and negatives have one fate.
  */
 m2_code_t m2_json_time(const m2_json_t *json, double *pseconds);

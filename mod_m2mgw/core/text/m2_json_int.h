@@ -10,9 +10,9 @@
 
 struct m2_json_t {
     m2_json_type_t type;
-    apr_uint32_t n; /* bytes of a string, members, elements; the value of a boolean */
+    apr_uint32_t n; /* bytes of a text, members, elements; the value of a boolean */
     union {
-        const char *text; /* NUL-terminated */
+        const char *text; /* NUL-terminated; of an integer that has one (n > 0), its digits */
         apr_int64_t integer;
         double real;
         struct m2_member_t *members; /* in order */
@@ -39,6 +39,12 @@ static inline m2_json_t *m2_json_value(apr_pool_t *pool, m2_json_type_t type)
     json->type = type;
     json->pool = pool;
     return json;
+}
+
+/** Whether json holds a text: a string, or an integer beyond 18 digits. */
+static inline int m2_json_has_text(const m2_json_t *json)
+{
+    return json->type == M2_JSON_STRING || (json->type == M2_JSON_INT && json->n);
 }
 
 /** Element i of an array that has one. */

@@ -86,7 +86,7 @@ static m2_code_t check_limits(m2_slice_t text, m2_code_t code, m2_err_t *err)
             i = skip_string(text, i);
         }
         else {
-            const char *broken = scan_char(&scan, text.p[i]);
+            const char *broken = text.p[i] ? scan_char(&scan, text.p[i]) : "a NUL byte";
 
             if (broken) {
                 return fail_at(err, code, text, i, broken);
@@ -132,7 +132,8 @@ static const char *words_for(enum json_error_code code)
  * strings and integers. That much is read here; at the first thing that is more, or wrong, the
  * document is left to jansson from its beginning, which alone decides what is refused. */
 
-#define QUICK_DIGITS 18 /* of an integer, which can then not overflow */
+#define QUICK_DIGITS 18 /* of an integer, which can then not overflow; more keep their text */
+#define MOST_DIGITS 40  /* of an integer at all */
 
 typedef struct quick_t {
     const char *p, *end;
@@ -200,25 +201,52 @@ static m2_json_t *quick_string(quick_t *q)
     return json;
 }
 
-/* No zero in front, no sign before a zero, no fraction, no exponent. */
-static m2_json_t *quick_integer(quick_t *q)
+/* Decimal text that no machine integer is needed for; the zero-terminated digits live in pool. */
+static m2_json_t *long_integer(apr_pool_t *pool, const char *digits, apr_size_t n)
 {
-    const int minus = *q->p == '-';
-    const char *digits = q->p + minus, *p = digits;
+    m2_json_t *json = m2_json_value(pool, M2_JSON_INT);
+
+    json->is.text = digits;
+    json->n = (apr_uint32_t)n;
+    return json;
+}
+
+/* No zero in front, no sign before a zero, no fraction, no exponent: text is the number. */
+static m2_json_t *quick_number(quick_t *q, m2_slice_t text, apr_size_t digits)
+{
     apr_int64_t value = 0;
     m2_json_t *json;
+    apr_size_t i;
 
-    for (; p < q->end && *p >= '0' && *p <= '9' && p - digits < QUICK_DIGITS; p++) {
-        value = value * 10 + (*p - '0');
+    if (digits > QUICK_DIGITS) {
+        memcpy(q->text, text.p, text.n);
+        q->text[text.n] = '\0';
+        json = long_integer(q->pool, q->text, text.n);
+        q->text += text.n + 1;
+        return json;
     }
-    if (p == digits || (*digits == '0' && (minus || p - digits > 1))
-        || (p < q->end && ((*p >= '0' && *p <= '9') || *p == '.' || *p == 'e' || *p == 'E'))) {
+    for (i = text.n - digits; i < text.n; i++) {
+        value = value * 10 + (text.p[i] - '0');
+    }
+    json = m2_json_value(q->pool, M2_JSON_INT);
+    json->is.integer = text.n > digits ? -value : value;
+    return json;
+}
+
+static m2_json_t *quick_integer(quick_t *q)
+{
+    const char *start = q->p, *digits = start + (*start == '-'), *p = digits;
+
+    while (p < q->end && *p >= '0' && *p <= '9' && p - digits <= MOST_DIGITS) {
+        p++;
+    }
+    if (p == digits || p - digits > MOST_DIGITS
+        || (*digits == '0' && (digits > start || p - digits > 1))
+        || (p < q->end && (*p == '.' || *p == 'e' || *p == 'E'))) {
         return NULL;
     }
     q->p = p;
-    json = m2_json_value(q->pool, M2_JSON_INT);
-    json->is.integer = minus ? -value : value;
-    return json;
+    return quick_number(q, m2_slice(start, (apr_size_t)(p - start)), (apr_size_t)(p - digits));
 }
 
 static m2_json_t *quick_word(quick_t *q, const char *word, m2_json_type_t type, int value)
@@ -311,49 +339,131 @@ static m2_json_t *quick_parse(apr_pool_t *pool, m2_slice_t text)
     return json && !quick_peek(&q) && q.p == q.end ? json : NULL;
 }
 
-/* --- any document, read by jansson --- */
+/* --- any document, read by jansson ---
+ *
+ * jansson's integers end at 64 bits. Longer ones are blanked to their first digit in a copy of
+ * the text, and what they were is put back while the tree is taken: numbers come in the order
+ * of the text, since a document with a duplicate member makes no tree. */
 
-static m2_json_t *taken(apr_pool_t *pool, const json_t *from);
+/* a document on its way from jansson's tree into ours */
+typedef struct taker_t {
+    apr_pool_t *pool;
+    apr_array_header_t *numbers; /* of m2_slice_t, all of the text in order; NULL: none is long */
+    int next;
+} taker_t;
 
-static m2_json_t *taken_object(apr_pool_t *pool, const json_t *from)
+static int is_long_integer(m2_slice_t number)
 {
-    m2_json_t *json = m2_json_value(pool, M2_JSON_OBJECT);
+    const apr_size_t sign = number.p[0] == '-';
+    apr_size_t i;
+
+    if (number.n - sign <= QUICK_DIGITS || number.n - sign > MOST_DIGITS
+        || number.p[sign] == '0') {
+        return 0;
+    }
+    for (i = sign; i < number.n; i++) {
+        if (!apr_isdigit(number.p[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The number that begins at i, or an empty slice. */
+static m2_slice_t number_at(m2_slice_t text, apr_size_t i)
+{
+    apr_size_t n = 0;
+
+    if (text.p[i] == '-' || apr_isdigit(text.p[i])) {
+        while (i + n < text.n && text.p[i + n] && strchr("0123456789+-.eE", text.p[i + n])) {
+            n++;
+        }
+    }
+    return m2_slice(text.p + i, n);
+}
+
+/* The text with long integers blanked, which stand in numbers; text itself without any. */
+static m2_slice_t blank_integers(taker_t *taker, m2_slice_t text)
+{
+    apr_array_header_t *numbers = apr_array_make(taker->pool, 16, sizeof(m2_slice_t));
+    char *copy = NULL;
+    apr_size_t i;
+
+    for (i = 0; i < text.n; i++) {
+        const m2_slice_t number = number_at(text, i);
+
+        if (text.p[i] == '"') {
+            i = skip_string(text, i);
+        }
+        else if (number.n) {
+            APR_ARRAY_PUSH(numbers, m2_slice_t) = number;
+            if (is_long_integer(number)) {
+                const apr_size_t kept = 1 + (number.p[0] == '-');
+
+                copy = copy ? copy : apr_pmemdup(taker->pool, text.p, text.n);
+                memset(copy + i + kept, ' ', number.n - kept);
+            }
+            i += number.n - 1;
+        }
+    }
+    taker->numbers = copy ? numbers : NULL;
+    return copy ? m2_slice(copy, text.n) : text;
+}
+
+static m2_json_t *taken(taker_t *taker, const json_t *from);
+
+static m2_json_t *taken_object(taker_t *taker, const json_t *from)
+{
+    m2_json_t *json = m2_json_value(taker->pool, M2_JSON_OBJECT);
     void *it = json_object_iter((json_t *)from); /* changes nothing */
 
     for (; it; it = json_object_iter_next((json_t *)from, it)) {
-        m2_json_member_add(json, m2_slice_z(apr_pstrdup(pool, json_object_iter_key(it))),
-                   taken(pool, json_object_iter_value(it)));
+        m2_json_member_add(json, m2_slice_z(apr_pstrdup(taker->pool, json_object_iter_key(it))),
+                           taken(taker, json_object_iter_value(it)));
     }
     return json;
 }
 
-static m2_json_t *taken_array(apr_pool_t *pool, const json_t *from)
+static m2_json_t *taken_array(taker_t *taker, const json_t *from)
 {
-    m2_json_t *json = m2_json_make_array(pool);
+    m2_json_t *json = m2_json_make_array(taker->pool);
     apr_size_t i;
 
     for (i = 0; i < json_array_size(from); i++) {
-        m2_json_append(json, taken(pool, json_array_get(from, i)));
+        m2_json_append(json, taken(taker, json_array_get(from, i)));
     }
     return json;
 }
 
-static m2_json_t *taken_scalar(apr_pool_t *pool, const json_t *from)
+static m2_json_t *taken_number(taker_t *taker, const json_t *from)
 {
-    m2_json_t *json = m2_json_value(pool, M2_JSON_NULL);
+    m2_json_t *json;
+
+    if (taker->numbers && taker->next < taker->numbers->nelts) {
+        const m2_slice_t text = APR_ARRAY_IDX(taker->numbers, taker->next++, m2_slice_t);
+
+        if (is_long_integer(text)) {
+            return long_integer(taker->pool, m2_slice_dup(taker->pool, text), text.n);
+        }
+    }
+    json = m2_json_value(taker->pool, json_is_integer(from) ? M2_JSON_INT : M2_JSON_REAL);
+    if (json_is_integer(from)) {
+        json->is.integer = json_integer_value(from);
+    }
+    else {
+        json->is.real = json_real_value(from);
+    }
+    return json;
+}
+
+static m2_json_t *taken_scalar(taker_t *taker, const json_t *from)
+{
+    m2_json_t *json = m2_json_value(taker->pool, M2_JSON_NULL);
 
     if (json_is_string(from)) {
         json->type = M2_JSON_STRING;
         json->n = (apr_uint32_t)json_string_length(from);
-        json->is.text = apr_pstrmemdup(pool, json_string_value(from), json->n);
-    }
-    else if (json_is_integer(from)) {
-        json->type = M2_JSON_INT;
-        json->is.integer = json_integer_value(from);
-    }
-    else if (json_is_real(from)) {
-        json->type = M2_JSON_REAL;
-        json->is.real = json_real_value(from);
+        json->is.text = apr_pstrmemdup(taker->pool, json_string_value(from), json->n);
     }
     else if (json_is_boolean(from)) {
         json->type = M2_JSON_BOOL;
@@ -363,11 +473,12 @@ static m2_json_t *taken_scalar(apr_pool_t *pool, const json_t *from)
 }
 
 /* Recurses as deep as the document, which the counting pass has bounded. */
-static m2_json_t *taken(apr_pool_t *pool, const json_t *from)
+static m2_json_t *taken(taker_t *taker, const json_t *from)
 {
-    return json_is_object(from)  ? taken_object(pool, from)
-           : json_is_array(from) ? taken_array(pool, from)
-                                 : taken_scalar(pool, from);
+    return json_is_object(from)   ? taken_object(taker, from)
+           : json_is_array(from)  ? taken_array(taker, from)
+           : json_is_number(from) ? taken_number(taker, from)
+                                  : taken_scalar(taker, from);
 }
 
 /* RFC 8725 2.4, RFC 7519 4: of two members of one name readers differ which counts. */
@@ -375,20 +486,23 @@ static m2_code_t thorough_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_sl
                                 m2_code_t code_on_error, m2_err_t *err)
 {
     m2_code_t code = check_limits(text, code_on_error, err);
+    taker_t taker = { pool, NULL, 0 };
     json_error_t fault;
+    m2_slice_t blanked;
     json_t *json;
 
     if (code != M2_OK) {
         return code;
     }
-    json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    blanked = blank_integers(&taker, text);
+    json = json_loadb(blanked.p, blanked.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
     if (!json) {
         apr_size_t offset = fault.position > 0 ? (apr_size_t)fault.position - 1 : 0;
 
         return fail_at(err, code_on_error, text, offset,
                        words_for(json_error_code(&fault)));
     }
-    *pjson = taken(pool, json);
+    *pjson = taken(&taker, json);
     json_decref(json);
     return M2_OK;
 }

@@ -49,31 +49,11 @@ m2_json_type_t m2_json_type(const m2_json_t *json)
     return json ? json->type : M2_JSON_NONE;
 }
 
-static const m2_json_t *member_value(const m2_json_t *json, m2_slice_t name)
-{
-    const m2_member_t *member = m2_json_member(json, name);
-
-    return member ? member->value : NULL;
-}
-
 const m2_json_t *m2_json_get(const m2_json_t *json, const char *name)
 {
-    return member_value(json, m2_slice_z(name));
-}
+    const m2_member_t *member = m2_json_member(json, m2_slice_z(name));
 
-const m2_json_t *m2_json_path(const m2_json_t *json, const char *path)
-{
-    const m2_json_t *found = m2_json_get(json, path);
-    const char *dot;
-
-    if (found || !strchr(path, '.')) {
-        return found;
-    }
-    while (json && (dot = strchr(path, '.')) != NULL) {
-        json = member_value(json, m2_slice(path, (apr_size_t)(dot - path)));
-        path = dot + 1;
-    }
-    return m2_json_get(json, path);
+    return member ? member->value : NULL;
 }
 
 m2_slice_t m2_json_string(const m2_json_t *json)
@@ -129,7 +109,7 @@ static apr_size_t measure(const m2_json_t *json, apr_size_t *ptexts)
     apr_size_t size = sizeof(*json), i;
     const m2_member_t *member;
 
-    if (json->type == M2_JSON_STRING) {
+    if (m2_json_has_text(json)) {
         *ptexts += json->n + 1;
     }
     else if (json->type == M2_JSON_ARRAY) {
@@ -204,7 +184,7 @@ static m2_json_t *copy_json(block_t *block, const m2_json_t *json)
     m2_json_t *copy = put_value(block, json, sizeof(*json));
 
     copy->pool = NULL;
-    if (json->type == M2_JSON_STRING) {
+    if (m2_json_has_text(json)) {
         copy->is.text = put_chars(block, json->is.text, json->n);
     }
     else if (json->type == M2_JSON_ARRAY) {
@@ -240,9 +220,10 @@ m2_code_t m2_json_time(const m2_json_t *json, double *pseconds)
 
     switch (m2_json_type(json)) {
     case M2_JSON_NONE:
+    case M2_JSON_NULL:
         return M2_E_NOT_FOUND;
     case M2_JSON_INT:
-        if (json->is.integer > (apr_int64_t)MAX_TIME) {
+        if (json->n || json->is.integer > (apr_int64_t)MAX_TIME) {
             return M2_E_CLAIM_INVALID; /* as a double, 2^53 + 1 would pass for 2^53 */
         }
         seconds = (double)json->is.integer;

@@ -93,7 +93,7 @@ static const char *integer_text(char *buffer, apr_int64_t value)
 static const char *scalar_text(char *buffer, const m2_json_t *json)
 {
     if (json->type == M2_JSON_INT) {
-        return integer_text(buffer, json->is.integer);
+        return json->n ? json->is.text : integer_text(buffer, json->is.integer);
     }
     if (json->type == M2_JSON_REAL) {
         real_text(buffer, MAX_NUMBER, json->is.real);
