@@ -7,6 +7,8 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "token/m2_verify.h"
+
 #include <stdio.h>
 
 typedef struct explain_t {
@@ -179,6 +181,7 @@ static void step_token(story_t *s)
     const m2_json_t *claims;
     m2_jws_t jws;
     m2_err_t err;
+    int tries;
 
     memset(&jws, 0, sizeof(jws));
     m2_err_init(&err, s->pool);
@@ -188,17 +191,17 @@ static void step_token(story_t *s)
     }
     tell(s, "header", 1, apr_psprintf(s->pool, "alg %s, kid %s, typ %s", jws.alg->name,
                                       value_words(s, jws.kid), value_words(s, jws.typ)));
-    if (failed(s, "key", m2_keyset_choose(&jwk, s->force->keys, jws.kid, jws.alg,
-                                          policy->algs, &err), &err)) {
+    if (failed(s, "key and signature",
+               m2_jws_verify_with(&jwk, &tries, &jws, s->pool, s->force->keys, policy->algs, &err),
+               &err)) {
         return;
     }
     tell(s, "key", 1, apr_psprintf(s->pool, "%s, %d bits, kid %s, can do %s", jwk->kty,
                                    jwk->bits, value_words(s, m2_slice_z(jwk->kid)),
-                                   m2_alg_mask_names(s->pool, jwk->algs)));
-    if (failed(s, "signature", m2_jws_verify(&jws, s->pool, jwk, &err), &err)) {
-        return;
-    }
-    tell(s, "signature", 1, "is right");
+                                   m2_jwk_alg_names(s->pool, jwk)));
+    tell(s, "signature", 1, tries == 1 ? "is right"
+                                       : apr_psprintf(s->pool, "is right, after %d keys that "
+                                                      "were tried as well", tries - 1));
     if (!failed(s, "payload", m2_jws_payload(&claims, &jws, s->pool, &err), &err)) {
         step_claims(s, claims, &err);
     }
@@ -243,6 +246,7 @@ static void explain_token(story_t *s, const char *where)
         return;
     }
     m2_gate_token(&s->verdict, s->pool, policy, s->token, s->force->now, NULL);
+    m2_gate_scopes(&s->verdict, policy);
     pass = s->verdict.code == M2_OK || s->verdict.code == M2_BYPASS;
     if (!policy->keys) {
         tell(s, "token", 1, "no keys are in force, so none is looked for");

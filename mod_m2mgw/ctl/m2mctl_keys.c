@@ -100,7 +100,7 @@ static void print_made(m2mctl_t *ctl, const m2_jwk_t *jwk, const keygen_t *o)
         m2_json_set_string(json, "kid", jwk->kid);
     }
     m2_json_set_string(json, "kty", jwk->kty);
-    m2_json_set_string(json, "alg", m2_alg_mask_names(ctl->pool, jwk->algs));
+    m2_json_set_string(json, "alg", m2_jwk_alg_names(ctl->pool, jwk));
     m2_json_set_int(json, "bits", jwk->bits);
     m2_json_set_string(json, "private", o->out);
     if (o->public_out) {
@@ -146,7 +146,7 @@ static int run_keygen(m2mctl_t *ctl, void *options)
 
     if (!alg) {
         return m2mctl_usage(ctl, "--alg must be one of %s Ed25519 Ed448",
-                            m2_alg_mask_names(ctl->pool, ~(m2_alg_mask_t)0));
+                            m2_alg_names(ctl->pool));
     }
     if (ctl->words->nelts || (!pem && !m2_slice_is_nocase(format, "jwk"))) {
         return m2mctl_usage(ctl, "--format is jwk or pem, and there are no arguments");

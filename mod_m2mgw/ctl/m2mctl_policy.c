@@ -148,7 +148,7 @@ static m2_code_t read_script(m2mctl_force_t *force, m2_keyset_t *keys,
     m2_code_t code = m2mctl_read(&text, keys->pool, o->plugin, err);
 
     code = code ? code : m2_plugin_jwt(&script, keys->pool, text, o->plugin, err);
-    code = code ? code : m2_keyset_add_all(keys, script->keys, err);
+    code = code ? code : m2_keyset_add_all(keys, script->keys, NULL, err);
     if (code) {
         return code;
     }

@@ -87,6 +87,7 @@ static int run_verify(m2mctl_t *ctl, void *options)
     memset(&verdict, 0, sizeof(verdict));
     force.policy.bypass_empty = 0; /* an empty input is a mistake here */
     m2_gate_token(&verdict, ctl->pool, &force.policy, token, force.now, NULL);
+    m2_gate_scopes(&verdict, &force.policy);
     if (ctl->json) {
         print_json(ctl, &verdict);
     }

@@ -65,7 +65,7 @@ static const char *alg_choose(m2mi_key_t *key, apr_pool_t *pool, const m2_jwk_t 
     }
     if (!(jwk->algs & key->alg->bit)) {
         return apr_psprintf(pool, "%s: alg=%s is not what this key can do, which is %s",
-                            path, name, m2_alg_mask_names(pool, jwk->algs));
+                            path, name, m2_jwk_alg_names(pool, jwk));
     }
     return NULL;
 }

@@ -9,7 +9,7 @@
 #include <openssl/err.h>
 
 #include "token/m2_claims.h"
-#include "token/m2_jws.h"
+#include "token/m2_verify.h"
 #include "key/m2_keyset.h"
 
 static const char keys[] =
@@ -50,15 +50,15 @@ static m2_code_t judge(apr_pool_t *pool, m2_slice_t token, m2_err_t *err)
     m2_times_t times;
     m2_jws_t jws;
     m2_code_t code;
+    int tries;
 
     PROMISE(m2_keyset_parse(set, m2_slice_z(keys), "keys", M2_JWK_PUBLIC | M2_JWK_OCT,
                             M2_KEYSET_STRICT, err)
             == M2_OK);
     code = m2_jws_split(&jws, token, err);
     code = code == M2_OK ? m2_jws_header(&jws, pool, NULL, err) : code;
-    code = code == M2_OK ? m2_keyset_choose(&jwk, set, m2_slice(NULL, 0), jws.alg, ~0u, err)
-                         : code;
-    code = code == M2_OK ? m2_jws_verify(&jws, pool, jwk, err) : code;
+    jws.kid = m2_slice(NULL, 0);
+    code = code == M2_OK ? m2_jws_verify_with(&jwk, &tries, &jws, pool, set, ~0u, err) : code;
     if (code == M2_OK) {
         PROMISE(is_genuine(jws.signed_part));
     }

@@ -11,6 +11,9 @@
 #define ED(kid)                                                                             \
     "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"," \
     "\"kid\":\"" kid "\"}"
+#define ED2(kid)                                                                            \
+    "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"0nMCIvSquaH0pGTIKS6kAT1_vQ7W6Cd0tyOnqtWG9us\"," \
+    "\"kid\":\"" kid "\"}"
 #define EC(kid)                                                                             \
     "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","   \
     "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\",\"kid\":\"" kid "\"}"
@@ -20,26 +23,27 @@ static m2_feeds_t feeds;
 static m2_feed_t *feed;
 static m2_keyring_t *ring;
 static m2_keysource_t one, two;
+static const char *issuer_one; /* that the first source is bound to */
 
 static void make_source(m2_keysource_t *source, m2_keysource_kind_t kind)
 {
     memset(source, 0, sizeof(*source));
     source->pool = pool;
     source->kind = kind;
-    source->name = "x";
+    source->name = source->label = "x";
 }
 
 static void make(const m2_keyset_t *fixed)
 {
-    apr_array_header_t *sources = apr_array_make(pool, 2, sizeof(m2_keysource_t *));
+    apr_array_header_t *sources = apr_array_make(pool, 2, sizeof(m2_fed_t));
 
     memset(&feeds, 0, sizeof(feeds));
     feeds.list = apr_array_make(pool, 1, sizeof(m2_feed_t *));
     ring = m2_keyring_make(pool, NULL);
     make_source(&one, M2_KEYSOURCE_FILE);
     make_source(&two, M2_KEYSOURCE_URL);
-    APR_ARRAY_PUSH(sources, m2_keysource_t *) = &one;
-    APR_ARRAY_PUSH(sources, m2_keysource_t *) = &two;
+    APR_ARRAY_PUSH(sources, m2_fed_t) = (m2_fed_t){ &one, issuer_one };
+    APR_ARRAY_PUSH(sources, m2_fed_t) = (m2_fed_t){ &two, NULL };
     feed = m2_feed_add(&feeds, ring, fixed, sources);
 }
 
@@ -53,20 +57,26 @@ static void give(m2_keysource_t *source, const char *text)
     m2_feeds_reclaim(&feeds);
 }
 
-/* the key of a kid, NULL when nothing is in use under it */
-static const m2_jwk_t *key(const char *kid)
+/* the key of a kid for one algorithm and issuer, NULL when nothing is in use under it */
+static const m2_jwk_t *key_for(const char *kid, const char *alg, const char *iss)
 {
+    const m2_wanted_t wanted = { .kid = z(kid), .alg = m2_alg_find(z(alg)), .iss = z(iss),
+                                 .allowed = ~(m2_alg_mask_t)0 };
     const m2_keyset_t *set = m2_keyring_enter(ring);
-    const m2_jwk_t *found = NULL;
+    m2_candidates_t found = { { NULL }, 0 };
 
     if (set) {
-        m2_keyset_choose(&found, set, z(kid), m2_alg_find(z("EdDSA")), ~(m2_alg_mask_t)0, NULL);
-        if (!found) {
-            m2_keyset_choose(&found, set, z(kid), m2_alg_find(z("ES256")), ~(m2_alg_mask_t)0, NULL);
-        }
+        m2_keyset_find(&found, set, &wanted, NULL);
     }
     m2_keyring_leave(ring);
-    return found;
+    return found.n ? found.keys[0] : NULL;
+}
+
+static const m2_jwk_t *key(const char *kid)
+{
+    const m2_jwk_t *found = key_for(kid, "EdDSA", NULL);
+
+    return found ? found : key_for(kid, "ES256", NULL);
 }
 
 static void end(void)
@@ -107,6 +117,56 @@ static void test_same_key_twice(void **state)
     end();
 }
 
+/* different keys of one kid are told apart by what they can do */
+static void test_one_kid(void **state)
+{
+    (void)state;
+    make(NULL);
+    give(&one, SET(ED("a")));
+    give(&two, SET(EC("a") "," ED2("b")));
+    assert_non_null(key_for("a", "EdDSA", NULL));
+    assert_non_null(key_for("a", "ES256", NULL));
+    clean();
+    give(&two, SET(ED2("a") "," EC("c")));
+    assert_null(key_for("a", "EdDSA", NULL)); /* both can do it: neither counts */
+    assert_non_null(key_for("c", "ES256", NULL));
+    assert_non_null(strstr(last_log, "neither counts"));
+    end();
+}
+
+static void test_fixed_counts(void **state)
+{
+    m2_keyset_t *fixed = m2_keyset_make(pool);
+
+    (void)state;
+    assert_int_equal(m2_keyset_parse(fixed, z(SET(ED("a"))), "x", M2_JWK_PUBLIC,
+                                     M2_KEYSET_STRICT, &err),
+                     M2_OK);
+    make(fixed);
+    give(&one, SET(ED2("a") "," EC("b")));
+    assert_true(m2_keyset_same_key(key_for("a", "EdDSA", NULL),
+                                   APR_ARRAY_IDX(fixed->keys, 0, const m2_jwk_t *)));
+    assert_non_null(key_for("b", "ES256", NULL));
+    end();
+}
+
+/* RFC 8725 3.8: the first source signs for its issuer only, the second for everybody */
+static void test_bound(void **state)
+{
+    (void)state;
+    issuer_one = "https://one.example";
+    make(NULL);
+    issuer_one = NULL;
+    give(&one, SET(ED("a")));
+    give(&two, SET(EC("b")));
+    assert_non_null(key_for("a", "EdDSA", "https://one.example"));
+    assert_null(key_for("a", "EdDSA", "https://two.example"));
+    assert_null(key_for("a", "EdDSA", NULL));
+    assert_non_null(key_for("b", "ES256", "https://two.example"));
+    assert_non_null(key_for("b", "ES256", "https://one.example"));
+    end();
+}
+
 static void test_nothing_dirty(void **state)
 {
     const m2_keyset_t *before;
@@ -125,7 +185,8 @@ static void test_nothing_dirty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { unit(test_union), unit(test_same_key_twice),
-                                        unit(test_nothing_dirty) };
+                                        unit(test_nothing_dirty), unit(test_one_kid),
+                                        unit(test_fixed_counts), unit(test_bound) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,13 +99,13 @@ static const m2_fetch_tls_t tls;
 static void make_child(child_t *c, m2_keysource_kind_t kind, const char *url,
                        const m2_keyset_t *fixed)
 {
-    apr_array_header_t *sources = apr_array_make(pool, 1, sizeof(m2_keysource_t *));
+    apr_array_header_t *sources = apr_array_make(pool, 1, sizeof(m2_fed_t));
 
     c->jwks = m2_jwks_make(pool);
     c->ring = m2_keyring_make(pool, NULL);
-    assert_int_equal(m2_jwks_url(&c->source, c->jwks, kind, url, &err), M2_OK);
+    assert_int_equal(m2_jwks_url(&c->source, c->jwks, kind, url, 0, &err), M2_OK);
     assert_int_equal(m2_keysource_refresh(c->source, &refresh, &err), M2_OK);
-    APR_ARRAY_PUSH(sources, m2_keysource_t *) = c->source;
+    APR_ARRAY_PUSH(sources, m2_fed_t) = (m2_fed_t){ c->source, NULL };
     m2_jwks_feed(c->jwks, c->ring, fixed, sources);
     if (!memory) {
         memory = apr_pcalloc(pool, m2_jwks_shared_size(c->jwks));
@@ -202,9 +202,9 @@ static void fetched(const char *body, int seconds)
 static int has(const child_t *c, const char *kid)
 {
     const m2_keyset_t *set = m2_keyring_enter(c->ring);
-    const m2_jwk_t *jwk;
-    int found = set && m2_keyset_choose(&jwk, set, z(kid), m2_alg_find(z("EdDSA")), ~0u, NULL)
-                           == M2_OK;
+    const m2_wanted_t wanted = { .kid = z(kid), .alg = m2_alg_find(z("EdDSA")), .allowed = ~0u };
+    m2_candidates_t keys;
+    int found = set && m2_keyset_find(&keys, set, &wanted, NULL) == M2_OK;
 
     m2_keyring_leave(c->ring);
     return found;
@@ -536,8 +536,8 @@ static void test_registry(void **state)
 
     (void)state;
     assert_false(m2_jwks_watched(jwks));
-    assert_int_equal(m2_jwks_url(&one, jwks, M2_KEYSOURCE_URL, URL, &err), M2_OK);
-    assert_int_equal(m2_jwks_url(&two, jwks, M2_KEYSOURCE_URL, URL, &err), M2_OK);
+    assert_int_equal(m2_jwks_url(&one, jwks, M2_KEYSOURCE_URL, URL, 0, &err), M2_OK);
+    assert_int_equal(m2_jwks_url(&two, jwks, M2_KEYSOURCE_URL, URL, 0, &err), M2_OK);
     assert_ptr_equal(one, two);
     assert_int_equal(m2_jwks_count(jwks), 1);
     assert_true(m2_jwks_watched(jwks) && m2_jwks_fetched(jwks));

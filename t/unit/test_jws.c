@@ -133,14 +133,14 @@ static void test_every_algorithm(void **state)
     for (i = 0; m2_alg_at(i); i++) {
         const char *alg = m2_alg_at(i)->name, *token;
         m2_jwk_t *jwk = alg[0] == 'R' || alg[0] == 'P' ? rsa
-                        : alg[1] == 'd'                ? ed
+                        : m2_slice_is(z(alg), "EdDSA") ? ed
                                                        : make_key(alg, 0);
 
         jwk->algs = alg[0] == 'H' || alg[0] == 'E' ? jwk->algs : m2_alg_at(i)->bit;
         token = sign(jwk, alg);
         assert_int_equal(check(token, jwk), M2_OK);
         assert_int_equal(check(apr_pstrcat(pool, token, "A", NULL), jwk) == M2_OK, 0);
-        jwk->algs = m2_alg_at((i + 1) % M2_ALGS)->bit;
+        jwk->algs = ~m2_alg_at(i)->bit;
         assert_int_equal(check(token, jwk), M2_E_ALG_NOT_ALLOWED);
     }
     ed = make_key("EdDSA", 448);

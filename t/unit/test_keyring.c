@@ -23,7 +23,7 @@ static m2_keyset_t *fresh(void)
 
     assert_int_equal(apr_pool_create(&own, NULL), APR_SUCCESS);
     set = m2_keyset_make(own);
-    set->unnamed_count = (int)(set->generation & 0xffff);
+    set->incomplete = (int)(set->generation & 0xffff);
     return set;
 }
 
@@ -37,7 +37,7 @@ static void *APR_THREAD_FUNC reader(apr_thread_t *thread, void *data)
     while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
         const m2_keyset_t *set = m2_keyring_enter(ring);
 
-        if (set->unnamed_count != (int)(set->generation & 0xffff) || set->generation < last
+        if (set->incomplete != (int)(set->generation & 0xffff) || set->generation < last
             || set->keys->nelts != 0) {
             m2_keyring_leave(ring);
             __atomic_store_n(seen, 0, __ATOMIC_RELAXED);

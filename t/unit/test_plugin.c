@@ -293,7 +293,7 @@ static void test_keys(void **state)
     (void)state;
     jwt_ok(apr_psprintf(pool, "%sjwks:\n- %s\n- %s\n- %s\n", head, key1, key2, unnamed));
     assert_int_equal(jwt->keys->keys->nelts, 3);
-    assert_non_null(jwt->keys->unnamed);
+    assert_null(APR_ARRAY_IDX(jwt->keys->keys, 2, const m2_jwk_t *)->kid);
     jwt_ok(apr_psprintf(pool, "%sjwks: {keys: [%s, %s], more: 1}\n", head, key1, key2));
     assert_int_equal(jwt->keys->keys->nelts, 2);
     jwt_ok(apr_psprintf(pool, "%sjwks:\n- {kty: new, kid: N}\n- %s\n", head, key1));
@@ -313,7 +313,7 @@ static void test_keys_refused(void **state)
     jwt_fault(3, 7, "cannot both",
               apr_psprintf(pool, "%sjwk: %s\njwks: [%s]\n", head, key1, key2));
     jwt_fault(4, 3, "key \"K1\"", apr_psprintf(pool, "%sjwks:\n- %s\n- %s\n", head, key1,
-                                               key1));
+                                                    make_key("RS256", "K1")));
     jwt_fault(2, 6, "key \"A\"", apr_psprintf(pool, "%sjwk: {kty: RSA, kid: A, n: AQAB, "
                                               "e: AQAB}\n", head));
     jwt_fault(4, 3, "key number 2",

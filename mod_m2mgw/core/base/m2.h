@@ -75,6 +75,9 @@ typedef enum m2_code_t {
 #define M2_MAX_JSON_ELEMENTS 16384 /* array elements, no more than a token has bytes */
 #define M2_MAX_KEYSET_BYTES (1024 * 1024)  /* a key set document, file or fetched */
 #define M2_MAX_KEYS 8192           /* keys in one set */
+#define M2_MAX_SAME_KID 16         /* different keys of one kid in one document */
+#define M2_MAX_TRIES 4             /* keys a token without a kid is tried with, what a forged
+                                      one can cost at most */
 #define M2_MAX_RSA_BITS 16384      /* verification time grows with the square */
 #define M2_MIN_RSA_BITS 2048       /* RFC 7518 3.3 */
 #define M2_MAX_CONDITION 4096      /* bytes of a rule condition */

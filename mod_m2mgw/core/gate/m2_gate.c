@@ -10,8 +10,9 @@
  */
 #include "gate/m2_gate.h"
 
-#include "gate/m2_cache.h"
 #include "base/m2_hold.h"
+#include "gate/m2_cache.h"
+#include "token/m2_verify.h"
 
 static int passes(m2_code_t code)
 {
@@ -75,19 +76,18 @@ static m2_claims_policy_t claims_policy(const m2_policy_t *policy)
     return claims;
 }
 
-static m2_code_t check_signature(m2_jws_t *jws, const m2_jwk_t **pjwk, apr_pool_t *pool,
-                                 const m2_policy_t *policy, const m2_keyset_t *keys,
-                                 m2_slice_t token, m2_err_t *err)
+static m2_code_t check_signature(m2_verdict_t *verdict, m2_jws_t *jws, const m2_jwk_t **pjwk,
+                                 apr_pool_t *pool, const m2_policy_t *policy,
+                                 const m2_keyset_t *keys, m2_slice_t token)
 {
+    m2_err_t *err = &verdict->err;
     m2_code_t code = m2_jws_split(jws, token, err);
 
     if (!code) {
         code = m2_jws_header(jws, pool, policy->types, err);
     }
-    if (!code) {
-        code = m2_keyset_choose(pjwk, keys, jws->kid, jws->alg, policy->algs, err);
-    }
-    return code ? code : m2_jws_verify(jws, pool, *pjwk, err);
+    return code ? code
+                : m2_jws_verify_with(pjwk, &verdict->tries, jws, pool, keys, policy->algs, err);
 }
 
 static m2_code_t check_claims(m2_times_t *times, const m2_json_t *claims,
@@ -118,7 +118,7 @@ static m2_code_t open_token(m2_verdict_t *verdict, const m2_json_t **pclaims,
     m2_code_t code;
 
     memset(&jws, 0, sizeof(jws));
-    code = check_signature(&jws, &jwk, pool, policy, keys, token, err);
+    code = check_signature(verdict, &jws, &jwk, pool, policy, keys, token);
     if (code) {
         return code;
     }
@@ -310,6 +310,17 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
         judge_now(verdict, &generation, pool, policy, token, now, cache);
     }
     return check_owner(verdict, pool, policy, token, now, services);
+}
+
+m2_code_t m2_gate_scopes(m2_verdict_t *verdict, const m2_policy_t *policy)
+{
+    if (verdict->verified && passes(verdict->code)) {
+        m2_code_t code = m2_claims_check_scopes(&verdict->missing_scope, verdict->err.pool,
+                                                verdict->claims, &policy->claims, &verdict->err);
+
+        verdict->code = code ? code : verdict->code;
+    }
+    return verdict->code;
 }
 
 m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy,

@@ -43,6 +43,10 @@ typedef struct m2_services_t {
 m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy,
                         m2_slice_t token, apr_time_t now, const m2_services_t *services);
 
+/** Whether a verified token grants the scopes that M2MRequireClaim wants: fills code, err and
+ *  missing_scope of verdict. Behind revocation and proofs, before the rules half. */
+m2_code_t m2_gate_scopes(m2_verdict_t *verdict, const m2_policy_t *policy);
+
 /** The rules half; only called when the token half passed (or in Shadow, whatever it said).
  *  Fills code, err, rule and refusal of verdict. */
 m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy, m2_facts_t *facts);

@@ -37,8 +37,10 @@ struct m2_verdict_t {
     int cached;                 /* the token half came from the verified-token cache */
     int verified;               /* a token was verified (claims, kid, alg, user are set) */
     const m2_json_t *claims;    /* NULL without a verified token */
+    const char *missing_scope;  /* with M2_E_INSUFFICIENT_SCOPE: what is wanted, or NULL */
     const char *kid;            /* of the key used, or NULL */
     const char *alg;
+    int tries;                  /* signatures that were checked; 0 from the cache */
     const char *user;           /* NULL: none of M2MUserClaim is there */
     m2_times_t times;
     m2_proof_t proof;           /* of possession; jti is set where it is to be spent */

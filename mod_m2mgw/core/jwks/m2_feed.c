@@ -15,7 +15,7 @@
 struct m2_feed_t {
     m2_keyring_t *ring;
     const m2_keyset_t *fixed;
-    const apr_array_header_t *sources;
+    const apr_array_header_t *sources; /* of m2_fed_t */
     const m2_keyset_t *composed; /* what the ring holds; NULL: nothing may be used */
     int warned;
 };
@@ -29,96 +29,144 @@ typedef struct m2_retired_t {
 
 /* --- composing --- */
 
-static const m2_jwk_t nobody; /* a kid that two sources use for different keys */
+/* a key as this feed has it */
+typedef struct entry_t {
+    m2_jwk_t *jwk; /* a copy: bound, and without what is contested */
+    int fixed;     /* it stands in the configuration */
+    struct entry_t *next; /* of the same kid */
+} entry_t;
 
-/* Which key each kid stands for, over all sources of a feed. What an administrator wrote
- * into the configuration is not pushed out by what somebody else publishes. */
-static void claim_kids(apr_hash_t *kids, m2_feed_t *feed, const m2_keyset_t *set)
+/* all keys of a feed while its set is composed */
+typedef struct composer_t {
+    m2_feed_t *feed;
+    m2_keyset_t *set;
+    apr_array_header_t *entries; /* of entry_t *, in order */
+    apr_hash_t *by_kid;          /* kid -> entry_t * */
+} composer_t;
+
+static void tell_contested(m2_feed_t *feed, const entry_t *a, const entry_t *b,
+                           m2_alg_mask_t algs)
 {
-    int i;
-
-    for (i = 0; i < set->keys->nelts; i++) {
-        const m2_jwk_t *jwk = APR_ARRAY_IDX(set->keys, i, const m2_jwk_t *), *other;
-
-        if (!jwk->kid) {
-            continue;
-        }
-        other = apr_hash_get(kids, jwk->kid, APR_HASH_KEY_STRING);
-        if (!other) {
-            apr_hash_set(kids, jwk->kid, APR_HASH_KEY_STRING, jwk);
-        }
-        else if (other == &nobody || !m2_keyset_same_key(other, jwk)) {
-            int fixed =
-                feed->fixed
-                && apr_hash_get(feed->fixed->by_kid, jwk->kid, APR_HASH_KEY_STRING);
-
-            if (!fixed) {
-                apr_hash_set(kids, jwk->kid, APR_HASH_KEY_STRING, &nobody);
-            }
-            if (!feed->warned) {
-                m2_log(M2_LOG_WARNING,
-                       "key '%s' of one source has the kid of a different key "
-                       "of another; %s",
-                       jwk->kid, fixed ? "the configured one counts" : "neither counts");
-                feed->warned = 1;
-            }
-        }
+    if (!feed->warned) {
+        m2_log(M2_LOG_WARNING,
+               "key '%s' of one source has the kid of a different key of another and can do %s "
+               "as well; %s",
+               a->jwk->kid, m2_alg_mask_names(feed->sources->pool, algs),
+               a->fixed || b->fixed ? "the configured one counts" : "neither counts");
+        feed->warned = 1;
     }
 }
 
-static void add_keys(m2_keyset_t *set, apr_hash_t *kids, const m2_keyset_t *from)
+/* Two sources use one kid for different keys: for what both can do nobody knows which is
+ * meant. What an administrator wrote into the configuration is not pushed out by what somebody
+ * else publishes. */
+static void contest(m2_feed_t *feed, entry_t *a, entry_t *b, m2_alg_mask_t *pa,
+                    m2_alg_mask_t *pb)
+{
+    const m2_alg_mask_t algs = a->jwk->algs & b->jwk->algs;
+
+    if (algs && m2_keyset_same_issuer(a->jwk, b->jwk) && !m2_keyset_same_key(a->jwk, b->jwk)) {
+        *pa |= a->fixed ? 0 : algs;
+        *pb |= b->fixed ? 0 : algs;
+        tell_contested(feed, a, b, algs);
+    }
+}
+
+/* Every pair of one kid. */
+static void settle_kid(composer_t *c, entry_t *first)
+{
+    m2_alg_mask_t *lost;
+    entry_t *a, *b;
+    int i, k, n = 0;
+
+    for (a = first; a; a = a->next) {
+        n++;
+    }
+    lost = apr_pcalloc(c->set->pool, (apr_size_t)n * sizeof(*lost));
+    for (a = first, i = 0; a; a = a->next, i++) {
+        for (b = a->next, k = i + 1; b; b = b->next, k++) {
+            contest(c->feed, a, b, &lost[i], &lost[k]);
+        }
+    }
+    for (a = first, i = 0; a; a = a->next, i++) {
+        a->jwk->algs &= ~lost[i];
+    }
+}
+
+static void collect(composer_t *c, const m2_keyset_t *from, const char *issuer, int fixed)
 {
     int i;
 
     for (i = 0; i < from->keys->nelts; i++) {
         const m2_jwk_t *jwk = APR_ARRAY_IDX(from->keys, i, const m2_jwk_t *);
+        entry_t *entry = apr_palloc(c->set->pool, sizeof(*entry));
 
-        if (!jwk->kid || apr_hash_get(kids, jwk->kid, APR_HASH_KEY_STRING) == jwk) {
-            m2_keyset_add(set, jwk, NULL); /* beyond M2_MAX_KEYS: not added */
+        entry->jwk = apr_pmemdup(c->set->pool, jwk, sizeof(*jwk));
+        entry->jwk->issuer = issuer ? issuer : jwk->issuer;
+        entry->fixed = fixed;
+        entry->next = NULL;
+        if (jwk->kid) {
+            entry->next = apr_hash_get(c->by_kid, jwk->kid, APR_HASH_KEY_STRING);
+            apr_hash_set(c->by_kid, jwk->kid, APR_HASH_KEY_STRING, entry);
         }
+        APR_ARRAY_PUSH(c->entries, entry_t *) = entry;
+    }
+}
+
+static void collect_all(composer_t *c)
+{
+    const m2_feed_t *feed = c->feed;
+    int i;
+
+    if (feed->fixed) {
+        collect(c, feed->fixed, NULL, 1);
+    }
+    for (i = 0; i < feed->sources->nelts; i++) {
+        const m2_fed_t *fed = &APR_ARRAY_IDX(feed->sources, i, m2_fed_t);
+
+        if (!fed->source->usable) {
+            c->set->incomplete = 1;
+            continue;
+        }
+        m2_generation_hold(c->set->pool, fed->source->current);
+        collect(c, fed->source->current->set, fed->issuer, 0);
     }
 }
 
 /* The set of a feed as its sources are now; NULL when nothing in it may be used. */
 static m2_keyset_t *compose(m2_feed_t *feed)
 {
-    apr_hash_t *kids;
-    m2_keyset_t *set;
+    composer_t c = { feed, NULL, NULL, NULL };
     apr_pool_t *pool;
-    int i, round;
+    int i;
 
     if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
         return NULL;
     }
-    set = m2_keyset_make(pool);
-    kids = apr_hash_make(pool);
-    for (round = 0; round < 2; round++) {
-        if (feed->fixed && round == 0) {
-            claim_kids(kids, feed, feed->fixed);
-        }
-        else if (feed->fixed) {
-            add_keys(set, kids, feed->fixed);
-        }
-        for (i = 0; i < feed->sources->nelts; i++) {
-            m2_keysource_t *source = APR_ARRAY_IDX(feed->sources, i, m2_keysource_t *);
+    c.set = m2_keyset_make(pool);
+    c.entries = apr_array_make(pool, 16, sizeof(entry_t *));
+    c.by_kid = apr_hash_make(pool);
+    collect_all(&c);
+    for (i = 0; i < c.entries->nelts; i++) {
+        entry_t *entry = APR_ARRAY_IDX(c.entries, i, entry_t *);
 
-            if (!source->usable) {
-                set->incomplete = 1;
-            }
-            else if (round == 0) {
-                claim_kids(kids, feed, source->current->set);
-                m2_generation_hold(pool, source->current);
-            }
-            else {
-                add_keys(set, kids, source->current->set);
-            }
+        if (entry->jwk->kid
+            && apr_hash_get(c.by_kid, entry->jwk->kid, APR_HASH_KEY_STRING) == entry) {
+            settle_kid(&c, entry);
         }
     }
-    if (!set->keys->nelts) {
+    for (i = 0; i < c.entries->nelts; i++) {
+        entry_t *entry = APR_ARRAY_IDX(c.entries, i, entry_t *);
+
+        if (entry->jwk->algs) {
+            m2_keyset_add(c.set, entry->jwk, NULL); /* beyond M2_MAX_KEYS: not added */
+        }
+    }
+    if (!c.set->keys->nelts) {
         apr_pool_destroy(pool);
         return NULL;
     }
-    return set;
+    return c.set;
 }
 
 static void publish(m2_feeds_t *feeds, m2_feed_t *feed)
@@ -171,7 +219,7 @@ static int is_dirty(const m2_feed_t *feed)
     int i;
 
     for (i = 0; i < feed->sources->nelts; i++) {
-        if (APR_ARRAY_IDX(feed->sources, i, m2_keysource_t *)->dirty) {
+        if (APR_ARRAY_IDX(feed->sources, i, m2_fed_t).source->dirty) {
             return 1;
         }
     }
@@ -222,7 +270,7 @@ int m2_feed_fetched(const m2_feed_t *feed)
     int i;
 
     for (i = 0; feed && i < feed->sources->nelts; i++) {
-        if (APR_ARRAY_IDX(feed->sources, i, m2_keysource_t *)->kind != M2_KEYSOURCE_FILE) {
+        if (APR_ARRAY_IDX(feed->sources, i, m2_fed_t).source->kind != M2_KEYSOURCE_FILE) {
             return 1;
         }
     }

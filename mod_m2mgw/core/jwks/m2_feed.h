@@ -12,7 +12,13 @@
 
 typedef struct m2_feed_t m2_feed_t;
 
-/** The sources of a feed (of m2_keysource_t *); NULL for NULL. */
+/* a source of a feed */
+typedef struct m2_fed_t {
+    m2_keysource_t *source;
+    const char *issuer; /* its keys are bound to that one here; NULL: as they say themselves */
+} m2_fed_t;
+
+/** The sources of a feed (of m2_fed_t); NULL for NULL. */
 const apr_array_header_t *m2_feed_sources(const m2_feed_t *feed);
 
 /** Whether a feed has a source that is fetched, so that asking for a key may help. */
@@ -26,7 +32,7 @@ typedef struct m2_feeds_t {
     struct m2_retired_t *retired;
 } m2_feeds_t;
 
-/** Feed ring from fixed keys (may be NULL) and sources (of m2_keysource_t *), and fill it. */
+/** Feed ring from fixed keys (may be NULL) and sources (of m2_fed_t), and fill it. */
 m2_feed_t *m2_feed_add(m2_feeds_t *feeds, m2_keyring_t *ring, const m2_keyset_t *fixed,
                        const apr_array_header_t *sources);
 

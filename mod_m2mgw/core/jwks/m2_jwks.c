@@ -70,6 +70,8 @@ static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, m2_keysource_kin
     source->pool = jwks->pool;
     source->kind = kind;
     source->name = apr_pstrdup(jwks->pool, name);
+    source->label = kind == M2_KEYSOURCE_FILE ? source->name
+                                              : m2_url_label(jwks->pool, source->name);
     return source;
 }
 
@@ -109,7 +111,7 @@ m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, m2_slice_t 
 }
 
 m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
-                      const char *url, m2_err_t *err)
+                      const char *url, int plain, m2_err_t *err)
 {
     m2_keysource_t *source;
     int fresh;
@@ -118,10 +120,11 @@ m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_ki
     if (!m2_fetch_available()) {
         return m2_err_set(err, M2_E_CONFIG, "this build has no libcurl and cannot fetch");
     }
-    if (m2_url_check(jwks->pool, url, err) != M2_OK) {
+    if (m2_url_check(jwks->pool, url, plain, err) != M2_OK) {
         return M2_E_CONFIG;
     }
     source = source_named(&fresh, jwks, kind, url);
+    source->plain |= plain;
     if (fresh) {
         APR_ARRAY_PUSH(jwks->sources, m2_keysource_t *) = source;
     }

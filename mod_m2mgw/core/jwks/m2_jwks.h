@@ -47,12 +47,12 @@ m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *pa
 m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, m2_slice_t text,
                                   apr_time_t since, const char *why);
 
-/** The source of a URL or an issuer. M2_E_CONFIG for a URL that keys must not come from.
- *  */
+/** The source of a URL or an issuer. plain: http to any host is allowed for it and for what its
+ *  metadata names. M2_E_CONFIG for a URL that keys must not come from. */
 m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
-                      const char *url, m2_err_t *err);
+                      const char *url, int plain, m2_err_t *err);
 
-/** Feed ring from fixed keys (may be NULL) and sources (of m2_keysource_t *), and fill
+/** Feed ring from fixed keys (may be NULL) and sources (of m2_fed_t), and fill
  *  it. */
 m2_feed_t *m2_jwks_feed(m2_jwks_t *jwks, m2_keyring_t *ring, const m2_keyset_t *fixed,
                         const apr_array_header_t *sources);

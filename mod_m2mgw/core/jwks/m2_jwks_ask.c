@@ -64,7 +64,7 @@ int m2_jwks_ask(const m2_keyring_t *ring, m2_slice_t kid, apr_time_t now)
     int i, wanted = 0;
 
     for (i = 0; sources && i < sources->nelts; i++) {
-        m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_keysource_t *);
+        m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_fed_t).source;
 
         if (source->kind != M2_KEYSOURCE_FILE && source->slot) {
             wanted |= ask_source(source, m2_slot_hash(*source->seed, kid), now);
@@ -88,7 +88,7 @@ static int any_wanted(const apr_array_header_t *sources)
     int i;
 
     for (i = 0; i < sources->nelts; i++) {
-        const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_keysource_t *);
+        const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_fed_t).source;
 
         if (source->kind != M2_KEYSOURCE_FILE && source->slot
             && (is_wanted(source->slot, now)

@@ -23,6 +23,7 @@
 #define CLAIM_MARGIN 5 /* seconds a claim outlives its timeouts, for a busy machine */
 #define FIRST_RETRY 5  /* seconds to the next attempt after a failure, then doubling */
 #define MAX_DOUBLINGS 5
+#define MAX_SHOWN 200 /* bytes of somebody else's text in a message */
 
 /* steps of a fetch: a URL has the last one only */
 enum { STEP_RFC8414, STEP_OPENID, STEP_KEYS };
@@ -86,11 +87,11 @@ static void failed(m2_keysource_t *source, const char *why)
         m2_log(M2_LOG_WARNING,
                "%s: cannot be refreshed: %s; the last good keys stay in use for "
                "up to %d seconds",
-               source->name, why, source->refresh.max_stale);
+               source->label, why, source->refresh.max_stale);
     }
     else if (row == 0) {
         m2_log(M2_LOG_ERR, "%s: cannot be fetched: %s; there are no keys from it",
-               source->name, why);
+               source->label, why);
     }
     m2_keysource_set_fault(source, why);
     m2_slot_count(&slot->failing);
@@ -121,7 +122,7 @@ static void confirmed(m2_keysource_t *source, apr_uint64_t interval)
     const apr_uint64_t now = (apr_uint64_t)apr_time_now();
 
     if (m2_slot_get(&slot->failing)) {
-        m2_log(M2_LOG_NOTICE, "%s: is back", source->name);
+        m2_log(M2_LOG_NOTICE, "%s: is back", source->label);
     }
     m2_slot_set(&slot->failing, 0);
     m2_slot_set(&slot->noted, 0);
@@ -143,11 +144,11 @@ static void store(m2_keysource_t *source, const m2_answer_t *answer)
                      && m2_slot_get(&source->slot->digest) == digest;
 
     m2_err_init(&why, source->fetching);
-    if (m2_keyset_parse(set, answer->body, source->name,
+    if (m2_keyset_parse(set, answer->body, source->label,
                         M2_JWK_PUBLIC | (same ? M2_JWK_QUIET : 0), M2_KEYSET_LENIENT,
                         &why)
         != M2_OK) {
-        failed(source, why.text + strlen(source->name) + 2); /* behind "NAME: " */
+        failed(source, why.text + strlen(source->label) + 2); /* behind "NAME: " */
         return;
     }
     status =
@@ -218,27 +219,46 @@ static const char *metadata_url(apr_pool_t *pool, const char *issuer, int step)
                        NULL);
 }
 
+/* What came from others, for messages: no control bytes, and not all of something long. */
+static const char *shown(apr_pool_t *pool, m2_slice_t text)
+{
+    char *copy = apr_pstrmemdup(pool, text.p, text.n < MAX_SHOWN ? text.n : MAX_SHOWN), *p;
+
+    for (p = copy; *p; p++) {
+        *p = (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p;
+    }
+    return copy;
+}
+
 /* RFC 8414 3.3: metadata that names another issuer must not be used, or anybody who can
  * answer for one path of a host could speak for all of them. */
 static const char *keys_url(const char **purl, apr_pool_t *pool,
                             const m2_keysource_t *source, m2_slice_t body)
 {
     const m2_json_t *metadata;
-    m2_slice_t url;
+    m2_slice_t url, issuer;
+    m2_err_t why;
 
     if (m2_json_parse(&metadata, pool, body, M2_E_CONFIG, NULL) != M2_OK) {
         return "its metadata is no JSON";
     }
-    if (!m2_slice_is(m2_json_string(m2_json_get(metadata, "issuer")), source->name)) {
-        return "its metadata names another issuer";
+    issuer = m2_json_string(m2_json_get(metadata, "issuer"));
+    if (!m2_slice_is(issuer, source->name)) {
+        return apr_psprintf(pool, "its metadata names another issuer: \"%s\" and not \"%s\"",
+                            issuer.p ? shown(pool, issuer) : "", source->name);
     }
     url = m2_json_string(m2_json_get(metadata, "jwks_uri"));
     *purl = m2_slice_dup(pool, url);
-    if (!*purl || m2_url_check(pool, *purl, NULL) != M2_OK) {
-        return "its metadata has no jwks_uri that keys may come from";
+    if (!*purl) {
+        return "its metadata has no jwks_uri";
+    }
+    m2_err_init(&why, pool);
+    if (m2_url_check(pool, *purl, source->plain, &why) != M2_OK) {
+        return apr_psprintf(pool, "the jwks_uri of its metadata, \"%s\": %s",
+                            m2_url_label(pool, shown(pool, url)), why.text);
     }
     /* a public server must not send us to what listens on loopback */
-    if (m2_slice_is_nocase(m2_slice(*purl, 5), "http:")
+    if (!source->plain && m2_slice_is_nocase(m2_slice(*purl, 5), "http:")
         && !m2_slice_is_nocase(m2_slice(source->name, 5), "http:")) {
         return "its jwks_uri is no https:// URL";
     }
@@ -330,7 +350,7 @@ static void pick_up(m2_keysource_t *source)
         m2_keysource_soil(source);
     }
     else {
-        m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->name,
+        m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->label,
                source->state_path);
     }
     source->taken = version;
@@ -350,7 +370,7 @@ static void tell_age(m2_keysource_t *source, apr_time_t now)
             m2_log(M2_LOG_ERR,
                    "%s: not fetched for %d seconds, longer than max-stale: its keys "
                    "are not used any more",
-                   source->name, (int)apr_time_sec(age));
+                   source->label, (int)apr_time_sec(age));
         }
     }
 }

@@ -27,9 +27,12 @@ const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
     char name[33];
     unsigned int n = 0;
     int i;
+    /* a URL may be the one of an issuer, too */
+    const char *text = apr_pstrcat(source->pool,
+                                   source->kind == M2_KEYSOURCE_ISSUER ? "issuer " : "",
+                                   source->name, NULL);
 
-    if (EVP_Digest(source->name, strlen(source->name), digest, &n, EVP_sha256(), NULL)
-        != 1) {
+    if (EVP_Digest(text, strlen(text), digest, &n, EVP_sha256(), NULL) != 1) {
         return NULL;
     }
     for (i = 0; i < 16; i++) {

@@ -44,14 +44,14 @@ m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
     m2_code_t code;
 
     if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
-        return m2_err_set(err, M2_E_INTERNAL, "%s: out of memory", source->name);
+        return m2_err_set(err, M2_E_INTERNAL, "%s: out of memory", source->label);
     }
     m2_err_init(&why, pool);
     generation = apr_pcalloc(pool, sizeof(*generation));
     generation->pool = pool;
     generation->holders = 1;
     generation->set = m2_keyset_make(pool);
-    code = m2_keyset_parse(generation->set, text, source->name, flags, mode, &why);
+    code = m2_keyset_parse(generation->set, text, source->label, flags, mode, &why);
     if (code != M2_OK) {
         m2_err_at(err, code, why.line, why.column, "%s", why.text);
         apr_pool_destroy(pool);
@@ -135,7 +135,7 @@ m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refre
                           "%s has two refresh policies: ttl=%d max-stale=%d "
                           "timeout=%d cooldown=%d, and ttl=%d max-stale=%d timeout=%d "
                           "cooldown=%d",
-                          source->name, other->ttl, other->max_stale, other->timeout,
+                          source->label, other->ttl, other->max_stale, other->timeout,
                           other->cooldown, refresh->ttl, refresh->max_stale,
                           refresh->timeout, refresh->cooldown);
     }
@@ -148,7 +148,7 @@ const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source)
     return source->current ? source->current->set : NULL;
 }
 
-const char *m2_keysource_name(const m2_keysource_t *source)
+const char *m2_keysource_label(const m2_keysource_t *source)
 {
-    return source->name;
+    return source->label;
 }

@@ -31,7 +31,7 @@ m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refre
 /** What a file held when it was read strictly; NULL for others. */
 const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source);
 
-/** Its path, URL or issuer. */
-const char *m2_keysource_name(const m2_keysource_t *source);
+/** Its path, URL or issuer, for people: without what may be secret in it. */
+const char *m2_keysource_label(const m2_keysource_t *source);
 
 #endif /* M2_KEYSOURCE_H */

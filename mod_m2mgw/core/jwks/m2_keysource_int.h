@@ -47,7 +47,9 @@ typedef struct m2_generation_t {
 struct m2_keysource_t {
     apr_pool_t *pool;         /* of the registry */
     m2_keysource_kind_t kind;
-    const char *name;
+    const char *name;         /* path, URL or issuer */
+    const char *label;        /* it, for messages */
+    int plain;                /* http is allowed to any host */
     m2_refresh_t refresh; /* ttl 0: not yet set */
     m2_slot_t *slot;          /* NULL until shared */
     const apr_uint64_t *seed; /* of the hashes of kids; NULL until shared */

@@ -14,7 +14,7 @@
 
 /* RFC 8252 7.3: localhost by its addresses, and by its name as RFC 6761 6.3 reserves it.
  * */
-static int is_loopback(const char *host)
+int m2_url_is_loopback(const char *host)
 {
     struct in_addr address;
 
@@ -25,7 +25,7 @@ static int is_loopback(const char *host)
     return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
-m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err)
+m2_code_t m2_url_check(apr_pool_t *pool, const char *url, int plain, m2_err_t *err)
 {
     apr_uri_t uri;
     const char *p;
@@ -43,10 +43,28 @@ m2_code_t m2_url_check(apr_pool_t *pool, const char *url, m2_err_t *err)
     if (!clear && !m2_slice_is_nocase(m2_slice_z(uri.scheme), "https")) {
         return m2_err_set(err, M2_E_CONFIG, "it is no https:// URL");
     }
-    if (clear && !is_loopback(uri.hostname)) {
+    if (clear && !plain && !m2_url_is_loopback(uri.hostname)) {
         return m2_err_set(err, M2_E_CONFIG,
-                          "keys would be fetched without TLS; http:// is "
-                          "allowed to a loopback address only");
+                          "keys would be fetched without TLS; http:// is allowed to a "
+                          "loopback address, elsewhere only with plain-http=Allow");
     }
     return M2_OK;
+}
+
+int m2_url_is_plain(apr_pool_t *pool, const char *url)
+{
+    apr_uri_t uri;
+
+    return apr_uri_parse(pool, url, &uri) == APR_SUCCESS && uri.scheme && uri.hostname
+           && m2_slice_is_nocase(m2_slice_z(uri.scheme), "http")
+           && !m2_url_is_loopback(uri.hostname);
+}
+
+const char *m2_url_label(apr_pool_t *pool, const char *url)
+{
+    const char *query = strchr(url, '?');
+
+    return query ? apr_pstrcat(pool, apr_pstrmemdup(pool, url, (apr_size_t)(query - url)), "?...",
+                               NULL)
+                 : url;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * RFC 7518 3.1 and RFC 8037 3.1 as one table. Names are compared whole and, where a token
+ * RFC 7518 3.1, RFC 8037 3.1 and RFC 9864 as one table. Names are compared whole and, where a token
  * speaks, in their exact case.
  */
 #include "key/m2_alg.h"
@@ -9,7 +9,10 @@
 #define ROWS M2_ALGS
 
 /* clang-format off */
-static const m2_alg_t rows[ROWS] = { /* ORDER ALG: the bit is 1 << index */
+#define ED25519 (1u << 9)
+#define ED448 (1u << 10)
+
+static const m2_alg_t rows[ROWS] = { /* ORDER ALG */
     { "RS256", 1u << 0,  M2_FAMILY_RSA,     "SHA256", NULL,         0 },
     { "RS384", 1u << 1,  M2_FAMILY_RSA,     "SHA384", NULL,         0 },
     { "RS512", 1u << 2,  M2_FAMILY_RSA,     "SHA512", NULL,         0 },
@@ -19,10 +22,12 @@ static const m2_alg_t rows[ROWS] = { /* ORDER ALG: the bit is 1 << index */
     { "ES256", 1u << 6,  M2_FAMILY_ECDSA,   "SHA256", "prime256v1", 64 },
     { "ES384", 1u << 7,  M2_FAMILY_ECDSA,   "SHA384", "secp384r1",  96 },
     { "ES512", 1u << 8,  M2_FAMILY_ECDSA,   "SHA512", "secp521r1",  132 },
-    { "EdDSA", 1u << 9,  M2_FAMILY_EDDSA,   NULL,     NULL,         0 },
-    { "HS256", 1u << 10, M2_FAMILY_HMAC,    "SHA256", NULL,         32 },
-    { "HS384", 1u << 11, M2_FAMILY_HMAC,    "SHA384", NULL,         48 },
-    { "HS512", 1u << 12, M2_FAMILY_HMAC,    "SHA512", NULL,         64 }
+    { "EdDSA", ED25519 | ED448, M2_FAMILY_EDDSA, NULL, NULL,        0 },
+    { "Ed25519", ED25519, M2_FAMILY_EDDSA,  NULL,     NULL,         0 },
+    { "Ed448", ED448,    M2_FAMILY_EDDSA,   NULL,     NULL,         0 },
+    { "HS256", 1u << 11, M2_FAMILY_HMAC,    "SHA256", NULL,         32 },
+    { "HS384", 1u << 12, M2_FAMILY_HMAC,    "SHA384", NULL,         48 },
+    { "HS512", 1u << 13, M2_FAMILY_HMAC,    "SHA512", NULL,         64 }
 };
 /* clang-format on */
 
@@ -59,8 +64,19 @@ m2_code_t m2_alg_mask_add(m2_alg_mask_t *mask, const char *name, m2_err_t *err)
         }
     }
     return err ? m2_err_set(err, M2_E_CONFIG, "'%s' is no algorithm; there are: %s", name,
-                            m2_alg_mask_names(err->pool, ~(m2_alg_mask_t)0))
+                            m2_alg_names(err->pool))
                : M2_E_CONFIG;
+}
+
+const char *m2_alg_names(apr_pool_t *pool)
+{
+    const char *names = rows[0].name;
+    apr_size_t i;
+
+    for (i = 1; i < ROWS; i++) {
+        names = apr_pstrcat(pool, names, " ", rows[i].name, NULL);
+    }
+    return names;
 }
 
 const char *m2_alg_mask_names(apr_pool_t *pool, m2_alg_mask_t mask)
@@ -69,7 +85,8 @@ const char *m2_alg_mask_names(apr_pool_t *pool, m2_alg_mask_t mask)
     apr_size_t i;
 
     for (i = 0; i < ROWS; i++) {
-        if (mask & rows[i].bit) {
+        if ((mask & rows[i].bit) == rows[i].bit) {
+            mask &= ~rows[i].bit; /* EdDSA says it for both of its curves */
             names = apr_pstrcat(pool, names, *names ? " " : "", rows[i].name, NULL);
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The JWS algorithms there are (RFC 7518 3, RFC 8037 3.1), one const row each. `none` has
+ * The JWS algorithms there are (RFC 7518 3, RFC 8037 3.1, RFC 9864), one const row each. `none` has
  * no row, so nothing can ask for it. What a key can do is a mask over these rows.
  */
 #ifndef M2_ALG_H
@@ -22,14 +22,14 @@ typedef enum m2_alg_family_t {
 
 typedef struct m2_alg_t {
     const char *name;       /* as in the `alg` header, case-sensitive */
-    m2_alg_mask_t bit;
+    m2_alg_mask_t bit;      /* EdDSA has two: that of Ed25519 and that of Ed448 */
     m2_alg_family_t family;
     const char *digest;     /* OpenSSL name, NULL for EdDSA */
     const char *group;      /* OpenSSL group name for ECDSA, else NULL */
     apr_size_t size;        /* ECDSA: bytes of R||S; HMAC: bytes of the tag; else 0 */
 } m2_alg_t;
 
-#define M2_ALGS 13 /* rows there are */
+#define M2_ALGS 15 /* rows there are */
 
 /** The row of that exact name, or NULL. */
 const m2_alg_t *m2_alg_find(m2_slice_t name);
@@ -43,6 +43,9 @@ int m2_alg_index(const m2_alg_t *alg);
 /** Add the named algorithm (any case, as directives are written) to *mask.
  *  M2_E_CONFIG with a text that lists the names there are. */
 m2_code_t m2_alg_mask_add(m2_alg_mask_t *mask, const char *name, m2_err_t *err);
+
+/** Blank-separated names of all algorithms there are. */
+const char *m2_alg_names(apr_pool_t *pool);
 
 /** Blank-separated names of a mask. */
 const char *m2_alg_mask_names(apr_pool_t *pool, m2_alg_mask_t mask);

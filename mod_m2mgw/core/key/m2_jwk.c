@@ -7,6 +7,7 @@
 #include "key/m2_jwk_int.h"
 
 #include "key/m2_kept.h"
+#include "text/m2_b64.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -84,7 +85,7 @@ static m2_code_t narrow(m2_jwk_reader_t *r, m2_alg_mask_t can)
     }
     alg = m2_alg_find(m2_slice_z(r->jwk->alg));
     if (!alg) {
-        return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its alg is none of ours");
+        return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its alg is not supported");
     }
     r->jwk->algs &= alg->bit;
     if (!r->jwk->algs) {
@@ -131,7 +132,7 @@ static m2_code_t check_ec(m2_jwk_reader_t *r, EVP_PKEY *pkey, m2_alg_mask_t *pca
     int i, valid;
 
     if (!curve) {
-        return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its curve is none of ours");
+        return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its curve is not supported");
     }
     ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     valid = ctx && EVP_PKEY_public_check_quick(ctx) == 1;
@@ -167,6 +168,76 @@ static int signs_for_itself(EVP_PKEY *pkey, const char *digest)
     return ok;
 }
 
+/* p of Ed25519 (2^255 - 19) or Ed448 (2^448 - 2^224 - 1). */
+static int field_prime(BIGNUM *p, const m2_curve_t *curve)
+{
+    BIGNUM *half = BN_new();
+    int ok;
+
+    BN_zero(p);
+    if (curve->size == M2_MAX_OKP) {
+        ok = half && BN_set_bit(p, 448) && BN_set_bit(half, 224) && BN_sub(p, p, half)
+             && BN_sub_word(p, 1);
+    }
+    else {
+        ok = BN_set_bit(p, 255) && BN_sub_word(p, 19);
+    }
+    BN_free(half);
+    return ok;
+}
+
+/* Whether y is that of a point of order 8 on Ed25519: its double has the y 0, which comes to
+ * 121666 (2 y^2 - 1) = 121665 y^4. */
+static int is_order_8(const BIGNUM *y, const BIGNUM *p, BN_CTX *ctx)
+{
+    BIGNUM *left = BN_new(), *right = BN_new();
+    int is = left && right && BN_mod_sqr(left, y, p, ctx) && BN_mod_sqr(right, left, p, ctx)
+             && BN_mod_lshift1(left, left, p, ctx) && BN_sub_word(left, 1)
+             && BN_mul_word(left, 121666) && BN_mul_word(right, 121665)
+             && BN_mod_sub(left, left, right, p, ctx) && BN_is_zero(left);
+
+    BN_free(left);
+    BN_free(right);
+    return is;
+}
+
+/* RFC 8032 5.1.7 and 5.2.7 multiply the key by the challenge. Of a key of small order that is
+ * one of a few points, so that one signature (R = 1, S = 0) fits many texts. Its y is 0, 1 or
+ * -1, or that of a point of order 8. */
+static int has_small_order(const EVP_PKEY *pkey, const m2_curve_t *curve)
+{
+    unsigned char raw[M2_MAX_OKP];
+    size_t n = sizeof(raw);
+    BN_CTX *ctx = BN_CTX_new();
+    BIGNUM *y = BN_new(), *p = BN_new();
+    int small = 1; /* until it is known */
+
+    if (ctx && y && p && field_prime(p, curve) && EVP_PKEY_get_raw_public_key(pkey, raw, &n)) {
+        raw[n - 1] &= 0x7f; /* the sign of x */
+        if (BN_lebin2bn(raw, (int)n, y) && BN_nnmod(y, y, p, ctx)) {
+            small = BN_is_zero(y) || BN_is_one(y) || (n == 32 && is_order_8(y, p, ctx));
+            small |= BN_add_word(y, 1) && BN_cmp(y, p) == 0;
+        }
+    }
+    BN_CTX_free(ctx);
+    BN_free(y);
+    BN_free(p);
+    return small;
+}
+
+/* RFC 9864: a name for each curve, beside EdDSA for both. */
+static m2_code_t check_okp(m2_jwk_reader_t *r, const EVP_PKEY *pkey, m2_alg_mask_t *pcan)
+{
+    const m2_curve_t *curve = m2_curve_of(pkey);
+
+    if (has_small_order(pkey, curve)) {
+        return m2_err_set(r->err, M2_E_CONFIG,
+                          "its point has a small order, so that anybody can sign for it");
+    }
+    *pcan = m2_alg_find(m2_slice_z(curve->crv))->bit;
+    return M2_OK;
+}
+
 /* What an asymmetric key can do, asked from the key; sets kty and bits. */
 static m2_code_t ask_pkey(m2_jwk_reader_t *r, EVP_PKEY *pkey, m2_alg_mask_t *pcan)
 {
@@ -185,10 +256,9 @@ static m2_code_t ask_pkey(m2_jwk_reader_t *r, EVP_PKEY *pkey, m2_alg_mask_t *pca
     }
     if (m2_curve_of(pkey)) {
         r->jwk->kty = "OKP";
-        *pcan = m2_alg_mask_of(M2_FAMILY_EDDSA);
-        return M2_OK;
+        return check_okp(r, pkey, pcan);
     }
-    return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its type is none of ours");
+    return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its type is not supported");
 }
 
 m2_code_t m2_jwk_take_pkey(m2_jwk_reader_t *r, EVP_PKEY *pkey)
@@ -237,12 +307,46 @@ m2_code_t m2_jwk_take_secret(m2_jwk_reader_t *r, m2_slice_t secret)
     return narrow(r, can);
 }
 
+const m2_json_t *m2_jwk_member(const m2_jwk_reader_t *r, const char *name)
+{
+    const m2_json_t *member = m2_json_get(r->json, name);
+
+    return m2_json_type(member) == M2_JSON_NULL ? NULL : member;
+}
+
+static const char *thumbprint(apr_pool_t *pool, m2_slice_t der, const EVP_MD *md)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+
+    return EVP_Digest(der.p, der.n, digest, &n, md, NULL) == 1
+               ? m2_b64_encode(pool, m2_slice((const char *)digest, n))
+               : NULL;
+}
+
+void m2_jwk_take_certificate(m2_jwk_reader_t *r, m2_slice_t der)
+{
+    if (!r->jwk->x5t) {
+        r->jwk->x5t = thumbprint(r->pool, der, EVP_sha1());
+    }
+    if (!r->jwk->x5t256) {
+        r->jwk->x5t256 = thumbprint(r->pool, der, EVP_sha256());
+    }
+}
+
+const char *m2_jwk_alg_names(apr_pool_t *pool, const m2_jwk_t *jwk)
+{
+    const m2_alg_mask_t eddsa = m2_alg_mask_of(M2_FAMILY_EDDSA);
+
+    return m2_alg_mask_names(pool, jwk->algs & eddsa ? jwk->algs | eddsa : jwk->algs);
+}
+
 m2_code_t m2_jwk_check_private(m2_jwk_reader_t *r)
 {
     apr_size_t i;
 
     for (i = 0; i < M2_RSA_MEMBERS; i++) {
-        if (m2_rsa_members[i].is_private && m2_json_get(r->json, m2_rsa_members[i].name)) {
+        if (m2_rsa_members[i].is_private && m2_jwk_member(r, m2_rsa_members[i].name)) {
             r->is_private = 1;
         }
     }
@@ -264,7 +368,9 @@ static EVP_PKEY *generate_pkey(const m2_alg_t *alg, int bits)
         return EVP_PKEY_Q_keygen(NULL, NULL, "EC", alg->group);
     }
     if (alg->family == M2_FAMILY_EDDSA) {
-        return EVP_PKEY_Q_keygen(NULL, NULL, bits == 448 ? "ED448" : "ED25519");
+        return EVP_PKEY_Q_keygen(NULL, NULL, bits == 448 || m2_slice_is(m2_slice_z(alg->name), "Ed448")
+                                                 ? "ED448"
+                                                 : "ED25519");
     }
     return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)(bits ? bits : M2_MIN_RSA_BITS));
 }

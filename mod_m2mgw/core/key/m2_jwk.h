@@ -24,6 +24,9 @@ struct m2_jwk_t {
     int bits;
     int is_private;       /* holds a private part */
     const char *alg;      /* the JWK's own `alg`, or NULL */
+    const char *x5t, *x5t256; /* thumbprints of its certificate, base64url, or NULL */
+    const char *issuer;   /* it verifies only tokens of that `iss`; NULL: of any */
+    const char *odd;      /* what about its text was odd and harmless, or NULL */
     const char *origin;   /* the file, URL or issuer it came from; NULL: it was configured */
 };
 
@@ -35,8 +38,12 @@ struct m2_jwk_t {
 #define M2_JWK_QUIET 0x8   /* m2_keyset_parse logs nothing: another process did already */
 
 /**
- * From a JWK object. M2_OK; M2_E_KEY_SKIPPED for what RFC 7517 5 wants ignored (`use` other
- * than sig, `key_ops` without verify, unknown kty, crv or alg), with the reason in err;
+ * From a JWK object as the world publishes them: a member that is null is absent; an empty
+ * `key_ops`, `oth` or `x5c` says nothing; n, e, x and y may be padded or in the standard
+ * alphabet (jwk->odd says so), EC coordinates may lack leading zeros.
+ *
+ * M2_OK; M2_E_KEY_SKIPPED for what RFC 7517 5 wants ignored (`use` other than sig and jwt-svid,
+ * `key_ops` without verify, unknown kty, crv or alg), with the reason in err;
  * M2_E_CONFIG for a key that is wrong: malformed members, too small, a private part where a
  * public key belongs, `oct` without M2_JWK_OCT, an `alg` of ours that the key cannot do.
  * The key lives in pool.
@@ -53,6 +60,9 @@ m2_code_t m2_jwk_from_words(m2_jwk_t **pjwk, apr_pool_t *pool, m2_slice_t words,
 m2_code_t m2_jwk_from_pem(m2_jwk_t **pjwk, apr_pool_t *pool, m2_slice_t text,
                           const char *kid, const char *alg, int flags, m2_err_t *err);
 
+/** The names of what a key can do: those of its mask, and EdDSA for either curve of it. */
+const char *m2_jwk_alg_names(apr_pool_t *pool, const m2_jwk_t *jwk);
+
 /** RFC 7638 SHA-256 thumbprint, base64url, in pool. */
 const char *m2_jwk_thumbprint(apr_pool_t *pool, const m2_jwk_t *jwk);
 
@@ -64,7 +74,7 @@ m2_json_t *m2_jwk_to_json(apr_pool_t *pool, const m2_jwk_t *jwk, int with_privat
 const char *m2_jwk_to_pem(apr_pool_t *pool, const m2_jwk_t *jwk, int with_private);
 
 /** A fresh key for one algorithm (bits: RSA modulus bits or 0 for 2048; HMAC: 0 for the
- *  hash size; EdDSA: 448 for Ed448, else Ed25519). */
+ *  hash size; EdDSA: 448 for Ed448, else Ed25519; Ed25519 and Ed448 say it themselves). */
 m2_code_t m2_jwk_generate(m2_jwk_t **pjwk, apr_pool_t *pool, const m2_alg_t *alg, int bits,
                           const char *kid, m2_err_t *err);
 

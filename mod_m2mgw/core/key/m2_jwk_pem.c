@@ -79,6 +79,9 @@ static m2_code_t take_pem(m2_jwk_reader_t *r, const char *name, const char *head
     r->is_private = label->is_private;
     r->json = NULL;
     code = m2_jwk_check_private(r);
+    if (label->decode == public_of_certificate) {
+        m2_jwk_take_certificate(r, m2_slice((const char *)der, (apr_size_t)n));
+    }
     return code == M2_OK ? m2_jwk_take_pkey(r, label->decode(der, n)) : code;
 }
 

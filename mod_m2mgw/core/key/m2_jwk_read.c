@@ -32,7 +32,7 @@ static const m2_curve_t *curve_by_crv(m2_slice_t crv, const char *kty)
 /* The bytes of a base64url member that must be there. */
 static m2_code_t read_bytes(m2_slice_t *pbytes, m2_jwk_reader_t *r, const char *name)
 {
-    m2_slice_t text = m2_json_string(m2_json_get(r->json, name));
+    m2_slice_t text = m2_json_string(m2_jwk_member(r, name));
 
     if (!text.p) {
         return m2_err_set(r->err, M2_E_CONFIG, "its member %s is missing or no string",
@@ -44,8 +44,41 @@ static m2_code_t read_bytes(m2_slice_t *pbytes, m2_jwk_reader_t *r, const char *
     return M2_OK;
 }
 
-/* Likewise, of exactly size bytes: RFC 7518 6.2.1.2 and RFC 8037 2 leave no other length,
- * and a short coordinate would give one key several spellings. */
+/* Likewise of a member of a public key, in whatever alphabet it is written. */
+static m2_code_t read_public(m2_slice_t *pbytes, m2_jwk_reader_t *r, const char *name)
+{
+    m2_slice_t text = m2_json_string(m2_jwk_member(r, name));
+    const char *odd;
+
+    if (!text.p || m2_b64_decode_any(pbytes, &odd, r->pool, text) != M2_OK || !pbytes->n) {
+        return read_bytes(pbytes, r, name);
+    }
+    if (odd && !r->jwk->odd) {
+        r->jwk->odd = apr_psprintf(r->pool, "its member %s is base64 %s", name, odd);
+    }
+    return M2_OK;
+}
+
+/* The coordinate of a point, size bytes: RFC 7518 6.2.1.2 wants leading zeros, which some
+ * writers of numbers leave out. */
+static m2_code_t read_coordinate(unsigned char *out, m2_jwk_reader_t *r, const char *name,
+                                 apr_size_t size)
+{
+    m2_slice_t bytes;
+    m2_code_t code = read_public(&bytes, r, name);
+
+    if (code == M2_OK && bytes.n > size) {
+        code = m2_err_set(r->err, M2_E_CONFIG, "its member %s must be %d bytes long", name,
+                          (int)size);
+    }
+    if (code == M2_OK) {
+        memset(out, 0, size - bytes.n);
+        memcpy(out + size - bytes.n, bytes.p, bytes.n);
+    }
+    return code;
+}
+
+/* The bytes of a private member, of exactly size: RFC 7518 6.2.2.1, RFC 8037 2. */
 static m2_code_t read_sized(m2_slice_t *pbytes, m2_jwk_reader_t *r, const char *name,
                             apr_size_t size)
 {
@@ -61,7 +94,7 @@ static m2_code_t read_sized(m2_slice_t *pbytes, m2_jwk_reader_t *r, const char *
 /* A string member that may be absent (NULL), but not of another type. */
 static m2_code_t read_optional(const char **pvalue, m2_jwk_reader_t *r, const char *name)
 {
-    const m2_json_t *member = m2_json_get(r->json, name);
+    const m2_json_t *member = m2_jwk_member(r, name);
 
     *pvalue = NULL;
     if (member && m2_json_type(member) != M2_JSON_STRING) {
@@ -90,13 +123,19 @@ static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM_BLD *build, int is_priva
     return pkey;
 }
 
+static int is_public(const char *rsa_member)
+{
+    return rsa_member == m2_rsa_members[0].name || rsa_member == m2_rsa_members[1].name;
+}
+
 /* Read a member into a number and push it; the number goes to *pbn, to be freed after the
  * build, which borrows it. */
 static m2_code_t push_number(BIGNUM **pbn, m2_jwk_reader_t *r, OSSL_PARAM_BLD *build,
                              const char *name, const char *param)
 {
     m2_slice_t bytes;
-    m2_code_t code = read_bytes(&bytes, r, name);
+    m2_code_t code =
+        is_public(name) ? read_public(&bytes, r, name) : read_bytes(&bytes, r, name);
 
     if (code != M2_OK) {
         return code;
@@ -109,6 +148,12 @@ static m2_code_t push_number(BIGNUM **pbn, m2_jwk_reader_t *r, OSSL_PARAM_BLD *b
     return M2_OK;
 }
 
+/* What serialisers write for a list that nobody filled; it says nothing. */
+static int is_empty_list(const m2_json_t *member)
+{
+    return m2_json_type(member) == M2_JSON_ARRAY && m2_json_length(member) == 0;
+}
+
 /* RFC 7518 6.3.2: of the factors and what goes with them all are there, or none is. */
 static int rsa_members_wanted(const m2_jwk_reader_t *r)
 {
@@ -118,7 +163,7 @@ static int rsa_members_wanted(const m2_jwk_reader_t *r)
         return 2;
     }
     for (i = 3; i < (int)M2_RSA_MEMBERS; i++) {
-        if (m2_json_get(r->json, m2_rsa_members[i].name)) {
+        if (m2_jwk_member(r, m2_rsa_members[i].name)) {
             return M2_RSA_MEMBERS;
         }
     }
@@ -133,7 +178,7 @@ static m2_code_t read_rsa(m2_jwk_reader_t *r)
     m2_code_t code = M2_OK;
     int i, wanted = rsa_members_wanted(r);
 
-    if (m2_json_get(r->json, "oth")) {
+    if (m2_jwk_member(r, "oth") && !is_empty_list(m2_jwk_member(r, "oth"))) {
         code = m2_err_set(r->err, M2_E_CONFIG, "RSA keys of more than two primes");
     }
     for (i = 0; code == M2_OK && i < wanted; i++) {
@@ -156,18 +201,10 @@ static m2_code_t read_rsa(m2_jwk_reader_t *r)
 static m2_code_t read_ec_point(unsigned char *point, m2_jwk_reader_t *r,
                                const m2_curve_t *curve)
 {
-    m2_slice_t x, y;
-    m2_code_t code = read_sized(&x, r, "x", curve->size);
+    m2_code_t code = read_coordinate(point + 1, r, "x", curve->size);
 
-    if (code == M2_OK) {
-        code = read_sized(&y, r, "y", curve->size);
-    }
-    if (code == M2_OK) {
-        point[0] = 0x04; /* SEC 1 2.3.3: uncompressed */
-        memcpy(point + 1, x.p, x.n);
-        memcpy(point + 1 + x.n, y.p, y.n);
-    }
-    return code;
+    point[0] = 0x04; /* SEC 1 2.3.3: uncompressed */
+    return code == M2_OK ? read_coordinate(point + 1 + curve->size, r, "y", curve->size) : code;
 }
 
 static m2_code_t build_ec(EVP_PKEY **ppkey, m2_jwk_reader_t *r, const m2_curve_t *curve,
@@ -196,14 +233,14 @@ static m2_code_t build_ec(EVP_PKEY **ppkey, m2_jwk_reader_t *r, const m2_curve_t
 
 static m2_code_t read_curve(const m2_curve_t **pcurve, m2_jwk_reader_t *r, const char *kty)
 {
-    m2_slice_t crv = m2_json_string(m2_json_get(r->json, "crv"));
+    m2_slice_t crv = m2_json_string(m2_jwk_member(r, "crv"));
 
     if (!crv.p) {
         return m2_err_set(r->err, M2_E_CONFIG, "its member crv is missing or no string");
     }
     *pcurve = curve_by_crv(crv, kty);
     return *pcurve ? M2_OK
-                   : m2_err_set(r->err, M2_E_KEY_SKIPPED, "its curve is none of ours");
+                   : m2_err_set(r->err, M2_E_KEY_SKIPPED, "its curve is not supported");
 }
 
 static m2_code_t read_ec(m2_jwk_reader_t *r)
@@ -254,7 +291,11 @@ static m2_code_t read_okp(m2_jwk_reader_t *r)
     m2_code_t code = read_curve(&curve, r, "OKP");
 
     if (code == M2_OK) {
-        code = read_sized(&x, r, "x", curve->size);
+        code = read_public(&x, r, "x");
+    }
+    if (code == M2_OK && x.n != curve->size) {
+        code = m2_err_set(r->err, M2_E_CONFIG, "its member x must be %d bytes long",
+                          (int)curve->size);
     }
     if (code != M2_OK) {
         return code;
@@ -288,13 +329,15 @@ static const struct {
     { "RSA", read_rsa }, { "EC", read_ec }, { "OKP", read_okp }, { "oct", read_oct }
 };
 
-/* RFC 7517 4.2: a key for anything but signatures is not ours to use. */
+/* RFC 7517 4.2: a key for anything but signatures is not ours to use. A SPIFFE bundle says
+ * jwt-svid for the keys of its tokens. */
 static m2_code_t check_use(m2_jwk_reader_t *r)
 {
     const char *use;
     m2_code_t code = read_optional(&use, r, "use");
 
-    if (code == M2_OK && use && !m2_slice_is(m2_slice_z(use), "sig")) {
+    if (code == M2_OK && use && !m2_slice_is(m2_slice_z(use), "sig")
+        && !m2_slice_is(m2_slice_z(use), "jwt-svid")) {
         code = m2_err_set(r->err, M2_E_KEY_SKIPPED, "its use is not sig");
     }
     return code;
@@ -317,11 +360,11 @@ static int listed_before(const m2_json_t *list, apr_size_t i)
  * keys are read to sign. */
 static m2_code_t check_key_ops(m2_jwk_reader_t *r)
 {
-    const m2_json_t *ops = m2_json_get(r->json, "key_ops");
+    const m2_json_t *ops = m2_jwk_member(r, "key_ops");
     int able = 0;
     apr_size_t i;
 
-    if (!ops) {
+    if (!ops || is_empty_list(ops)) {
         return M2_OK;
     }
     if (m2_json_type(ops) != M2_JSON_ARRAY || m2_json_length(ops) > M2_MAX_JSON_MEMBERS) {
@@ -352,14 +395,30 @@ static m2_code_t read_names(m2_jwk_reader_t *r)
         code = read_optional(&r->jwk->alg, r, "alg");
     }
     if (code == M2_OK && r->jwk->alg && !m2_alg_find(m2_slice_z(r->jwk->alg))) {
-        code = m2_err_set(r->err, M2_E_KEY_SKIPPED, "its alg is none of ours");
+        code = m2_err_set(r->err, M2_E_KEY_SKIPPED, "its alg is not supported");
     }
     return code;
 }
 
+/* RFC 7517 4.7 to 4.9: what the certificate is called, stated or computed. Only a name: what
+ * cannot be read says nothing. */
+static m2_code_t read_certificate(m2_jwk_reader_t *r)
+{
+    const m2_json_t *chain = m2_jwk_member(r, "x5c");
+    m2_slice_t der, text = m2_json_string(m2_json_at(chain, 0));
+    const char *odd;
+
+    r->jwk->x5t = m2_slice_dup(r->pool, m2_json_string(m2_jwk_member(r, "x5t")));
+    r->jwk->x5t256 = m2_slice_dup(r->pool, m2_json_string(m2_jwk_member(r, "x5t#S256")));
+    if (text.p && m2_b64_decode_any(&der, &odd, r->pool, text) == M2_OK && der.n) {
+        m2_jwk_take_certificate(r, der);
+    }
+    return M2_OK;
+}
+
 static m2_code_t read_jwk(m2_jwk_reader_t *r)
 {
-    m2_slice_t kty = m2_json_string(m2_json_get(r->json, "kty"));
+    m2_slice_t kty = m2_json_string(m2_jwk_member(r, "kty"));
     m2_code_t code;
     apr_size_t i;
 
@@ -371,13 +430,14 @@ static m2_code_t read_jwk(m2_jwk_reader_t *r)
             code = check_use(r);
             code = code == M2_OK ? read_names(r) : code;
             code = code == M2_OK ? check_key_ops(r) : code;
+            code = code == M2_OK ? read_certificate(r) : code;
             if (code == M2_OK && !m2_slice_is(kty, "oct")) {
                 code = m2_jwk_check_private(r);
             }
             return code == M2_OK ? types[i].read(r) : code;
         }
     }
-    return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its kty is none of ours");
+    return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its kty is not supported");
 }
 
 m2_code_t m2_jwk_from_json(m2_jwk_t **pjwk, apr_pool_t *pool, const m2_json_t *json,

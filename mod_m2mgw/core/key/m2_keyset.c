@@ -2,28 +2,31 @@
  * Copyright The mod_m2mgw authors
  *
  * Everything a choice needs is counted while the set is filled, so that choosing is one
- * hash look-up or one array access, however many keys there are.
+ * hash look-up or a few array accesses, however many keys there are.
  */
 #include "key/m2_keyset.h"
 
-#include "base/m2_log.h"
-
 #include <apr_hash.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
-/* a document on its way into a set */
-typedef struct reader_t {
-    m2_keyset_t *set;
-    const char *origin;
-    int flags;
-    m2_keyset_mode_t mode;
-    apr_array_header_t *keys; /* of m2_jwk_t *, good ones so far, in order */
-    apr_hash_t *by_kid;       /* kid -> m2_jwk_t *, or &twice when two keys claim it */
-    m2_err_t *err;
-} reader_t;
+/* a key of a kid or thumbprint, and the others of it */
+typedef struct m2_keyset_entry_t {
+    const m2_jwk_t *jwk;
+    struct m2_keyset_entry_t *next;
+} m2_keyset_entry_t;
 
-static const m2_jwk_t twice; /* a mark, never a key */
+/* The keys of one issuer, or those that are bound to none. */
+typedef struct m2_keyset_side_t {
+    const m2_jwk_t *first;   /* of all */
+    const m2_jwk_t *unnamed; /* the first without a kid */
+    int count, unnamed_count;
+    struct {
+        const m2_jwk_t *keys[M2_MAX_TRIES]; /* the first that can do the algorithm */
+        int count;
+    } by_alg[M2_ALGS]; /* ORDER ALG */
+} m2_keyset_side_t;
 
 m2_keyset_t *m2_keyset_make(apr_pool_t *pool)
 {
@@ -33,207 +36,215 @@ m2_keyset_t *m2_keyset_make(apr_pool_t *pool)
     set->pool = pool;
     set->keys = apr_array_make(pool, 4, sizeof(const m2_jwk_t *));
     set->by_kid = apr_hash_make(pool);
+    set->by_x5t = apr_hash_make(pool);
+    set->bound = apr_hash_make(pool);
+    set->unbound = apr_pcalloc(pool, sizeof(m2_keyset_side_t));
     set->generation = __atomic_add_fetch(&generations, 1, __ATOMIC_RELAXED);
     return set;
 }
 
-m2_code_t m2_keyset_add(m2_keyset_t *set, const m2_jwk_t *jwk, m2_err_t *err)
+int m2_keyset_is_bound(const m2_keyset_t *set)
 {
-    int i;
-
-    if (set->keys->nelts >= M2_MAX_KEYS) {
-        return m2_err_set(err, M2_E_CONFIG, "more than %d keys", M2_MAX_KEYS);
-    }
-    if (jwk->kid) {
-        if (apr_hash_get(set->by_kid, jwk->kid, APR_HASH_KEY_STRING)) {
-            return m2_err_set(err, M2_E_CONFIG, "two keys have the kid '%s'", jwk->kid);
-        }
-        apr_hash_set(set->by_kid, jwk->kid, APR_HASH_KEY_STRING, jwk);
-    }
-    else if (set->unnamed_count++ == 0) {
-        set->unnamed = jwk;
-    }
-    APR_ARRAY_PUSH(set->keys, const m2_jwk_t *) = jwk;
-    set->algs |= jwk->algs;
-    for (i = 0; i < M2_ALGS; i++) {
-        if ((jwk->algs & m2_alg_at(i)->bit) && set->by_alg[i].count++ == 0) {
-            set->by_alg[i].first = jwk;
-        }
-    }
-    return M2_OK;
-}
-
-m2_code_t m2_keyset_add_all(m2_keyset_t *set, const m2_keyset_t *other, m2_err_t *err)
-{
-    m2_code_t code = M2_OK;
-    int i;
-
-    for (i = 0; code == M2_OK && i < other->keys->nelts; i++) {
-        code = m2_keyset_add(set, APR_ARRAY_IDX(other->keys, i, const m2_jwk_t *), err);
-    }
-    return code;
+    return apr_hash_count(set->bound) > 0;
 }
 
 int m2_keyset_same_key(const m2_jwk_t *a, const m2_jwk_t *b)
 {
-    if (a->algs != b->algs || !a->pkey != !b->pkey) {
+    if (!m2_slice_is(m2_slice_z(a->kty), b->kty) || a->bits != b->bits) {
         return 0;
     }
     if (a->pkey) {
-        return EVP_PKEY_eq(a->pkey, b->pkey) == 1;
+        const int same = EVP_PKEY_eq(a->pkey, b->pkey) == 1;
+
+        ERR_clear_error(); /* keys on different curves leave something there */
+        return same;
     }
     return a->secret.n == b->secret.n
            && CRYPTO_memcmp(a->secret.p, b->secret.p, a->secret.n) == 0;
 }
 
-/* --- reading a document --- */
-
-/* How messages name a key: by its kid, or by where it stands. */
-static const char *name_of(const reader_t *r, const m2_json_t *json, apr_size_t i)
+int m2_keyset_same_issuer(const m2_jwk_t *a, const m2_jwk_t *b)
 {
-    m2_slice_t kid = m2_json_string(m2_json_get(json, "kid"));
-
-    return kid.n ? apr_pstrcat(r->set->pool, "key '", m2_slice_dup(r->set->pool, kid),
-                               "'", NULL)
-                 : apr_psprintf(r->set->pool, "key number %d", (int)i + 1);
+    return !a->issuer || !b->issuer || m2_slice_is(m2_slice_z(a->issuer), b->issuer);
 }
 
-static void say(const reader_t *r, m2_level_t level, const char *name, const char *text)
+/* --- filling --- */
+
+static void chain(m2_keyset_t *set, apr_hash_t *hash, const char *name, const m2_jwk_t *jwk)
 {
-    if (!(r->flags & M2_JWK_QUIET)) {
-        m2_log(level, "%s: %s is skipped: %s", r->origin, name, text);
+    m2_keyset_entry_t *entry = apr_palloc(set->pool, sizeof(*entry));
+
+    entry->jwk = jwk;
+    entry->next = apr_hash_get(hash, name, APR_HASH_KEY_STRING);
+    apr_hash_set(hash, name, APR_HASH_KEY_STRING, entry);
+}
+
+static m2_keyset_side_t *side_of(m2_keyset_t *set, const char *issuer)
+{
+    m2_keyset_side_t *side = set->unbound;
+
+    if (issuer) {
+        side = apr_hash_get(set->bound, issuer, APR_HASH_KEY_STRING);
+    }
+    if (!side) {
+        side = apr_pcalloc(set->pool, sizeof(*side));
+        apr_hash_set(set->bound, issuer, APR_HASH_KEY_STRING, side);
+    }
+    return side;
+}
+
+/* Count what a key can do in addition to what it was counted for. */
+static void count_algs(m2_keyset_t *set, const m2_jwk_t *jwk, m2_alg_mask_t before)
+{
+    m2_keyset_side_t *side = side_of(set, jwk->issuer);
+    int i;
+
+    set->algs |= jwk->algs;
+    for (i = 0; i < M2_ALGS; i++) {
+        const m2_alg_mask_t bit = m2_alg_at(i)->bit;
+
+        if ((jwk->algs & bit) && !(before & bit) && side->by_alg[i].count++ < M2_MAX_TRIES) {
+            side->by_alg[i].keys[side->by_alg[i].count - 1] = jwk;
+        }
     }
 }
 
-/* A fault of one key: it ends a strict reading, and costs a lenient one only that key. */
-static m2_code_t fault(reader_t *r, const char *name, const char *text)
+static void replace(const m2_jwk_t **slot, const m2_jwk_t *old, const m2_jwk_t *jwk)
 {
-    if (r->mode == M2_KEYSET_STRICT) {
-        return m2_err_set(r->err, M2_E_CONFIG, "%s: %s: %s", r->origin, name, text);
+    if (*slot == old) {
+        *slot = jwk;
     }
-    say(r, M2_LOG_WARNING, name, text);
+}
+
+/* The same key came again for other algorithms: one with all of them takes its place. */
+static void widen(m2_keyset_t *set, m2_keyset_entry_t *entry, const m2_jwk_t *again)
+{
+    const m2_jwk_t *old = entry->jwk;
+    m2_keyset_side_t *side = side_of(set, old->issuer);
+    m2_jwk_t *jwk = apr_pmemdup(set->pool, old, sizeof(*old));
+    m2_keyset_entry_t *other;
+    int i, k;
+
+    jwk->algs |= again->algs;
+    jwk->alg = NULL;
+    entry->jwk = jwk;
+    for (i = 0; i < set->keys->nelts; i++) {
+        replace(&APR_ARRAY_IDX(set->keys, i, const m2_jwk_t *), old, jwk);
+    }
+    for (i = 0; i < M2_ALGS; i++) {
+        for (k = 0; k < M2_MAX_TRIES; k++) {
+            replace(&side->by_alg[i].keys[k], old, jwk);
+        }
+    }
+    for (i = 0; i < 2; i++) {
+        const char *x5t = i ? old->x5t256 : old->x5t;
+
+        other = x5t ? apr_hash_get(set->by_x5t, x5t, APR_HASH_KEY_STRING) : NULL;
+        for (; other; other = other->next) {
+            replace(&other->jwk, old, jwk);
+        }
+    }
+    replace(&side->first, old, jwk);
+    count_algs(set, jwk, old->algs);
+}
+
+/* What stands under the kid of jwk: *psame is it again (NULL: it is new). */
+static m2_code_t look_for(m2_keyset_entry_t **psame, const m2_keyset_t *set, const m2_jwk_t *jwk,
+                          m2_err_t *err)
+{
+    m2_keyset_entry_t *entry =
+        jwk->kid ? apr_hash_get(set->by_kid, jwk->kid, APR_HASH_KEY_STRING) : NULL;
+
+    for (*psame = NULL; entry; entry = entry->next) {
+        const m2_jwk_t *other = entry->jwk;
+        const int same = m2_keyset_same_key(other, jwk);
+
+        if (same && !other->issuer == !jwk->issuer && m2_keyset_same_issuer(other, jwk)) {
+            *psame = entry;
+        }
+        else if (!same && (other->algs & jwk->algs) && m2_keyset_same_issuer(other, jwk)) {
+            return m2_err_set(err, M2_E_CONFIG,
+                              "two different keys have the kid '%s' and can do %s", jwk->kid,
+                              m2_alg_mask_names(set->pool, other->algs & jwk->algs));
+        }
+    }
     return M2_OK;
 }
 
-/* Of two keys with one kid nobody knows which is meant (RFC 7517 4.5 wants distinct
- * ones). */
-static m2_code_t keep(reader_t *r, m2_jwk_t *jwk, const char *name)
+m2_code_t m2_keyset_add(m2_keyset_t *set, const m2_jwk_t *jwk, m2_err_t *err)
 {
-    const m2_jwk_t *other = NULL;
+    m2_keyset_side_t *side = side_of(set, jwk->issuer);
+    m2_keyset_entry_t *same;
 
-    if (jwk->kid) {
-        other = apr_hash_get(r->by_kid, jwk->kid, APR_HASH_KEY_STRING);
+    if (look_for(&same, set, jwk, err) != M2_OK) {
+        return M2_E_CONFIG;
     }
-    if (other && r->mode == M2_KEYSET_LENIENT && other != &twice
-        && m2_keyset_same_key(jwk, other)) {
+    if (same) {
+        if (jwk->algs & ~same->jwk->algs) {
+            widen(set, same, jwk);
+        }
         return M2_OK;
     }
-    if (other) {
-        apr_hash_set(r->by_kid, jwk->kid, APR_HASH_KEY_STRING, &twice);
-        return fault(r, name, "another key has this kid");
+    if (set->keys->nelts >= M2_MAX_KEYS) {
+        return m2_err_set(err, M2_E_CONFIG, "more than %d keys", M2_MAX_KEYS);
     }
+    APR_ARRAY_PUSH(set->keys, const m2_jwk_t *) = jwk;
     if (jwk->kid) {
-        apr_hash_set(r->by_kid, jwk->kid, APR_HASH_KEY_STRING, jwk);
+        chain(set, set->by_kid, jwk->kid, jwk);
     }
-    APR_ARRAY_PUSH(r->keys, m2_jwk_t *) = jwk;
+    else if (side->unnamed_count++ == 0) {
+        side->unnamed = jwk;
+    }
+    if (jwk->x5t) {
+        chain(set, set->by_x5t, jwk->x5t, jwk);
+    }
+    if (jwk->x5t256) {
+        chain(set, set->by_x5t, jwk->x5t256, jwk);
+    }
+    if (side->count++ == 0) {
+        side->first = jwk;
+    }
+    count_algs(set, jwk, 0);
     return M2_OK;
 }
 
-static m2_code_t read_key(reader_t *r, const m2_json_t *json, apr_size_t i)
+m2_code_t m2_keyset_add_all(m2_keyset_t *set, const m2_keyset_t *other, const char *issuer,
+                            m2_err_t *err)
 {
-    const char *name = name_of(r, json, i);
-    m2_jwk_t *jwk;
-    m2_err_t why;
-    m2_code_t code;
-
-    m2_err_init(&why, r->set->pool);
-    code = m2_jwk_from_json(&jwk, r->set->pool, json, r->flags, &why);
-    if (code == M2_E_KEY_SKIPPED) {
-        say(r, M2_LOG_NOTICE, name, why.text);
-        return M2_OK;
-    }
-    return code == M2_OK ? keep(r, jwk, name) : fault(r, name, why.text);
-}
-
-static m2_code_t read_keys(reader_t *r, const m2_json_t *keys)
-{
-    apr_size_t i, n = m2_json_length(keys);
     m2_code_t code = M2_OK;
+    int i;
 
-    if (m2_json_type(keys) != M2_JSON_ARRAY) {
-        return m2_err_set(r->err, M2_E_CONFIG, "%s: its member keys is no list",
-                          r->origin);
-    }
-    if (n > M2_MAX_KEYS) {
-        return m2_err_set(r->err, M2_E_CONFIG, "%s: more than %d keys", r->origin,
-                          M2_MAX_KEYS);
-    }
-    for (i = 0; code == M2_OK && i < n; i++) {
-        code = read_key(r, m2_json_at(keys, i), i);
+    for (i = 0; code == M2_OK && i < other->keys->nelts; i++) {
+        const m2_jwk_t *jwk = APR_ARRAY_IDX(other->keys, i, const m2_jwk_t *);
+        m2_jwk_t *bound;
+
+        if (issuer) {
+            bound = apr_pmemdup(set->pool, jwk, sizeof(*jwk));
+            bound->issuer = issuer;
+            jwk = bound;
+        }
+        code = m2_keyset_add(set, jwk, err);
     }
     return code;
-}
-
-/* Move what was kept into the set, without the kids that two keys claim. */
-static m2_code_t fill(reader_t *r)
-{
-    int i, before = r->set->keys->nelts;
-    m2_code_t code = M2_OK;
-
-    for (i = 0; code == M2_OK && i < r->keys->nelts; i++) {
-        m2_jwk_t *jwk = APR_ARRAY_IDX(r->keys, i, m2_jwk_t *);
-        m2_err_t why;
-
-        if (jwk->kid
-            && apr_hash_get(r->by_kid, jwk->kid, APR_HASH_KEY_STRING) == &twice) {
-            say(r, M2_LOG_WARNING,
-                apr_pstrcat(r->set->pool, "key '", jwk->kid, "'", NULL),
-                "another key has this kid");
-            continue;
-        }
-        m2_err_init(&why, r->set->pool);
-        if (m2_keyset_add(r->set, jwk, &why) != M2_OK) {
-            code = m2_err_set(r->err, M2_E_CONFIG, "%s: %s", r->origin, why.text);
-        }
-    }
-    if (code == M2_OK && r->set->keys->nelts == before) {
-        code = m2_err_set(r->err, M2_E_CONFIG, "%s: it holds no usable key", r->origin);
-    }
-    return code;
-}
-
-m2_code_t m2_keyset_parse(m2_keyset_t *set, m2_slice_t text, const char *origin,
-                          int flags, m2_keyset_mode_t mode, m2_err_t *err)
-{
-    reader_t r = { set, origin, flags, mode, NULL, NULL, err };
-    const m2_json_t *json;
-    m2_err_t why;
-    m2_code_t code;
-
-    r.keys = apr_array_make(set->pool, 4, sizeof(m2_jwk_t *));
-    r.by_kid = apr_hash_make(set->pool);
-    m2_err_init(&why, set->pool);
-    if (text.n > M2_MAX_KEYSET_BYTES) {
-        return m2_err_set(err, M2_E_CONFIG, "%s: it is larger than %d bytes", origin,
-                          M2_MAX_KEYSET_BYTES);
-    }
-    if (m2_json_parse(&json, set->pool, text, M2_E_CONFIG, &why) != M2_OK) {
-        return m2_err_at(err, M2_E_CONFIG, why.line, why.column, "%s: %s", origin,
-                         why.text);
-    }
-    if (m2_json_get(json, "keys")) {
-        code = read_keys(&r, m2_json_get(json, "keys"));
-    }
-    else if (m2_json_get(json, "kty")) {
-        code = read_key(&r, json, 0);
-    }
-    else {
-        code = m2_err_set(err, M2_E_CONFIG, "%s: neither a key set nor a key", origin);
-    }
-    return code == M2_OK ? fill(&r) : code;
 }
 
 /* --- choosing --- */
+
+/* both sides that a token may be verified by; the second is NULL where no key is bound to its
+ * issuer */
+typedef struct sides_t {
+    const m2_keyset_side_t *side[2];
+} sides_t;
+
+static sides_t sides_for(const m2_keyset_t *set, const m2_wanted_t *wanted)
+{
+    sides_t sides = { { set->unbound, NULL } };
+
+    if (wanted->iss.p) {
+        sides.side[1] = apr_hash_get(set->bound, wanted->iss.p, (apr_ssize_t)wanted->iss.n);
+    }
+    return sides;
+}
 
 /* What to say when there is no key: a source that is down is our fault, not the token's.
  * */
@@ -247,57 +258,134 @@ static m2_code_t none(const m2_keyset_t *set, m2_code_t code, m2_err_t *err,
     return m2_err_set(err, code, "%s", text);
 }
 
-/* A token that names its key: that very one, or the only one that has no name. */
-static m2_code_t choose_named(const m2_jwk_t **pjwk, const m2_keyset_t *set,
-                              m2_slice_t kid, m2_err_t *err)
+static int can_do(const m2_jwk_t *jwk, const m2_wanted_t *wanted)
 {
-    *pjwk = apr_hash_get(set->by_kid, kid.p, (apr_ssize_t)kid.n);
-    if (!*pjwk && set->unnamed_count == 1) {
-        *pjwk = set->unnamed;
+    return (wanted->alg->bit & jwk->algs & wanted->allowed) != 0;
+}
+
+static int exists_for(const m2_jwk_t *jwk, const m2_wanted_t *wanted)
+{
+    return !jwk->issuer || m2_slice_is(wanted->iss, jwk->issuer);
+}
+
+/* Of a chain the key for this issuer and algorithm, else one for this issuer, else NULL. */
+static const m2_jwk_t *of_chain(const m2_keyset_entry_t *entry, const m2_wanted_t *wanted)
+{
+    const m2_jwk_t *found = NULL;
+
+    for (; entry; entry = entry->next) {
+        if (exists_for(entry->jwk, wanted) && (!found || can_do(entry->jwk, wanted))) {
+            found = entry->jwk;
+        }
+    }
+    return found;
+}
+
+/* A token that names its key: that very one, or the only one that has no name. */
+static m2_code_t find_named(const m2_jwk_t **pjwk, const m2_keyset_t *set, const sides_t *sides,
+                            const m2_wanted_t *wanted, m2_err_t *err)
+{
+    const m2_keyset_entry_t *entry =
+        apr_hash_get(set->by_kid, wanted->kid.p, (apr_ssize_t)wanted->kid.n);
+    int i, unnamed = 0;
+
+    *pjwk = of_chain(entry, wanted);
+    if (!*pjwk && entry) {
+        return m2_err_set(err, M2_E_ISSUER_MISMATCH,
+                          "the key of the token's kid is not one of its issuer");
+    }
+    for (i = 0; !*pjwk && i < 2; i++) {
+        unnamed += sides->side[i] ? sides->side[i]->unnamed_count : 0;
+    }
+    if (unnamed == 1) {
+        *pjwk = sides->side[0]->unnamed ? sides->side[0]->unnamed : sides->side[1]->unnamed;
     }
     return *pjwk ? M2_OK
                  : none(set, M2_E_KID_UNKNOWN, err,
                         "the token's kid is not in the key set");
 }
 
-/* A token that names none: the only key there is, or the only one that can do it. */
-static m2_code_t choose_unnamed(const m2_jwk_t **pjwk, const m2_keyset_t *set,
-                                const m2_alg_t *alg, m2_err_t *err)
+/* The key that can only be meant by a token without a kid: that of its certificate, or the
+ * only one there is. NULL for none. */
+static const m2_jwk_t *find_meant(const m2_keyset_t *set, const sides_t *sides,
+                                  const m2_wanted_t *wanted)
 {
-    int i = m2_alg_index(alg);
+    const m2_slice_t thumbprints[] = { wanted->x5t256, wanted->x5t };
+    const m2_jwk_t *jwk = NULL;
+    int i, count = 0;
 
-    if (set->keys->nelts == 1) {
-        *pjwk = APR_ARRAY_IDX(set->keys, 0, const m2_jwk_t *);
+    for (i = 0; !jwk && i < 2; i++) {
+        if (thumbprints[i].p) {
+            jwk = of_chain(apr_hash_get(set->by_x5t, thumbprints[i].p,
+                                        (apr_ssize_t)thumbprints[i].n),
+                           wanted);
+        }
+        count += sides->side[i] ? sides->side[i]->count : 0;
     }
-    else if (set->by_alg[i].count == 1) {
-        *pjwk = set->by_alg[i].first;
+    if (!jwk && count == 1) {
+        jwk = sides->side[0]->first ? sides->side[0]->first : sides->side[1]->first;
     }
-    else if (set->by_alg[i].count > 1) {
-        return m2_err_set(err, M2_E_KID_UNKNOWN,
-                          "the token has no kid, and several keys can do %s", alg->name);
-    }
-    return *pjwk ? M2_OK
-                 : none(set, M2_E_ALG_NOT_ALLOWED, err,
-                        "no key can do the token's algorithm");
+    return jwk;
 }
 
-m2_code_t m2_keyset_choose(const m2_jwk_t **pjwk, const m2_keyset_t *set, m2_slice_t kid,
-                           const m2_alg_t *alg, m2_alg_mask_t allowed, m2_err_t *err)
+/* All that can do the algorithm. */
+static m2_code_t find_able(m2_candidates_t *found, const m2_keyset_t *set, const sides_t *sides,
+                           const m2_wanted_t *wanted, m2_err_t *err)
 {
-    const m2_jwk_t *jwk = NULL;
-    m2_code_t code;
+    const int alg = m2_alg_index(wanted->alg);
+    int i, k, count = 0;
 
-    *pjwk = NULL;
-    if (!(alg->bit & allowed)) {
-        return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "%s is not allowed here", alg->name);
+    for (i = 0; i < 2; i++) {
+        const m2_keyset_side_t *side = sides->side[i];
+
+        count += side ? side->by_alg[alg].count : 0;
+        for (k = 0; side && k < M2_MAX_TRIES && k < side->by_alg[alg].count; k++) {
+            if (found->n < M2_MAX_TRIES && can_do(side->by_alg[alg].keys[k], wanted)) {
+                found->keys[found->n++] = side->by_alg[alg].keys[k];
+            }
+        }
     }
-    code =
-        kid.p ? choose_named(&jwk, set, kid, err) : choose_unnamed(&jwk, set, alg, err);
-    if (code == M2_OK && !(alg->bit & jwk->algs)) {
-        code = m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "the key cannot do %s", alg->name);
+    if (count > M2_MAX_TRIES) {
+        return m2_err_set(err, M2_E_KID_UNKNOWN,
+                          "the token has no kid, and %d keys can do %s", count,
+                          wanted->alg->name);
     }
-    if (code == M2_OK) {
-        *pjwk = jwk;
+    if (!found->n && (set->algs & wanted->alg->bit & wanted->allowed) && !count) {
+        return m2_err_set(err, M2_E_ISSUER_MISMATCH,
+                          "no key of the token's issuer can do its algorithm");
     }
-    return code;
+    return found->n ? M2_OK
+                    : none(set, M2_E_ALG_NOT_ALLOWED, err,
+                           "no key can do the token's algorithm");
+}
+
+m2_code_t m2_keyset_find(m2_candidates_t *found, const m2_keyset_t *set,
+                         const m2_wanted_t *wanted, m2_err_t *err)
+{
+    const sides_t sides = sides_for(set, wanted);
+    const m2_jwk_t *jwk = NULL;
+    m2_code_t code = M2_OK;
+
+    found->n = 0;
+    if (!(wanted->alg->bit & wanted->allowed)) {
+        return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "%s is not allowed here",
+                          wanted->alg->name);
+    }
+    if (wanted->kid.p) {
+        code = find_named(&jwk, set, &sides, wanted, err);
+    }
+    else {
+        jwk = find_meant(set, &sides, wanted);
+    }
+    if (code != M2_OK) {
+        return code;
+    }
+    if (!jwk) {
+        return find_able(found, set, &sides, wanted, err);
+    }
+    if (!can_do(jwk, wanted)) {
+        return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "the key cannot do %s", wanted->alg->name);
+    }
+    found->keys[found->n++] = jwk;
+    return M2_OK;
 }

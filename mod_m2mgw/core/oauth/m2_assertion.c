@@ -7,6 +7,8 @@
  */
 #include "oauth/m2_assertion.h"
 
+#include "token/m2_verify.h"
+
 static m2_code_t client_read(m2_assertion_t *assertion, apr_pool_t *pool,
                              const m2_json_t *claims, const char *client_id, m2_err_t *err)
 {
@@ -68,14 +70,13 @@ static m2_code_t claims_check(m2_assertion_t *assertion, const m2_json_t *claims
 static m2_code_t signature_check(m2_jws_t *jws, apr_pool_t *pool,
                                  const m2_keyset_t *keys, m2_err_t *err)
 {
-    const m2_jwk_t *jwk = NULL;
-    m2_code_t rc;
+    const m2_jwk_t *jwk;
+    int tries;
 
     if (!keys) {
         return m2_err_set(err, M2_E_KID_UNKNOWN, "no keys are registered for the client");
     }
-    rc = m2_keyset_choose(&jwk, keys, jws->kid, jws->alg, ~(m2_alg_mask_t)0, err);
-    return rc == M2_OK ? m2_jws_verify(jws, pool, jwk, err) : rc;
+    return m2_jws_verify_with(&jwk, &tries, jws, pool, keys, ~(m2_alg_mask_t)0, err);
 }
 
 m2_code_t m2_assertion_check(m2_assertion_t *assertion, apr_pool_t *pool, m2_slice_t token,

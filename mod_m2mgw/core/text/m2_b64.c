@@ -68,6 +68,26 @@ m2_code_t m2_b64_decode(m2_slice_t *pbytes, apr_pool_t *pool, m2_slice_t text)
     return M2_OK;
 }
 
+m2_code_t m2_b64_decode_any(m2_slice_t *pbytes, const char **podd, apr_pool_t *pool,
+                            m2_slice_t text)
+{
+    char *plain = text.p ? apr_pmemdup(pool, text.p, text.n + 1) : NULL;
+    apr_size_t i;
+
+    *podd = NULL;
+    for (i = 0; i < 2 && text.n && text.n % 4 == (i ? 3 : 0) && text.p[text.n - 1] == '='; i++) {
+        text.n--;
+        *podd = "padded";
+    }
+    for (i = 0; i < text.n; i++) {
+        if (plain[i] == '+' || plain[i] == '/') {
+            plain[i] = (char)(plain[i] == '+' ? '-' : '_');
+            *podd = "in the standard alphabet";
+        }
+    }
+    return m2_b64_decode(pbytes, pool, m2_slice(plain, text.n));
+}
+
 char *m2_b64_encode(apr_pool_t *pool, m2_slice_t bytes)
 {
     const unsigned char *in = (const unsigned char *)bytes.p;

@@ -14,6 +14,12 @@
  *  what the text was). An empty text gives an empty, non-NULL slice. */
 m2_code_t m2_b64_decode(m2_slice_t *pbytes, apr_pool_t *pool, m2_slice_t text);
 
+/** Likewise for what providers publish as keys, which no signature depends on: also padded and
+ *  in the standard alphabet; *podd then says which, else it is NULL. Never for a token. text.p
+ *  has a NUL behind text.n bytes. */
+m2_code_t m2_b64_decode_any(m2_slice_t *pbytes, const char **podd, apr_pool_t *pool,
+                            m2_slice_t text);
+
 /** Encode into pool, NUL-terminated. */
 char *m2_b64_encode(apr_pool_t *pool, m2_slice_t bytes);
 

@@ -6,6 +6,8 @@
  */
 #include "token/m2_claims.h"
 
+#include "token/m2_scope.h"
+
 #define MOST_SHOWN 200 /* bytes of a value, or of a list, in a sentence */
 
 /* text, cut where a character of UTF-8 ends, with dots for the rest */
@@ -30,7 +32,7 @@ m2_code_t m2_claims_refuse(m2_err_t *err, m2_code_t code, const char *name,
     if (!err || err->code != M2_OK) {
         return code;
     }
-    for (i = 0; i < accepted->nelts && strlen(list) < MOST_SHOWN; i++) {
+    for (i = 0; accepted && i < accepted->nelts && strlen(list) < MOST_SHOWN; i++) {
         list = apr_pstrcat(err->pool, list, i ? ", \"" : "\"",
                            APR_ARRAY_IDX(accepted, i, const char *), "\"", NULL);
     }
@@ -39,6 +41,12 @@ m2_code_t m2_claims_refuse(m2_err_t *err, m2_code_t code, const char *name,
     }
     return m2_err_set(err, code, "%s is %s; accepted: %s", name,
                       cut(err->pool, m2_json_dump(err->pool, found)), cut(err->pool, list));
+}
+
+/* Whether exp is read and required. */
+static int wants_exp(const m2_claims_policy_t *policy)
+{
+    return !policy->ignore_expiration || policy->need_exp || policy->max_lifetime > 0;
 }
 
 static m2_code_t read_time(double *pseconds, int *phas, const m2_json_t *claims,
@@ -58,7 +66,7 @@ m2_code_t m2_times_read(m2_times_t *times, const m2_json_t *claims,
     m2_code_t code = M2_OK;
 
     memset(times, 0, sizeof(*times));
-    if (!policy->ignore_expiration || policy->need_exp) {
+    if (wants_exp(policy)) {
         code = read_time(&times->exp, &times->has_exp, claims, "exp", err);
     }
     if (code == M2_OK) {
@@ -74,15 +82,45 @@ static m2_code_t check_expiration(const m2_times_t *times,
                                   const m2_claims_policy_t *policy, double now,
                                   m2_err_t *err)
 {
-    if (policy->ignore_expiration && !policy->need_exp) {
+    if (!wants_exp(policy)) {
         return M2_OK;
     }
     if (!times->has_exp) {
         return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim exp is missing");
     }
+    if (policy->ignore_expiration && !policy->need_exp) { /* M2MMaxLifetime alone wants it */
+        return M2_OK;
+    }
     /* RFC 7519 4.1.4: on or after exp the token must not be accepted */
     if (now >= times->exp + (double)policy->leeway) {
         return m2_err_set(err, M2_E_EXPIRED, "the token has expired");
+    }
+    return M2_OK;
+}
+
+/* The whole life that the issuer gave it; without iat what is left of it. */
+static m2_code_t check_lifetime(const m2_times_t *times, const m2_claims_policy_t *policy,
+                                double now, m2_err_t *err)
+{
+    const double from = times->has_iat ? times->iat : now;
+
+    if (policy->max_lifetime > 0 && times->exp - from > (double)policy->max_lifetime) {
+        return m2_err_set(err, M2_E_CLAIM_INVALID, "the token lives longer than is allowed");
+    }
+    return M2_OK;
+}
+
+static m2_code_t check_age(const m2_times_t *times, const m2_claims_policy_t *policy,
+                           double now, m2_err_t *err)
+{
+    if (policy->max_age < 0) {
+        return M2_OK;
+    }
+    if (!times->has_iat) {
+        return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim iat is missing");
+    }
+    if (now - times->iat > (double)policy->max_age) {
+        return m2_err_set(err, M2_E_TOO_OLD, "the token was issued too long ago");
     }
     return M2_OK;
 }
@@ -103,23 +141,16 @@ m2_code_t m2_times_check(const m2_times_t *times, const m2_claims_policy_t *poli
     if (times->has_iat && times->iat > ahead) {
         return m2_err_set(err, M2_E_NOT_YET_VALID, "iat lies in the future");
     }
-    if (policy->max_age < 0) {
-        return M2_OK;
-    }
-    if (!times->has_iat) {
-        return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim iat is missing");
-    }
-    if (seconds - times->iat > (double)policy->max_age) {
-        return m2_err_set(err, M2_E_TOO_OLD, "the token was issued too long ago");
-    }
-    return M2_OK;
+    code = check_lifetime(times, policy, seconds, err);
+    return code ? code : check_age(times, policy, seconds, err);
 }
 
+/* names may be NULL */
 static int is_one_of(m2_slice_t value, const apr_array_header_t *names)
 {
     int i;
 
-    for (i = 0; i < names->nelts; i++) {
+    for (i = 0; names && i < names->nelts; i++) {
         if (m2_slice_is(value, APR_ARRAY_IDX(names, i, const char *))) {
             return 1;
         }
@@ -138,7 +169,8 @@ static m2_code_t check_issuer(const m2_json_t *claims, const m2_claims_policy_t 
 {
     const m2_json_t *iss = present(m2_json_get(claims, "iss"));
 
-    if (!policy->issuers || !policy->issuers->nelts) {
+    if ((!policy->issuers || !policy->issuers->nelts)
+        && (!policy->bound || !policy->bound->nelts)) {
         return M2_OK;
     }
     if (!iss) {
@@ -148,8 +180,10 @@ static m2_code_t check_issuer(const m2_json_t *claims, const m2_claims_policy_t 
         return m2_err_set(err, M2_E_CLAIM_INVALID, "iss is no string");
     }
     return is_one_of(m2_json_string(iss), policy->issuers)
+                   || is_one_of(m2_json_string(iss), policy->bound)
                ? M2_OK
-               : m2_claims_refuse(err, M2_E_ISSUER_MISMATCH, "iss", iss, policy->issuers);
+               : m2_claims_refuse(err, M2_E_ISSUER_MISMATCH, "iss", iss,
+                                  policy->issuers ? policy->issuers : policy->bound);
 }
 
 /* RFC 7519 4.1.3: a string, or an array of strings; *pfound says whether one is accepted.
@@ -193,18 +227,26 @@ static m2_code_t check_audience(const m2_json_t *claims, const m2_claims_policy_
     return code;
 }
 
-static int has_any(const m2_json_t *json, const m2_require_t *require)
+/* One of the values, wherever scopes stand or in json. */
+static int has_any(const m2_json_t *claims, const m2_json_t *json, const m2_require_t *require,
+                   const apr_array_header_t *scopes)
 {
-    const int words = m2_slice_is(m2_slice_z(require->name), "scope");
+    const int is_scope = m2_scope_is(scopes, require->name);
     int i;
 
     for (i = 0; i < require->values->nelts; i++) {
-        if (m2_json_has(json, m2_slice_z(APR_ARRAY_IDX(require->values, i, const char *)),
-                        words)) {
+        const m2_slice_t value = m2_slice_z(APR_ARRAY_IDX(require->values, i, const char *));
+
+        if (is_scope ? m2_scope_has(scopes, claims, value) : m2_json_has(json, value, 0)) {
             return 1;
         }
     }
     return 0;
+}
+
+static int has_values(const m2_require_t *require)
+{
+    return require->values && require->values->nelts;
 }
 
 static m2_code_t check_required(const m2_json_t *claims, const m2_claims_policy_t *policy,
@@ -214,17 +256,43 @@ static m2_code_t check_required(const m2_json_t *claims, const m2_claims_policy_
 
     for (i = 0; policy->requires && i < policy->requires->nelts; i++) {
         const m2_require_t *require = &APR_ARRAY_IDX(policy->requires, i, m2_require_t);
-        const m2_json_t *claim = present(m2_json_path(claims, require->name));
+        const m2_json_t *claim = m2_json_path(claims, require->name);
 
+        if (m2_scope_is(policy->scopes, require->name)) {
+            continue;
+        }
         if (!claim) {
             return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim %s is missing",
                               require->name);
         }
-        if (require->values && require->values->nelts && !has_any(claim, require)) {
+        if (has_values(require) && !has_any(claims, claim, require, policy->scopes)) {
             return m2_err_set(err, M2_E_CLAIM_INVALID,
                               "the claim %s has none of the required values",
                               require->name);
         }
+    }
+    return M2_OK;
+}
+
+m2_code_t m2_claims_check_scopes(const char **pmissing, apr_pool_t *pool,
+                                 const m2_json_t *claims, const m2_claims_policy_t *policy,
+                                 m2_err_t *err)
+{
+    int i;
+
+    *pmissing = NULL;
+    for (i = 0; policy->requires && i < policy->requires->nelts; i++) {
+        const m2_require_t *require = &APR_ARRAY_IDX(policy->requires, i, m2_require_t);
+
+        if (!m2_scope_is(policy->scopes, require->name)
+            || m2_claim_matches(claims, require, policy->scopes)) {
+            continue;
+        }
+        if (has_values(require)) {
+            *pmissing = apr_array_pstrcat(pool, require->values, ' ');
+        }
+        return m2_err_set(err, M2_E_INSUFFICIENT_SCOPE, "the token grants none of: %s",
+                          *pmissing ? *pmissing : "any scope");
     }
     return M2_OK;
 }
@@ -243,12 +311,13 @@ m2_code_t m2_claims_check(const m2_json_t *claims, const m2_claims_policy_t *pol
     return code;
 }
 
-int m2_claim_matches(apr_pool_t *pool, const m2_json_t *claims,
-                     const m2_require_t *require)
+int m2_claim_matches(const m2_json_t *claims, const m2_require_t *require,
+                     const apr_array_header_t *scopes)
 {
-    const m2_json_t *claim = present(m2_json_path(claims, require->name));
+    const m2_json_t *claim = m2_json_path(claims, require->name);
 
-    (void)pool; /* comparing makes no text */
-    return claim
-           && (!require->values || !require->values->nelts || has_any(claim, require));
+    if (has_values(require)) {
+        return has_any(claims, claim, require, scopes);
+    }
+    return m2_scope_is(scopes, require->name) ? m2_scope_any(scopes, claims) : claim != NULL;
 }

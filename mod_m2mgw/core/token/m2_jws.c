@@ -208,8 +208,11 @@ m2_code_t m2_jws_payload(const m2_json_t **pclaims, m2_jws_t *jws, apr_pool_t *p
 {
     m2_code_t code = decode_payload(jws, pool, err);
 
-    *pclaims = NULL;
-    return code ? code : parse_part(pclaims, pool, jws->payload, "payload", err);
+    if (!code && !jws->claims) {
+        code = parse_part(&jws->claims, pool, jws->payload, "payload", err);
+    }
+    *pclaims = jws->claims;
+    return code;
 }
 
 /* --- signatures --- */

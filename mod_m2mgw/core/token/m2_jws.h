@@ -18,6 +18,7 @@ struct m2_jws_t {
     m2_slice_t signed_part; /* first byte to the second dot: what was signed */
     const m2_json_t *header; /* from here on filled by m2_jws_header, in its pool */
     m2_slice_t payload; /* decoded, once somebody needed it */
+    const m2_json_t *claims; /* likewise parsed */
     const m2_alg_t *alg;
     m2_slice_t kid;       /* "there is none" without a kid member */
     m2_slice_t typ;

@@ -37,7 +37,7 @@ static int is_fetched(const m2mgw_section_t *section)
     int i;
 
     for (i = 0; section->key_sources && i < section->key_sources->nelts; i++) {
-        if (!m2_keysource_keys(APR_ARRAY_IDX(section->key_sources, i, m2_keysource_t *))) {
+        if (!m2_keysource_keys(APR_ARRAY_IDX(section->key_sources, i, m2_fed_t).source)) {
             return 1;
         }
     }
@@ -152,7 +152,7 @@ static const char *set_refresh(apr_pool_t *pool, const m2mgw_dir_t *dir)
 
     m2_err_init(&err, pool);
     for (i = 0; sources && i < sources->nelts; i++) {
-        if (m2_keysource_refresh(APR_ARRAY_IDX(sources, i, m2_keysource_t *), &refresh, &err)
+        if (m2_keysource_refresh(APR_ARRAY_IDX(sources, i, m2_fed_t).source, &refresh, &err)
             != M2_OK) {
             return apr_pstrcat(pool, "M2MJwksRefresh: ", err.text, NULL);
         }

@@ -21,15 +21,19 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->forward_token = M2_UNSET;
     dir->bypass_empty = M2_UNSET;
     dir->keys = NULL;
+    dir->bound = NULL;
     dir->refresh = NULL;
     dir->jwks_wait = M2_UNSET;
     dir->algs = 0;
     dir->issuers = NULL;
+    dir->issuers_narrow = 0;
     dir->audiences = NULL;
     dir->types = NULL;
     dir->requires = NULL;
+    dir->scopes = NULL;
     dir->leeway = M2_UNSET;
     dir->max_age = M2_UNSET;
+    dir->max_lifetime = M2_UNSET;
     dir->ignore_expiration = M2_UNSET;
     dir->replay = M2_UNSET;
     dir->constraint = M2_UNSET;
@@ -91,15 +95,20 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->forward_token = merge_int(inner->forward_token, outer->forward_token);
     dir->bypass_empty = merge_int(inner->bypass_empty, outer->bypass_empty);
     dir->keys = merge_ptr(inner->keys, outer->keys);
+    dir->bound = inner->keys ? inner->bound : outer->bound;
     dir->refresh = merge_ptr(inner->refresh, outer->refresh);
     dir->jwks_wait = merge_int(inner->jwks_wait, outer->jwks_wait);
     dir->algs = inner->algs ? inner->algs : outer->algs;
     dir->issuers = merge_ptr(inner->issuers, outer->issuers);
+    dir->issuers_narrow = inner->issuers ? inner->issuers_narrow || !inner->keys
+                                         : !inner->keys && outer->issuers_narrow;
     dir->audiences = merge_ptr(inner->audiences, outer->audiences);
     dir->types = merge_ptr(inner->types, outer->types);
     dir->requires = merge_ptr(inner->requires, outer->requires);
+    dir->scopes = merge_ptr(inner->scopes, outer->scopes);
     dir->leeway = merge_int(inner->leeway, outer->leeway);
     dir->max_age = merge_int(inner->max_age, outer->max_age);
+    dir->max_lifetime = merge_int(inner->max_lifetime, outer->max_lifetime);
     dir->ignore_expiration = merge_int(inner->ignore_expiration, outer->ignore_expiration);
     dir->replay = merge_int(inner->replay, outer->replay);
     dir->constraint = merge_int(inner->constraint, outer->constraint);
@@ -161,10 +170,13 @@ static const apr_array_header_t default_user_claims = LIST(user_elts);
 static void resolve_claims(m2_claims_policy_t *claims, const m2mgw_dir_t *dir)
 {
     claims->issuers = dir->issuers;
+    claims->bound = dir->issuers_narrow ? NULL : dir->bound;
+    claims->scopes = dir->scopes;
     claims->audiences = dir->audiences;
     claims->requires = dir->requires;
     claims->leeway = dir->leeway != M2_UNSET ? dir->leeway : DEFAULT_LEEWAY;
     claims->max_age = dir->max_age >= 0 ? dir->max_age : -1;
+    claims->max_lifetime = dir->max_lifetime > 0 ? dir->max_lifetime : 0;
     claims->ignore_expiration = dir->ignore_expiration == 1;
     claims->need_exp = dir->replay == M2_REPLAY_ON;
 }

@@ -70,6 +70,7 @@ typedef struct m2mgw_jwks_tls_t {
     const char *cert;
     const char *key;
     const char *proxy;
+    const char *no_proxy; /* as curl takes it: hosts joined by commas */
 } m2mgw_jwks_tls_t;
 
 /* M2MClientCertificate */
@@ -113,15 +114,21 @@ typedef struct m2mgw_dir_t {
     int forward_token;                     /* M2MForwardToken */
     int bypass_empty;                      /* M2MBypassEmptyToken */
     m2_keyring_t *keys;                    /* M2MJwk, M2MJwks, M2MIssuerDiscovery */
+    const apr_array_header_t *bound;       /* issuers that keys are bound to, of const char *;
+                                              goes with keys */
     const m2mgw_refresh_t *refresh;        /* M2MJwksRefresh */
     int jwks_wait;                         /* M2MJwksWait, milliseconds */
     m2_alg_mask_t algs;                    /* M2MAlgorithms; 0: unset */
     const apr_array_header_t *issuers;     /* M2MIssuer, of const char * */
+    int issuers_narrow;                    /* it was said in a narrower place than keys, and is
+                                              the whole list */
     const apr_array_header_t *audiences;   /* M2MAudience, of const char * */
     const apr_array_header_t *types;       /* M2MTokenType, of const char * */
     const apr_array_header_t *requires;    /* M2MRequireClaim, of m2_require_t */
+    const apr_array_header_t *scopes;      /* M2MScopeClaim, of const char * */
     int leeway;                            /* M2MLeeway, seconds */
     int max_age;                           /* M2MMaxAge, seconds, or M2MGW_MAX_AGE_OFF */
+    int max_lifetime;                      /* M2MMaxLifetime, likewise */
     int ignore_expiration;                 /* M2MIgnoreExpiration */
     int replay;                            /* M2MPreventJtiReplay, m2_replay_use_t */
     int constraint;                        /* M2MSenderConstraint, m2_constraint_t */

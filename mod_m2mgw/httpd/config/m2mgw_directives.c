@@ -60,6 +60,8 @@ static const m2mgw_value_t jwks_wait = { AT(jwks_wait), M2MGW_NO_PLUGIN, NULL, 0
 static const m2mgw_value_t leeway = { AT(leeway), M2MGW_NO_PLUGIN, NULL, 0, 86400, "seconds" };
 static const m2mgw_value_t max_age = { AT(max_age), M2MGW_NO_PLUGIN, age_words, 1, 315360000,
                                        "seconds" };
+static const m2mgw_value_t max_lifetime = { AT(max_lifetime), M2MGW_NO_PLUGIN, age_words, 1,
+                                            315360000, "seconds" };
 static const m2mgw_value_t ignore = { AT(ignore_expiration), M2MGW_PLUGIN_JWT, on_off, 0, 0,
                                       NULL };
 static const m2mgw_value_t replay = { AT(replay), M2MGW_PLUGIN_JWT, replay_words, 0, 0, NULL };
@@ -83,6 +85,7 @@ static const m2mgw_value_t documents = { AT(any_document), M2MGW_NO_PLUGIN, docu
                                          0, NULL };
 
 static const apr_size_t issuers = AT(issuers), audiences = AT(audiences), types = AT(types),
+                        scopes = AT(scopes),
                         user_claims = AT(user_claims), realm = AT(realm), stage = AT(stage),
                         api_name = AT(api_name);
 
@@ -99,17 +102,20 @@ const command_rec m2mgw_config_commands[] = {
     AP_INIT_TAKE1("M2MBypassEmptyToken", m2mgw_cfg_value, INFO(bypass), SECTION,
         "On or Off: whether a request without a token goes on unauthenticated."),
     AP_INIT_RAW_ARGS("M2MJwk", m2mgw_cfg_jwk, NULL, SECTION,
-        "A key: a JWK as JSON or as NAME=VALUE words, or pem:PATH [kid=KID] [alg=ALGORITHM]."),
+        "A key: a JWK as JSON or as NAME=VALUE words, or pem:PATH [kid=KID] [alg=ALGORITHM]; "
+        "the latter two take issuer=ISS."),
     AP_INIT_RAW_ARGS("M2MJwks", m2mgw_cfg_jwks, NULL, SECTION,
-        "A set of keys: file:PATH, https://URL, or a JSON set."),
-    AP_INIT_TAKE1("M2MIssuerDiscovery", m2mgw_cfg_discovery, NULL, SECTION,
-        "URL of the issuer whose metadata names the key set."),
+        "A set of keys: file:PATH, https://URL, or a JSON set, and [issuer=ISS] "
+        "[plain-http=Allow]."),
+    AP_INIT_RAW_ARGS("M2MIssuerDiscovery", m2mgw_cfg_discovery, NULL, SECTION,
+        "URL of the issuer whose metadata names the key set, and [plain-http=Allow]."),
     AP_INIT_RAW_ARGS("M2MJwksRefresh", m2mgw_cfg_refresh, NULL, SECTION,
         "ttl=, max-stale=, timeout=, cooldown= in seconds, for key sets at URLs."),
     AP_INIT_TAKE1("M2MJwksWait", m2mgw_cfg_value, INFO(jwks_wait), SECTION,
         "Milliseconds from 0 to 3000 that a request with an unknown kid waits for new keys."),
     AP_INIT_RAW_ARGS("M2MJwksTLS", m2mgw_cfg_jwks_tls, NULL, RSRC_CONF,
-        "ca=FILE, cert=FILE, key=FILE, proxy=URL for fetching key sets."),
+        "ca=FILE, cert=FILE, key=FILE, proxy=URL, no-proxy=HOST[,HOST...] for fetching key "
+        "sets."),
     AP_INIT_TAKE1("M2MStateDir", m2mgw_cfg_state_dir, NULL, RSRC_CONF,
         "Directory for the last good key sets."),
     AP_INIT_TAKE1("M2MFileModes", m2mgw_cfg_file_modes, NULL, RSRC_CONF,
@@ -124,10 +130,14 @@ const command_rec m2mgw_config_commands[] = {
         "One or more values of which header typ must be one."),
     AP_INIT_RAW_ARGS("M2MRequireClaim", m2mgw_cfg_require_claim, NULL, SECTION,
         "A claim that must exist and, where values follow, hold one of them."),
+    AP_INIT_RAW_ARGS("M2MScopeClaim", m2mgw_cfg_claim_list, INFO(scopes), SECTION,
+        "The claims that scopes stand in; scope and scp by default."),
     AP_INIT_TAKE1("M2MLeeway", m2mgw_cfg_value, INFO(leeway), SECTION,
         "Seconds of clock difference allowed for exp, nbf and iat."),
     AP_INIT_TAKE1("M2MMaxAge", m2mgw_cfg_value, INFO(max_age), SECTION,
         "Seconds since iat that a token may be old, or Off."),
+    AP_INIT_TAKE1("M2MMaxLifetime", m2mgw_cfg_value, INFO(max_lifetime), SECTION,
+        "Seconds from iat to exp that a token may live, or Off."),
     AP_INIT_TAKE1("M2MIgnoreExpiration", m2mgw_cfg_value, INFO(ignore), SECTION,
         "On or Off: whether exp is neither required nor checked."),
     AP_INIT_TAKE1("M2MPreventJtiReplay", m2mgw_cfg_value, INFO(replay), SECTION,

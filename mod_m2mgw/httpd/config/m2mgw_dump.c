@@ -99,9 +99,10 @@ static void print_key_sources(const out_t *out, const apr_array_header_t *source
     int i;
 
     for (i = 0; sources && i < sources->nelts; i++) {
-        const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, const m2_keysource_t *);
+        const m2_fed_t *fed = &APR_ARRAY_IDX(sources, i, m2_fed_t);
 
-        line(out, "keys from %s", m2mgw_cfg_public(out->pool, m2_keysource_name(source)));
+        line(out, "keys from %s%s%s", m2_keysource_label(fed->source),
+             fed->issuer ? " issuer=" : "", fed->issuer ? fed->issuer : "");
     }
 }
 
@@ -113,7 +114,7 @@ static void print_keys(const out_t *out, const m2_keyring_t *ring)
     for (i = 0; set && i < set->keys->nelts; i++) {
         const m2_jwk_t *jwk = APR_ARRAY_IDX(set->keys, i, const m2_jwk_t *);
         line(out, "key kid=%s kty=%s bits=%d algorithms=\"%s\"", jwk->kid ? jwk->kid : "-",
-             jwk->kty, jwk->bits, m2_alg_mask_names(out->pool, jwk->algs));
+             jwk->kty, jwk->bits, m2_jwk_alg_names(out->pool, jwk));
     }
     if (!ring) {
         line(out, "no keys: no token is looked for");

@@ -61,7 +61,61 @@ static int kept_off_by_path(const look_t *look)
 
 static int no_issuer(const look_t *look)
 {
-    return look->own->keys && look->active && !look->in_force.policy.claims.issuers;
+    const m2_claims_policy_t *claims = &look->in_force.policy.claims;
+
+    return look->own->keys && look->active && !claims->issuers
+           && !(claims->bound && claims->bound->nelts);
+}
+
+/* A bound key whose issuer the list of a narrower section lacks verifies nothing there. */
+static int bound_elsewhere(const look_t *look)
+{
+    const m2mgw_dir_t *dir = look->in_force.dir;
+    int i, k;
+
+    if (!look->active || !look->own->issuers || !dir->issuers_narrow || !dir->bound) {
+        return 0;
+    }
+    for (i = 0; i < dir->bound->nelts; i++) {
+        const m2_slice_t issuer = m2_slice_z(APR_ARRAY_IDX(dir->bound, i, const char *));
+        int listed = 0;
+
+        for (k = 0; k < dir->issuers->nelts; k++) {
+            listed |= m2_slice_is(issuer, APR_ARRAY_IDX(dir->issuers, k, const char *));
+        }
+        if (!listed) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether the section has a key that is bound to no issuer. */
+static int has_unbound(const m2mgw_section_t *section)
+{
+    int i;
+
+    for (i = 0; section->key_sources && i < section->key_sources->nelts; i++) {
+        if (!APR_ARRAY_IDX(section->key_sources, i, m2_fed_t).issuer) {
+            return 1;
+        }
+    }
+    for (i = 0; section->fixed && i < section->fixed->keys->nelts; i++) {
+        if (!APR_ARRAY_IDX(section->fixed->keys, i, const m2_jwk_t *)->issuer) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* RFC 8725 3.8: whoever has an unbound key can sign for every issuer that is accepted. */
+static int unbound_keys(const look_t *look)
+{
+    const m2_claims_policy_t *claims = &look->in_force.policy.claims;
+    const int issuers = (claims->issuers ? claims->issuers->nelts : 0)
+                        + (claims->bound ? claims->bound->nelts : 0);
+
+    return look->own->keys && look->active && issuers > 1 && has_unbound(look->section);
 }
 
 static int no_audience(const look_t *look)
@@ -107,18 +161,6 @@ static int shadow(const look_t *look)
 static int bypass(const look_t *look)
 {
     return look->active && look->own->bypass_empty == 1;
-}
-
-/* An issuer of the list can sign for another one with keys that are bound to none. */
-static int unbound_keys(const look_t *look)
-{
-    const apr_array_header_t *issuers = look->in_force.policy.claims.issuers;
-    const m2mgw_section_t *section = look->section;
-
-    return section->keyset && look->active && issuers && issuers->nelts > 1
-           && section->key_sources
-           && (section->fixed->keys->nelts
-               || section->key_sources->nelts > section->found_issuers->nelts);
 }
 
 static int within(const ap_directive_t *d, const char *const *containers)
@@ -248,11 +290,11 @@ static const char *unreadable(const look_t *look)
     int i;
 
     for (i = 0; sources && i < sources->nelts; i++) {
-        const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_keysource_t *);
+        const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_fed_t).source;
 
         if (m2_keysource_keys(source)
-            && !m2mgw_cfg_user_reads(m2_keysource_name(source))) {
-            return m2_keysource_name(source);
+            && !m2mgw_cfg_user_reads(m2_keysource_label(source))) {
+            return m2_keysource_label(source);
         }
     }
     return NULL;
@@ -316,6 +358,8 @@ static const notice_row_t notice_rows[] = {
       "that covers it says M2MEngine Off and this one says nothing" },
     { no_issuer, NULL, M2_LOG_NOTICE, "claim iss is not checked: name the issuers with M2MIssuer, "
       "or any token these keys can verify is accepted" },
+    { bound_elsewhere, NULL, M2_LOG_NOTICE, "M2MIssuer lacks an issuer that keys are bound to: "
+      "those keys verify nothing here" },
     { no_audience, NULL, M2_LOG_NOTICE, "claim aud is not checked: name the audiences with "
       "M2MAudience, or tokens meant for other services of the issuer are accepted" },
     { mixed_keys, NULL, M2_LOG_NOTICE, "shared secrets (oct) and public keys stand in one set: "

@@ -34,8 +34,8 @@ typedef struct m2mgw_section_t {
     m2mgw_sources_t *sources;
     m2_keyset_t *keyset;                         /* every key known by now, for the checks */
     m2_keyset_t *fixed;                          /* those that stand in the configuration */
-    apr_array_header_t *key_sources;             /* of m2_keysource_t *: files, URLs, issuers */
-    apr_array_header_t *found_issuers;           /* of const char *: M2MIssuerDiscovery */
+    apr_array_header_t *key_sources;             /* of m2_fed_t: files, URLs, issuers */
+    apr_array_header_t *bound;                   /* of const char *: issuers of its keys */
     const ap_directive_t *keys_at;               /* first directive of the keys group */
     const ap_directive_t *check_at;              /* first one that says what tokens must be
                                                     like, in a section, not a server */

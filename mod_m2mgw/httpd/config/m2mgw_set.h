@@ -32,6 +32,7 @@ typedef struct m2mgw_value_t {
 const char *m2mgw_cfg_value(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_text(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_list(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_claim_list(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_algorithms(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_require_claim(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_form_limit(cmd_parms *cmd, void *dir, const char *arg);
@@ -72,7 +73,7 @@ const char *m2mgw_cfg_check_resource(const ap_directive_t **pat, apr_pool_t *poo
 const char *m2mgw_cfg_token(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_jwk(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args);
-const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const char *file);
 

@@ -42,6 +42,25 @@ static const char *proxy_url(const char **pslot, cmd_parms *cmd, const char *url
                            "socks5 or socks5h", strchr(url, '@') ? "..." : url);
 }
 
+/* Host names without blanks, as libcurl takes them: exact, or with a leading dot also what lies
+ * below. */
+static const char *no_proxy_hosts(const char **pslot, cmd_parms *cmd, const char *hosts)
+{
+    const char *p;
+
+    for (p = hosts; *p; p++) {
+        if (!apr_isalnum(*p) && !strchr(".-_:[],", *p)) {
+            break;
+        }
+    }
+    if (*p || !*hosts || *hosts == ',' || strstr(hosts, ",,") || hosts[strlen(hosts) - 1] == ',') {
+        return m2mgw_cfg_error(cmd, "no-proxy=%s is not allowed; it takes names or addresses "
+                               "of hosts, joined by commas", hosts);
+    }
+    *pslot = hosts;
+    return NULL;
+}
+
 typedef struct tls_option_t {
     const char *name;
     apr_size_t offset;
@@ -53,6 +72,7 @@ static const tls_option_t tls_options[] = {
     { "cert", offsetof(m2mgw_jwks_tls_t, cert), readable },
     { "key", offsetof(m2mgw_jwks_tls_t, key), readable },
     { "proxy", offsetof(m2mgw_jwks_tls_t, proxy), proxy_url },
+    { "no-proxy", offsetof(m2mgw_jwks_tls_t, no_proxy), no_proxy_hosts },
 };
 
 static const char *tls_option(m2mgw_jwks_tls_t *tls, cmd_parms *cmd, const char *name,
@@ -66,13 +86,13 @@ static const char *tls_option(m2mgw_jwks_tls_t *tls, cmd_parms *cmd, const char 
                                       cmd, value);
         }
     }
-    return m2mgw_cfg_error(cmd, "there is no option \"%s\"; there are ca=, cert=, key= and "
-                           "proxy=", name);
+    return m2mgw_cfg_error(cmd, "there is no option \"%s\"; there are ca=, cert=, key=, "
+                           "proxy= and no-proxy=", name);
 }
 
 const char *m2mgw_cfg_jwks_tls(cmd_parms *cmd, void *dir, const char *args)
 {
-    m2mgw_jwks_tls_t tls = { NULL, NULL, NULL, NULL };
+    m2mgw_jwks_tls_t tls = { NULL, NULL, NULL, NULL, NULL };
     const char *name = NULL, *value;
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     int given = 0;
@@ -87,8 +107,8 @@ const char *m2mgw_cfg_jwks_tls(cmd_parms *cmd, void *dir, const char *args)
         given++;
     }
     if (!bad && !given) {
-        bad = m2mgw_cfg_error(cmd, "it takes one or more of ca=FILE, cert=FILE, key=FILE and "
-                              "proxy=URL");
+        bad = m2mgw_cfg_error(cmd, "it takes one or more of ca=FILE, cert=FILE, key=FILE, "
+                              "proxy=URL and no-proxy=HOST[,HOST...]");
     }
     if (!bad && !tls.cert != !tls.key) {
         bad = m2mgw_cfg_error(cmd, "cert= and key= belong together; only %s= is given",

@@ -22,7 +22,7 @@ static int same_source(const m2_token_source_t *a, const m2_token_source_t *b)
                                            : strcmp(a->name, b->name) == 0);
 }
 
-static const char *add_source(m2mgw_sources_t *sources, cmd_parms *cmd, const char *word)
+static const char *add_place(m2mgw_sources_t *sources, cmd_parms *cmd, const char *word)
 {
     m2_token_source_t source;
     m2_err_t err;
@@ -65,7 +65,7 @@ const char *m2mgw_cfg_token(cmd_parms *cmd, void *dir, const char *args)
         section->dir->sources = section->sources = sources_make(cmd->pool, NULL);
     }
     for (i = 0; !bad && i < words->nelts; i++) {
-        bad = add_source(section->sources, cmd, APR_ARRAY_IDX(words, i, const char *));
+        bad = add_place(section->sources, cmd, APR_ARRAY_IDX(words, i, const char *));
     }
     return bad;
 }
@@ -79,17 +79,33 @@ static m2_keyset_t *keyset_of(m2mgw_section_t *section, cmd_parms *cmd)
     if (!section->keyset) {
         section->keyset = m2_keyset_make(cmd->pool);
         section->fixed = m2_keyset_make(cmd->pool);
-        section->key_sources = apr_array_make(cmd->pool, 2, sizeof(m2_keysource_t *));
-        section->found_issuers = apr_array_make(cmd->pool, 1, sizeof(const char *));
+        section->key_sources = apr_array_make(cmd->pool, 2, sizeof(m2_fed_t));
+        section->dir->bound = section->bound = apr_array_make(cmd->pool, 1, sizeof(const char *));
         section->keys_at = cmd->directive;
         section->dir->keys = m2_keyring_make(cmd->pool, NULL);
     }
     return section->keyset;
 }
 
+/* Keys of the section are bound to issuer (RFC 8725 3.8), unless that is NULL. The list is in
+ * force at once: virtual hosts inherit it before the check. */
+static void note_bound(m2mgw_section_t *section, const char *issuer)
+{
+    int i;
+
+    for (i = 0; issuer && i < section->bound->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(section->bound, i, const char *), issuer) == 0) {
+            return;
+        }
+    }
+    if (issuer) {
+        APR_ARRAY_PUSH(section->bound, const char *) = issuer;
+    }
+}
+
 /* code and err: what became of reading the key; file: where it was read, or NULL */
-static const char *add_key(m2mgw_section_t *section, cmd_parms *cmd, const m2_jwk_t *jwk,
-                           const char *file, m2_code_t code, m2_err_t *err)
+static const char *add_key(m2mgw_section_t *section, cmd_parms *cmd, m2_jwk_t *jwk,
+                           const char *issuer, const char *file, m2_code_t code, m2_err_t *err)
 {
     m2_keyset_t *set = keyset_of(section, cmd);
 
@@ -102,6 +118,12 @@ static const char *add_key(m2mgw_section_t *section, cmd_parms *cmd, const m2_jw
         return m2mgw_cfg_error(cmd, "the key%s%s cannot be used: %s", file ? " in " : "",
                                file ? file : "", err->text);
     }
+    if (jwk->odd) {
+        m2mgw_cfg_notice(M2_LOG_NOTICE, "%s in %s: the key: %s", cmd->cmd->name,
+                         m2mgw_cfg_place(cmd->pool, cmd->directive), jwk->odd);
+    }
+    jwk->issuer = issuer;
+    note_bound(section, issuer);
     return m2_keyset_add(set, jwk, err) == M2_OK
                    && m2_keyset_add(section->fixed, jwk, err) == M2_OK
                ? NULL
@@ -120,54 +142,118 @@ static const char *json_key(m2mgw_section_t *section, cmd_parms *cmd, const char
     if (code == M2_OK) {
         code = m2_jwk_from_json(&jwk, cmd->pool, json, LOCAL_KEYS, &err);
     }
-    return add_key(section, cmd, jwk, NULL, code, &err);
+    return add_key(section, cmd, jwk, NULL, NULL, code, &err);
+}
+
+/* Take the word issuer=ISS out of the others. */
+static const char *issuer_word(const char **pissuer, cmd_parms *cmd, apr_array_header_t *words)
+{
+    int i, kept = 0;
+
+    *pissuer = NULL;
+    for (i = 0; i < words->nelts; i++) {
+        const char *word = APR_ARRAY_IDX(words, i, const char *);
+
+        if (ap_cstr_casecmpn(word, "issuer=", 7) != 0) {
+            APR_ARRAY_IDX(words, kept++, const char *) = word;
+            continue;
+        }
+        if (*pissuer || !word[7]) {
+            return m2mgw_cfg_error(cmd, "issuer= is given once, and names an issuer");
+        }
+        *pissuer = word + 7;
+    }
+    words->nelts = kept;
+    return NULL;
 }
 
 static const char *words_key(m2mgw_section_t *section, cmd_parms *cmd,
-                             const apr_array_header_t *words)
+                             apr_array_header_t *words)
 {
-    const char *text = apr_array_pstrcat(cmd->pool, words, ' ');
+    const char *issuer, *bad = issuer_word(&issuer, cmd, words);
     m2_jwk_t *jwk = NULL;
     m2_err_t err;
     m2_code_t code;
 
+    if (bad) {
+        return bad;
+    }
     m2_err_init(&err, cmd->pool);
-    code = m2_jwk_from_words(&jwk, cmd->pool, m2_slice_z(text), LOCAL_KEYS, &err);
-    return add_key(section, cmd, jwk, NULL, code, &err);
+    code = m2_jwk_from_words(&jwk, cmd->pool,
+                             m2_slice_z(apr_array_pstrcat(cmd->pool, words, ' ')), LOCAL_KEYS,
+                             &err);
+    return add_key(section, cmd, jwk, issuer, NULL, code, &err);
 }
 
-/* args: what stands behind `pem:PATH` */
-static const char *pem_options(const char **pkid, const char **palg, cmd_parms *cmd,
-                               const char *args)
-{
-    const char *name, *value, *bad;
-    const char **pslot;
+/* --- options behind what names the keys --- */
 
-    *pkid = *palg = NULL;
+typedef struct options_t {
+    const char *issuer, *kid, *alg, *plain; /* NULL: not given */
+} options_t;
+
+#define MAY_NAME 1  /* kid= and alg= */
+#define MAY_BIND 2  /* issuer= */
+#define MAY_PLAIN 4 /* plain-http=Allow */
+
+static const struct option_t {
+    const char *name;
+    int kind;
+    apr_size_t offset;
+} option_rows[] = {
+    { "kid", MAY_NAME, offsetof(options_t, kid) },
+    { "alg", MAY_NAME, offsetof(options_t, alg) },
+    { "issuer", MAY_BIND, offsetof(options_t, issuer) },
+    { "plain-http", MAY_PLAIN, offsetof(options_t, plain) },
+};
+
+static const char **option_slot(options_t *options, const char *name, int kinds)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(option_rows) / sizeof(option_rows[0]); i++) {
+        if (ap_cstr_casecmp(name, option_rows[i].name) == 0 && (kinds & option_rows[i].kind)) {
+            return (const char **)(void *)((char *)options + option_rows[i].offset);
+        }
+    }
+    return NULL;
+}
+
+/* Read args, each option once. usage names those of kinds. */
+static const char *read_options(options_t *options, cmd_parms *cmd, const char *args, int kinds,
+                                const char *usage)
+{
+    const char *name, *value, *bad, **pslot;
+
+    memset(options, 0, sizeof(*options));
     for (;;) {
         bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
         if (bad || !name) {
             return bad;
         }
-        pslot = ap_cstr_casecmp(name, "kid") == 0 ? pkid
-                : ap_cstr_casecmp(name, "alg") == 0 ? palg : NULL;
+        pslot = option_slot(options, name, kinds);
         if (!pslot || *pslot || !*value) {
-            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; pem:PATH takes kid=KID and "
-                                   "alg=ALGORITHM, each once", name, value);
+            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes %s, each once", name,
+                                   value, usage);
         }
         *pslot = value;
+        if (options->plain && ap_cstr_casecmp(options->plain, "Allow") != 0) {
+            return m2mgw_cfg_error(cmd, "plain-http=%s is not allowed; it takes plain-http=Allow",
+                                   options->plain);
+        }
     }
 }
 
 static const char *pem_key(m2mgw_section_t *section, cmd_parms *cmd, const char *path,
                            const char *args)
 {
-    const char *kid, *alg, *full;
+    options_t o;
+    const char *full;
     m2_slice_t text;
     m2_jwk_t *jwk = NULL;
     m2_err_t err;
     m2_code_t code;
-    const char *bad = pem_options(&kid, &alg, cmd, args);
+    const char *bad = read_options(&o, cmd, args, MAY_NAME | MAY_BIND,
+                                   "pem:PATH [kid=KID] [alg=ALGORITHM] [issuer=ISS]");
 
     if (!bad) {
         bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
@@ -176,8 +262,8 @@ static const char *pem_key(m2mgw_section_t *section, cmd_parms *cmd, const char 
         return bad;
     }
     m2_err_init(&err, cmd->pool);
-    code = m2_jwk_from_pem(&jwk, cmd->pool, text, kid, alg, M2_JWK_PUBLIC, &err);
-    return add_key(section, cmd, jwk, full, code, &err);
+    code = m2_jwk_from_pem(&jwk, cmd->pool, text, o.kid, o.alg, M2_JWK_PUBLIC, &err);
+    return add_key(section, cmd, jwk, o.issuer, full, code, &err);
 }
 
 static int has_prefix(const char *word, const char *prefix)
@@ -185,34 +271,62 @@ static int has_prefix(const char *word, const char *prefix)
     return ap_cstr_casecmpn(word, prefix, strlen(prefix)) == 0;
 }
 
-/* JSON needs no quotes: a line that starts with a brace is taken as it stands. In quotes it
- * must be the only word. *pjson stays NULL when the line is something else. */
-static const char *json_argument(const char **pjson, cmd_parms *cmd, const char *args)
+/* The bytes of the JSON object that p begins with: up to the brace that closes it. */
+static apr_size_t object_length(const char *p)
+{
+    apr_size_t i;
+    int depth = 0, quoted = 0;
+
+    for (i = 0; p[i]; i++) {
+        if (quoted) {
+            i += p[i] == '\\' && p[i + 1];
+            quoted = p[i] != '"';
+            continue;
+        }
+        quoted = p[i] == '"';
+        depth += (p[i] == '{') - (p[i] == '}');
+        if (!depth) {
+            return i + 1;
+        }
+    }
+    return i;
+}
+
+/* JSON needs no quotes: what starts with a brace is taken as it stands, up to the brace that
+ * closes it. *pjson stays NULL when the line is something else, *prest is what stands behind. */
+static const char *json_argument(const char **pjson, const char **prest, cmd_parms *cmd,
+                                 const char *args)
 {
     const char *word, *bad;
+    apr_size_t n;
 
     *pjson = NULL;
+    *prest = args;
     if (*args == '{') {
-        *pjson = args;
+        n = object_length(args);
+        *pjson = apr_pstrmemdup(cmd->pool, args, n);
+        *prest = args + n;
         return NULL;
     }
-    bad = m2mgw_cfg_word(&word, cmd, &args);
-    if (bad || !word || *word != '{') {
-        return bad;
+    bad = m2mgw_cfg_word(&word, cmd, prest);
+    if (!bad && word && *word == '{') {
+        *pjson = word;
     }
-    *pjson = word;
-    return *args ? m2mgw_cfg_error(cmd, "nothing may stand behind the JSON text") : NULL;
+    return bad;
 }
 
 const char *m2mgw_cfg_jwk(cmd_parms *cmd, void *dir, const char *args)
 {
     apr_array_header_t *words;
     m2mgw_section_t *section;
-    const char *json, *first;
+    const char *json, *first, *rest;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
 
     if (!bad) {
-        bad = json_argument(&json, cmd, args);
+        bad = json_argument(&json, &rest, cmd, args);
+    }
+    if (!bad && json && rest[strspn(rest, " \t")]) {
+        bad = m2mgw_cfg_error(cmd, "nothing may stand behind the JSON text");
     }
     if (bad || json) {
         return bad ? bad : json_key(section, cmd, json);
@@ -230,30 +344,47 @@ const char *m2mgw_cfg_jwk(cmd_parms *cmd, void *dir, const char *args)
     return words_key(section, cmd, words);
 }
 
-static const char *json_set(m2mgw_section_t *section, cmd_parms *cmd, m2_slice_t text)
+static const char *json_set(m2mgw_section_t *section, cmd_parms *cmd, m2_slice_t text,
+                            const char *issuer)
 {
     m2_keyset_t *given = m2_keyset_make(cmd->pool);
     m2_err_t err;
 
     m2_err_init(&err, cmd->pool);
     if (m2_keyset_parse(given, text, "the set", LOCAL_KEYS, M2_KEYSET_STRICT, &err) != M2_OK
-        || m2_keyset_add_all(keyset_of(section, cmd), given, &err) != M2_OK
-        || m2_keyset_add_all(section->fixed, given, &err) != M2_OK) {
+        || m2_keyset_add_all(keyset_of(section, cmd), given, issuer, &err) != M2_OK
+        || m2_keyset_add_all(section->fixed, given, issuer, &err) != M2_OK) {
         return m2mgw_cfg_fault(cmd, &err);
     }
+    note_bound(section, issuer);
     return NULL;
 }
 
-static int has_source(const m2mgw_section_t *section, const m2_keysource_t *source)
+static int same_issuer(const char *a, const char *b)
 {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* The same keys may count for several issuers, each once. */
+static const char *add_source(m2mgw_section_t *section, cmd_parms *cmd, m2_keysource_t *source,
+                              const char *issuer)
+{
+    m2_fed_t *fed;
     int i;
 
+    keyset_of(section, cmd);
     for (i = 0; i < section->key_sources->nelts; i++) {
-        if (APR_ARRAY_IDX(section->key_sources, i, m2_keysource_t *) == source) {
-            return 1;
+        fed = &APR_ARRAY_IDX(section->key_sources, i, m2_fed_t);
+        if (fed->source == source && same_issuer(fed->issuer, issuer)) {
+            return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section",
+                                   m2_keysource_label(source));
         }
     }
-    return 0;
+    fed = apr_array_push(section->key_sources);
+    fed->source = source;
+    fed->issuer = issuer;
+    note_bound(section, issuer);
+    return NULL;
 }
 
 /* The source of a file that is good; *pfull is absolute */
@@ -287,7 +418,8 @@ static m2_keysource_t *kept_source(const char *full, const char *bad)
     return m2_jwks_file_kept(m2mgw_cfg_registry(), full, text, since, bad);
 }
 
-static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path)
+static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path,
+                            const char *issuer)
 {
     m2_keysource_t *source;
     const m2_keyset_t *keys;
@@ -306,21 +438,20 @@ static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char
     else if (bad) {
         return bad;
     }
-    keyset_of(section, cmd);
-    if (has_source(section, source)) {
-        return m2mgw_cfg_error(cmd, "%s is named twice in this section", full);
+    bad = add_source(section, cmd, source, issuer);
+    if (bad) {
+        return bad;
     }
     m2_err_init(&err, cmd->pool);
     keys = m2_keysource_keys(source);
-    if (keys && m2_keyset_add_all(section->keyset, keys, &err) != M2_OK && !kept) {
+    if (keys && m2_keyset_add_all(section->keyset, keys, issuer, &err) != M2_OK && !kept) {
         return m2mgw_cfg_error(cmd, "%s: %s", full, err.text);
     }
-    APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
     return NULL;
 }
 
 static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, m2_keysource_kind_t kind,
-                           const char *url)
+                           const char *url, const options_t *o)
 {
     m2_keysource_t *source;
     m2_err_t err;
@@ -330,67 +461,100 @@ static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, m2_keysourc
         return bad;
     }
     m2_err_init(&err, cmd->pool);
-    if (m2_jwks_url(&source, m2mgw_cfg_registry(), kind, url, &err) != M2_OK) {
+    if (m2_jwks_url(&source, m2mgw_cfg_registry(), kind, url, o->plain != NULL, &err) != M2_OK) {
         /* what stands before an @ may be a password */
         return strchr(url, '@') ? m2mgw_cfg_fault(cmd, &err)
                                 : m2mgw_cfg_error(cmd, "\"%s\" is not allowed: %s",
-                                                  m2mgw_cfg_public(cmd->pool, url), err.text);
+                                                  m2_url_label(cmd->pool, url), err.text);
     }
-    keyset_of(section, cmd);
-    if (has_source(section, source)) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section",
-                               m2mgw_cfg_public(cmd->pool, url));
+    if (o->plain && m2_url_is_plain(cmd->pool, url)) {
+        m2mgw_cfg_notice(M2_LOG_WARNING, "%s in %s: keys are fetched without TLS: whoever can "
+                         "change what is sent can make tokens", cmd->cmd->name,
+                         m2mgw_cfg_place(cmd->pool, cmd->directive));
     }
-    APR_ARRAY_PUSH(section->key_sources, m2_keysource_t *) = source;
-    return NULL;
+    return add_source(section, cmd, source, o->issuer);
 }
 
 const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
 {
     static const char usage[] = "file:PATH, https://URL, or a JSON set";
-    apr_array_header_t *words;
+    static const char options[] = "[issuer=ISS] and, for a URL, [plain-http=Allow]";
     m2mgw_section_t *section;
-    const char *json, *word;
+    const char *json, *rest, *word;
+    options_t o;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
 
     if (!bad) {
-        bad = json_argument(&json, cmd, args);
+        bad = json_argument(&json, &rest, cmd, args);
     }
-    if (bad || json) {
-        return bad ? bad : json_set(section, cmd, m2_slice_z(json));
+    if (!bad && json) {
+        bad = read_options(&o, cmd, rest, MAY_BIND, options);
+        return bad ? bad : json_set(section, cmd, m2_slice_z(json), o.issuer);
     }
-    bad = m2mgw_cfg_words(&words, cmd, args, 1, 1, usage);
+    if (!bad) {
+        bad = m2mgw_cfg_word(&word, cmd, &args);
+    }
+    if (!bad && (!word || !*word)) {
+        bad = m2mgw_cfg_error(cmd, "it takes %s", usage);
+    }
+    if (!bad && has_prefix(word, "file:")) {
+        bad = read_options(&o, cmd, args, MAY_BIND, options);
+        return bad ? bad : add_file(section, cmd, word + 5, o.issuer);
+    }
+    if (!bad && (has_prefix(word, "https:") || has_prefix(word, "http:"))) {
+        bad = read_options(&o, cmd, args, MAY_BIND | MAY_PLAIN, options);
+        return bad ? bad : add_url(section, cmd, M2_KEYSOURCE_URL, word, &o);
+    }
+    /* no more of it than tells which word is meant: it might be part of a key */
+    return bad ? bad
+               : m2mgw_cfg_error(cmd, "\"%.12s...\" is not allowed; it takes %s", word, usage);
+}
+
+/* What an issuer's metadata is called is not what the issuer is called: the latter, or NULL
+ * (RFC 8414 3.1 puts the well-known name in front of its path, OpenID discovery behind it). */
+static const char *issuer_of_metadata(apr_pool_t *pool, const char *url)
+{
+    static const char *const names[] = { "/.well-known/openid-configuration",
+                                         "/.well-known/oauth-authorization-server" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *found = strstr(url, names[i]);
+
+        if (found) {
+            return apr_pstrcat(pool, apr_pstrmemdup(pool, url, (apr_size_t)(found - url)),
+                               found + strlen(names[i]), NULL);
+        }
+    }
+    return NULL;
+}
+
+const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2mgw_section_t *section;
+    const char *word = NULL, *issuer;
+    options_t o;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
+
+    if (!bad) {
+        bad = m2mgw_cfg_word(&word, cmd, &args);
+    }
+    if (!bad && (!word || !*word)) {
+        bad = m2mgw_cfg_error(cmd, "it takes the URL of the issuer");
+    }
+    if (!bad) {
+        bad = read_options(&o, cmd, args, MAY_PLAIN, "[plain-http=Allow]");
+    }
     if (bad) {
         return bad;
     }
-    word = APR_ARRAY_IDX(words, 0, const char *);
-    if (has_prefix(word, "file:")) {
-        return add_file(section, cmd, word + 5);
+    issuer = issuer_of_metadata(cmd->pool, word);
+    if (issuer) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is the URL of metadata; it takes the issuer, which "
+                               "its tokens name in iss: \"%s\"", word, issuer);
     }
-    if (has_prefix(word, "https:") || has_prefix(word, "http:")) {
-        return add_url(section, cmd, M2_KEYSOURCE_URL, word);
-    }
-    /* no more of it than tells which word is meant: it might be part of a key */
-    return m2mgw_cfg_error(cmd, "\"%.12s...\" is not allowed; it takes %s", word, usage);
-}
-
-/* The issuers are pinned here and not later: virtual hosts inherit them before the check. */
-const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *arg)
-{
-    m2mgw_section_t *section;
-    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
-
-    if (!bad && section->dir->issuers && section->dir->issuers != section->found_issuers) {
-        bad = m2mgw_cfg_error(cmd, "it sets M2MIssuer, which was given in this section already");
-    }
-    if (!bad) {
-        bad = add_url(section, cmd, M2_KEYSOURCE_ISSUER, arg);
-    }
-    if (!bad) {
-        APR_ARRAY_PUSH(section->found_issuers, const char *) = apr_pstrdup(cmd->pool, arg);
-        section->dir->issuers = section->found_issuers;
-    }
-    return bad;
+    o.issuer = word;
+    return add_url(section, cmd, M2_KEYSOURCE_ISSUER, word, &o);
 }
 
 /* --- claims --- */
@@ -460,6 +624,7 @@ const char *m2mgw_cfg_plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const
     dir->replay = plugin->prevent_replay ? M2_REPLAY_ON : M2_REPLAY_OFF;
     set_mapping(section, cmd->pool, plugin->mapping);
     section->keyset = section->fixed = plugin->keys;
+    dir->bound = NULL;
     section->keys_at = cmd->directive;
     dir->keys = m2_keyring_make(cmd->pool, NULL);
     return NULL;

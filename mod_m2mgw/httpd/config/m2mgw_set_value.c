@@ -116,9 +116,6 @@ const char *m2mgw_cfg_list(cmd_parms *cmd, void *dir, const char *args)
     m2mgw_section_t *section;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
 
-    if (!bad && *plist && *plist == section->found_issuers) {
-        bad = m2mgw_cfg_error(cmd, "M2MIssuerDiscovery in this section sets it already");
-    }
     if (!bad) {
         bad = fresh_list(cmd, *plist);
     }
@@ -127,6 +124,25 @@ const char *m2mgw_cfg_list(cmd_parms *cmd, void *dir, const char *args)
     }
     if (!bad) {
         *plist = words;
+    }
+    return bad;
+}
+
+/* Likewise of claim paths. */
+const char *m2mgw_cfg_claim_list(cmd_parms *cmd, void *dir, const char *args)
+{
+    const apr_size_t *poffset = cmd->info;
+    const char *bad = m2mgw_cfg_list(cmd, dir, args);
+    const apr_array_header_t *list;
+    m2_err_t err;
+    int i;
+
+    m2_err_init(&err, cmd->pool);
+    list = bad ? NULL : *(const apr_array_header_t **)(void *)((char *)dir + *poffset);
+    for (i = 0; list && i < list->nelts; i++) {
+        if (m2_json_path_check(APR_ARRAY_IDX(list, i, const char *), &err) != M2_OK) {
+            return m2mgw_cfg_fault(cmd, &err);
+        }
     }
     return bad;
 }
@@ -164,6 +180,7 @@ const char *m2mgw_cfg_require_claim(cmd_parms *cmd, void *dir, const char *args)
     apr_array_header_t *words, *requires;
     m2mgw_section_t *section;
     m2_require_t *require;
+    m2_err_t err;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
 
     if (!bad) {
@@ -178,6 +195,10 @@ const char *m2mgw_cfg_require_claim(cmd_parms *cmd, void *dir, const char *args)
     requires = (apr_array_header_t *)section->dir->requires;
     require = apr_array_push(requires);
     require->name = APR_ARRAY_IDX(words, 0, const char *);
+    m2_err_init(&err, cmd->pool);
+    if (m2_json_path_check(require->name, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
+    }
     memmove(words->elts, words->elts + words->elt_size,
             (apr_size_t)(words->nelts - 1) * (apr_size_t)words->elt_size);
     words->nelts--;

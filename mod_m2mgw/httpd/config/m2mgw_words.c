@@ -44,16 +44,6 @@ const ap_directive_t *m2mgw_cfg_sibling(cmd_parms *cmd, const char *name)
     return d;
 }
 
-const char *m2mgw_cfg_public(apr_pool_t *pool, const char *url)
-{
-    const char *query = strchr(url, '?');
-
-    return *url == '/' || !query
-               ? url
-               : apr_pstrcat(pool, apr_pstrmemdup(pool, url, (apr_size_t)(query - url)), "?...",
-                             NULL);
-}
-
 /* --- what is needed of other modules --- */
 
 /* LoadModule is done while files are read, before any directive of ours. */

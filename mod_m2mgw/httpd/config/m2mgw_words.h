@@ -41,9 +41,6 @@ int m2mgw_cfg_number(int *pvalue, const char *text, int min, int max);
 const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd,
                            const char *path, apr_size_t max);
 
-/** A URL without its query, which may be somebody's password; a file name as it is. */
-const char *m2mgw_cfg_public(apr_pool_t *pool, const char *url);
-
 /** An error unless a module of httpd is loaded ("mod_watchdog.c"), so that `httpd -t` says so
  *  and not the restart. */
 const char *m2mgw_cfg_needs(cmd_parms *cmd, const char *name);

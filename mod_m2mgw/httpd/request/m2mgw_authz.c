@@ -9,6 +9,7 @@
 
 #include "httpd/request/m2mgw_apply.h"
 #include "httpd/request/m2mgw_response.h"
+#include "token/m2_scope.h"
 
 #include <mod_auth.h>
 
@@ -131,7 +132,8 @@ static authz_status claim_check(request_rec *r, const char *args, const void *pa
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
     const line_t *line = parsed;
     const int holds = ctx && ctx->verdict.verified
-                      && m2_claim_matches(r->pool, ctx->verdict.claims, &line->claim);
+                      && m2_claim_matches(ctx->verdict.claims, &line->claim,
+                                          ctx->effective.policy.claims.scopes);
 
     (void)args;
     return answer(ctx, line, holds, M2_E_CLAIM_DENIED);
@@ -141,17 +143,15 @@ static authz_status scope_check(request_rec *r, const char *args, const void *pa
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
     const line_t *line = parsed;
-    const m2_json_t *scope;
     int holds;
     int i;
 
     (void)args;
     holds = ctx && ctx->verdict.verified;
-    scope = holds ? m2_json_get(ctx->verdict.claims, "scope") : NULL;
     for (i = 0; holds && i < line->scopes->nelts; i++) {
         const m2_slice_t wanted = m2_slice_z(APR_ARRAY_IDX(line->scopes, i, const char *));
 
-        holds = scope && m2_json_has(scope, wanted, 1);
+        holds = m2_scope_has(ctx->effective.policy.claims.scopes, ctx->verdict.claims, wanted);
     }
     return answer(ctx, line, holds, M2_E_INSUFFICIENT_SCOPE);
 }

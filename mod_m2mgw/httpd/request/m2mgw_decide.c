@@ -144,6 +144,9 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
     m2_facts_t facts;
 
     m2mgw_recheck_path(ctx, r);
+    if (m2_gate_scopes(&ctx->verdict, policy) == M2_E_INSUFFICIENT_SCOPE) {
+        ctx->missing_scope = ctx->verdict.missing_scope;
+    }
     judge_operation(ctx, r);
     if (!passes(ctx) || (ctx->operation && ctx->operation->is_preflight)) {
         return;

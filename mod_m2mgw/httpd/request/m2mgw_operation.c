@@ -7,6 +7,7 @@
 #include "httpd/request/m2mgw_operation.h"
 
 #include "request/m2_path_reading.h"
+#include "token/m2_scope.h"
 
 /* Fetch standard, 4.8: OPTIONS with Origin and the method that is to follow */
 static int is_preflight(const m2mgw_ctx_t *ctx, request_rec *r)
@@ -49,9 +50,9 @@ int m2mgw_operation_lacks_keys(const m2mgw_ctx_t *ctx)
 static int has_scope(const char *scope, const void *baton)
 {
     const m2mgw_ctx_t *ctx = baton;
-    const m2_json_t *granted = m2_json_get(ctx->verdict.claims, "scope");
 
-    return granted && m2_json_has(granted, m2_slice_z(scope), 1);
+    return m2_scope_has(ctx->effective.policy.claims.scopes, ctx->verdict.claims,
+                        m2_slice_z(scope));
 }
 
 /* the scopes of the first alternative, for the challenge (RFC 6750 3) */
