@@ -191,8 +191,8 @@ static void test_ec(void **state)
     expect(EC, VERIFY, M2_OK, NULL);
     expect("'kty':'EC','crv':'P-256','x':'" EC_X "','y':'" EC_X "'", VERIFY, M2_E_CONFIG, NULL);
     expect("'kty':'EC','crv':'P-384','x':'" EC_X "','y':'" EC_Y "'", VERIFY, M2_E_CONFIG,
-           "no valid key");
-    expect("'kty':'EC','crv':'P-256','x':'AAAA','y':'" EC_Y "'", VERIFY, M2_E_CONFIG, "no valid key");
+           "no point of curve");
+    expect("'kty':'EC','crv':'P-256','x':'AAAA','y':'" EC_Y "'", VERIFY, M2_E_CONFIG, "no point of curve");
     expect("'kty':'EC','crv':'P-256','x':'" EC_X "'", VERIFY, M2_E_CONFIG, "member y");
     /* the point at infinity, the origin, and coordinates above the field's prime */
     expect(apr_psprintf(pool, "'kty':'EC','crv':'P-256','x':'%s','y':'%s'", fill(32, 0),

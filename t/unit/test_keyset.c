@@ -324,7 +324,7 @@ static void test_bound(void **state)
     /* each cannot sign for the other, nor for a stranger, nor for nobody */
     assert_int_equal(choose_for("k", "ES256", "https://two.example"), M2_E_ALG_NOT_ALLOWED);
     assert_int_equal(choose_for("k", "ES256", "https://three.example"), M2_E_ISSUER_MISMATCH);
-    assert_int_equal(choose_for("k", "ES256", NULL), M2_E_ISSUER_MISMATCH);
+    assert_int_equal(choose_for("k", "ES256", NULL), M2_E_CLAIM_MISSING);
     assert_int_equal(choose_for(NULL, "ES256", "https://one.example"), M2_OK);
     assert_int_equal(choose_for(NULL, "ES256", "https://two.example"), M2_E_ALG_NOT_ALLOWED);
     assert_int_equal(choose_for(NULL, "ES256", "https://three.example"), M2_E_ISSUER_MISMATCH);

@@ -368,9 +368,9 @@ static EVP_PKEY *generate_pkey(const m2_alg_t *alg, int bits)
         return EVP_PKEY_Q_keygen(NULL, NULL, "EC", alg->group);
     }
     if (alg->family == M2_FAMILY_EDDSA) {
-        return EVP_PKEY_Q_keygen(NULL, NULL, bits == 448 || m2_slice_is(m2_slice_z(alg->name), "Ed448")
-                                                 ? "ED448"
-                                                 : "ED25519");
+        const int is_448 = bits == 448 || m2_slice_is(m2_slice_z(alg->name), "Ed448");
+
+        return EVP_PKEY_Q_keygen(NULL, NULL, is_448 ? "ED448" : "ED25519");
     }
     return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)(bits ? bits : M2_MIN_RSA_BITS));
 }

@@ -258,6 +258,12 @@ static m2_code_t read_ec(m2_jwk_reader_t *r)
     code = build_ec(&pkey, r, curve, build, &d);
     OSSL_PARAM_BLD_free(build);
     BN_clear_free(d);
+    if (code == M2_OK && !pkey) {
+        code = m2_err_set(r->err, M2_E_CONFIG,
+                          "its x and y (%d bytes each, but for zeros in front) are no point of "
+                          "curve %s",
+                          (int)curve->size, curve->crv);
+    }
     return code == M2_OK ? m2_jwk_take_pkey(r, pkey) : code;
 }
 

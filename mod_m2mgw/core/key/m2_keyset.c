@@ -281,6 +281,13 @@ static const m2_jwk_t *of_chain(const m2_keyset_entry_t *entry, const m2_wanted_
     return found;
 }
 
+/* Only keys of other issuers would fit; a token without iss cannot be of any. */
+static m2_code_t foreign(const m2_wanted_t *wanted, m2_err_t *err, const char *text)
+{
+    return wanted->iss.p ? m2_err_set(err, M2_E_ISSUER_MISMATCH, "%s", text)
+                         : m2_err_set(err, M2_E_CLAIM_MISSING, "the claim iss is missing");
+}
+
 /* A token that names its key: that very one, or the only one that has no name. */
 static m2_code_t find_named(const m2_jwk_t **pjwk, const m2_keyset_t *set, const sides_t *sides,
                             const m2_wanted_t *wanted, m2_err_t *err)
@@ -291,8 +298,7 @@ static m2_code_t find_named(const m2_jwk_t **pjwk, const m2_keyset_t *set, const
 
     *pjwk = of_chain(entry, wanted);
     if (!*pjwk && entry) {
-        return m2_err_set(err, M2_E_ISSUER_MISMATCH,
-                          "the key of the token's kid is not one of its issuer");
+        return foreign(wanted, err, "the key of the token's kid is not one of its issuer");
     }
     for (i = 0; !*pjwk && i < 2; i++) {
         unnamed += sides->side[i] ? sides->side[i]->unnamed_count : 0;
@@ -351,8 +357,7 @@ static m2_code_t find_able(m2_candidates_t *found, const m2_keyset_t *set, const
                           wanted->alg->name);
     }
     if (!found->n && (set->algs & wanted->alg->bit & wanted->allowed) && !count) {
-        return m2_err_set(err, M2_E_ISSUER_MISMATCH,
-                          "no key of the token's issuer can do its algorithm");
+        return foreign(wanted, err, "no key of the token's issuer can do its algorithm");
     }
     return found->n ? M2_OK
                     : none(set, M2_E_ALG_NOT_ALLOWED, err,

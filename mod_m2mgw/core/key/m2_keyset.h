@@ -84,7 +84,8 @@ int m2_keyset_is_bound(const m2_keyset_t *set);
  * The keys that may have signed a token: one where kid or thumbprint name it or where there is
  * no other, else those that can do the algorithm, if they are M2_MAX_TRIES at most.
  * M2_OK with found; M2_E_KID_UNKNOWN; M2_E_ALG_NOT_ALLOWED; M2_E_ISSUER_MISMATCH when only keys
- * of other issuers fit; M2_E_KEYS_UNAVAILABLE when none fits in an incomplete set.
+ * of other issuers fit (M2_E_CLAIM_MISSING for a token without iss); M2_E_KEYS_UNAVAILABLE when
+ * none fits in an incomplete set.
  */
 m2_code_t m2_keyset_find(m2_candidates_t *found, const m2_keyset_t *set,
                          const m2_wanted_t *wanted, m2_err_t *err);
