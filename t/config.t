@@ -35,7 +35,7 @@ YAML
 my %FILES = (
     'rsa.json' => jwks_json(\%RSA, jwk('p256', kid => 'E1')), 'rsa.pem' => pem('rsa'),
     'single.json' => $RSA, 'empty.json' => '{"keys":[]}', 'broken.json' => "{\n  \"keys\": [",
-    'twice.json' => jwks_json(\%RSA, jwk('p256', kid => 'R1')),
+    'twice.json' => jwks_json(\%RSA, jwk('rsa#2', kid => 'R1')),
     'enc.json' => jwks_json(jwk('rsa', use => 'enc')), 'nul.txt' => 'no key',
     'private.json' => jwks_json(jwk('p256', kid => 'E1', d => jwk('p256')->{x})),
     'jwt.yaml' => $JWT, 'access.yaml' => $ACCESS,
@@ -133,6 +133,16 @@ my @good = (
     ["M2MIssuerDiscovery https://a.example\nM2MIssuerDiscovery https://b.example",
      'M2MIssuer https://a.example https://b.example'],
     ["M2MJwks file:single.json\n$KEY", qr/^key kid=K1/],
+    ["M2MIssuer b\nM2MIssuerDiscovery https://a.example", qr{^M2MIssuer b https://a\.example$}],
+    ['M2MJwks file:single.json issuer=https://a.example', qr{^keys from \S+single\.json issuer=https://a\.example$}],
+    ["M2MJwks file:single.json issuer=a\nM2MJwks file:single.json issuer=b", qr{^M2MIssuer a b$}],
+    ["M2MJwk $RSA\nM2MJwks file:single.json", qr/^key kid=R1/],
+    ["M2MJwk kty=oct k=$OCT kid=K1 issuer=a", qr/^M2MIssuer a$/],
+    ["M2MJwks {\"keys\":[$RSA]} issuer=a", qr/^M2MIssuer a$/],
+    ['M2MJwks http://idp.example/k plain-http=Allow', qr{^keys from http://idp\.example/k$}],
+    ["$KEY\nM2MScopeClaim permissions /a/b", qr{^M2MScopeClaim permissions /a/b$}],
+    ["$KEY\nM2MMaxLifetime 3600", qr/^M2MMaxLifetime 3600$/],
+    ["$KEY\nM2MAlgorithms HS256 Ed25519", qr/^M2MAlgorithms Ed25519 HS256$/],
     ["$KEY\nM2MJwk " . jwk_json('rsa', use => 'enc', kid => 'E'), qr/^key kid=K1/],
     ["$KEY\nM2MJwksRefresh ttl=1 max-stale=0 Timeout=300 cooldown=86400",
      'M2MJwksRefresh ttl=1 max-stale=0 timeout=300 cooldown=86400'],
@@ -262,7 +272,7 @@ refused('M2MJwk ' . jwk_json('p256', d => jwk('p256')->{x}), qr/private key wher
         at => 'M2MJwk');
 refused('M2MJwk ' . jwk_json('p256', alg => 'RS256'), qr/cannot do its alg RS256/, at => 'M2MJwk');
 refused("M2MJwk '{\"kty\":\"RSA\"}' more", qr/nothing may stand behind the JSON/, at => 'M2MJwk');
-refused("$KEY\nM2MJwk kty=oct k=$OCT kid=K1", qr/two keys have the kid 'K1'/, at => 'M2MJwk');
+refused("$KEY\nM2MJwk kty=oct k=" . ('m' x 43) . ' kid=K1', qr/two different keys have the kid 'K1'/, at => 'M2MJwk');
 refused("M2MJwk kty=RSA e=AQAB n=$RSA{n} use=enc", qr/section has no usable key/, at => 'M2MJwk');
 refused('M2MJwk ' . jwk_json('p256', crv => 'secp256k1'), qr/section has no usable key/, at => 'M2MJwk');
 refused('M2MJwk pem:none.pem', qr{cannot read /\S+/none\.pem: No such file}, at => 'M2MJwk');
@@ -278,7 +288,7 @@ refused('M2MJwks file:empty.json', qr{empty\.json: it holds no usable key}, at =
 refused('M2MJwks file:twice.json', qr{twice\.json: .*R1}, at => 'M2MJwks');
 refused('M2MJwks file:enc.json', qr{enc\.json: it holds no usable key}, at => 'M2MJwks');
 refused('M2MJwks file:private.json', qr{private\.json: .*E1.*private key}, at => 'M2MJwks');
-refused("M2MJwk $RSA\nM2MJwks file:single.json", qr/kid.*R1|R1.*kid/, at => 'M2MJwks');
+refused('M2MJwk ' . jwk_json('rsa#2', kid => 'R1') . "\nM2MJwks file:single.json", qr/kid.*R1|R1.*kid/, at => 'M2MJwks');
 refused('M2MJwks {"keys":1}', qr/member keys is no list/, at => 'M2MJwks');
 refused('M2MJwks rsa.json', qr{is not allowed; it takes file:PATH, https://URL, or a JSON set}, at => 'M2MJwks');
 refused('M2MJwks http://idp.example/k', qr/loopback address only/, at => 'M2MJwks');
@@ -288,9 +298,12 @@ refused('M2MJwks https:///k', qr/no usable URL/, at => 'M2MJwks');
 refused("M2MJwks https://idp/k\nM2MJwks https://idp/k", qr/is named twice/, at => 'M2MJwks');
 refused("M2MJwks file:single.json\nM2MJwks file:./single.json", qr/single\.json is named twice/, at => 'M2MJwks');
 refused("M2MIssuerDiscovery https://a\nM2MIssuerDiscovery https://a", qr/named twice/, at => 'M2MIssuerDiscovery');
-refused("M2MIssuer b\nM2MIssuerDiscovery https://a", qr/sets M2MIssuer, which was given in this section/,
-        at => 'M2MIssuerDiscovery');
-refused("M2MIssuerDiscovery https://a\nM2MIssuer b", qr/M2MIssuerDiscovery in this section sets it/, at => 'M2MIssuer');
+refused('M2MIssuerDiscovery https://a/.well-known/openid-configuration', qr{takes the issuer.*"https://a"}, at => 'M2MIssuerDiscovery');
+refused('M2MIssuerDiscovery https://a/.well-known/oauth-authorization-server/t', qr{takes the issuer.*"https://a/t"}, at => 'M2MIssuerDiscovery');
+refused('M2MJwks http://idp.example/k plain-http=Yes', qr/takes plain-http=Allow/, at => 'M2MJwks');
+refused('M2MJwks file:single.json plain-http=Allow', qr/is not allowed; it takes issuer=/, at => 'M2MJwks');
+refused("M2MJwks file:single.json issuer=a\nM2MJwks file:single.json issuer=a", qr/named twice/, at => 'M2MJwks');
+refused("$KEY\nM2MRequireClaim /a~2 b", qr/JSON Pointer/, at => 'M2MRequireClaim');
 unlike(refused('M2MJwks https://user:pass@idp/k', qr/no usable URL/, at => 'M2MJwks'), qr/pass/, 'no password is printed');
 ($bad, $said) = try("<Location /a>\nM2MJwks https://idp/k\nM2MJwksRefresh ttl=5\n</Location>\n"
     . "<Location /b>\nM2MJwks https://idp/k\n</Location>\n");

@@ -325,7 +325,7 @@ for my $case (
     ["<Location /a>\nM2MJwks ftp://idp.example/jwks\n</Location>\n", qr/M2MJwks/],
     ["<Location /a>\nM2MJwks https://user:pw\@idp.example/jwks\n</Location>\n", qr/user/],
     ["<Location /a>\nM2MJwks $good\nM2MJwks $good\n</Location>\n", qr/twice/],
-    ["<Location /a>\nM2MIssuerDiscovery $good\nM2MIssuer x\n</Location>\n", qr/M2MIssuer/],
+    ["<Location /a>\nM2MIssuerDiscovery $good/.well-known/openid-configuration\n</Location>\n", qr/takes the issuer/],
 ) {
     my ($status, $out) = try_config($case->[0]);
     isnt($status, 0, 'refused at httpd -t');

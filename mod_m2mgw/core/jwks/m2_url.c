@@ -46,7 +46,7 @@ m2_code_t m2_url_check(apr_pool_t *pool, const char *url, int plain, m2_err_t *e
     if (clear && !plain && !m2_url_is_loopback(uri.hostname)) {
         return m2_err_set(err, M2_E_CONFIG,
                           "keys would be fetched without TLS; http:// is allowed to a "
-                          "loopback address, elsewhere only with plain-http=Allow");
+                          "loopback address only, or with plain-http=Allow");
     }
     return M2_OK;
 }

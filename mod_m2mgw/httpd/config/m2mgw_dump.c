@@ -73,6 +73,13 @@ static void list(const out_t *out, const char *directive, const apr_array_header
     }
 }
 
+/* the issuers that are accepted: those that are listed, and those that keys are bound to */
+static const apr_array_header_t *both_lists(apr_pool_t *pool, const apr_array_header_t *a,
+                                            const apr_array_header_t *b)
+{
+    return a && b ? apr_array_append(pool, a, b) : a ? a : b;
+}
+
 /* --- list groups --- */
 
 #define ROWS(table, last)                                                                  \
@@ -101,8 +108,10 @@ static void print_key_sources(const out_t *out, const apr_array_header_t *source
     for (i = 0; sources && i < sources->nelts; i++) {
         const m2_fed_t *fed = &APR_ARRAY_IDX(sources, i, m2_fed_t);
 
-        line(out, "keys from %s%s%s", m2_keysource_label(fed->source),
-             fed->issuer ? " issuer=" : "", fed->issuer ? fed->issuer : "");
+        const char *label = m2_keysource_label(fed->source);
+        const int told = !fed->issuer || strcmp(fed->issuer, label) == 0; /* found by it */
+
+        line(out, "keys from %s%s%s", label, told ? "" : " issuer=", told ? "" : fed->issuer);
     }
 }
 
@@ -208,7 +217,7 @@ static void print_claims_policy(const out_t *out, const m2_policy_t *policy)
     int i;
 
     line(out, "M2MAlgorithms %s", m2_alg_mask_names(out->pool, policy->algs));
-    list(out, "M2MIssuer", claims->issuers);
+    list(out, "M2MIssuer", both_lists(out->pool, claims->issuers, claims->bound));
     list(out, "M2MAudience", claims->audiences);
     list(out, "M2MTokenType", policy->types);
     for (i = 0; claims->requires && i < claims->requires->nelts; i++) {
@@ -217,6 +226,12 @@ static void print_claims_policy(const out_t *out, const m2_policy_t *policy)
         list(out, "  one of", require->values);
     }
     line(out, "M2MLeeway %" APR_INT64_T_FMT, claims->leeway);
+    if (claims->max_lifetime) {
+        line(out, "M2MMaxLifetime %" APR_INT64_T_FMT, claims->max_lifetime);
+    }
+    if (claims->scopes) {
+        list(out, "M2MScopeClaim", claims->scopes);
+    }
     line(out, claims->max_age < 0 ? "M2MMaxAge Off" : "M2MMaxAge %" APR_INT64_T_FMT,
          claims->max_age);
     line(out, "M2MIgnoreExpiration %s", on_off(claims->ignore_expiration));

@@ -232,7 +232,7 @@ static const char *read_options(options_t *options, cmd_parms *cmd, const char *
         }
         pslot = option_slot(options, name, kinds);
         if (!pslot || *pslot || !*value) {
-            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes %s, each once", name,
+            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; %s, each once", name,
                                    value, usage);
         }
         *pslot = value;
@@ -253,7 +253,7 @@ static const char *pem_key(m2mgw_section_t *section, cmd_parms *cmd, const char 
     m2_err_t err;
     m2_code_t code;
     const char *bad = read_options(&o, cmd, args, MAY_NAME | MAY_BIND,
-                                   "pem:PATH [kid=KID] [alg=ALGORITHM] [issuer=ISS]");
+                                   "pem:PATH takes kid=KID, alg=ALGORITHM and issuer=ISS");
 
     if (!bad) {
         bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
@@ -376,7 +376,7 @@ static const char *add_source(m2mgw_section_t *section, cmd_parms *cmd, m2_keyso
     for (i = 0; i < section->key_sources->nelts; i++) {
         fed = &APR_ARRAY_IDX(section->key_sources, i, m2_fed_t);
         if (fed->source == source && same_issuer(fed->issuer, issuer)) {
-            return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section",
+            return m2mgw_cfg_error(cmd, "%s is named twice in this section",
                                    m2_keysource_label(source));
         }
     }
@@ -478,7 +478,7 @@ static const char *add_url(m2mgw_section_t *section, cmd_parms *cmd, m2_keysourc
 const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
 {
     static const char usage[] = "file:PATH, https://URL, or a JSON set";
-    static const char options[] = "[issuer=ISS] and, for a URL, [plain-http=Allow]";
+    static const char options[] = "it takes issuer=ISS and, for a URL, plain-http=Allow";
     m2mgw_section_t *section;
     const char *json, *rest, *word;
     options_t o;
@@ -543,7 +543,7 @@ const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *args)
         bad = m2mgw_cfg_error(cmd, "it takes the URL of the issuer");
     }
     if (!bad) {
-        bad = read_options(&o, cmd, args, MAY_PLAIN, "[plain-http=Allow]");
+        bad = read_options(&o, cmd, args, MAY_PLAIN, "it takes plain-http=Allow");
     }
     if (bad) {
         return bad;
