@@ -76,16 +76,16 @@ static apr_array_header_t *requires_of(apr_pool_t *pool, const apr_array_header_
 static m2_code_t add_targets(m2_mapping_t *mapping, apr_pool_t *pool, const char *text,
                              m2_err_t *err)
 {
-    m2_target_t target;
-    m2_code_t code = M2_OK;
-    char *last, *claim = apr_strtok(apr_pstrdup(pool, text), " ", &last), *word;
+    apr_array_header_t *words = apr_array_make(pool, 4, sizeof(const char *));
+    char *last, *word = apr_strtok(apr_pstrdup(pool, text), " ", &last);
 
-    for (word = claim ? apr_strtok(NULL, " ", &last) : NULL; !code && word;
-         word = apr_strtok(NULL, " ", &last)) {
-        code = m2_target_parse(&target, pool, claim, word, err);
-        code = code ? code : m2_mapping_add(mapping, &target, err);
+    for (; word; word = apr_strtok(NULL, " ", &last)) {
+        APR_ARRAY_PUSH(words, const char *) = word;
     }
-    return code;
+    if (!words->nelts) {
+        return m2_err_set(err, M2_E_CONFIG, "the claim name is empty");
+    }
+    return m2_mapping_read(mapping, words, err);
 }
 
 static m2_code_t read_mapping(m2mctl_force_t *force, apr_pool_t *pool,

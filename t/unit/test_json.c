@@ -204,6 +204,20 @@ static void test_path(void **state)
     for (i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
         assert_null(m2_json_string(m2_json_path(json, absent[i])).p);
     }
+    json = parse("{\"a\":{\"b\":null,\"b.c\":1,\"b/c\":[{\"x\":\"p\"},\"q\"],\"~\":\"t\"},\"a.b\":null,"
+                 "\"r\":{\"my.client\":{\"roles\":\"long\"},\"my\":{\"client\":{\"roles\":\"short\"}}},"
+                 "\"n\":null}");
+    assert_true(m2_slice_is(m2_json_string(m2_json_path(json, "r.my.client.roles")), "long"));
+    assert_int_equal(m2_json_type(m2_json_path(json, "a.b.c")), M2_JSON_INT);
+    assert_true(m2_slice_is(m2_json_string(m2_json_path(json, "/a/b~1c/0/x")), "p"));
+    assert_true(m2_slice_is(m2_json_string(m2_json_path(json, "/a/b~1c/1")), "q"));
+    assert_true(m2_slice_is(m2_json_string(m2_json_path(json, "/a/~0")), "t"));
+    assert_null(m2_json_path(json, "/a/b~1c/01"));
+    assert_null(m2_json_path(json, "/a/b~1c/2"));
+    assert_null(m2_json_path(json, "/a/b"));
+    assert_null(m2_json_path(json, "/n"));
+    assert_null(m2_json_path(json, "n"));
+    assert_null(m2_json_path(json, "a.b"));
     assert_null(m2_json_path(NULL, "a.b"));
     assert_null(m2_json_path(parse("[1]"), "a.b"));
 }
@@ -329,10 +343,14 @@ static void test_text(void **state)
         { "true", "true" },
         { "false", "false" },
         { "null", "null" },
-        { "[\"a\",\"b c\",\"d\"]", "a b c d" },
+        { "[\"a\",\"b\",\"d\"]", "a b d" },
+        { "[\"a\",\"b c\",\"d\"]", "[\"a\",\"b\\u0020c\",\"d\"]" },
+        { "[\"a\\tb\"]", "[\"a\\tb\"]" },
+        { "[\"a\\u00a0b\"]", "[\"a\xc2\xa0" "b\"]" },
+        { "{\"a b\":\"c d\"}", "{\"a\\u0020b\":\"c\\u0020d\"}" },
         { "[\"one\"]", "one" },
         { "[]", "" },
-        { "[\"\",\"\"]", " " },
+        { "[\"\",\"\"]", "[\"\",\"\"]" },
         { "[\"a\",1]", "[\"a\",1]" },
         { "[[\"a\"]]", "[[\"a\"]]" },
         { "{ \"b\" : [ 1 , 0.1 ] , \"a\" : null }", "{\"b\":[1,0.1],\"a\":null}" },

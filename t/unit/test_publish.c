@@ -13,6 +13,8 @@
 
 #include "token/m2_publish.h"
 
+#include "text/m2_b64.h"
+
 static apr_pool_t *pool;
 static m2_err_t err;
 
@@ -232,7 +234,8 @@ static void test_values(void **state)
         { "\"as it is\"", "as it is" }, { "17", "17" },
         { "-9007199254740993", "-9007199254740993" },
         { "true", "true" },             { "false", "false" },
-        { "null", "null" },             { "[\"a\",\"b\"]", "a b" },
+        { "null", NULL },               { "[\"a\",\"b\"]", "a b" },
+        { "[\"a\",\"x b\"]", "[\"a\",\"x\\u0020b\"]" },
         { "[]", "" },                   { "[1,\"a\"]", "[1,\"a\"]" },
         { "{\"a\":1}", "{\"a\":1}" },   { "\"\"", "" },
         { NULL, NULL },
@@ -243,7 +246,10 @@ static void test_values(void **state)
     (void)state;
     for (i = 0; rows[i].json; i++) {
         assert_int_equal(publish("query:x", rows[i].json, &text), M2_OK);
-        assert_string_equal(text, rows[i].text);
+        assert_true(!text == !rows[i].text);
+        if (text) {
+            assert_string_equal(text, rows[i].text);
+        }
     }
 }
 
@@ -294,7 +300,16 @@ static void test_unsafe(void **state)
         { "header:X", "\"a\\nb\"", M2_E_CLAIM_UNSAFE },
         { "header:X", "\"a\\u0001b\"", M2_E_CLAIM_UNSAFE },
         { "header:X", "\"a\\u007fb\"", M2_E_CLAIM_UNSAFE },
-        { "header:X", "[\"a\",\"b\\n\"]", M2_E_CLAIM_UNSAFE },
+        { "header:X", "[\"a\",\"b\\n\"]", M2_OK }, /* JSON, with an escape */
+        { "header:X", "\" a\"", M2_E_CLAIM_UNSAFE },
+        { "header:X", "\"a \"", M2_E_CLAIM_UNSAFE },
+        { "header:X", "\"a\\u00a0\"", M2_E_CLAIM_UNSAFE },
+        { "header:X", "\"voil\\u00e0\"", M2_OK },
+        { "query:x", "\" a \"", M2_OK },
+        { "path:x", "\"..;x\"", M2_E_CLAIM_UNSAFE },
+        { "path:x", "\".. \"", M2_E_CLAIM_UNSAFE },
+        { "path:x", "\";x\"", M2_E_CLAIM_UNSAFE },
+        { "path:x", "\" \"", M2_E_CLAIM_UNSAFE },
         { "query:x", "\"a\\u0001b\"", M2_OK }, /* encoded where it goes */
         { "header:X", "\"\\u00e4 b\"", M2_OK },
         { "header:X", "{\"a\":\"b\\n\"}", M2_OK }, /* an escape inside JSON text */
@@ -321,6 +336,56 @@ static void test_unsafe(void **state)
         if (code != rows[i].code || !text != !!code) {
             fail_msg("%s %s gave %d", rows[i].word, rows[i].json, code);
         }
+    }
+}
+
+static m2_code_t read_line(m2_mapping_t *mapping, const char *line)
+{
+    apr_array_header_t *words = apr_array_make(pool, 4, sizeof(const char *));
+    char *state, *word = apr_strtok(apr_pstrdup(pool, line), " ", &state);
+
+    for (; word; word = apr_strtok(NULL, " ", &state)) {
+        APR_ARRAY_PUSH(words, const char *) = word;
+    }
+    m2_err_init(&err, pool);
+    return m2_mapping_read(mapping, words, &err);
+}
+
+static void test_encoding(void **state)
+{
+    m2_mapping_t *mapping = m2_mapping_make(pool);
+    const m2_json_t *claims = json("{\"n\":\" \xc3\xa4\\n\",\"s\":\"a b\"}");
+    apr_array_header_t *list;
+
+    (void)state;
+    assert_int_equal(read_line(mapping, "n header:X-N env:N encoding=base64url"), M2_OK);
+    assert_int_equal(read_line(mapping, "s header:X-S Encoding=Percent"), M2_OK);
+    assert_int_equal(read_line(mapping, "* header:X-All"), M2_OK);
+    assert_int_equal(m2_publish_collect(&list, pool, mapping, claims, &err), M2_OK);
+    assert_string_equal(entry(list, 0)->value, "IMOkCg");
+    assert_string_equal(entry(list, 1)->value, "IMOkCg");
+    assert_string_equal(entry(list, 2)->value, "a%20b");
+    assert_string_equal(entry(list, 3)->value, m2_b64_encode(pool, m2_slice_z(
+                            m2_json_dump(pool, claims))));
+    assert_string_equal(m2_target_options(pool, &APR_ARRAY_IDX(mapping->targets, 0,
+                                                               m2_target_t)),
+                        " encoding=base64url");
+    assert_int_equal(m2_publish_collect(&list, pool, mapping, NULL, &err), M2_OK);
+    assert_null(entry(list, 3)->value);
+}
+
+static void test_encoding_refused(void **state)
+{
+    static const char *const lines[] = {
+        "n query:n encoding=percent", "n header:X form:n encoding=base64url",
+        "n header:X encoding=hex", "n encoding=percent", "* query:all", "* env:ALL",
+        "* header:X encoding=percent", "n", "n header:X encoding=percent header:Y",
+    };
+    apr_size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_int_equal(read_line(m2_mapping_make(pool), lines[i]), M2_E_CONFIG);
     }
 }
 
@@ -404,6 +469,8 @@ int main(void)
         cmocka_unit_test(test_collect),
         cmocka_unit_test(test_collect_without_token),
         cmocka_unit_test(test_unsafe),
+        cmocka_unit_test(test_encoding),
+        cmocka_unit_test(test_encoding_refused),
         cmocka_unit_test(test_collect_goes_on),
         cmocka_unit_test(test_env_name),
         cmocka_unit_test(test_env),

@@ -430,6 +430,14 @@ static void test_hostile_values(void **state)
     assert_quick("$many matches '^(((a+)+)+)+$'", "error");
     assert_quick("$many matches '^[a]+b$'", "true");
     assert_quick("$many in_cidr '10.0.0.0/8'", "error");
+    /* one budget for all places where a match may begin, and room for what needs one pass */
+    fact_text(list, "mail", repeat("a", 65000, "abc"));
+    assert_quick("$mail matches 'a.*b.c'", "error");
+    assert_quick("$mail matches '(?=.*q)(?=.*z)'", "error");
+    assert_quick("$mail matches '[^b]+[xyz]$'", "error");
+    assert_quick("$mail matches 'abc$'", "true");
+    assert_quick("$mail matches '[0-9a]{5}[xy]'", "false");
+    assert_quick("$mail matches '^[a-c]*$'", "true");
 }
 
 /* Our limit on steps, and not the library's, which lets a stranger have seconds. */

@@ -84,7 +84,8 @@ typedef enum m2_code_t {
 #define M2_MAX_RULE_DEPTH 64       /* levels of parentheses and negations in a condition */
 #define M2_MAX_TEMPLATE 65536      /* bytes of a template text, and of what it renders to */
 #define M2_MAX_PLUGIN_BYTES (1024 * 1024)  /* a gateway plugin file */
-#define M2_MAX_MATCH_STEPS 100000  /* PCRE match limit of `matches` */
+#define M2_MAX_MATCH_STEPS 100000  /* PCRE match limit of `matches`, for each starting point */
+#define M2_MAX_MATCH_EFFORT 340000 /* for a whole value, at all of them: some milliseconds */
 #define M2_MAX_PARAMS 4096         /* pairs read from one query or form */
 
 /* a value that a directive has not set */

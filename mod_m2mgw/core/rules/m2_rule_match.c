@@ -267,7 +267,9 @@ int m2_words_have(m2_slice_t text, m2_slice_t word)
 
 /* --- matches --- */
 
-#define HEAP_KIB 4096 /* backtracking memory of one match */
+#define HEAP_KIB 1024 /* backtracking memory of one match */
+#define INNER_STEP 4  /* cost of a step behind the first at one place */
+#define STEP_BYTES 16 /* bytes of a value that an item which repeats runs over in a step */
 
 struct m2_regex_t {
     pcre2_code *code;
@@ -304,7 +306,7 @@ const m2_regex_t *m2_regex_compile(const char **pwhy, apr_pool_t *pool, m2_slice
 
     regex->code = pcre2_compile((PCRE2_SPTR)text.p, text.n,
                                 PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP
-                                    | PCRE2_NEVER_BACKSLASH_C,
+                                    | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT,
                                 &number, &offset, NULL);
     if (!regex->code) {
         *pwhy = regex_error(pool, number, offset);
@@ -322,19 +324,51 @@ const m2_regex_t *m2_regex_compile(const char **pwhy, apr_pool_t *pool, m2_slice
     return regex;
 }
 
+/* What one value has cost. PCRE2 counts its own limit anew at each place where a match may
+ * begin, so that a value of n bytes could cost n times as much. */
+typedef struct effort_t {
+    apr_size_t spent;
+    PCRE2_SIZE at, begun;
+} effort_t;
+
+/* Called before each item of the pattern, at every place that is tried. To begin at another
+ * place is cheap. What lies between two calls costs as much as it is long: an item that
+ * repeats is run over without a call. */
+static int count_step(pcre2_callout_block *block, void *baton)
+{
+    effort_t *effort = baton;
+    const PCRE2_SIZE at = block->current_position;
+
+    effort->spent += block->start_match != effort->begun ? 1 : INNER_STEP;
+    effort->begun = block->start_match;
+    effort->spent += (at > effort->at ? at - effort->at : effort->at - at) / STEP_BYTES;
+    effort->at = at;
+    return effort->spent > M2_MAX_MATCH_EFFORT ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+static int match(const m2_regex_t *regex, m2_slice_t value)
+{
+    pcre2_match_context *limits = pcre2_match_context_copy(regex->limits);
+    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+    effort_t effort = { 0, 0, 0 };
+    int rc = PCRE2_ERROR_NOMEMORY;
+
+    if (limits && data) {
+        pcre2_set_callout(limits, count_step, &effort);
+        rc = pcre2_match(regex->code, (PCRE2_SPTR)value.p, value.n, 0, 0, data, limits);
+    }
+    pcre2_match_data_free(data);
+    pcre2_match_context_free(limits);
+    return rc;
+}
+
 m2_truth_t m2_regex_test(const m2_regex_t *regex, m2_slice_t value)
 {
-    int rc = PCRE2_ERROR_NOMEMORY;
-    pcre2_match_data *data;
     m2_hold_t hold;
+    int rc;
 
     m2_hold_begin(&hold);
-    data = pcre2_match_data_create(1, NULL);
-    if (data) {
-        rc = pcre2_match(regex->code, (PCRE2_SPTR)value.p, value.n, 0, 0, data,
-                         regex->limits);
-        pcre2_match_data_free(data);
-    }
+    rc = match(regex, value);
     m2_hold_end(&hold);
     return rc >= 0 ? M2_TRUE : rc == PCRE2_ERROR_NOMATCH ? M2_FALSE : M2_ERROR;
 }

@@ -83,7 +83,8 @@ m2_code_t m2_json_time(const m2_json_t *json, double *pseconds);
 
 /**
  * The text of a claim: strings as they are, integers in decimal, true/false, arrays of
- * strings joined by one blank, anything else compact JSON. Reals are written with the
+ * strings joined by one blank if none is empty or holds one, anything else compact JSON, in
+ * which a blank within a string is \u0020, so that it is one word. Reals are written with the
  * fewest digits that read back as the same number. NULL only when json is NULL.
  */
 const char *m2_json_text(apr_pool_t *pool, const m2_json_t *json);

@@ -5,6 +5,8 @@
  */
 #include "text/m2_json_int.h"
 
+#include "text/m2_form.h"
+
 #include "base/m2_hold.h"
 
 #include <stdio.h>
@@ -109,6 +111,7 @@ typedef struct text_t {
     apr_pool_t *pool;
     char *p;
     apr_size_t n, room;
+    int one_word; /* no blank stands in it: those of strings are escaped */
 } text_t;
 
 static void put(text_t *text, const char *p, apr_size_t n)
@@ -153,7 +156,7 @@ static void put_string(text_t *text, m2_slice_t s)
             escape[1] = pair[1];
             put(text, escape, 2);
         }
-        else if (c < 0x20) {
+        else if (c < 0x20 || (c == ' ' && text->one_word)) {
             apr_snprintf(escape, sizeof(escape), "\\u%04x", c);
             put_z(text, escape);
         }
@@ -217,7 +220,7 @@ static void put_json(text_t *text, const m2_json_t *json)
 
 const char *m2_json_dump(apr_pool_t *pool, const m2_json_t *json)
 {
-    text_t text = { pool, NULL, 0, 0 };
+    text_t text = { pool, NULL, 0, 0, 0 };
 
     put_json(&text, json);
     return text.p;
@@ -225,12 +228,29 @@ const char *m2_json_dump(apr_pool_t *pool, const m2_json_t *json)
 
 /* --- the text of a claim --- */
 
-static int all_strings(const m2_json_t *array)
+/* Whether a blank is in s, to whoever splits a text into words. */
+static int holds_blank(m2_slice_t s)
+{
+    apr_size_t i;
+
+    for (i = 0; i < s.n; i++) {
+        if (s.p[i] == ' ' || (s.p[i] >= '\t' && s.p[i] <= '\r')
+            || m2_form_blank(s.p + i, s.n - i)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether a list of words says the same as the array: `x admin` is one word of it. */
+static int all_words(const m2_json_t *array)
 {
     apr_size_t i;
 
     for (i = 0; i < array->n; i++) {
-        if (m2_json_element(array, i)->type != M2_JSON_STRING) {
+        const m2_slice_t word = m2_json_string(m2_json_element(array, i));
+
+        if (!word.n || holds_blank(word)) {
             return 0;
         }
     }
@@ -239,7 +259,7 @@ static int all_strings(const m2_json_t *array)
 
 static const char *joined(apr_pool_t *pool, const m2_json_t *array)
 {
-    text_t text = { pool, NULL, 0, 0 };
+    text_t text = { pool, NULL, 0, 0, 0 };
     apr_size_t i;
 
     put_z(&text, "");
@@ -256,6 +276,7 @@ static const char *joined(apr_pool_t *pool, const m2_json_t *array)
 
 const char *m2_json_text(apr_pool_t *pool, const m2_json_t *json)
 {
+    text_t text = { pool, NULL, 0, 0, 1 };
     char buffer[MAX_NUMBER];
 
     if (!json) {
@@ -267,10 +288,11 @@ const char *m2_json_text(apr_pool_t *pool, const m2_json_t *json)
     if (json->type < M2_JSON_ARRAY) {
         return apr_pstrdup(pool, scalar_text(buffer, json));
     }
-    if (json->type == M2_JSON_ARRAY && all_strings(json)) {
+    if (json->type == M2_JSON_ARRAY && all_words(json)) {
         return joined(pool, json);
     }
-    return m2_json_dump(pool, json);
+    put_json(&text, json);
+    return text.p;
 }
 
 /* Whether value is one of the words of a text that blanks separate. */

@@ -6,6 +6,16 @@
  */
 #include "token/m2_publish.h"
 
+#include "request/m2_pairs.h"
+#include "text/m2_b64.h"
+#include "text/m2_form.h"
+
+
+#define ENCODING "encoding="
+
+static const char *const encoding_words[] = { "", "base64url", "percent" }; /* ORDER ENCODING */
+_Static_assert(sizeof(encoding_words) / sizeof(encoding_words[0]) == M2_ENCODINGS,
+               "one word for each encoding");
 
 static const char *const place_words[] = { /* ORDER PLACE */
     "query", "header", "path", "form", "env",
@@ -170,17 +180,34 @@ static int same_name(m2_place_t place, const char *a, const char *b)
 
 /* --- values --- */
 
+/* What could leave the segment, or be decoded once more behind us. Some cut a segment at ';'
+ * and at blanks at its end, and see a dot segment then. */
+static int is_unsafe_segment(const char *value)
+{
+    m2_slice_t segment = m2_slice(value, strcspn(value, ";"));
+
+    while (segment.n && segment.p[segment.n - 1] == ' ') {
+        segment.n--;
+    }
+    return !segment.n || m2_slice_is(segment, ".") || m2_slice_is(segment, "..")
+           || strpbrk(value, "/\\%") || has_control(value);
+}
+
+/* Fields are trimmed by whoever reads them (RFC 9110 5.5). */
+static int is_unsafe_field(const char *value)
+{
+    return has_control(value) || m2_value_has_edge(m2_slice_z(value));
+}
+
 static m2_code_t check_value(const m2_target_t *target, const char *value, m2_err_t *err)
 {
     int bad = strpbrk(value, "\r\n") != NULL;
 
-    if (target->place == M2_PLACE_HEADER || target->place == M2_PLACE_PATH) {
-        bad |= has_control(value);
+    if (target->place == M2_PLACE_HEADER) {
+        bad |= is_unsafe_field(value);
     }
     if (target->place == M2_PLACE_PATH) {
-        /* what could leave the segment, or be decoded once more behind us */
-        bad |= !*value || m2_slice_is(m2_slice_z(value), ".") ||
-               m2_slice_is(m2_slice_z(value), "..") || strpbrk(value, "/\\%");
+        bad |= is_unsafe_segment(value);
     }
     if (bad) {
         return m2_err_set(err, M2_E_CLAIM_UNSAFE, "claim %s cannot be put into a %s",
@@ -197,15 +224,36 @@ static const char *text_of(apr_pool_t *pool, const m2_json_t *claim)
     return text.p ? text.p : m2_json_text(pool, claim);
 }
 
+static const char *encoded(apr_pool_t *pool, const char *value, m2_encoding_t encoding)
+{
+    if (encoding == M2_ENCODING_BASE64URL) {
+        return m2_b64_encode(pool, m2_slice_z(value));
+    }
+    return encoding == M2_ENCODING_PERCENT ? m2_form_encode(pool, m2_slice_z(value)) : value;
+}
+
+/* The text of a target's claim, NULL without it. */
+static const char *value_of(apr_pool_t *pool, const m2_target_t *target,
+                            const m2_json_t *claims)
+{
+    const m2_json_t *claim = NULL;
+
+    if (claims && m2_slice_is(m2_slice_z(target->claim), M2_ALL_CLAIMS)) {
+        return encoded(pool, m2_json_dump(pool, claims), target->encoding);
+    }
+    if (claims) {
+        claim = m2_json_path(claims, target->claim);
+    }
+    return claim ? encoded(pool, text_of(pool, claim), target->encoding) : NULL;
+}
+
 static m2_code_t publish_one(m2_publish_t *entry, apr_pool_t *pool,
                              const m2_target_t *target, const m2_json_t *claims,
                              m2_err_t *err)
 {
-    const m2_json_t *claim = claims ? m2_json_path(claims, target->claim) : NULL;
-
     entry->place = target->place;
     entry->name = target->name;
-    entry->value = claim ? text_of(pool, claim) : NULL;
+    entry->value = value_of(pool, target, claims);
     if (entry->value) {
         return check_value(target, entry->value, err);
     }
@@ -232,6 +280,7 @@ m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *cla
             target->claim = apr_pstrdup(pool, claim);
             target->place = (m2_place_t)i;
             target->name = apr_pstrdup(pool, colon + 1);
+            target->encoding = M2_ENCODING_NONE;
             return check_name[i](target->name, err);
         }
     }
@@ -285,6 +334,79 @@ m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_er
     APR_ARRAY_PUSH(list, m2_target_t) = *target;
     keep_name(mapping, target);
     return M2_OK;
+}
+
+/* The encoding that a word names; M2_ENCODINGS for another word, *pbad for a bad one. */
+static m2_encoding_t encoding_word(const char *word, int *pbad)
+{
+    const apr_size_t n = strlen(ENCODING);
+    int i;
+
+    *pbad = 0;
+    if (strlen(word) < n || !m2_slice_is_nocase(m2_slice(word, n), ENCODING)) {
+        return M2_ENCODINGS;
+    }
+    for (i = M2_ENCODING_NONE + 1; i < M2_ENCODINGS; i++) {
+        if (m2_slice_is_nocase(m2_slice_z(word + n), encoding_words[i])) {
+            return (m2_encoding_t)i;
+        }
+    }
+    *pbad = 1;
+    return M2_ENCODINGS;
+}
+
+const char *m2_target_options(apr_pool_t *pool, const m2_target_t *target)
+{
+    return target->encoding == M2_ENCODING_NONE
+               ? "" : apr_pstrcat(pool, " " ENCODING, encoding_words[target->encoding], NULL);
+}
+
+/* All claims are one base64url word; other values are encoded where that was asked for. */
+static m2_code_t set_encoding(m2_target_t *target, m2_encoding_t encoding, m2_err_t *err)
+{
+    const int all = m2_slice_is(m2_slice_z(target->claim), M2_ALL_CLAIMS);
+
+    if (all && (target->place != M2_PLACE_HEADER || encoding == M2_ENCODING_PERCENT)) {
+        return m2_err_set(err, M2_E_CONFIG, "all claims (*) go into a header, as base64url "
+                          "JSON");
+    }
+    if (encoding != M2_ENCODING_NONE && target->place != M2_PLACE_HEADER
+        && target->place != M2_PLACE_ENV) {
+        return m2_err_set(err, M2_E_CONFIG, "%s:%s has an encoding of its own; " ENCODING
+                          " is for header:NAME and env:NAME", place_words[target->place],
+                          target->name);
+    }
+    target->encoding = all ? M2_ENCODING_BASE64URL : encoding;
+    return M2_OK;
+}
+
+m2_code_t m2_mapping_read(m2_mapping_t *mapping, const apr_array_header_t *words,
+                          m2_err_t *err)
+{
+    const char *last = APR_ARRAY_IDX(words, words->nelts - 1, const char *);
+    m2_encoding_t encoding;
+    m2_target_t target;
+    m2_code_t code = M2_OK;
+    int i, n = words->nelts, bad;
+
+    encoding = encoding_word(last, &bad);
+    if (bad) {
+        return m2_err_set(err, M2_E_CONFIG, "\"%s\" must be " ENCODING "base64url or "
+                          ENCODING "percent", last);
+    }
+    n -= encoding != M2_ENCODINGS;
+    if (n < 2) {
+        return m2_err_set(err, M2_E_CONFIG, "a claim needs a target");
+    }
+    for (i = 1; i < n && !code; i++) {
+        code = m2_target_parse(&target, mapping->targets->pool,
+                               APR_ARRAY_IDX(words, 0, const char *),
+                               APR_ARRAY_IDX(words, i, const char *), err);
+        code = code ? code : set_encoding(&target, encoding == M2_ENCODINGS
+                                                       ? M2_ENCODING_NONE : encoding, err);
+        code = code ? code : m2_mapping_add(mapping, &target, err);
+    }
+    return code;
 }
 
 m2_code_t m2_publish_collect(apr_array_header_t **plist, apr_pool_t *pool,
@@ -383,14 +505,16 @@ static int wins(const claimant_t *all, apr_size_t n, apr_size_t i)
 
 apr_array_header_t *m2_publish_env(apr_pool_t *pool, const m2_json_t *claims)
 {
-    const apr_size_t n = m2_json_length(claims);
-    apr_array_header_t *list = apr_array_make(pool, (int)n + 1, sizeof(m2_publish_t));
-    claimant_t *all = apr_palloc(pool, (n + 1) * sizeof(*all));
-    apr_size_t i = 0;
+    const apr_size_t length = m2_json_length(claims);
+    apr_array_header_t *list = apr_array_make(pool, (int)length + 1, sizeof(m2_publish_t));
+    claimant_t *all = apr_palloc(pool, (length + 1) * sizeof(*all));
+    apr_size_t n = 0, i;
     const m2_member_t *it;
 
-    for (it = m2_json_iter(claims); it && i < n; it = m2_json_iter_next(it)) {
-        claimant_set(&all[i++], pool, m2_json_iter_name(it), m2_json_iter_value(it));
+    for (it = m2_json_iter(claims); it && n < length; it = m2_json_iter_next(it)) {
+        if (m2_json_type(m2_json_iter_value(it)) != M2_JSON_NULL) {
+            claimant_set(&all[n++], pool, m2_json_iter_name(it), m2_json_iter_value(it));
+        }
     }
     for (i = 0; i < n; i++) {
         const char *value = wins(all, n, i) ? text_of(pool, all[i].json) : NULL;

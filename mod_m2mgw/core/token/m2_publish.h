@@ -20,11 +20,21 @@ typedef enum m2_place_t { /* ORDER PLACE: words in m2_publish.c */
     M2_PLACES /* how many there are */
 } m2_place_t;
 
+typedef enum m2_encoding_t { /* ORDER ENCODING: words in m2_publish.c */
+    M2_ENCODING_NONE,
+    M2_ENCODING_BASE64URL,
+    M2_ENCODING_PERCENT,
+    M2_ENCODINGS
+} m2_encoding_t;
+
+#define M2_ALL_CLAIMS "*" /* the claim of that name is the whole payload */
+
 /* one target of an M2MClaim */
 typedef struct m2_target_t {
-    const char *claim; /* may be a.b.c */
+    const char *claim; /* a path (m2_json_path), or M2_ALL_CLAIMS */
     m2_place_t place;
     const char *name;
+    m2_encoding_t encoding;
 } m2_target_t;
 
 /* the claims list group of a section */
@@ -55,6 +65,15 @@ typedef struct m2_publish_t {
 m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *claim,
                           const char *word, m2_err_t *err);
 
+/** ` encoding=WORD` of a target, as it is written behind it; "" without. */
+const char *m2_target_options(apr_pool_t *pool, const m2_target_t *target);
+
+/** Add the targets of one M2MClaim line: words (of const char *) are a claim, targets, and
+ *  perhaps a last `encoding=base64url|percent`, which needs all of them to be headers or
+ *  variables. `*` is all claims as base64url JSON, in headers. M2_E_CONFIG with a sentence. */
+m2_code_t m2_mapping_read(m2_mapping_t *mapping, const apr_array_header_t *words,
+                          m2_err_t *err);
+
 /** A mapping without targets, in pool. */
 m2_mapping_t *m2_mapping_make(apr_pool_t *pool);
 
@@ -63,8 +82,9 @@ m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_er
 
 /**
  * One entry per target. claims NULL (no verified token): every value NULL.
- * M2_E_CLAIM_UNSAFE for a value with CR, LF or NUL anywhere, control bytes in a header, and
- * for path values that are empty, `.`, `..` or hold `/ \ %` or control bytes;
+ * M2_E_CLAIM_UNSAFE for a value with CR, LF or NUL anywhere, control bytes or a blank at its
+ * edge in a header, and for path values that are empty, `.`, `..` (also once a `;` and what
+ * follows it, or blanks at the end, are cut off) or hold `/ \ %` or control bytes;
  * M2_E_CLAIM_MISSING_PATH for a path target without its claim (also without a token).
  */
 m2_code_t m2_publish_collect(apr_array_header_t **plist, apr_pool_t *pool,

@@ -141,8 +141,8 @@ static void print_mapping(const out_t *out, const m2_mapping_t *mapping)
     ROWS(places, M2_PLACES - 1);
     for (i = 0; mapping && i < mapping->targets->nelts; i++) {
         const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
-        line(out, "M2MClaim %s %s:%s", word(out, target->claim), places[target->place],
-             target->name);
+        line(out, "M2MClaim %s %s:%s%s", word(out, target->claim), places[target->place],
+             target->name, m2_target_options(out->pool, target));
     }
 }
 

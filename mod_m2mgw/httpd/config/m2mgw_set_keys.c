@@ -574,14 +574,13 @@ const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args)
 {
     apr_array_header_t *words;
     m2mgw_section_t *section;
-    m2_target_t target;
     m2_err_t err;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
-    int i;
 
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 2, 0, "NAME TARGET [TARGET ...], a TARGET "
-                              "being query:N, header:N, path:N, form:N or env:N");
+                              "being query:N, header:N, path:N, form:N or env:N, and "
+                              "perhaps encoding=base64url or encoding=percent");
     }
     if (bad) {
         return bad;
@@ -590,14 +589,8 @@ const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args)
         set_mapping(section, cmd->pool, m2_mapping_make(cmd->pool));
     }
     m2_err_init(&err, cmd->pool);
-    for (i = 1; i < words->nelts; i++) {
-        if (m2_target_parse(&target, cmd->pool, APR_ARRAY_IDX(words, 0, const char *),
-                            APR_ARRAY_IDX(words, i, const char *), &err) != M2_OK
-            || m2_mapping_add(section->mapping, &target, &err) != M2_OK) {
-            return m2mgw_cfg_fault(cmd, &err);
-        }
-    }
-    return NULL;
+    return m2_mapping_read(section->mapping, words, &err) != M2_OK ? m2mgw_cfg_fault(cmd, &err)
+                                                                   : NULL;
 }
 
 /* --- M2MPlugin jwtAuth --- */
