@@ -52,6 +52,18 @@ static void read_access(apr_pool_t *pool, m2_slice_t text)
     insist(code || rules->rules->nelts > 0);
 }
 
+static void read_traffic(apr_pool_t *pool, m2_slice_t text)
+{
+    m2_limits_t *limits;
+    m2_err_t err;
+    m2_code_t code;
+
+    m2_err_init(&err, pool);
+    code = m2_plugin_traffic(&limits, pool, text, "fuzz", "", &err);
+    check(code, &err, limits);
+    insist(code || limits->list->nelts > 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     m2_slice_t text = m2_slice((const char *)data, size);
@@ -64,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     apr_pool_create(&pool, NULL);
     read_jwt(pool, text);
     read_access(pool, text);
+    read_traffic(pool, text);
     apr_pool_destroy(pool);
     apr_terminate();
     return 0;

@@ -52,6 +52,8 @@ static const struct row_t {
     { M2_E_INSUFFICIENT_SCOPE, "insufficient_scope", "A403AC", 403, "insufficient_scope", 1,
       403 },
     { M2_E_CLAIM_DENIED, "claim_denied", "A403AC", 403, "insufficient_scope", 1, 403 },
+    { M2_E_LIMIT_EXCEEDED, "limit_exceeded", "T429PR", 429, NULL, 0, 429 },
+    { M2_E_LIMIT_NULL, "limit_exceeded", "T429PR", 403, NULL, 0, 403 },
     { M2_E_KEYS_UNAVAILABLE, "keys_unavailable", "X500ER", 503, NULL, 0, 503 },
     { M2_E_REPLAY_UNAVAILABLE, "replay_unavailable", "X500ER", 503, NULL, 0, 503 },
     { M2_E_INTERNAL, "internal_error", "X500ER", 500, NULL, 0, 500 },

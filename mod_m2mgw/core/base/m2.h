@@ -56,6 +56,8 @@ typedef enum m2_code_t {
     M2_E_METHOD_NOT_ALLOWED,
     M2_E_INSUFFICIENT_SCOPE,
     M2_E_CLAIM_DENIED,
+    M2_E_LIMIT_EXCEEDED,
+    M2_E_LIMIT_NULL, /* reason text limit_exceeded: null=deny, nothing to wait for */
     M2_E_KEYS_UNAVAILABLE,
     M2_E_REPLAY_UNAVAILABLE,
     M2_E_INTERNAL,

@@ -89,6 +89,10 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
       403, M2_LOG_INFO, "The token does not grant the scope that is needed" },
     { M2_E_CLAIM_DENIED, "claim_denied", "A403AC", 403, "insufficient_scope", 1, 403,
       M2_LOG_INFO, "The claims of the token do not grant access" },
+    { M2_E_LIMIT_EXCEEDED, "limit_exceeded", "T429PR", 429, NULL, 0, 429,
+      M2_LOG_INFO, "Throttled" },
+    { M2_E_LIMIT_NULL, "limit_exceeded", "T429PR", 403, NULL, 0, 403,
+      M2_LOG_INFO, "Throttled" },
     { M2_E_KEYS_UNAVAILABLE, "keys_unavailable", "X500ER", 503, NULL, 0, 503,
       M2_LOG_INFO, "No keys are available" }, /* its source said so once, at ERR */
     { M2_E_REPLAY_UNAVAILABLE, "replay_unavailable", "X500ER", 503, NULL, 0, 503,

@@ -10,6 +10,7 @@
 #define M2_PLUGIN_H
 
 #include "key/m2_keyset.h"
+#include "limit/m2_limit.h"
 #include "rules/m2_rules.h"
 #include "token/m2_publish.h"
 #include "token/m2_source.h"
@@ -43,5 +44,10 @@ m2_code_t m2_plugin_jwt(m2_plugin_jwt_t **pplugin, apr_pool_t *pool, m2_slice_t 
 /** text of an accessControl script. path is the section's M2MPath or NULL. */
 m2_code_t m2_plugin_access(m2_rules_t **prules, apr_pool_t *pool, m2_slice_t text,
                            const m2_path_template_t *path, m2_err_t *err);
+
+/** text of a trafficControl script. Buckets are named basename-api and so on, and are those of
+ *  scope (the section) alone. */
+m2_code_t m2_plugin_traffic(m2_limits_t **plimits, apr_pool_t *pool, m2_slice_t text,
+                            const char *basename, const char *scope, m2_err_t *err);
 
 #endif /* M2_PLUGIN_H */
