@@ -38,7 +38,7 @@ my %FILES = (
     'twice.json' => jwks_json(\%RSA, jwk('rsa#2', kid => 'R1')),
     'enc.json' => jwks_json(jwk('rsa', use => 'enc')), 'nul.txt' => 'no key',
     'private.json' => jwks_json(jwk('p256', kid => 'E1', d => jwk('p256')->{x})),
-    'jwt.yaml' => $JWT, 'access.yaml' => $ACCESS,
+    'jwt.yaml' => $JWT, 'access.yaml' => $ACCESS, 'traffic.yaml' => "unit: DAY\napiDefault: 9\n",
     'jwt.json' => '{"parameter":"t","parameterLocation":"query","jwk":' . $RSA . '}',
     'path.yaml' => $ACCESS =~ s/Token:client_id/path:userId/r,
     'unknown.yaml' => $JWT . "sigKey: x\n",
@@ -97,7 +97,7 @@ sub refused {
 
 # [ lines of a section, a line of the policy ]
 my @good = (
-    ["M2MEngine on", 'M2MEngine On (without keys or rules: 503)'],
+    ["M2MEngine on", 'M2MEngine On (without keys, rules or limits: 503)'],
     ["$KEY\nm2mengine OFF", 'M2MEngine Off'],
     ["$KEY\nM2MEngine Shadow", 'M2MEngine Shadow'],
     [$KEY, 'M2MEngine On'],
@@ -196,6 +196,16 @@ my @good = (
     [$KEY, 'M2MPathGuard On'],
     ["$KEY\nM2MPathGuard off", 'M2MPathGuard Off'],
     [$KEY, 'M2MDuplicateParameter Deny'],
+    ["M2MLimit l1 * 100/1m burst=20", 'M2MLimit l1 * 100/60s burst=20'],
+    ["M2MLimit l2 CaAppId,CaClientIp 5/2h null=deny SHADOW special=x,y:7/1s",
+     'M2MLimit l2 CaAppId,CaClientIp 5/7200s burst=5 null=deny shadow'],
+    ["M2MLimit l3 CaAppId 5/2h special=x:7/1s", qr/special=x:7\/1s/],
+    ["M2MParameter p Query:p\nM2MLimit b p 1/31d when=\"\$p = 'a b'\"", 'M2MLimit b p 1/2678400s burst=1'],
+    ["M2MPath /{u}\nM2MParameter u Path:u\nM2MLimit c u 1/1d", 'M2MLimit c u 1/86400s burst=1'],
+    ["M2MLimit d * 1/1d\nM2MLimitHeaders Off", 'M2MLimitHeaders Off'],
+    ["M2MPlugin trafficControl traffic.yaml", 'M2MLimit traffic.yaml-api * 9/86400s burst=9'],
+    ["$KEY\nM2MLimit none", 'M2MLimitHeaders On'],
+    ["M2MLimit none", qr/^not in force/],
     ["$KEY\nM2MDuplicateParameter first", 'M2MDuplicateParameter First'],
     [$KEY, 'M2MUserClaim client_id azp sub'],
     ["$KEY\nM2MUserClaim sub", 'M2MUserClaim sub'],
@@ -414,7 +424,30 @@ refused('M2MErrorDocuments On', qr/"On" is not allowed; it takes Static or Any/)
 refused("M2MStage \"a\x01b\"", qr/control characters/, at => 'M2MStage');
 refused("M2MApiName \"a\x7fb\"", qr/control characters/, at => 'M2MApiName');
 refused('M2MPlugin jwtAuth', qr/takes two arguments/, at => 'M2MPlugin');
-refused('M2MPlugin jwt jwt.yaml', qr/"jwt" is no kind of plugin file; it takes jwtAuth or accessControl/, at => 'M2MPlugin');
+refused('M2MPlugin jwt jwt.yaml', qr/"jwt" is no kind of plugin file; it takes jwtAuth, accessControl or trafficControl/, at => 'M2MPlugin');
+refused('M2MPlugin trafficControl jwt.yaml', qr{jwt\.yaml: line \d+, column \d+: }, at => 'M2MPlugin');
+refused("M2MLimit a * 1/1s\nM2MPlugin trafficControl traffic.yaml", qr/sets what M2MLimit in line 2 of/, at => 'M2MPlugin');
+refused('M2MLimit', qr/it takes NAME KEY COUNT/, at => 'M2MLimit');
+refused('M2MLimit a *', qr/it takes NAME KEY COUNT/, at => 'M2MLimit');
+refused('M2MLimit a * 5', qr/M2MLimit a: "5" is not COUNT\/WINDOW/, at => 'M2MLimit');
+refused('M2MLimit a/b * 5/1s', qr/"a\/b" is not a name/, at => 'M2MLimit');
+refused('M2MLimit a nobody 5/1s', qr/"nobody" is not a parameter/, at => 'M2MLimit');
+refused('M2MLimit a * 5/1s colour=red', qr/there is no option "colour"/, at => 'M2MLimit');
+refused('M2MLimit a * 5/1s loud', qr/"loud" is not of the form NAME=VALUE/, at => 'M2MLimit');
+refused('M2MLimit a * 5/1s when="$nobody = 1"', qr/when=: column 1/, at => 'M2MLimit');
+refused("M2MLimit a * 5/1s\nM2MLimit a * 5/1s", qr/of this name already/, at => 'M2MLimit');
+refused("M2MLimit none\nM2MLimit a * 5/1s", qr/none does not go with other limits/, at => 'M2MLimit');
+refused("M2MLimit a * 5/1s\nM2MLimit none", qr/none does not go with other limits/, at => 'M2MLimit');
+refused("M2MLimit a * 5/1s\nM2MDefaultAction DENY", qr/its section has no M2MRule/, at => 'M2MDefaultAction');
+{
+    my $two = "<Location /l1>\nM2MLimit a * 5/1s\n</Location>\n<Location /l2>\nM2MLimit a * %s\n</Location>\n";
+    my ($status, $out) = try(sprintf $two, '6/1s');
+    ok($status && $out =~ /line 5 of \S+\nM2MLimit a: COUNT, WINDOW or burst: not as in line 2 of/, 'one name, two terms')
+        or diag($out);
+    ($status, $out) = try(sprintf $two, '5/1s');
+    is($status, 0, 'control: one name, the same terms') or diag($out);
+}
+refused('M2MLimitHeaders maybe', qr/"maybe" is not allowed/);
 refused('M2MPlugin jwtAuth none.yaml', qr{cannot read /\S+/none\.yaml: No such file}, at => 'M2MPlugin');
 refused('M2MPlugin jwtAuth unknown.yaml', qr{unknown\.yaml: line 7, column 1: .*sigKey}, at => 'M2MPlugin');
 refused('M2MPlugin accessControl rule.yaml', qr{rule\.yaml: line 5, column \d+: .*column 13}, at => 'M2MPlugin');
@@ -436,7 +469,7 @@ for my $native ($c, $r, 'M2MDefaultAction DENY') {
     refused("M2MPlugin accessControl access.yaml\n$native", qr/M2MPlugin accessControl in line 2 of \S+ sets this/, at => $d);
     refused("$native\nM2MPlugin accessControl access.yaml", qr/accessControl sets what $d in line 2/, at => 'M2MPlugin');
 }
-refused($_, qr/its section has no M2MRule and no M2MPlugin accessControl/, at => ($_ =~ /(\w+)/)[0])
+refused($_, qr/its section has no M2MRule(?:, no M2MLimit and no M2MPlugin accessControl|\Z|\n)/, at => ($_ =~ /(\w+)/)[0])
     for $c, 'M2MPath /{id}', 'M2MDefaultAction DENY';
 refused("$KEY\n$c\nM2MIssuer i", qr/its section has no M2MRule/, line => 3, directive => 'M2MParameter');
 ($bad, $said) = try("<Location /x>\n$r\n<If \"true\">\nM2MRuleHeader r X-A b\n</If>\n</Location>\n");
@@ -468,12 +501,14 @@ my @server = (
     ['M2MReplayStore memcache:127.0.0.1', qr/127\.0\.0\.1/], ['M2MReplayStore redis:h:1 h:2', qr/h:2/],
     ['M2MReplayMaxLifetime 0', qr/"0" is not allowed; it takes a number of seconds from 1/],
     ['M2MReplayMaxLifetime 1d', qr/"1d" is not allowed/], ['M2MVerifyCache 5', qr/"5" is not allowed; it takes entries=N/],
+    ['M2MLimitStore', qr/takes shm \[entries=N\]/], ['M2MLimitStore disk', qr/disk: must be shm/],
+    ['M2MLimitStore shm entries=0', qr/entries=N/],
     ['M2MVerifyCache entries=0', qr/"entries=0" is not allowed/], ['M2MJwksTLS', qr/one or more of ca=FILE/],
     ['M2MJwksTLS ca=none.pem', qr{cannot read /\S+/none\.pem}], ['M2MJwksTLS cert=ca.pem', qr/cert= and key= belong together/],
     ['M2MJwksTLS proxy=ftp://h', qr/proxy=ftp:\/\/h is not allowed/], ['M2MJwksTLS crl=x', qr/no option "crl"; there are ca=/],
 );
 refused($_->[0], $_->[1], server => 1, at => ($_->[0] =~ /(\w+)/)[0]) for @server;
-for my $global ('M2MStateDir state', 'M2MReplayStore shm', 'M2MReplayMaxLifetime 60', 'M2MVerifyCache Off',
+for my $global ('M2MStateDir state', 'M2MReplayStore shm', 'M2MReplayMaxLifetime 60', 'M2MVerifyCache Off', 'M2MLimitStore shm',
                 'M2MJwksTLS ca=ca.pem') {
     my ($d) = $global =~ /(\w+)/;
     refused($global, qr/$d not allowed in <Location> context/, at => $d);

@@ -30,6 +30,7 @@
 #include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/runtime/m2mgw_decisions.h"
 #include "httpd/runtime/m2mgw_keys.h"
+#include "httpd/runtime/m2mgw_limit_store.h"
 #include "httpd/runtime/m2mgw_proofs.h"
 #include "httpd/runtime/m2mgw_recent.h"
 #include "httpd/runtime/m2mgw_replay.h"
@@ -250,6 +251,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_proofs_register();
     m2mgw_proof_register();
     m2mgw_resource_register();
+    m2mgw_limit_store_register();
     m2mgw_keys_register();
     m2mgw_cache_register();
     m2mgw_response_register();

@@ -5,6 +5,7 @@
  * make in a unit of time, and which of them have terms of their own. It becomes limits of the
  * names BASENAME-api, -user, -app and, for special values, -special.
  */
+#include "plugin/m2_plugin.h"
 #include "plugin/m2_yaml.h"
 
 #include <stddef.h>

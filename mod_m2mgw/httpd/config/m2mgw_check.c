@@ -17,6 +17,13 @@
 typedef const char *section_check_fn(const ap_directive_t **pat, apr_pool_t *pool,
                                      const m2mgw_section_t *section);
 
+static void complain(const ap_directive_t *at, const char *bad)
+{
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL,
+                 "Syntax error on line %d of %s:", at->line_num, at->filename);
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL, "%s", bad);
+}
+
 /* Parameters, headers, a path or a default action do not replace inherited rules; alone in
  * a section they would be in force nowhere, and their author believes otherwise. */
 static const char *check_rules(const ap_directive_t **pat, apr_pool_t *pool,
@@ -24,12 +31,71 @@ static const char *check_rules(const ap_directive_t **pat, apr_pool_t *pool,
 {
     const ap_directive_t *at = section->native[M2MGW_PLUGIN_ACCESS];
 
-    if (!section->rules || section->rules->rules->nelts) {
+    if (!section->rules || section->rules->rules->nelts
+        || (section->limit_lines && section->limit_lines->nelts && !section->default_at)) {
         return NULL;
     }
-    *pat = at ? at : section->path_at;
-    return apr_psprintf(pool, "%s: its section has no M2MRule and no M2MPlugin accessControl; "
-                        "rules of an outer section do not see it", (*pat)->directive);
+    *pat = section->default_at ? section->default_at : at ? at : section->path_at;
+    if (!*pat) {
+        return NULL; /* made for limits that name no parameter */
+    }
+    return section->default_at
+               ? apr_psprintf(pool, "%s: its section has no M2MRule", (*pat)->directive)
+               : apr_psprintf(pool, "%s: its section has no M2MRule, no M2MLimit and no "
+                              "M2MPlugin accessControl; rules of an outer section do not see "
+                              "it", (*pat)->directive);
+}
+
+/* --- limits --- */
+
+typedef struct stated_t {
+    const m2_limit_t *limit;
+    const m2_limits_t *limits;
+    const ap_directive_t *at;
+} stated_t;
+
+/* One name is one bucket: what two sections say of it must be the same. */
+static int check_limit(apr_hash_t *stated, apr_pool_t *pool, const m2mgw_section_t *section,
+                       int i)
+{
+    const m2_limit_t *limit = APR_ARRAY_IDX(section->limits->list, i, const m2_limit_t *);
+    const ap_directive_t *at = APR_ARRAY_IDX(section->limit_lines, i, const ap_directive_t *);
+    stated_t *first = apr_hash_get(stated, limit->name, APR_HASH_KEY_STRING);
+    const char *what;
+
+    if (!first) {
+        first = apr_pcalloc(pool, sizeof(*first));
+        first->limit = limit;
+        first->limits = section->limits;
+        first->at = at;
+        apr_hash_set(stated, limit->name, APR_HASH_KEY_STRING, first);
+        return 1;
+    }
+    what = m2_limit_differs(first->limit, first->limits, limit, section->limits);
+    if (what) {
+        complain(at, apr_psprintf(pool, "M2MLimit %s: %s: not as in %s; one name is one bucket, "
+                                  "wherever it is stated", limit->name, what,
+                                  m2mgw_cfg_place(pool, first->at)));
+    }
+    return what == NULL;
+}
+
+static int check_limits(apr_pool_t *pool)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    apr_hash_t *stated = apr_hash_make(pool);
+    int i, k;
+
+    for (i = 0; i < sections->nelts; i++) {
+        const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+
+        for (k = 0; section->limit_lines && k < section->limits->list->nelts; k++) {
+            if (!check_limit(stated, pool, section, k)) {
+                return 0;
+            }
+        }
+    }
+    return 1;
 }
 
 static int is_fetched(const m2mgw_section_t *section)
@@ -99,13 +165,6 @@ static section_check_fn *const section_checks[] = {
     check_rules, check_keys, check_closed, check_algorithms, m2mgw_cfg_check_operations,
     m2mgw_cfg_check_proof, m2mgw_cfg_check_resource,
 };
-
-static void complain(const ap_directive_t *at, const char *bad)
-{
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL,
-                 "Syntax error on line %d of %s:", at->line_num, at->filename);
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL, "%s", bad);
-}
 
 static int check_section(apr_pool_t *pool, const m2mgw_section_t *section)
 {
@@ -234,7 +293,8 @@ static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
     if (server->scrubs_host) {
         add_header_names(server, dir->mapping);
     }
-    if (dir->keys || dir->rules || dir->operations || dir->checks || dir->engine == M2MGW_ENGINE_ON
+    if (dir->keys || dir->rules || dir->operations || dir->checks
+        || (dir->limits && dir->limits->list->nelts) || dir->engine == M2MGW_ENGINE_ON
         || dir->engine == M2MGW_ENGINE_SHADOW) {
         server->has_policy = 1;
         server->policy_outside_location |= !is_location(section);
@@ -322,7 +382,7 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         fill_ring(section);
         m2mgw_cfg_finish_operations(pconf, section);
     }
-    if (!check_refresh(ptemp, sections)) {
+    if (!check_refresh(ptemp, sections) || !check_limits(ptemp)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     for (each = s; each; each = each->next) {

@@ -50,6 +50,8 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->operation_unknown = M2_UNSET;
     dir->preflight = M2_UNSET;
     dir->duplicates = M2_UNSET;
+    dir->limits = NULL;
+    dir->limit_headers = M2_UNSET;
     dir->user_claims = NULL;
     dir->form_limit = M2_UNSET;
     dir->realm = NULL;
@@ -125,6 +127,8 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->operation_unknown = merge_int(inner->operation_unknown, outer->operation_unknown);
     dir->preflight = merge_int(inner->preflight, outer->preflight);
     dir->duplicates = merge_int(inner->duplicates, outer->duplicates);
+    dir->limits = merge_ptr(inner->limits, outer->limits);
+    dir->limit_headers = merge_int(inner->limit_headers, outer->limit_headers);
     dir->user_claims = merge_ptr(inner->user_claims, outer->user_claims);
     dir->form_limit = inner->form_limit != M2_UNSET ? inner->form_limit : outer->form_limit;
     dir->realm = merge_ptr(inner->realm, outer->realm);
@@ -232,6 +236,11 @@ static m2mgw_unknown_t resolve_unknown(const m2mgw_dir_t *dir)
                                               : M2MGW_UNKNOWN_DENY;
 }
 
+static int has_limits(const m2mgw_dir_t *dir)
+{
+    return dir->limits && dir->limits->list->nelts;
+}
+
 /* A policy without keys is closed, not open: who asks for an audience and forgot the line with
  * the keys meant no anonymous caller. */
 static const char *why_closed(const m2mgw_dir_t *dir)
@@ -242,14 +251,15 @@ static const char *why_closed(const m2mgw_dir_t *dir)
     if (dir->checks) {
         return "the section says what tokens must be like, but no keys are in force";
     }
-    return dir->rules || dir->operations
+    return dir->rules || dir->operations || has_limits(dir)
                ? NULL
-               : "M2MEngine is on, but neither keys nor rules are in force";
+               : "M2MEngine is on, but no keys, rules or limits are in force";
 }
 
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
 {
-    int protects = dir && (dir->keys || dir->rules || dir->operations || dir->checks);
+    int protects = dir && (dir->keys || dir->rules || dir->operations || dir->checks
+                           || has_limits(dir));
 
     memset(effective, 0, sizeof(*effective));
     if (!dir || dir->engine == M2MGW_ENGINE_OFF
@@ -267,6 +277,9 @@ int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
                                                         : DEFAULT_FORM_LIMIT;
     effective->operations = dir->operations;
     effective->operation_unknown = resolve_unknown(dir);
+    effective->limits = has_limits(dir) ? dir->limits : NULL;
+    effective->limit_headers = dir->limit_headers != 0
+                               && effective->engine != M2MGW_ENGINE_SHADOW;
     effective->jwks_wait = dir->jwks_wait != M2_UNSET ? dir->jwks_wait : 0;
     effective->profile = dir->profile != M2MGW_PROFILE_UNSET ? dir->profile
                                                              : M2MGW_PROFILE_RFC6750;

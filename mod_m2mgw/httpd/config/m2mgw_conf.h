@@ -14,6 +14,7 @@
 #include "gate/m2_gate.h"
 #include "operation/m2_operation.h"
 #include "plugin/m2_plugin.h"
+#include "limit/m2_limit_store.h"
 #include "replay/m2_replay.h"
 
 typedef enum m2mgw_engine_t {
@@ -101,6 +102,7 @@ typedef struct m2mgw_globals_t {
     const char *nonce_key_file;
     const m2_replay_spec_t *dpop_store; /* M2MDPoPStore; NULL: as M2MReplayStore */
     int recent_refusals;       /* M2MRecentRefusals, 0: off */
+    m2_limit_spec_t limit_store; /* M2MLimitStore */
 } m2mgw_globals_t;
 
 #define M2MGW_MAX_AGE_OFF (-2) /* said, unlike M2_UNSET: takes an outer limit back */
@@ -146,6 +148,8 @@ typedef struct m2mgw_dir_t {
     int operation_unknown;                 /* M2MOperationUnknown, m2mgw_unknown_t */
     int preflight;                         /* M2MPreflight: 0 Deny, 1 Pass */
     int duplicates;                        /* M2MDuplicateParameter: 0 First, 1 Deny */
+    const m2_limits_t *limits;             /* M2MLimit; empty for none */
+    int limit_headers;                     /* M2MLimitHeaders */
     const apr_array_header_t *user_claims; /* M2MUserClaim, of const char * */
     apr_off_t form_limit;                  /* M2MFormLimit, bytes */
     const char *realm;                     /* M2MRealm */
@@ -193,6 +197,9 @@ typedef struct m2mgw_effective_t {
     apr_off_t form_limit;    /* bytes */
     m2_policy_t policy;      /* comparable by its bytes */
     const char *closed;      /* nobody may pass, and this is why: 503; NULL: open */
+    int orphan;              /* explicit On or Shadow without keys, rules or limits: 503 */
+    const m2_limits_t *limits; /* NULL: none */
+    int limit_headers;       /* RateLimit fields; 0 in Shadow */
     int jwks_wait;           /* milliseconds */
     const m2mgw_operations_t *operations; /* NULL: none */
     m2mgw_unknown_t operation_unknown;    /* never unset */

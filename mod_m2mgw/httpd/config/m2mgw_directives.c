@@ -76,6 +76,8 @@ static const m2mgw_value_t constraint = { AT(constraint), M2MGW_NO_PLUGIN, const
 static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplicate_words, 0,
                                          0, NULL };
 static const m2mgw_value_t scrub = { AT(scrub_where), M2MGW_NO_PLUGIN, scrub_words, 0, 0, NULL };
+static const m2mgw_value_t limit_headers = { AT(limit_headers), M2MGW_NO_PLUGIN, on_off, 0, 0,
+                                             NULL };
 static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
                                        NULL };
 
@@ -187,6 +189,13 @@ const command_rec m2mgw_config_commands[] = {
         "Deny or Pass: whether a CORS preflight of a described operation needs no token."),
     AP_INIT_TAKE1("M2MDuplicateParameter", m2mgw_cfg_value, INFO(duplicate), SECTION,
         "First or Deny: what a name with several differing values means to rules."),
+    AP_INIT_RAW_ARGS("M2MLimit", m2mgw_cfg_limit, NULL, SECTION,
+        "NAME KEY COUNT/WINDOW [burst=] [null=] [when=] [special=] [shadow], or none: how many "
+        "requests of one key pass."),
+    AP_INIT_TAKE1("M2MLimitHeaders", m2mgw_cfg_value, INFO(limit_headers), SECTION,
+        "On or Off: whether answers tell what is left of limits."),
+    AP_INIT_RAW_ARGS("M2MLimitStore", m2mgw_cfg_limit_store, NULL, RSRC_CONF,
+        "Where the buckets of limits are kept: shm [entries=N]."),
     AP_INIT_RAW_ARGS("M2MUserClaim", m2mgw_cfg_list, INFO(user_claims), SECTION,
         "Claims of which the first present one becomes the user."),
     AP_INIT_TAKE1("M2MVerifyCache", m2mgw_cfg_verify_cache, NULL, RSRC_CONF,
@@ -210,7 +219,7 @@ const command_rec m2mgw_config_commands[] = {
     AP_INIT_TAKE1("M2MApiName", m2mgw_cfg_text, INFO(api_name), SECTION,
         "Value of $CaApiName in rules."),
     AP_INIT_TAKE2("M2MPlugin", m2mgw_cfg_plugin, NULL, SECTION,
-        "jwtAuth or accessControl, and a gateway plugin file of that kind."),
+        "jwtAuth, accessControl or trafficControl, and a gateway plugin file of that kind."),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
     /* clang-format on */
 };

@@ -209,6 +209,53 @@ static void print_operations(const out_t *out, const m2mgw_effective_t *e)
     line(out, "M2MPreflight %s", e->dir->preflight == 1 ? "Pass" : "Deny");
 }
 
+/* --- limits --- */
+
+static const char *rate_text(const out_t *out, const m2_limit_rate_t *rate)
+{
+    return apr_psprintf(out->pool, "%u/%us", rate->count, rate->window);
+}
+
+static const char *key_text(const out_t *out, const m2_limits_t *limits,
+                            const m2_limit_t *limit)
+{
+    const char *text = limit->key->nelts ? "" : "*";
+    int i;
+
+    for (i = 0; i < limit->key->nelts; i++) {
+        text = apr_pstrcat(out->pool, text, i ? "," : "",
+                           APR_ARRAY_IDX(limits->scope->params->list,
+                                         APR_ARRAY_IDX(limit->key, i, int), m2_param_t).name,
+                           NULL);
+    }
+    return text;
+}
+
+static void print_limit(const out_t *out, const m2_limits_t *limits, const m2_limit_t *limit)
+{
+    apr_hash_index_t *i;
+
+    line(out, "M2MLimit %s %s %s%s%s%s", limit->name, key_text(out, limits, limit),
+         limit->rate ? rate_text(out, limit->rate) : "(special values only)",
+         limit->rate ? apr_psprintf(out->pool, " burst=%u", limit->rate->burst) : "",
+         limit->null_denies ? " null=deny" : "", limit->shadow ? " shadow" : "");
+    for (i = limit->specials ? apr_hash_first(out->pool, limit->specials) : NULL; i;
+         i = apr_hash_next(i)) {
+        line(out, "  special=%s:%s", word(out, apr_hash_this_key(i)),
+             rate_text(out, apr_hash_this_val(i)));
+    }
+}
+
+static void print_limits(const out_t *out, const m2mgw_effective_t *e)
+{
+    int i;
+
+    for (i = 0; e->limits && i < e->limits->list->nelts; i++) {
+        print_limit(out, e->limits, APR_ARRAY_IDX(e->limits->list, i, const m2_limit_t *));
+    }
+    line(out, "M2MLimitHeaders %s", on_off(e->dir->limit_headers != 0));
+}
+
 /* --- a policy --- */
 
 static void print_claims_policy(const out_t *out, const m2_policy_t *policy)
@@ -244,6 +291,7 @@ static void print_response(const out_t *out, const m2mgw_effective_t *e)
 
     line(out, "M2MPathGuard %s", on_off(dir->path_guard != 0));
     line(out, "M2MDuplicateParameter %s", e->deny_duplicates ? "Deny" : "First");
+    print_limits(out, e);
     list(out, "M2MUserClaim", e->policy.user_claims);
     line(out, "M2MFormLimit %" APR_OFF_T_FMT, e->form_limit);
     line(out, "M2MRealm %s", dir->realm ? word(out, dir->realm) : "(the server's name)");
@@ -295,7 +343,7 @@ static void print_policy(const out_t *out, const m2mgw_effective_t *e)
     ROWS(replays, M2_REPLAY_OBSERVE);
     line(out, "M2MEngine %s%s", engines[e->engine],
          !e->closed ? "" : dir->checks ? " (without keys: 503)"
-                                        : " (without keys or rules: 503)");
+                                        : " (without keys, rules or limits: 503)");
     print_sources(out, e->sources);
     line(out, "M2MForwardToken %s", dir->forward_token == M2_UNSET
                                         ? "(from a header only)"
@@ -373,6 +421,7 @@ static void print_globals(const out_t *out)
                                         : "(random)");
     line(out, "M2MDPoPStore %s", m2_replay_describe(out->pool,
                                                     m2mgw_cfg_dpop_spec(out->pool)));
+    line(out, "M2MLimitStore %s", m2_limit_store_describe(out->pool, &globals->limit_store));
     line(out, globals->verify_cache ? "M2MVerifyCache entries=%d" : "M2MVerifyCache Off",
          globals->verify_cache);
 }

@@ -26,6 +26,7 @@ static const m2mgw_globals_t default_globals = {
     .replay_max_lifetime = M2_REPLAY_MAX_LIFETIME,
     .verify_cache = 4096,
     .recent_refusals = 512,
+    .limit_store = { M2_LIMIT_ENTRIES },
 };
 
 /* --- what is collected --- */
@@ -152,9 +153,10 @@ static m2mgw_section_t *section_of(cmd_parms *cmd, m2mgw_dir_t *dir)
 static const char *plugin_conflict(m2mgw_section_t *section, cmd_parms *cmd,
                                    m2mgw_plugin_t plugin)
 {
-    static const char *const kinds[] = { "jwtAuth", "accessControl" };
+    static const char *const kinds[] = { "jwtAuth", "accessControl", "trafficControl" };
     const ap_directive_t *other = section->plugin[plugin];
 
+    _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == M2MGW_PLUGINS, "ORDER PLUGIN");
     if (other && other != cmd->directive) {
         return m2mgw_cfg_error(cmd, "M2MPlugin %s in %s sets this section's values of the "
                                "kind already; move one of the two to a section of its own",

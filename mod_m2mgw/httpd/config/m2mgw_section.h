@@ -13,10 +13,11 @@
 
 #include "jwks/m2_jwks.h"
 
-/* the two kinds of gateway plugin file, and with them two sets of native directives */
+/* the kinds of gateway plugin file, and with each a set of native directives */
 typedef enum m2mgw_plugin_t {
     M2MGW_PLUGIN_JWT,
     M2MGW_PLUGIN_ACCESS,
+    M2MGW_PLUGIN_TRAFFIC,
     M2MGW_PLUGINS,
     M2MGW_NO_PLUGIN = M2MGW_PLUGINS /* a directive that no plugin file sets */
 } m2mgw_plugin_t;
@@ -40,7 +41,11 @@ typedef struct m2mgw_section_t {
     const ap_directive_t *check_at;              /* first one that says what tokens must be
                                                     like, in a section, not a server */
     m2_mapping_t *mapping;
-    m2_rules_t *rules;
+    m2_rules_t *rules;                           /* with the parameters that limits name, too */
+    const ap_directive_t *default_at;            /* M2MDefaultAction, which needs an M2MRule */
+    m2_limits_t *limits;
+    apr_array_header_t *limit_lines;             /* of const ap_directive_t *: their M2MLimit */
+    int no_limits;                               /* M2MLimit none */
     m2mgw_operations_t *operations;
     const ap_directive_t *operations_at;         /* first directive of the operations group */
     const char *name;                            /* for display; m2mgw_counters.c, post_config */

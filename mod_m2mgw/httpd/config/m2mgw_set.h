@@ -84,6 +84,10 @@ const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_rule_header(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_path(cmd_parms *cmd, void *dir, const char *arg);
+/** The parameters and the path of a section, made if needed. They are no rules: only an M2MRule
+ *  replaces those of an outer section. */
+m2_rules_t *m2mgw_cfg_scope(m2mgw_section_t *section, apr_pool_t *pool);
+
 const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file);
 
 /* --- m2mgw_set_operations.c: operations --- */
@@ -97,5 +101,11 @@ const char *m2mgw_cfg_check_operations(const ap_directive_t **pat, apr_pool_t *p
 
 /** Make the operations of a section ready for requests. */
 void m2mgw_cfg_finish_operations(apr_pool_t *pool, const m2mgw_section_t *section);
+/* --- m2mgw_set_limits.c --- */
+
+const char *m2mgw_cfg_limit(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_limit_store(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_plugin_traffic(m2mgw_section_t *section, cmd_parms *cmd,
+                                     const char *file);
 
 #endif /* M2MGW_SET_H */

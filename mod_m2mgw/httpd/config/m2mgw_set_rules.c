@@ -7,15 +7,22 @@
  */
 #include "httpd/config/m2mgw_set.h"
 
-/* The rules group of a section, made by its first directive. */
+m2_rules_t *m2mgw_cfg_scope(m2mgw_section_t *section, apr_pool_t *pool)
+{
+    if (!section->rules) {
+        section->rules = m2_rules_make(pool);
+        section->rules->deny_duplicates = 1;
+    }
+    return section->rules;
+}
+
+/* What rules and limits of a section share is made by its first directive. */
 static const char *enter_rules(m2mgw_section_t **psection, cmd_parms *cmd, void *dir)
 {
     const char *bad = m2mgw_cfg_enter(psection, cmd, dir, M2MGW_PLUGIN_ACCESS);
-    m2mgw_section_t *section = *psection;
 
-    if (!bad && !section->rules) {
-        section->dir->rules = section->rules = m2_rules_make(cmd->pool);
-        section->rules->deny_duplicates = 1;
+    if (!bad) {
+        m2mgw_cfg_scope(*psection, cmd->pool);
     }
     return bad;
 }
@@ -71,10 +78,7 @@ const char *m2mgw_cfg_path(cmd_parms *cmd, void *dir, const char *arg)
     if (section->rules && section->rules->path) {
         return NULL; /* read ahead of its turn */
     }
-    if (!section->rules) {
-        section->dir->rules = section->rules = m2_rules_make(cmd->pool);
-        section->rules->deny_duplicates = 1;
-    }
+    m2mgw_cfg_scope(section, cmd->pool);
     m2_err_init(&err, cmd->pool);
     return m2_path_compile(&section->rules->path, cmd->pool, arg, &err) == M2_OK
                ? NULL
@@ -177,6 +181,7 @@ const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args)
     if (m2_rule_make(&rule, section->rules, name, condition, &err) != M2_OK) {
         return rule_fault(cmd, name, &err);
     }
+    section->dir->rules = section->rules;
     bad = rule_options(rule, section->rules, cmd, args);
     if (!bad && m2_rules_add(section->rules, rule, &err) != M2_OK) {
         bad = rule_fault(cmd, name, &err);
@@ -221,6 +226,7 @@ const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg)
     if (bad) {
         return bad;
     }
+    section->default_at = cmd->directive;
     if (ap_cstr_casecmp(arg, "ALLOW") == 0) {
         section->rules->default_action = M2_ACTION_ALLOW;
     }
@@ -268,6 +274,7 @@ typedef struct plugin_kind_t {
 static const plugin_kind_t plugin_kinds[] = {
     { "jwtAuth", M2MGW_PLUGIN_JWT, m2mgw_cfg_plugin_jwt },
     { "accessControl", M2MGW_PLUGIN_ACCESS, plugin_access },
+    { "trafficControl", M2MGW_PLUGIN_TRAFFIC, m2mgw_cfg_plugin_traffic },
 };
 
 static const char *load_plugin(m2mgw_section_t *section, cmd_parms *cmd,
@@ -303,6 +310,6 @@ const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const 
             return load_plugin(section, cmd, &plugin_kinds[i], file);
         }
     }
-    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes jwtAuth or "
-                           "accessControl", kind);
+    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes jwtAuth, "
+                           "accessControl or trafficControl", kind);
 }

@@ -48,6 +48,8 @@ typedef struct m2mgw_root_t {
     int proof_kept;              /* they have been looked at */
     int proof_spent;             /* with the outcome proof_code */
     m2_code_t proof_code;
+    apr_array_header_t *limits;  /* of m2_limit_use_t: buckets it was taken from; limits */
+    int limit_headers;           /* RateLimit fields are wanted; limits */
     struct m2mgw_body_t *body;   /* NULL until something needs the body; body */
     /* room for the first of each, which is nearly always the only one */
     m2mgw_found_t first_found;
@@ -102,6 +104,9 @@ typedef struct m2mgw_ctx_t {
     const char *authz_line;     /* the first line of ours that did */
     const char *missing_scope;  /* what that line asks for, blank-separated, or NULL */
     int require_denied;         /* HTTP status of a refusal by httpd's own Require, or 0 */
+
+    /* m2mgw_limits.c */
+    const char *retry_after;    /* seconds until a limit lets it pass, or NULL */
 
     /* m2mgw_response.c */
     int refused;                /* HTTP status of our refusal, 0: none */

@@ -11,6 +11,7 @@
 #include "httpd/request/m2mgw_body.h"
 #include "httpd/request/m2mgw_errordoc.h"
 #include "httpd/request/m2mgw_facts.h"
+#include "httpd/request/m2mgw_limits.h"
 #include "httpd/request/m2mgw_nocache.h"
 #include "httpd/request/m2mgw_operation.h"
 #include "httpd/request/m2mgw_path.h"
@@ -281,8 +282,26 @@ m2mgw_ctx_t *m2mgw_meet(request_rec *r)
     return ctx;
 }
 
+/* Limits, likewise, and in front of the mark: what they refuse spends no token. */
+static void hold_back(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    m2_code_t code;
+    m2_err_t err;
+
+    if (!ctx->effective.limits || !passes(ctx)) {
+        return;
+    }
+    m2_err_init(&err, r->pool);
+    code = m2mgw_limits_take(ctx, r, &err);
+    if (code != M2_OK) {
+        deny(ctx, code, err.text ? err.text : "");
+        m2mgw_note_decision(ctx, r);
+    }
+}
+
 int m2mgw_charge(m2mgw_ctx_t *ctx, request_rec *r)
 {
+    hold_back(ctx, r);
     spend(ctx, r);
     return m2mgw_conclude(ctx, r);
 }

@@ -71,28 +71,34 @@ static void fill_request(m2_request_t *request, m2mgw_ctx_t *ctx, request_rec *r
     request->form_baton = ctx;
 }
 
-void m2mgw_facts_init(m2_facts_t *facts, m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
+void m2mgw_facts_for(m2_facts_t *facts, m2mgw_ctx_t *ctx, const m2_rules_t *scope,
+                     request_rec *r, apr_time_t now)
 {
-    const m2_rules_t *rules = ctx->effective.policy.rules;
+    const int said = ctx->effective.dir->duplicates;
     m2_answers_t *answers;
 
     memset(facts, 0, sizeof(*facts));
-    if (!rules) { /* nobody will ask */
+    if (!scope) { /* nobody will ask */
         return;
     }
     answers = apr_pcalloc(r->pool, sizeof(*answers));
     fill_request(&answers->request, ctx, r);
-    answers->path = rules->path;
+    answers->path = scope->path;
     answers->segment = segment;
     answers->segment_baton = ctx;
     answers->claims = ctx->verdict.claims;
     answers->user = ctx->verdict.verified ? r->user : NULL;
-    answers->deny_duplicates = ctx->effective.deny_duplicates;
+    answers->deny_duplicates = said != M2_UNSET ? said : scope->deny_duplicates;
     facts->pool = r->pool;
     facts->now = now;
     facts->lookup = m2_answer;
     facts->baton = answers;
-    facts->params = rules->params;
+    facts->params = scope->params;
     facts->secret = ctx->token;
     facts->random = draw(r, now);
+}
+
+void m2mgw_facts_init(m2_facts_t *facts, m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
+{
+    m2mgw_facts_for(facts, ctx, ctx->effective.policy.rules, r, now);
 }

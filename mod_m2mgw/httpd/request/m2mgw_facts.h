@@ -11,4 +11,8 @@
 /** Fill facts so that rules can ask about r. */
 void m2mgw_facts_init(m2_facts_t *facts, m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now);
 
+/** Likewise for whoever names the parameters and the path of scope. */
+void m2mgw_facts_for(m2_facts_t *facts, m2mgw_ctx_t *ctx, const m2_rules_t *scope,
+                     request_rec *r, apr_time_t now);
+
 #endif /* M2MGW_FACTS_H */

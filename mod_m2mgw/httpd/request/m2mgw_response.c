@@ -11,6 +11,7 @@
 
 #include "httpd/request/m2mgw_challenge.h"
 #include "httpd/request/m2mgw_errordoc.h"
+#include "httpd/request/m2mgw_limits.h"
 #include "httpd/runtime/m2mgw_tell.h"
 #include "httpd/runtime/m2mgw_utf8.h"
 
@@ -142,7 +143,10 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     apr_table_setn(out, "X-Ca-Error-Message",
                    message ? m2mgw_utf8(r->pool, message) : reason->text);
     apr_table_setn(out, REQUEST_ID, ctx->root->request_id);
-    if (status == HTTP_SERVICE_UNAVAILABLE && !message) {
+    if (ctx->retry_after) {
+        apr_table_setn(out, "Retry-After", ctx->retry_after);
+    }
+    else if (status == HTTP_SERVICE_UNAVAILABLE && !message) {
         apr_table_setn(out, "Retry-After", RETRY_AFTER);
     }
     else if (keys_may_come(ctx)) {
@@ -233,6 +237,7 @@ static apr_status_t id_filter(ap_filter_t *f, apr_bucket_brigade *in)
 
     apr_table_unset(f->r->headers_out, REQUEST_ID);
     apr_table_setn(f->r->err_headers_out, REQUEST_ID, ctx->root->request_id);
+    m2mgw_limits_answer(ctx, f->r);
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, in);
 }

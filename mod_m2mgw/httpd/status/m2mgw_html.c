@@ -470,6 +470,29 @@ static apr_array_header_t *ill_first(request_rec *r, const m2_json_t *list)
     return rows;
 }
 
+static void limits(request_rec *r, const m2_json_t *list)
+{
+    static const char *const columns[] = { "limit", "section", "#passed", "#refused", "#keys",
+                                           "#without a slot", NULL };
+    apr_size_t i;
+
+    if (!m2_json_length(list)) {
+        return;
+    }
+    table(r, "Limits", "wide", columns);
+    for (i = 0; i < m2_json_length(list); i++) {
+        const m2_json_t *limit = m2_json_at(list, i);
+
+        ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td>%s</td><td class=\"n\">%s</td>",
+                   escaped(r, limit, "name"), escaped(r, limit, "section"),
+                   escaped(r, limit, "passed"));
+        ap_rprintf(r, "<td class=\"n\">%s</td><td class=\"n\">%s</td>"
+                   "<td class=\"n\">%s</td></tr>\n", escaped(r, limit, "refused"),
+                   escaped(r, limit, "keys"), escaped(r, limit, "overflow"));
+    }
+    end_table(r);
+}
+
 static const char *next_refresh(request_rec *r, const m2_json_t *json)
 {
     const m2_slice_t kind = m2_json_string(m2_json_get(json, "kind"));
@@ -628,6 +651,7 @@ void m2mgw_status_html(request_rec *r, const m2_json_t *document)
     sections(r, m2_json_get(document, "sections"));
     recent(r, m2_json_get(document, "recent"));
     rules(r, m2_json_get(document, "rules"));
+    limits(r, m2_json_get(document, "limits"));
     sources(r, m2_json_get(document, "sources"));
     keys(r, m2_json_get(document, "keys"));
     latency(r, m2_json_get(document, "verification"));

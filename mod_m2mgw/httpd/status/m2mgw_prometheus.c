@@ -190,6 +190,44 @@ static void rules(request_rec *r, const m2_json_t *list)
     }
 }
 
+/* A script of the gateway has its buckets in each section that loads it: their sums are told
+ * under the one name. */
+static void limit_samples(request_rec *r, const m2_json_t *list, const char *name)
+{
+    static const char metric[] = "m2mgw_limit_decisions_total";
+    const m2_slice_t wanted = m2_slice_z(name);
+    apr_int64_t passed = 0, refused = 0;
+    apr_size_t i;
+
+    for (i = 0; i < m2_json_length(list); i++) {
+        const m2_json_t *limit = m2_json_at(list, i);
+
+        if (m2_slice_eq(m2_json_string(m2_json_get(limit, "name")), wanted)) {
+            passed += m2mgw_status_int(limit, "passed");
+            refused += m2mgw_status_int(limit, "refused");
+        }
+    }
+    name = label(r->pool, "limit", name);
+    sample(r, metric, apr_pstrcat(r->pool, name, ",decision=\"allow\"", NULL), passed);
+    sample(r, metric, apr_pstrcat(r->pool, name, ",decision=\"deny\"", NULL), refused);
+}
+
+static void limits(request_rec *r, const m2_json_t *list)
+{
+    apr_hash_t *seen = apr_hash_make(r->pool);
+    apr_size_t i;
+
+    head(r, "m2mgw_limit_decisions_total", "counter", "Requests that reached a limit.");
+    for (i = 0; i < m2_json_length(list); i++) {
+        const char *name = text_of(r, m2_json_at(list, i), "name");
+
+        if (!apr_hash_get(seen, name, APR_HASH_KEY_STRING)) {
+            apr_hash_set(seen, name, APR_HASH_KEY_STRING, "");
+            limit_samples(r, list, name);
+        }
+    }
+}
+
 /* Microseconds as seconds, exactly. */
 static const char *seconds(request_rec *r, apr_int64_t microseconds)
 {
@@ -319,6 +357,7 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
     shadow(r, m2_json_get(document, "shadow"));
     sections(r, m2_json_get(document, "sections"));
     rules(r, m2_json_get(document, "rules"));
+    limits(r, m2_json_get(document, "limits"));
     latency(r, m2_json_get(document, "verification"));
     part(r, cache_metrics, m2_json_get(document, "cache"));
     part(r, replay_metrics, m2_json_get(document, "replay"));
