@@ -12,6 +12,7 @@
 #include "httpd/runtime/m2mgw_recent.h"
 #include "httpd/runtime/m2mgw_replay.h"
 #include "httpd/status/m2mgw_keys_list.h"
+#include "httpd/status/m2mgw_limits_list.h"
 
 #include "base/m2_hold.h"
 #include "gate/m2_cache.h"
@@ -350,6 +351,7 @@ m2_json_t *m2mgw_document(apr_pool_t *pool)
     add_store(json, pool, "replay", m2mgw_replay_stats);
     add_store(json, pool, "proofs", m2mgw_proofs_stats);
     m2mgw_keys_list(json, pool);
+    m2mgw_limits_list(json, pool);
     m2_hold_end(&hold);
     return json;
 }
