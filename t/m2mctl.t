@@ -242,7 +242,8 @@ $r = ends(m2mctl('', qw(verify --jwks set.json --json)), 1, 'no token');
 is($r->{json}{reason}, 'token_missing', '... is a missing one');
 for my $args (['--algorithms', 'none'], ['--jwks', 'nosuch'], ['--claim', 'c nowhere:x'],
               ['--leeway', 'x'], ['--leeway=1', '--leeway=2'], ['--ignore-expiration=maybe'],
-              ['word'], ['--jwks', 'RS256.key'], ['--jwk', 'kty=RSA n=AQAB e=AQAB']) {
+              ['word'], ['--jwks', 'RS256.key'], ['--jwk', 'kty=RSA n=AQAB e=AQAB'], ['--jwk', 'kty=oct k=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'],
+              ['--jwk', '{"kty":"oct","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}']) {
     ends(m2mctl('a.b.c', 'verify', '--jwks', 'set.json', @$args), 2, "verify @$args");
 }
 $r = ends(m2mctl('a.b.c', qw(verify --json --jwks nosuch)), 2, 'a fault with --json');

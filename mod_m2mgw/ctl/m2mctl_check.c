@@ -162,7 +162,8 @@ static void print_one(m2mctl_t *ctl, m2_json_t *list, const file_t *f, int good)
     m2_json_t *json = m2_json_make(ctl->pool);
 
     if (!ctl->json) {
-        fprintf(good ? stdout : stderr, "%s: %s\n", good ? f->name : where, text);
+        fprintf(good ? stdout : stderr, "%s: %s\n", m2mctl_plain(ctl->pool, good ? f->name : where),
+                m2mctl_plain(ctl->pool, text));
         return;
     }
     m2_json_set_string(json, "file", f->name);

@@ -1,37 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * m2mctl client: the clients of the M2M server and what they are granted. Two files: httpd's
- * own password file (bcrypt, as htpasswd -B writes it) and the grant file. Secrets are made
- * here, shown once and kept as a hash; lines of others, comments and order stay as they are.
+ * m2mctl client: the clients of the M2M server and what they are granted, in two files:
+ * httpd's own password file and the grant file. Lines of others, comments and order stay.
  */
-#include "ctl/m2mctl_edit.h"
+#include "ctl/m2mctl_client.h"
 
-#include "text/m2_b64.h"
-#include "oauth/m2_grant.h"
-
-#include <apr_general.h>
-#include <apr_md5.h>
-
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 
-#define SECRET_BYTES 32 /* nothing to guess: what the hash costs does not matter then */
-#define SECRET_MAX 72   /* bcrypt does not look further */
-#define COST 5          /* of htpasswd -B */
-#define COST_MIN 4
-#define COST_MAX 17
-#define ID_CHARS 26
-
-typedef struct client_t {
-    const char *clients, *grants, *secret_file;
-    m2mctl_number_t cost;
-    int replace, all;
-} client_t;
-
 /* clang-format off */
-#define SLOT(member) offsetof(client_t, member)
+#define SLOT(member) offsetof(m2mctl_client_t, member)
 static const m2mctl_option_t client_options[] = {
     { "clients",     M2MCTL_TEXT,   SLOT(clients), "FILE", "password file (AuthUserFile)" },
     { "grants",      M2MCTL_TEXT,   SLOT(grants), "FILE", "grant file (M2MGrantFile)" },
@@ -46,28 +24,19 @@ static const m2mctl_option_t client_options[] = {
 #undef SLOT
 /* clang-format on */
 
-/* what an action works with */
-typedef struct job_t {
-    m2mctl_t *ctl;
-    const client_t *options;
-    const char *id;
-    apr_array_header_t *scopes; /* of const char *, AUDIENCE|PERMISSION */
-    m2_err_t err;
-} job_t;
-
 static const char *word(const m2mctl_t *ctl, int i)
 {
     return i < ctl->words->nelts ? APR_ARRAY_IDX(ctl->words, i, const char *) : NULL;
 }
 
-static int fault(job_t *job, const char *path)
+int m2mctl_job_fault(m2mctl_job_t *job, const char *path)
 {
     return m2mctl_fault(job->ctl, path, &job->err);
 }
 
 /* --- files as lines --- */
 
-static apr_array_header_t *lines_of(apr_pool_t *pool, m2_slice_t text)
+apr_array_header_t *m2mctl_lines(apr_pool_t *pool, m2_slice_t text)
 {
     apr_array_header_t *lines = apr_array_make(pool, 64, sizeof(const char *));
     m2_slice_t line;
@@ -78,8 +47,7 @@ static apr_array_header_t *lines_of(apr_pool_t *pool, m2_slice_t text)
     return lines;
 }
 
-/* lines that were set to NULL are gone */
-static m2_slice_t text_of(apr_pool_t *pool, const apr_array_header_t *lines)
+m2_slice_t m2mctl_lines_text(apr_pool_t *pool, const apr_array_header_t *lines)
 {
     apr_array_header_t *kept = apr_array_make(pool, lines->nelts, sizeof(const char *));
     int i;
@@ -93,375 +61,16 @@ static m2_slice_t text_of(apr_pool_t *pool, const apr_array_header_t *lines)
     return m2_slice_z(apr_array_pstrcat(pool, kept, '\n'));
 }
 
-/* --- the password file: ID:HASH --- */
+/* --- granting and revoking --- */
 
-/* the line's client; "there is none" for comments and the like */
-static m2_slice_t user_of(const char *line)
+static int run_grant(m2mctl_job_t *job)
 {
-    const char *colon = strchr(line, ':');
+    int rc = m2mctl_scopes_check(job, 1);
 
-    return colon && *line != '#' ? m2_slice(line, (apr_size_t)(colon - line))
-                                 : m2_slice(NULL, 0);
+    return rc == M2MCTL_ALLOW ? m2mctl_grants_edit(job, 1, NULL) : rc;
 }
 
-static int user_find(const apr_array_header_t *lines, const char *id)
-{
-    int i;
-
-    for (i = 0; i < lines->nelts; i++) {
-        if (m2_slice_is(user_of(APR_ARRAY_IDX(lines, i, const char *)), id)) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static const char *id_make(apr_pool_t *pool)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
-    unsigned char bytes[ID_CHARS];
-    char id[ID_CHARS + 1];
-    int i;
-
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
-        return NULL;
-    }
-    for (i = 0; i < ID_CHARS; i++) {
-        id[i] = letters[bytes[i] & 31];
-    }
-    id[ID_CHARS] = '\0';
-    return apr_pstrcat(pool, "app_", id, NULL);
-}
-
-static char *secret_make(apr_pool_t *pool)
-{
-    unsigned char bytes[SECRET_BYTES];
-    char *text;
-
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
-        return NULL;
-    }
-    text = m2_b64_encode(pool, m2_slice((const char *)bytes, sizeof(bytes)));
-    OPENSSL_cleanse(bytes, sizeof(bytes));
-    return text;
-}
-
-/* the first line of a file */
-static char *secret_read(job_t *job)
-{
-    m2_slice_t text, line = { NULL, 0 };
-
-    if (m2mctl_read(&text, job->ctl->pool, job->options->secret_file, &job->err) != M2_OK) {
-        return NULL;
-    }
-    if (!m2_grant_line(&text, &line) || line.n == 0 || line.n > SECRET_MAX ||
-        memchr(line.p, '\0', line.n)) {
-        m2_err_set(&job->err, M2_E_CONFIG, "a secret is one line of 1 to %d bytes",
-                   SECRET_MAX);
-        return NULL;
-    }
-    return m2_slice_dup(job->ctl->pool, line);
-}
-
-static const char *hash_make(job_t *job, const char *secret)
-{
-    unsigned char salt[16];
-    char hash[128];
-    int cost = job->options->cost.set ? (int)job->options->cost.value : COST;
-
-    if (RAND_bytes(salt, sizeof(salt)) != 1 ||
-        apr_bcrypt_encode(secret, (unsigned)cost, salt, sizeof(salt), hash, sizeof(hash)) !=
-            APR_SUCCESS) {
-        m2_err_set(&job->err, M2_E_CONFIG, "the secret cannot be hashed");
-        return NULL;
-    }
-    return apr_pstrdup(job->ctl->pool, hash);
-}
-
-static int add_save(job_t *job, m2mctl_edit_t *edit, const char *hash)
-{
-    apr_pool_t *pool = job->ctl->pool;
-    apr_array_header_t *lines = lines_of(pool, edit->text);
-    const char *line = apr_pstrcat(pool, job->id, ":", hash, NULL);
-    int i = user_find(lines, job->id);
-
-    if (i >= 0 && !job->options->replace) {
-        m2_err_set(&job->err, M2_E_CONFIG, "has the client already; --replace gives it a "
-                                           "new secret");
-        return 0;
-    }
-    if (i < 0) {
-        APR_ARRAY_PUSH(lines, const char *) = line;
-    }
-    else {
-        APR_ARRAY_IDX(lines, i, const char *) = line;
-    }
-    return m2mctl_edit_save(edit, text_of(pool, lines), &job->err) == M2_OK;
-}
-
-static void add_show(job_t *job, const char *secret)
-{
-    m2_json_t *json;
-
-    if (job->ctl->json) {
-        json = m2_json_make(job->ctl->pool);
-        m2_json_set_string(json, "client_id", job->id);
-        if (!job->options->secret_file) {
-            m2_json_set_string(json, "client_secret", secret);
-        }
-        m2mctl_print_json(job->ctl->pool, json);
-        return;
-    }
-    printf("client_id=%s\n", job->id);
-    if (!job->options->secret_file) {
-        printf("client_secret=%s\n", secret);
-        fprintf(stderr, "m2mctl: the secret is shown this once, keep it now\n");
-    }
-}
-
-static int run_add(job_t *job)
-{
-    const client_t *o = job->options;
-    m2mctl_edit_t edit;
-    char *secret;
-    const char *hash;
-
-    if (!o->clients) {
-        return m2mctl_usage(job->ctl, "add needs --clients");
-    }
-    if (o->cost.set && (o->cost.value < COST_MIN || o->cost.value > COST_MAX)) {
-        return m2mctl_usage(job->ctl, "--cost is %d to %d", COST_MIN, COST_MAX);
-    }
-    job->id = job->id ? job->id : id_make(job->ctl->pool);
-    secret = o->secret_file ? secret_read(job) : secret_make(job->ctl->pool);
-    if (!job->id || !secret) {
-        m2_err_set(&job->err, M2_E_CONFIG, "no secret can be made");
-        return fault(job, o->secret_file ? o->secret_file : "add");
-    }
-    hash = hash_make(job, secret);
-    if (!hash || m2mctl_edit_open(&edit, job->ctl->pool, o->clients, 1, &job->err) != M2_OK ||
-        !add_save(job, &edit, hash)) {
-        return fault(job, o->clients);
-    }
-    add_show(job, secret);
-    OPENSSL_cleanse(secret, strlen(secret));
-    return M2MCTL_ALLOW;
-}
-
-/* --- the grant file --- */
-
-/* AUDIENCE|PERMISSION of the command line */
-static int scope_read(m2_slice_t *audience, m2_slice_t *permission, const char *scope)
-{
-    const char *bar = strchr(scope, '|');
-
-    if (!bar) {
-        return 0;
-    }
-    *audience = m2_slice(scope, (apr_size_t)(bar - scope));
-    *permission = m2_slice_z(bar + 1);
-    return m2_scope_word_ok(*audience) && m2_scope_word_ok(*permission);
-}
-
-/* whether a line grants something to the client; at that audience, unless it is NULL */
-static int is_grant(m2_grant_t *grant, job_t *job, const char *line,
-                    const m2_slice_t *audience)
-{
-    return line &&
-           m2_grant_read(grant, job->ctl->pool, m2_slice_z(line), NULL) == M2_OK &&
-           m2_slice_is(grant->client, job->id) &&
-           (!audience || m2_slice_eq(grant->audience, *audience));
-}
-
-static int permission_find(const m2_grant_t *grant, m2_slice_t permission)
-{
-    int i;
-
-    for (i = 0; i < grant->permissions->nelts; i++) {
-        if (m2_slice_eq(APR_ARRAY_IDX(grant->permissions, i, m2_slice_t), permission)) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* one scope into the lines: nothing, a longer line, or a new one */
-static void grant_one(job_t *job, apr_array_header_t *lines, m2_slice_t audience,
-                      m2_slice_t permission)
-{
-    apr_pool_t *pool = job->ctl->pool;
-    const char *more = m2_slice_dup(pool, permission);
-    m2_grant_t grant;
-    int i, last = -1;
-
-    for (i = 0; i < lines->nelts; i++) {
-        if (is_grant(&grant, job, APR_ARRAY_IDX(lines, i, const char *), &audience)) {
-            last = i;
-            if (permission_find(&grant, permission) >= 0) {
-                return;
-            }
-        }
-    }
-    if (last >= 0) {
-        APR_ARRAY_IDX(lines, last, const char *) =
-            apr_pstrcat(pool, APR_ARRAY_IDX(lines, last, const char *), " ", more, NULL);
-        return;
-    }
-    APR_ARRAY_PUSH(lines, const char *) =
-        apr_pstrcat(pool, m2_slice_dup(pool, audience), " ", job->id, " ", more, NULL);
-}
-
-/* what is left of a line without the permission; NULL when nothing is */
-static const char *without(job_t *job, const m2_grant_t *grant, m2_slice_t permission)
-{
-    apr_pool_t *pool = job->ctl->pool;
-    const char *line =
-        apr_pstrcat(pool, m2_slice_dup(pool, grant->audience), " ", job->id, NULL);
-    int i, left = 0;
-
-    for (i = 0; i < grant->permissions->nelts; i++) {
-        m2_slice_t one = APR_ARRAY_IDX(grant->permissions, i, m2_slice_t);
-        if (!m2_slice_eq(one, permission)) {
-            line = apr_pstrcat(pool, line, " ", m2_slice_dup(pool, one), NULL);
-            left++;
-        }
-    }
-    return left ? line : NULL;
-}
-
-/* one scope out of the lines; how many lines had it */
-static int revoke_one(job_t *job, apr_array_header_t *lines, m2_slice_t audience,
-                      m2_slice_t permission)
-{
-    int whole = m2_slice_is(permission, M2_SCOPE_ALL);
-    m2_grant_t grant;
-    int i, found = 0;
-
-    for (i = 0; i < lines->nelts; i++) {
-        const char **line = &APR_ARRAY_IDX(lines, i, const char *);
-
-        if (is_grant(&grant, job, *line, &audience) &&
-            (whole || permission_find(&grant, permission) >= 0)) {
-            *line = whole ? NULL : without(job, &grant, permission);
-            found++;
-        }
-    }
-    return found;
-}
-
-/* the server would refuse a file that does not parse, so it is not written */
-static m2_code_t grants_check(job_t *job, m2_slice_t text)
-{
-    return m2_grants_parse(m2_grants_make(job->ctl->pool), text, &job->err);
-}
-
-/* change the grant file; *pmissing counts scopes that were not there to revoke */
-static int grants_edit(job_t *job, int add, int *pmissing)
-{
-    m2mctl_edit_t edit;
-    apr_array_header_t *lines;
-    m2_slice_t audience, permission, text;
-    int i;
-
-    if (m2mctl_edit_open(&edit, job->ctl->pool, job->options->grants, add, &job->err) !=
-            M2_OK || grants_check(job, edit.text) != M2_OK) {
-        return fault(job, job->options->grants);
-    }
-    lines = lines_of(job->ctl->pool, edit.text);
-    for (i = 0; i < job->scopes->nelts; i++) {
-        scope_read(&audience, &permission, APR_ARRAY_IDX(job->scopes, i, const char *));
-        if (add) {
-            grant_one(job, lines, audience, permission);
-        }
-        else if (!revoke_one(job, lines, audience, permission)) {
-            *pmissing += 1;
-        }
-    }
-    text = text_of(job->ctl->pool, lines);
-    if (grants_check(job, text) != M2_OK ||
-        m2mctl_edit_save(&edit, text, &job->err) != M2_OK) {
-        return fault(job, job->options->grants);
-    }
-    return M2MCTL_ALLOW;
-}
-
-static int scopes_check(job_t *job, int add)
-{
-    m2_slice_t audience, permission;
-    int i;
-
-    if (!job->options->grants || !job->id || job->scopes->nelts == 0) {
-        return m2mctl_usage(job->ctl, "needs --grants, a client and AUDIENCE|PERMISSION...");
-    }
-    for (i = 0; i < job->scopes->nelts; i++) {
-        const char *scope = APR_ARRAY_IDX(job->scopes, i, const char *);
-
-        if (!scope_read(&audience, &permission, scope)) {
-            return m2mctl_usage(job->ctl, "\"%s\" is not AUDIENCE|PERMISSION", scope);
-        }
-        if (add && m2_slice_is(permission, M2_SCOPE_ALL)) {
-            return m2mctl_usage(job->ctl, M2_SCOPE_ALL " cannot be granted: name the "
-                                          "permissions");
-        }
-    }
-    return M2MCTL_ALLOW;
-}
-
-static int run_grant(job_t *job)
-{
-    int rc = scopes_check(job, 1);
-
-    return rc == M2MCTL_ALLOW ? grants_edit(job, 1, NULL) : rc;
-}
-
-/* --- revoking --- */
-
-static int revoke_user(job_t *job, int *pfound)
-{
-    m2mctl_edit_t edit;
-    apr_array_header_t *lines;
-    int i;
-
-    if (m2mctl_edit_open(&edit, job->ctl->pool, job->options->clients, 0, &job->err) !=
-        M2_OK) {
-        return fault(job, job->options->clients);
-    }
-    lines = lines_of(job->ctl->pool, edit.text);
-    for (i = 0; i < lines->nelts; i++) {
-        if (m2_slice_is(user_of(APR_ARRAY_IDX(lines, i, const char *)), job->id)) {
-            APR_ARRAY_IDX(lines, i, const char *) = NULL;
-            *pfound += 1;
-        }
-    }
-    return m2mctl_edit_save(&edit, text_of(job->ctl->pool, lines), &job->err) == M2_OK
-               ? M2MCTL_ALLOW
-               : fault(job, job->options->clients);
-}
-
-static int revoke_grants(job_t *job, int *pfound)
-{
-    m2mctl_edit_t edit;
-    apr_array_header_t *lines;
-    m2_grant_t grant;
-    int i;
-
-    if (m2mctl_edit_open(&edit, job->ctl->pool, job->options->grants, 0, &job->err) !=
-            M2_OK || grants_check(job, edit.text) != M2_OK) {
-        return fault(job, job->options->grants);
-    }
-    lines = lines_of(job->ctl->pool, edit.text);
-    for (i = 0; i < lines->nelts; i++) {
-        if (is_grant(&grant, job, APR_ARRAY_IDX(lines, i, const char *), NULL)) {
-            APR_ARRAY_IDX(lines, i, const char *) = NULL;
-            *pfound += 1;
-        }
-    }
-    return m2mctl_edit_save(&edit, text_of(job->ctl->pool, lines), &job->err) == M2_OK
-               ? M2MCTL_ALLOW
-               : fault(job, job->options->grants);
-}
-
-static int revoke_all(job_t *job)
+static int revoke_all(m2mctl_job_t *job)
 {
     int found = 0;
     int rc = M2MCTL_ALLOW;
@@ -471,10 +80,10 @@ static int revoke_all(job_t *job)
                                       "or both");
     }
     if (job->options->clients) { /* first: without a secret grants are worth nothing */
-        rc = revoke_user(job, &found);
+        rc = m2mctl_user_revoke(job, &found);
     }
     if (rc == M2MCTL_ALLOW && job->options->grants) {
-        rc = revoke_grants(job, &found);
+        rc = m2mctl_grants_revoke(job, &found);
     }
     if (rc == M2MCTL_ALLOW && !found) {
         fprintf(stderr, "m2mctl: %s is in none of the files\n", job->id);
@@ -483,7 +92,7 @@ static int revoke_all(job_t *job)
     return rc;
 }
 
-static int run_revoke(job_t *job)
+static int run_revoke(m2mctl_job_t *job)
 {
     int missing = 0;
     int rc;
@@ -491,8 +100,8 @@ static int run_revoke(job_t *job)
     if (job->options->all) {
         return revoke_all(job);
     }
-    rc = scopes_check(job, 0);
-    rc = rc == M2MCTL_ALLOW ? grants_edit(job, 0, &missing) : rc;
+    rc = m2mctl_scopes_check(job, 0);
+    rc = rc == M2MCTL_ALLOW ? m2mctl_grants_edit(job, 0, &missing) : rc;
     if (rc == M2MCTL_ALLOW && missing) { /* a typing error would otherwise look like done */
         fprintf(stderr, "m2mctl: %d of the scopes %s not granted to %s\n", missing,
                 missing == 1 ? "was" : "were", job->id);
@@ -504,7 +113,7 @@ static int run_revoke(job_t *job)
 /* --- list --- */
 
 /* the clients of both files, each once, in order of appearance */
-static apr_array_header_t *list_ids(job_t *job, const apr_array_header_t *users,
+static apr_array_header_t *list_ids(m2mctl_job_t *job, const apr_array_header_t *users,
                                     const apr_array_header_t *grants)
 {
     apr_pool_t *pool = job->ctl->pool;
@@ -520,7 +129,7 @@ static apr_array_header_t *list_ids(job_t *job, const apr_array_header_t *users,
         const char *id = NULL;
 
         if (i < users->nelts) {
-            id = m2_slice_dup(pool, user_of(line));
+            id = m2_slice_dup(pool, m2mctl_user(line));
         }
         else if (m2_grant_read(&grant, pool, m2_slice_z(line), NULL) == M2_OK) {
             id = m2_slice_dup(pool, grant.client);
@@ -534,7 +143,7 @@ static apr_array_header_t *list_ids(job_t *job, const apr_array_header_t *users,
 }
 
 /* AUDIENCE|PERMISSION of the client, blank-separated */
-static const char *list_scopes(job_t *job, const apr_array_header_t *grants,
+static const char *list_scopes(m2mctl_job_t *job, const apr_array_header_t *grants,
                                m2_json_t *array)
 {
     apr_pool_t *pool = job->ctl->pool;
@@ -543,7 +152,7 @@ static const char *list_scopes(job_t *job, const apr_array_header_t *grants,
     int i, k;
 
     for (i = 0; i < grants->nelts; i++) {
-        if (!is_grant(&grant, job, APR_ARRAY_IDX(grants, i, const char *), NULL)) {
+        if (!m2mctl_is_grant(&grant, job, APR_ARRAY_IDX(grants, i, const char *), NULL)) {
             continue;
         }
         for (k = 0; k < grant.permissions->nelts; k++) {
@@ -557,13 +166,13 @@ static const char *list_scopes(job_t *job, const apr_array_header_t *grants,
     return apr_array_pstrcat(pool, scopes, ' ');
 }
 
-static void list_one(job_t *job, m2_json_t *all, const apr_array_header_t *users,
+static void list_one(m2mctl_job_t *job, m2_json_t *all, const apr_array_header_t *users,
                      const apr_array_header_t *grants)
 {
     m2_json_t *json = m2_json_make(job->ctl->pool);
     m2_json_t *array = m2_json_make_array(job->ctl->pool);
     const char *scopes = list_scopes(job, grants, array);
-    int secret = user_find(users, job->id) >= 0;
+    int secret = m2mctl_user_find(users, job->id) >= 0;
 
     m2_json_set_string(json, "client_id", job->id);
     if (job->options->clients) {
@@ -572,23 +181,24 @@ static void list_one(job_t *job, m2_json_t *all, const apr_array_header_t *users
     m2_json_set_json(json, "scopes", array);
     m2_json_append(all, json);
     if (!job->ctl->json) {
-        printf("%s%s%s%s\n", job->id, job->options->clients && !secret ? " (no secret)" : "",
-               *scopes ? " " : "", scopes);
+        printf("%s%s%s%s\n", m2mctl_plain(job->ctl->pool, job->id),
+               job->options->clients && !secret ? " (no secret)" : "", *scopes ? " " : "",
+               scopes);
     }
 }
 
-static int lines_read(apr_array_header_t **plines, job_t *job, const char *path)
+static int lines_read(apr_array_header_t **plines, m2mctl_job_t *job, const char *path)
 {
     m2_slice_t text = { "", 0 };
 
     if (path && m2mctl_read(&text, job->ctl->pool, path, &job->err) != M2_OK) {
-        return fault(job, path);
+        return m2mctl_job_fault(job, path);
     }
-    *plines = lines_of(job->ctl->pool, text);
+    *plines = m2mctl_lines(job->ctl->pool, text);
     return M2MCTL_ALLOW;
 }
 
-static int run_list(job_t *job)
+static int run_list(m2mctl_job_t *job)
 {
     apr_array_header_t *users = NULL, *grants = NULL, *ids;
     m2_json_t *json = m2_json_make(job->ctl->pool);
@@ -622,11 +232,14 @@ static int run_list(job_t *job)
 
 typedef struct action_t {
     const char *name;
-    int (*run)(job_t *job);
+    int (*run)(m2mctl_job_t *job);
 } action_t;
 
 static const action_t actions[] = {
-    { "add", run_add }, { "list", run_list }, { "grant", run_grant }, { "revoke", run_revoke },
+    { "add", m2mctl_user_add },
+    { "list", run_list },
+    { "grant", run_grant },
+    { "revoke", run_revoke },
 };
 
 static const action_t *action_find(const char *name)
@@ -643,7 +256,7 @@ static const action_t *action_find(const char *name)
 
 static int run_client(m2mctl_t *ctl, void *options)
 {
-    job_t job = { ctl, options, NULL, NULL, { 0 } };
+    m2mctl_job_t job = { ctl, options, NULL, NULL, { 0 } };
     const action_t *action = action_find(word(ctl, 0));
     int i;
 
@@ -660,7 +273,7 @@ static int run_client(m2mctl_t *ctl, void *options)
         return m2mctl_usage(ctl, "a client id is 1 to 255 visible ASCII characters other "
                                  "than \" \\ | and :");
     }
-    if (job.scopes->nelts && (action->run == run_add || action->run == run_list)) {
+    if (job.scopes->nelts && (action->run == m2mctl_user_add || action->run == run_list)) {
         return m2mctl_usage(ctl, "%s takes one client", action->name);
     }
     return action->run(&job);
@@ -674,8 +287,8 @@ const m2mctl_verb_t m2mctl_client = {
     "without an ID it makes that, too. grant and revoke change the grant file; revoking\n"
     "AUDIENCE|.all takes everything at that audience, --all everything everywhere and the\n"
     "secret. Files are replaced in one step and have mode 0640; a running server sees the\n"
-    "change with the next request. Exit status 1: a scope to revoke was not granted.\n",
+    "change within a second. Exit status 1: a scope to revoke was not granted.\n",
     {{client_options, 0}},
-    sizeof(client_t),
+    sizeof(m2mctl_client_t),
     run_client,
 };

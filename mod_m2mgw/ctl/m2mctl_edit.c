@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The lock is on the directory: it is there before the file is, stays when the file is
- * replaced, and leaves nothing behind. A new file gets the directory's group where we may
- * give it, so that a directory root:www-data is all the server needs.
+ * The lock is on a file of its own beside the one that is changed, which is replaced: nobody
+ * but its owner may open it, so nobody else can hold us up. A new file gets the directory's
+ * group where we may give it, so that a directory root:www-data is all the server needs.
  */
 #include "ctl/m2mctl_edit.h"
 
@@ -16,6 +16,10 @@
 #include <unistd.h>
 
 #define MODE (S_IRUSR | S_IWUSR | S_IRGRP)
+
+#define LOCK_NAME ".m2mctl.lock"
+#define LOCK_WAIT 10000 /* milliseconds */
+#define LOCK_STEP 20
 
 static m2_code_t failed(const char *what, m2_err_t *err)
 {
@@ -32,6 +36,10 @@ static apr_status_t unlock(void *data)
     if (edit->lock >= 0) {
         close(edit->lock);
         edit->lock = -1;
+    }
+    if (edit->directory >= 0) {
+        close(edit->directory);
+        edit->directory = -1;
     }
     return APR_SUCCESS;
 }
@@ -56,16 +64,68 @@ static const char *directory_of(apr_pool_t *pool, const char *path)
     return slash == path ? "/" : apr_pstrmemdup(pool, path, (apr_size_t)(slash - path));
 }
 
+/* A new lock belongs to whom the directory belongs to, so that root does not lock others out. */
+static int lock_make(const char *path, int directory)
+{
+    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    struct stat info;
+
+    if (file >= 0 && geteuid() == 0 && fstat(directory, &info) == 0
+        && fchown(file, info.st_uid, info.st_gid) != 0) {
+        close(file);
+        return -1;
+    }
+    return file;
+}
+
+/* The lock of all files in the directory; one that others may open is not taken for it. */
+static int lock_open(const char *path, int directory)
+{
+    int file = lock_make(path, directory);
+    struct stat info;
+
+    if (file < 0 && errno == EEXIST) {
+        file = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    }
+    if (file >= 0 && (fstat(file, &info) != 0 || !S_ISREG(info.st_mode)
+                      || (info.st_mode & (S_IRWXG | S_IRWXO)))) {
+        close(file);
+        errno = EPERM;
+        return -1;
+    }
+    return file;
+}
+
+static m2_code_t lock_wait(int file, m2_err_t *err)
+{
+    int left;
+
+    for (left = LOCK_WAIT; flock(file, LOCK_EX | LOCK_NB) != 0; left -= LOCK_STEP) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return failed("cannot be locked", err);
+        }
+        if (left <= 0) {
+            return m2_err_set(err, M2_E_CONFIG, "is locked by another m2mctl for more than "
+                                                "%d seconds", LOCK_WAIT / 1000);
+        }
+        apr_sleep(apr_time_from_msec(LOCK_STEP));
+    }
+    return M2_OK;
+}
+
 static m2_code_t lock_directory(m2mctl_edit_t *edit, m2_err_t *err)
 {
-    edit->lock = open(directory_of(edit->pool, edit->real),
-                      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (edit->lock < 0) {
+    const char *directory = directory_of(edit->pool, edit->real);
+
+    edit->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (edit->directory < 0) {
         return failed("its directory cannot be opened", err);
     }
     apr_pool_cleanup_register(edit->pool, edit, unlock, apr_pool_cleanup_null);
-    return flock(edit->lock, LOCK_EX) == 0 ? M2_OK
-                                           : failed("its directory cannot be locked", err);
+    edit->lock = lock_open(apr_pstrcat(edit->pool, directory, "/" LOCK_NAME, NULL),
+                           edit->directory);
+    return edit->lock >= 0 ? lock_wait(edit->lock, err)
+                           : failed("its lock file " LOCK_NAME " cannot be opened", err);
 }
 
 /* who is to own the new file, from the old one or the directory */
@@ -80,7 +140,7 @@ static m2_code_t look(m2mctl_edit_t *edit, int create, m2_err_t *err)
     if (edit->existed && !S_ISREG(info.st_mode)) {
         return m2_err_set(err, M2_E_CONFIG, "is no regular file");
     }
-    if (!edit->existed && fstat(edit->lock, &info) != 0) {
+    if (!edit->existed && fstat(edit->directory, &info) != 0) {
         return failed("its directory cannot be read", err);
     }
     edit->uid = edit->existed ? (int)info.st_uid : -1;
@@ -101,7 +161,7 @@ m2_code_t m2mctl_edit_open(m2mctl_edit_t *edit, apr_pool_t *pool, const char *pa
     edit->pool = pool;
     edit->path = path;
     edit->real = resolve(pool, path);
-    edit->lock = -1;
+    edit->lock = edit->directory = -1;
     edit->text = m2_slice("", 0);
     rc = lock_directory(edit, err);
     rc = rc == M2_OK ? look(edit, create, err) : rc;
@@ -157,7 +217,7 @@ m2_code_t m2mctl_edit_save(m2mctl_edit_t *edit, m2_slice_t text, m2_err_t *err)
     if (rc != M2_OK) {
         unlink(temp);
     }
-    fsync(edit->lock);
+    fsync(edit->directory);
     unlock(edit);
     return rc;
 }

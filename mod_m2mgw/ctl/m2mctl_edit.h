@@ -14,14 +14,15 @@ typedef struct m2mctl_edit_t {
     apr_pool_t *pool;
     const char *path;  /* as it was named */
     const char *real;  /* where symbolic links lead */
-    int lock;          /* the directory, locked */
+    int directory;     /* where it is */
+    int lock;          /* the lock file of the directory, locked */
     int existed;
     int uid, gid;      /* of the file that was there, else of the directory's group */
     m2_slice_t text;   /* what is in it; empty for a new file */
 } m2mctl_edit_t;
 
-/** Lock and read. A file that does not exist is an empty one, when create is set. The lock
- *  is kept until m2mctl_edit_save or the pool's end. */
+/** Lock, for ten seconds at most, and read. A file that does not exist is an empty one, when
+ *  create is set. The lock is kept until m2mctl_edit_save or the pool's end. */
 m2_code_t m2mctl_edit_open(m2mctl_edit_t *edit, apr_pool_t *pool, const char *path,
                            int create, m2_err_t *err);
 

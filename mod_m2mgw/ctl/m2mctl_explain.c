@@ -97,7 +97,8 @@ static void tell(story_t *s, const char *step, int ok, const char *text)
     m2_json_t *json = m2_json_make(s->pool);
 
     if (!s->ctl->json) {
-        printf("%-4s%-11s %s\n", ok ? "ok" : "NO", step, text);
+        printf("%-4s%-11s %s\n", ok ? "ok" : "NO", step,
+               m2mctl_plain(s->pool, text));
         return;
     }
     m2_json_set_string(json, "step", step);
@@ -382,18 +383,19 @@ static void end_json(story_t *s, int pass)
     m2mctl_print_json(s->pool, json);
 }
 
-static void end_refusal(const m2_refusal_t *refusal)
+static void end_refusal(apr_pool_t *pool, const m2_refusal_t *refusal)
 {
     int i;
 
-    printf("X-Ca-Error-Message: %s\n", refusal->message);
+    printf("X-Ca-Error-Message: %s\n", m2mctl_plain(pool, refusal->message));
     for (i = 0; refusal->headers && i < refusal->headers->nelts; i++) {
         const m2_publish_t *h = &APR_ARRAY_IDX(refusal->headers, i, m2_publish_t);
 
-        printf("%s: %s\n", h->name, h->value);
+        printf("%s: %s\n", h->name, m2mctl_plain(pool, h->value));
     }
     if (refusal->body) {
-        printf("Content-Type: %s\n\n%s\n", refusal->content_type, refusal->body);
+        printf("Content-Type: %s\n\n%s\n", refusal->content_type,
+               m2mctl_plain_lines(pool, refusal->body));
     }
 }
 
@@ -407,10 +409,11 @@ static void end_text(story_t *s, int pass)
                v->rule ? v->rule->name : "");
         return;
     }
-    printf("deny: %s: %s (status %d, %s)\n", reason->reason, v->err.text,
+    printf("deny: %s: %s (status %d, %s)\n", reason->reason,
+           m2mctl_plain(s->pool, v->err.text),
            reason->status ? reason->status : v->refusal.status, reason->ca_code);
     if (v->code == M2_E_RULE_DENIED) {
-        end_refusal(&v->refusal);
+        end_refusal(s->pool, &v->refusal);
     }
 }
 

@@ -14,11 +14,103 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* --- for display --- */
+
+/* The code point at text and the bytes it takes; -1 for what is not UTF-8. */
+static long code_point(const unsigned char *text, int *pn)
+{
+    static const struct { unsigned char mask, lead; int n; long least; } rows[] = {
+        { 0x80, 0x00, 1, 0 },       { 0xe0, 0xc0, 2, 0x80 },
+        { 0xf0, 0xe0, 3, 0x800 },   { 0xf8, 0xf0, 4, 0x10000 },
+    };
+    size_t i;
+    int k;
+
+    *pn = 1;
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        long code = text[0] & (unsigned char)~rows[i].mask;
+
+        if ((text[0] & rows[i].mask) != rows[i].lead) {
+            continue;
+        }
+        for (k = 1; k < rows[i].n; k++) {
+            if ((text[k] & 0xc0) != 0x80) {
+                return -1;
+            }
+            code = code << 6 | (text[k] & 0x3f);
+        }
+        if (code < rows[i].least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
+            return -1;
+        }
+        *pn = rows[i].n;
+        return code;
+    }
+    return -1;
+}
+
+/* Unicode's Cc, Cf, Zl and Zp, and what no text needs: private use, not assigned as text */
+static int is_unseen(long code)
+{
+    static const long ranges[][2] = {
+        { 0x00, 0x1f },       { 0x7f, 0x9f },       { 0xad, 0xad },       { 0x600, 0x605 },
+        { 0x61c, 0x61c },     { 0x6dd, 0x6dd },     { 0x70f, 0x70f },     { 0x890, 0x891 },
+        { 0x8e2, 0x8e2 },     { 0x180e, 0x180e },   { 0x200b, 0x200f },   { 0x2028, 0x202e },
+        { 0x2060, 0x206f },   { 0xfe00, 0xfe0f },   { 0xfeff, 0xfeff },   { 0xfff0, 0xfffb },
+        { 0x110bd, 0x110bd }, { 0x110cd, 0x110cd }, { 0x13430, 0x1343f }, { 0x1bca0, 0x1bca3 },
+        { 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+        if (code >= ranges[i][0] && code <= ranges[i][1]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+const char *m2mctl_plain(apr_pool_t *pool, const char *text)
+{
+    char *plain = apr_palloc(pool, (text ? strlen(text) : 0) + 1);
+    char *out = plain;
+    int n;
+
+    for (; text && *text; text += n) {
+        long code = code_point((const unsigned char *)text, &n);
+
+        if (code < 0) {
+            *out++ = '?';
+        }
+        else if (!is_unseen(code)) {
+            memcpy(out, text, (size_t)n);
+            out += n;
+        }
+    }
+    *out = '\0';
+    return plain;
+}
+
+const char *m2mctl_plain_lines(apr_pool_t *pool, const char *text)
+{
+    const char *end, *lines = "";
+
+    while ((end = strchr(text, '\n')) != NULL) {
+        const char *line = apr_pstrmemdup(pool, text, (apr_size_t)(end - text));
+
+        lines = apr_pstrcat(pool, lines, m2mctl_plain(pool, line), "\n", NULL);
+        text = end + 1;
+    }
+    return apr_pstrcat(pool, lines, m2mctl_plain(pool, text), NULL);
+}
+
+/* --- faults --- */
+
 static void report(m2mctl_t *ctl, const char *where, const m2_err_t *err)
 {
     m2_json_t *json;
 
-    fprintf(stderr, "%s%s%s\n", where, *where ? ": " : "", err->text);
+    fprintf(stderr, "%s%s%s\n", m2mctl_plain(ctl->pool, where), *where ? ": " : "",
+            m2mctl_plain(ctl->pool, err->text));
     if (!ctl->json) {
         return;
     }
@@ -243,41 +335,32 @@ m2_code_t m2mctl_pair(const char **pname, const char **pvalue, apr_pool_t *pool,
     return M2_OK;
 }
 
+/* what JSON itself need not escape */
+static void put_escaped(FILE *file, long code)
+{
+    if (code > 0xffff) {
+        fprintf(file, "\\u%04lx\\u%04lx", 0xd800 + ((code - 0x10000) >> 10),
+                0xdc00 + ((code - 0x10000) & 0x3ff));
+    }
+    else {
+        fprintf(file, "\\u%04lx", code);
+    }
+}
+
 void m2mctl_print_json(apr_pool_t *pool, const m2_json_t *json)
 {
-    printf("%s\n", m2_json_dump(pool, json));
-}
+    const char *text = m2_json_dump(pool, json);
+    int n;
 
-/* how many bytes at text are a character that a terminal would act on instead of showing it */
-static apr_size_t acts(const unsigned char *text)
-{
-    if (text[0] < 0x20 || text[0] == 0x7f) {
-        return text[0] != 0;
-    }
-    if (text[0] == 0xc2 && text[1] >= 0x80 && text[1] <= 0x9f) {
-        return 2;
-    }
-    if (text[0] == 0xe2 && text[1] == 0x80
-        && ((text[2] >= 0x8b && text[2] <= 0x8f) || (text[2] >= 0xa8 && text[2] <= 0xae))) {
-        return 3;
-    }
-    if (text[0] == 0xe2 && text[1] == 0x81 && text[2] >= 0xa0 && text[2] <= 0xaf) {
-        return 3;
-    }
-    return text[0] == 0xef && text[1] == 0xbb && text[2] == 0xbf ? 3 : 0;
-}
+    for (; *text; text += n) {
+        long code = code_point((const unsigned char *)text, &n);
 
-const char *m2mctl_plain(apr_pool_t *pool, const char *text)
-{
-    char *out = apr_pstrdup(pool, text ? text : ""), *to = out;
-    const char *from = out;
-
-    while (*from) {
-        apr_size_t n = acts((const unsigned char *)from);
-
-        *to++ = n ? '?' : *from;
-        from += n ? n : 1;
+        if (code >= 0 && is_unseen(code)) {
+            put_escaped(stdout, code);
+        }
+        else {
+            fwrite(text, 1, (size_t)n, stdout);
+        }
     }
-    *to = '\0';
-    return out;
+    putchar('\n');
 }

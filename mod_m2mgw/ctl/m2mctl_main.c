@@ -28,9 +28,10 @@ static void say(m2_level_t level, const char *text, void *baton)
 {
     static const char *const words[] = { "error", "warning", "notice", "info", "debug" };
 
-    (void)baton;
     if (level <= M2_LOG_NOTICE) {
-        fprintf(stderr, "m2mctl: %s: %s\n", words[level], text);
+        apr_pool_t *pool = baton;
+
+        fprintf(stderr, "m2mctl: %s: %s\n", words[level], m2mctl_plain(pool, text));
     }
 }
 
@@ -128,7 +129,7 @@ int main(int argc, const char *const *argv, const char *const *env)
         fprintf(stderr, "m2mctl: APR does not start\n");
         return M2MCTL_USAGE;
     }
-    m2_log_set(say, NULL);
+    m2_log_set(say, ctl.pool);
     ctl.words = apr_array_make(ctl.pool, 4, sizeof(const char *));
     code = run(&ctl, argc, argv);
     if (fflush(stdout) != 0) {

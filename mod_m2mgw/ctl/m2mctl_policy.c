@@ -10,7 +10,8 @@
 #define SLOT(member) offsetof(m2mctl_policy_t, member)
 const m2mctl_option_t m2mctl_policy_options[] = {
     { "jwks",           M2MCTL_LIST, SLOT(jwks), "FILE", "keys: JWK set, JWK or PEM" },
-    { "jwk",            M2MCTL_LIST, SLOT(jwk), "TEXT", "a public key as JSON or words" },
+    { "jwk",            M2MCTL_LIST, SLOT(jwk), "TEXT", "a public key as JSON or words; "
+                                                        "file:PATH with such" },
     { "jwt-auth",       M2MCTL_TEXT, SLOT(plugin), "FILE", "a jwtAuth script" },
     { "algorithms",     M2MCTL_LIST, SLOT(algorithms), "NAMES", "only these algorithms" },
     { "issuer",         M2MCTL_LIST, SLOT(issuers), "URL", "issuer, any of" },
@@ -102,18 +103,43 @@ static m2_code_t read_mapping(m2mctl_force_t *force, apr_pool_t *pool,
     return code;
 }
 
-static m2_code_t add_inline(m2_keyset_t *keys, const char *text, m2_err_t *err)
+static m2_code_t add_text(m2_keyset_t *keys, m2_slice_t text, m2_err_t *err)
 {
     const int flags = M2_JWK_PUBLIC | M2_JWK_OCT;
     m2_jwk_t *jwk;
     m2_code_t code;
 
-    if (*text == '{') {
-        return m2_keyset_parse(keys, m2_slice_z(text), "--jwk", flags, M2_KEYSET_STRICT,
-                               err);
+    while (text.n && apr_isspace(text.p[text.n - 1])) {
+        text.n--;
     }
-    code = m2_jwk_from_words(&jwk, keys->pool, m2_slice_z(text), flags, err);
+    if (text.n && *text.p == '{') {
+        return m2_keyset_parse(keys, text, "--jwk", flags, M2_KEYSET_STRICT, err);
+    }
+    code = m2_jwk_from_words(&jwk, keys->pool, text, flags, err);
     return code ? code : m2_keyset_add(keys, jwk, err);
+}
+
+/* Arguments are seen by all users of the machine: a secret comes from a file. */
+static m2_code_t add_inline(m2_keyset_t *keys, const char *text, m2_err_t *err)
+{
+    const int before = keys->keys->nelts;
+    m2_slice_t file;
+    m2_code_t code;
+    int i;
+
+    if (strlen(text) > 5 && m2_slice_is_nocase(m2_slice(text, 5), "file:")) {
+        code = m2mctl_read(&file, keys->pool, text + 5, err);
+        return code ? code : add_text(keys, file, err);
+    }
+    code = add_text(keys, m2_slice_z(text), err);
+    for (i = before; !code && i < keys->keys->nelts; i++) {
+        if (m2_slice_is(m2_slice_z(APR_ARRAY_IDX(keys->keys, i, const m2_jwk_t *)->kty),
+                        "oct")) {
+            code = m2_err_set(err, M2_E_CONFIG, "a secret is not taken from the command "
+                                                "line, where others see it: --jwk file:PATH");
+        }
+    }
+    return code;
 }
 
 /* keys from files and texts; *porigin is what a fault is about */

@@ -128,11 +128,15 @@ m2_code_t m2mctl_read_keys(m2_keyset_t *set, const char *path, int flags, m2_err
 m2_code_t m2mctl_pair(const char **pname, const char **pvalue, apr_pool_t *pool,
                       const char *word, m2_err_t *err);
 
-/** text for a terminal: control and formatting characters (also U+0080 to U+009F, U+200B to
- *  U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF) become '?'; "" for NULL. In pool. */
+/** What came from others, for display: without control and formatting characters (line ends
+ *  and tabs too), which terminals act upon or show out of order; bytes that are not UTF-8 become
+ *  `?`. In pool; "" for NULL. */
 const char *m2mctl_plain(apr_pool_t *pool, const char *text);
 
-/** Print a JSON document and a newline. */
+/** The same of a text of several lines, whose ends stay. */
+const char *m2mctl_plain_lines(apr_pool_t *pool, const char *text);
+
+/** Print a JSON document and a newline; such characters are escaped. */
 void m2mctl_print_json(apr_pool_t *pool, const m2_json_t *json);
 
 /* --- policy options (m2mctl_policy.c) --- */

@@ -49,11 +49,13 @@ static void print_json(m2mctl_t *ctl, const m2_verdict_t *verdict)
 static void print_text(m2mctl_t *ctl, const m2_verdict_t *verdict)
 {
     if (verdict->code != M2_OK) {
-        printf("deny: %s: %s\n", m2_reason_of(verdict->code)->reason, verdict->err.text);
+        printf("deny: %s: %s\n", m2_reason_of(verdict->code)->reason,
+               m2mctl_plain(ctl->pool, verdict->err.text));
         return;
     }
     printf("allow: %s, kid %s, user %s\n", verdict->alg,
-           verdict->kid ? verdict->kid : "-", verdict->user ? verdict->user : "-");
+           verdict->kid ? m2mctl_plain(ctl->pool, verdict->kid) : "-",
+           verdict->user ? m2mctl_plain(ctl->pool, verdict->user) : "-");
     m2mctl_print_json(ctl->pool, verdict->claims);
 }
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Once all of the configuration is read: is it complete, and what follows from it. The
- * documents for strangers are written here, once, and served as they are: the key set (RFC
- * 7517 5) and the metadata (RFC 8414 2).
+ * Once all of the configuration is read: is it complete, and what follows from it.
  *
  * Where an endpoint lies is read off the <Location> that has its handler, so that what the
  * metadata says and what the server does cannot drift apart.
@@ -13,8 +11,11 @@
 #include <apr_fnmatch.h>
 #include <apr_uri.h>
 
+#include <mod_watchdog.h>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 
 /* what the sections of a server say about a handler */
 typedef struct found_t {
@@ -28,6 +29,17 @@ static int config_error(server_rec *s, const char *text)
     ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s, "%s (server %s:%d)", text,
                  s->defn_name ? s->defn_name : "-", (int)s->defn_line_number);
     return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* Whoever asks `httpd -t` has no log to look into, and its LogLevel is of no use yet. */
+static void notice(server_rec *s, const char *text)
+{
+    if (ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
+        fprintf(stderr, "M2-701: %s\n", text);
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE | APLOG_STARTUP, 0, s, "M2-701: %s", text);
+    }
 }
 
 /* --- where things are --- */
@@ -111,14 +123,21 @@ static found_t find_handler(apr_pool_t *pool, const server_rec *s, const char *h
     return found;
 }
 
-static int path_begins(const char *path, const char *prefix)
+/* whether a <Location> or <LocationMatch> covers path, as httpd walks them */
+static int covers(const core_dir_config *dir, const char *path)
 {
-    apr_size_t n = strlen(prefix);
+    apr_size_t n = dir->d ? strlen(dir->d) : 0;
 
-    return strlen(path) >= n && m2_slice_is(m2_slice(path, n), prefix);
+    if (dir->r) {
+        return ap_regexec(dir->r, path, 0, NULL, 0) == 0;
+    }
+    if (!n || strlen(path) < n || !m2_slice_is(m2_slice(path, n), dir->d)) {
+        return 0;
+    }
+    return dir->d[n - 1] == '/' || !path[n] || path[n] == '/';
 }
 
-/* whether some section that covers path names providers */
+/* whether some section that covers path names providers; path NULL: any section */
 static int has_providers(const server_rec *s, const char *path)
 {
     const core_server_config *core = ap_get_core_module_config(s->module_config);
@@ -130,10 +149,17 @@ static int has_providers(const server_rec *s, const char *path)
         const core_dir_config *dir = ap_get_core_module_config(section);
 
         ours = ap_get_module_config(section, &m2m_issuer_module);
-        has = ours && ours->providers && dir->d &&
-              path_begins(path, dir->d);
+        has = ours && ours->providers && (!path || covers(dir, path));
     }
     return has;
+}
+
+/* whether clients may log in by what is no secret */
+static int has_keys(const server_rec *s)
+{
+    const m2mi_server_t *conf = ap_get_module_config(s->module_config, &m2m_issuer_module);
+
+    return conf->client_keys || conf->client_certs;
 }
 
 /* scheme://host:port of the issuer */
@@ -173,75 +199,67 @@ static int is_loopback_name(const char *host)
     return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
 }
 
-/* --- documents --- */
+/* --- checks --- */
 
-static const char *jwks_text(apr_pool_t *pool, const m2mi_server_t *conf)
+/* mod_ssl calls a resumed TLS 1.2 session SUCCESS that it did not verify at all */
+static int has_optional_no_ca(const server_rec *s, const ap_directive_t *node)
 {
-    m2_json_t *set = m2_json_make(pool);
-    m2_json_t *keys = m2_json_make_array(pool);
-    int i;
-
-    for (i = 0; i < conf->keys->nelts; i++) {
-        m2_json_t *jwk =
-            m2_jwk_to_json(pool, APR_ARRAY_IDX(conf->keys, i, m2mi_key_t).jwk, 0);
-        if (!jwk) {
-            return NULL;
+    for (; node; node = node->next) {
+        if (ap_cstr_casecmp(node->directive, "SSLVerifyClient") == 0
+            && ap_cstr_casecmp(node->args, "optional_no_ca") == 0 && host_of(node, s) >= 0) {
+            return 1;
         }
-        m2_json_append(keys, jwk);
+        if (has_optional_no_ca(s, node->first_child)) {
+            return 1;
+        }
     }
-    m2_json_set_json(set, "keys", keys);
-    return m2_json_dump(pool, set);
+    return 0;
 }
 
-/* blank-separated words as an array of strings */
-static m2_json_t *words_array(apr_pool_t *pool, const char *words)
-{
-    m2_json_t *array = m2_json_make_array(pool);
-    m2_slice_t rest = m2_slice_z(words), word;
-
-    while (m2_grant_word(&rest, &word)) {
-        m2_json_append_string(array, m2_slice_dup(pool, word));
-    }
-    return array;
-}
-
-static m2_alg_mask_t client_algs(apr_pool_t *pool, const m2mi_server_t *conf)
+static int needs_ca(apr_pool_t *pool, const m2mi_server_t *conf)
 {
     apr_hash_index_t *hi;
-    m2_alg_mask_t algs = 0;
+    int i;
 
-    for (hi = apr_hash_first(pool, conf->client_keys); hi; hi = apr_hash_next(hi)) {
-        const m2_keyset_t *set = apr_hash_this_val(hi);
-        algs |= set->algs;
+    for (hi = apr_hash_first(pool, conf->client_certs); hi; hi = apr_hash_next(hi)) {
+        const apr_array_header_t *certs = apr_hash_this_val(hi);
+
+        for (i = 0; i < certs->nelts; i++) {
+            if (APR_ARRAY_IDX(certs, i, m2_client_cert_t).name != M2_CERT_X5T) {
+                return 1;
+            }
+        }
     }
-    return algs;
+    return 0;
 }
 
-static const char *metadata_text(apr_pool_t *pool, const m2mi_server_t *conf, int secrets)
+/* whether a section of the server takes certificates from a header */
+static int has_header(const server_rec *s)
 {
-    m2_json_t *doc = m2_json_make(pool);
-    const char *methods = secrets ? "client_secret_basic client_secret_post" : "";
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    m2_view_t view;
+    int i;
 
-    if (conf->client_keys) {
-        methods = apr_pstrcat(pool, methods, " private_key_jwt", NULL);
+    m2mi_view(&view, s->lookup_defaults, NULL);
+    for (i = 0; !view.certificate_by_header && i < core->sec_url->nelts; i++) {
+        m2mi_view(&view, APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *), NULL);
     }
-    m2_json_set_string(doc, "issuer", conf->name);
-    m2_json_set_string(doc, "token_endpoint", conf->token_url);
-    m2_json_set_string(doc, "jwks_uri", conf->jwks_url);
-    m2_json_set_json(doc, "response_types_supported", m2_json_make_array(pool));
-    m2_json_set_json(doc, "grant_types_supported",
-                     words_array(pool, M2_GRANT_CLIENT_CREDENTIALS));
-    m2_json_set_json(doc, "token_endpoint_auth_methods_supported",
-                     words_array(pool, methods));
-    if (conf->client_keys) {
-        m2_json_set_json(
-            doc, "token_endpoint_auth_signing_alg_values_supported",
-            words_array(pool, m2_alg_mask_names(pool, client_algs(pool, conf))));
-    }
-    return m2_json_dump(pool, doc);
+    return view.certificate_by_header;
 }
 
-/* --- checks --- */
+static const char *bad_certs(apr_pool_t *pool, const server_rec *s, const m2mi_server_t *conf)
+{
+    if (!conf->client_certs || has_header(s)) {
+        return NULL;
+    }
+    if (!m2mi_cert_has_tls()) {
+        return "M2MClientCert needs mod_ssl to be loaded";
+    }
+    return needs_ca(pool, conf) && has_optional_no_ca(s, ap_conftree)
+               ? "M2MClientCert with a name needs certificates that a CA stands behind: only "
+                 "x5t= goes with SSLVerifyClient optional_no_ca"
+               : NULL;
+}
 
 static const char *incomplete(const server_rec *s, const m2mi_server_t *conf,
                               const found_t *token, const apr_uri_t *uri)
@@ -249,9 +267,9 @@ static const char *incomplete(const server_rec *s, const m2mi_server_t *conf,
     if (!conf->keys) {
         return "M2MIssuerName needs an M2MSigningKey";
     }
-    if (token->path && !conf->client_keys && !has_providers(s, token->path)) {
+    if (token->any && !conf->client_keys && !conf->client_certs && !has_providers(s, token->path)) {
         return "SetHandler " M2MI_HANDLER_TOKEN " needs M2MClientProvider in its <Location>, "
-               "or M2MClientKeys";
+               "M2MClientKeys or M2MClientCert: nobody could get a token";
     }
     if (strcmp(uri->scheme, "https") != 0 && conf->plain != 1 &&
         !is_loopback_name(uri->hostname)) {
@@ -261,14 +279,150 @@ static const char *incomplete(const server_rec *s, const m2mi_server_t *conf,
     return NULL;
 }
 
-static void say_guess(server_rec *s, const found_t *found, const char *set,
+static void say_guess(server_rec *s, apr_pool_t *pool, const found_t *found, const char *set,
                       const char *handler, const char *url)
 {
     if (!found->path && !set) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE | APLOG_STARTUP, 0, s,
-                     "M2-701: no <Location> has SetHandler %s: metadata says it is at %s "
-                     "(M2MIssuerEndpoint says otherwise)", handler, url);
+        notice(s, apr_psprintf(pool, "no <Location> has SetHandler %s: metadata says it is at "
+                               "%s (M2MIssuerEndpoint says otherwise)", handler, url));
     }
+}
+
+static void say_keys_only(server_rec *s, apr_pool_t *pool, const found_t *token)
+{
+    if (token->any && !has_providers(s, token->path)) {
+        notice(s, apr_psprintf(pool, "%s names no M2MClientProvider: only clients that have keys "
+                               "(M2MClientKeys) or certificates (M2MClientCert) can log in",
+                               token->path ? apr_psprintf(pool, "<Location %s>", token->path)
+                                           : "SetHandler " M2MI_HANDLER_TOKEN));
+    }
+}
+
+/* the password files of the sections of a server */
+static const char *open_passwords(apr_pool_t *pool, server_rec *s)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const char *wrong = NULL;
+    int i;
+
+    for (i = 0; !wrong && i < core->sec_url->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+        const m2mi_dir_t *ours = ap_get_module_config(section, &m2m_issuer_module);
+
+        if (ours && ours->providers) {
+            wrong = m2mi_passwords_open(ours->providers, pool, s, section);
+        }
+    }
+    return wrong;
+}
+
+/* The list that a section with m2m-introspect or m2m-revoke works on: its own, or that of
+ * the server. */
+static const char *open_list(apr_pool_t *pool, server_rec *s, ap_conf_vector_t *section,
+                             const char *handler, const char *path)
+{
+    m2mi_dir_t *dir = ap_get_module_config(section, &m2m_issuer_module);
+    m2_view_t view;
+
+    m2mi_view(&view, section, NULL);
+    if (!view.revocations) {
+        m2mi_view(&view, s->lookup_defaults, NULL);
+    }
+    if (!view.revocation || view.revocations != 1) {
+        return apr_psprintf(pool, "<Location %s>: SetHandler %s needs one M2MRevocation file: "
+                            "(of mod_m2mgw) that it can write", path, handler);
+    }
+    if (!has_providers(s, path) && !has_keys(s)) {
+        return apr_psprintf(pool, "<Location %s>: SetHandler %s needs M2MClientProvider, as "
+                            M2MI_HANDLER_TOKEN " does", path, handler);
+    }
+    return m2mi_list_open(dir, pool, s, view.revocation);
+}
+
+static const char *open_lists(apr_pool_t *pool, server_rec *s)
+{
+    static const char *const handlers[] = { M2MI_HANDLER_INTROSPECT, M2MI_HANDLER_REVOKE };
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const char *wrong = NULL;
+    size_t h;
+    int i;
+
+    for (h = 0; h < sizeof(handlers) / sizeof(*handlers); h++) {
+        const found_t found = find_handler(pool, s, handlers[h]);
+
+        if (found.any && !found.path) {
+            return apr_psprintf(pool, "SetHandler %s belongs into a <Location>", handlers[h]);
+        }
+        for (i = 0; found.path && !wrong && i < core->sec_url->nelts; i++) {
+            ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+            const core_dir_config *dir = ap_get_core_module_config(section);
+
+            if (!dir->r && dir->d && strcmp(dir->d, found.path) == 0) {
+                wrong = open_list(pool, s, section, handlers[h], found.path);
+            }
+        }
+    }
+    return wrong;
+}
+
+/* everything that is read and watched from now on */
+static const char *open_files(apr_pool_t *pool, server_rec *s, m2mi_server_t *conf)
+{
+    const char *wrong = conf->grants ? m2mi_grants_open(conf->grants, pool, s) : NULL;
+
+    wrong = wrong ? wrong : m2mi_client_keys_open(conf, pool, s);
+    wrong = wrong ? wrong : open_passwords(pool, s);
+    if (!wrong && (m2mi_watch_any() || m2mi_client_keys_fetched())
+        && !APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance)) {
+        wrong = "M2MGrantFile, M2MClientKeys and M2MClientProvider file need mod_watchdog to "
+                "be loaded";
+    }
+    return wrong;
+}
+
+/* what M2MDPoP says at the token endpoint */
+static m2_alg_mask_t proof_algs(const server_rec *s, const found_t *token)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    m2_view_t view;
+    int i;
+
+    m2mi_view(&view, s->lookup_defaults, NULL);
+    for (i = 0; token->path && i < core->sec_url->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+        const core_dir_config *dir = ap_get_core_module_config(section);
+
+        if (!dir->r && dir->d && strcmp(dir->d, token->path) == 0) {
+            m2mi_view(&view, section, NULL);
+        }
+    }
+    return view.proof.algs;
+}
+
+/* the URL of an endpoint that need not be there; NULL where it is not */
+static const char *manage_url(apr_pool_t *pool, const server_rec *s,
+                              const m2mi_server_t *conf, const apr_uri_t *uri,
+                              const char *set, const char *handler)
+{
+    const found_t found = find_handler(pool, s, handler);
+
+    return set || found.path ? endpoint_url(pool, conf, uri, set, &found, "") : NULL;
+}
+
+static const char *keys_collect(apr_pool_t *pool, m2mi_server_t *conf)
+{
+    m2_err_t err;
+    int i;
+
+    m2_err_init(&err, pool);
+    conf->own_keys = m2_keyset_make(pool);
+    for (i = 0; i < conf->keys->nelts; i++) {
+        if (m2_keyset_add(conf->own_keys, APR_ARRAY_IDX(conf->keys, i, m2mi_key_t).jwk, &err)
+            != M2_OK) {
+            return apr_pstrcat(pool, "M2MSigningKey: ", err.text, NULL);
+        }
+    }
+    return NULL;
 }
 
 static const char *work_out(apr_pool_t *pool, server_rec *s, m2mi_server_t *conf,
@@ -279,23 +433,26 @@ static const char *work_out(apr_pool_t *pool, server_rec *s, m2mi_server_t *conf
     const char *token_url = endpoint_url(pool, conf, uri, conf->token_url, token, "/token");
     const char *jwks_url = endpoint_url(pool, conf, uri, conf->jwks_url, &jwks, "/jwks");
 
-    say_guess(s, token, conf->token_url, M2MI_HANDLER_TOKEN, token_url);
-    say_guess(s, &jwks, conf->jwks_url, M2MI_HANDLER_JWKS, jwks_url);
+    say_keys_only(s, pool, token);
+    say_guess(s, pool, token, conf->token_url, M2MI_HANDLER_TOKEN, token_url);
+    say_guess(s, pool, &jwks, conf->jwks_url, M2MI_HANDLER_JWKS, jwks_url);
     conf->token_url = token_url;
     conf->jwks_url = jwks_url;
+    conf->introspect_url = manage_url(pool, s, conf, uri, conf->introspect_url,
+                                      M2MI_HANDLER_INTROSPECT);
+    conf->revoke_url = manage_url(pool, s, conf, uri, conf->revoke_url, M2MI_HANDLER_REVOKE);
     conf->path = without_slash(pool, uri->path);
     ap_unescape_url((char *)(apr_uintptr_t)conf->path); /* compared with what r->uri is */
     conf->audiences = apr_array_make(pool, 2, sizeof(const char *));
     APR_ARRAY_PUSH(conf->audiences, const char *) = conf->name;
     APR_ARRAY_PUSH(conf->audiences, const char *) = conf->token_url;
-    conf->jwks = jwks_text(pool, conf);
-    conf->metadata = metadata_text(pool, conf, secrets);
+    conf->proof_algs = proof_algs(s, token);
+    conf->jwks = m2mi_jwks_text(pool, conf);
+    conf->metadata = m2mi_metadata_text(pool, conf, secrets);
     if (!conf->jwks) {
         return "M2MSigningKey: a key cannot be written as a JWK";
     }
-    return conf->grants && conf->grants->file && !conf->grants->watch
-               ? m2mi_watch_open(conf->grants, pool)
-               : NULL;
+    return keys_collect(pool, conf);
 }
 
 /* A host that inherits its configuration shares the record; what we work out differs. */
@@ -324,6 +481,9 @@ static int check_server(apr_pool_t *pool, server_rec *s, const server_rec *first
     }
     apr_uri_parse(pool, conf->name, &uri);
     text = incomplete(s, conf, &token, &uri);
+    text = text ? text : bad_certs(pool, s, conf);
+    text = text ? text : open_lists(pool, s);
+    text = text ? text : open_files(pool, s, conf);
     if (!text) {
         text = work_out(pool, s, conf, &uri, &token);
     }

@@ -2,11 +2,12 @@
  * Copyright The mod_m2mgw authors
  *
  * Directives of the M2M server: parse, complain in sentences, keep. What needs the whole
- * configuration is in mod_m2m_issuer_check.c.
+ * configuration is in m2mi_check.c.
  */
 #include "issuer/m2mi.h"
 
 #include <ap_provider.h>
+#include <apr_shm.h>
 #include <apr_uri.h>
 
 /* --- create and merge --- */
@@ -19,11 +20,15 @@ void *m2mi_server_create(apr_pool_t *pool, server_rec *s)
     conf->name = NULL;
     conf->keys = NULL;
     conf->client_keys = NULL;
+    conf->client_certs = NULL;
     conf->grants = NULL;
+    conf->dpop = NULL;
     conf->lifetime = M2_UNSET;
     conf->plain = M2_UNSET;
     conf->token_url = NULL;
     conf->jwks_url = NULL;
+    conf->introspect_url = NULL;
+    conf->revoke_url = NULL;
     return conf;
 }
 
@@ -35,11 +40,15 @@ void *m2mi_server_merge(apr_pool_t *pool, void *base_, void *add_)
     conf->name = add->name ? add->name : base->name;
     conf->keys = add->keys ? add->keys : base->keys;
     conf->client_keys = add->client_keys ? add->client_keys : base->client_keys;
+    conf->client_certs = add->client_certs ? add->client_certs : base->client_certs;
     conf->grants = add->grants ? add->grants : base->grants;
+    conf->dpop = add->dpop ? add->dpop : base->dpop;
     conf->lifetime = add->lifetime != M2_UNSET ? add->lifetime : base->lifetime;
     conf->plain = add->plain != M2_UNSET ? add->plain : base->plain;
     conf->token_url = add->token_url ? add->token_url : base->token_url;
     conf->jwks_url = add->jwks_url ? add->jwks_url : base->jwks_url;
+    conf->introspect_url = add->introspect_url ? add->introspect_url : base->introspect_url;
+    conf->revoke_url = add->revoke_url ? add->revoke_url : base->revoke_url;
     return conf;
 }
 
@@ -55,6 +64,7 @@ void *m2mi_dir_merge(apr_pool_t *pool, void *base_, void *add_)
     m2mi_dir_t *conf = apr_pcalloc(pool, sizeof(*conf));
 
     conf->providers = add->providers ? add->providers : base->providers;
+    conf->list = add->list ? add->list : base->list;
     return conf;
 }
 
@@ -102,22 +112,27 @@ static const char *set_name(cmd_parms *cmd, void *dir, const char *url)
 static const char *set_endpoint(cmd_parms *cmd, void *dir, const char *what, const char *url)
 {
     m2mi_server_t *conf = server_of(cmd);
+    const struct {
+        const char *word;
+        const char **slot;
+    } endpoints[] = { { "token", &conf->token_url },
+                      { "jwks", &conf->jwks_url },
+                      { "introspect", &conf->introspect_url },
+                      { "revoke", &conf->revoke_url } };
     const char *text = url_check(cmd, url);
+    size_t i;
 
     (void)dir;
     if (text) {
         return text;
     }
-    if (ap_cstr_casecmp(what, "token") == 0) {
-        conf->token_url = url;
+    for (i = 0; i < sizeof(endpoints) / sizeof(*endpoints); i++) {
+        if (ap_cstr_casecmp(what, endpoints[i].word) == 0) {
+            *endpoints[i].slot = url;
+            return NULL;
+        }
     }
-    else if (ap_cstr_casecmp(what, "jwks") == 0) {
-        conf->jwks_url = url;
-    }
-    else {
-        return wrong(cmd, "takes token or jwks, and a URL");
-    }
-    return NULL;
+    return wrong(cmd, "takes token, jwks, introspect or revoke, and a URL");
 }
 
 /* `kid=` and `alg=` behind the file of M2MSigningKey */
@@ -195,15 +210,21 @@ static const char *set_client_keys(cmd_parms *cmd, void *dir, const char *client
                                    const char *source)
 {
     m2mi_server_t *conf = server_of(cmd);
-    m2_keyset_t *set;
-    const char *path, *text;
+    m2mi_client_keys_t *keys = apr_pcalloc(cmd->pool, sizeof(*keys));
 
     (void)dir;
     if (!m2_client_id_ok(m2_slice_z(client))) {
         return wrong(cmd, "takes a client id of visible ASCII characters without \" \\ | :");
     }
-    if (ap_cstr_casecmpn(source, "file:", 5) != 0 || !source[5]) {
-        return wrong(cmd, "takes CLIENT file:PATH");
+    keys->client = client;
+    keys->is_url = ap_cstr_casecmpn(source, "https://", 8) == 0
+                   || ap_cstr_casecmpn(source, "http://", 7) == 0;
+    if (!keys->is_url && (ap_cstr_casecmpn(source, "file:", 5) != 0 || !source[5])) {
+        return wrong(cmd, "takes CLIENT file:PATH or CLIENT https://URL");
+    }
+    keys->source = keys->is_url ? source : ap_server_root_relative(cmd->pool, source + 5);
+    if (!keys->source) {
+        return wrong(cmd, "has an invalid path");
     }
     if (!conf->client_keys) {
         conf->client_keys = apr_hash_make(cmd->pool);
@@ -212,13 +233,61 @@ static const char *set_client_keys(cmd_parms *cmd, void *dir, const char *client
         return wrong(cmd, apr_psprintf(cmd->pool, "names %s twice: put its keys into one "
                                        "JWK set", client));
     }
-    path = ap_server_root_relative(cmd->pool, source + 5);
-    text = path ? m2mi_client_keys_load(&set, cmd->pool, cmd->temp_pool, path)
-                : "has an invalid path";
-    if (!text) {
-        apr_hash_set(conf->client_keys, client, APR_HASH_KEY_STRING, set);
+    apr_hash_set(conf->client_keys, client, APR_HASH_KEY_STRING, keys);
+    return NULL;
+}
+
+static const char *set_client_cert(cmd_parms *cmd, void *dir, int argc, char *const argv[])
+{
+    m2mi_server_t *conf = server_of(cmd);
+    apr_array_header_t *certs;
+    m2_client_cert_t cert;
+    m2_err_t err;
+
+    (void)dir;
+    if (argc != 2 || !m2_client_id_ok(m2_slice_z(argv[0]))) {
+        return wrong(cmd, "takes CLIENT and one of subject=DN, san-dns=NAME, san-uri=URI, "
+                          "san-ip=ADDRESS, san-email=ADDRESS, x5t=THUMBPRINT");
     }
-    return wrong(cmd, text);
+    m2_err_init(&err, cmd->pool);
+    if (m2_client_cert_read(&cert, cmd->pool, argv[1], &err) != M2_OK) {
+        return wrong(cmd, apr_pstrcat(cmd->pool, argv[0], ": ", err.text, NULL));
+    }
+    if (!conf->client_certs) {
+        conf->client_certs = apr_hash_make(cmd->pool);
+    }
+    certs = apr_hash_get(conf->client_certs, argv[0], APR_HASH_KEY_STRING);
+    if (!certs) {
+        certs = apr_array_make(cmd->pool, 1, sizeof(cert));
+        apr_hash_set(conf->client_certs, argv[0], APR_HASH_KEY_STRING, certs);
+    }
+    APR_ARRAY_PUSH(certs, m2_client_cert_t) = cert;
+    return NULL;
+}
+
+static const char *set_dpop(cmd_parms *cmd, void *dir, int argc, char *const argv[])
+{
+    static const char *const words[] = { "Off", "On", "Required" }; /* m2mi_dpop_mode_t */
+    m2mi_dpop_t *dpop = apr_pcalloc(cmd->pool, sizeof(*dpop));
+    int mode = 0, i;
+
+    (void)dir;
+    while (argc && mode <= M2MI_DPOP_REQUIRED && ap_cstr_casecmp(argv[0], words[mode]) != 0) {
+        mode++;
+    }
+    if (!argc || mode > M2MI_DPOP_REQUIRED || (argc > 1 && mode != M2MI_DPOP_REQUIRED)) {
+        return wrong(cmd, "takes Off, On or Required [CLIENT...]");
+    }
+    dpop->mode = (m2mi_dpop_mode_t)mode;
+    dpop->clients = argc > 1 ? apr_hash_make(cmd->pool) : NULL;
+    for (i = 1; i < argc; i++) {
+        if (!m2_client_id_ok(m2_slice_z(argv[i]))) {
+            return wrong(cmd, apr_psprintf(cmd->pool, "'%s' cannot be a client", argv[i]));
+        }
+        apr_hash_set(dpop->clients, argv[i], APR_HASH_KEY_STRING, argv[i]);
+    }
+    server_of(cmd)->dpop = dpop;
+    return NULL;
 }
 
 static m2mi_grants_t *grants_of(cmd_parms *cmd)
@@ -295,6 +364,28 @@ static const char *set_plain(cmd_parms *cmd, void *dir, int on)
     return NULL;
 }
 
+static const char *set_store(cmd_parms *cmd, void *dir, int argc, char *const argv[])
+{
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir;
+    return bad ? bad : wrong(cmd, m2mi_replay_set(cmd->pool, argc, argv));
+}
+
+/* the providers of a section; what they cost is known to all processes */
+static m2mi_providers_t *providers_make(apr_pool_t *pool)
+{
+    m2mi_providers_t *providers = apr_pcalloc(pool, sizeof(*providers));
+    apr_shm_t *shm;
+
+    providers->list = apr_array_make(pool, 1, sizeof(m2mi_provider_t));
+    providers->usec =
+        apr_shm_create(&shm, sizeof(*providers->usec), NULL, pool) == APR_SUCCESS
+            ? apr_shm_baseaddr_get(shm) /* anonymous, so it comes zeroed */
+            : apr_pcalloc(pool, sizeof(*providers->usec));
+    return providers;
+}
+
 static const char *set_provider(cmd_parms *cmd, void *dir_, const char *name)
 {
     m2mi_dir_t *dir = dir_;
@@ -310,8 +401,7 @@ static const char *set_provider(cmd_parms *cmd, void *dir_, const char *name)
                                        name));
     }
     if (!dir->providers) {
-        dir->providers = apr_pcalloc(cmd->pool, sizeof(*dir->providers));
-        dir->providers->list = apr_array_make(cmd->pool, 1, sizeof(word));
+        dir->providers = providers_make(cmd->pool);
     }
     APR_ARRAY_PUSH(dir->providers->list, m2mi_provider_t) = word;
     return NULL;
@@ -325,8 +415,15 @@ const command_rec m2mi_commands[] = {
         "FILE [kid=NAME] [alg=NAME]: a PEM or JWK file. The first key signs, all are "
         "published."),
     AP_INIT_TAKE2("M2MClientKeys", set_client_keys, NULL, RSRC_CONF,
-        "CLIENT file:PATH: the public keys (JWK set, JWK or PEM) a client proves itself "
-        "with by private_key_jwt."),
+        "CLIENT file:PATH|https://URL: the public keys (JWK set; in files also JWK or PEM) a "
+        "client proves itself with by private_key_jwt."),
+    AP_INIT_TAKE_ARGV("M2MAssertionStore", set_store, NULL, RSRC_CONF,
+        "Where used assertions are remembered: what M2MReplayStore takes, default shm."),
+    AP_INIT_TAKE_ARGV("M2MClientCert", set_client_cert, NULL, RSRC_CONF,
+        "CLIENT subject=DN|san-dns=N|san-uri=U|san-ip=A|san-email=E|x5t=THUMBPRINT: the "
+        "certificate a client logs in with, and in no other way; repeatable."),
+    AP_INIT_TAKE_ARGV("M2MIssuerDPoP", set_dpop, NULL, RSRC_CONF,
+        "Off, On or Required [CLIENT...]: tokens that are bound to a key. Default On."),
     AP_INIT_TAKE_ARGV("M2MGrant", set_grant, NULL, RSRC_CONF,
         "AUDIENCE CLIENT PERMISSION...: what a client may ask for."),
     AP_INIT_TAKE1("M2MGrantFile", set_grant_file, NULL, RSRC_CONF,
@@ -336,8 +433,8 @@ const command_rec m2mi_commands[] = {
     AP_INIT_FLAG("M2MAllowPlainHTTP", set_plain, NULL, RSRC_CONF,
         "On: tokens are also given over plain HTTP from other machines. Default Off."),
     AP_INIT_TAKE2("M2MIssuerEndpoint", set_endpoint, NULL, RSRC_CONF,
-        "token|jwks URL: the public URL of an endpoint, where it does not follow from "
-        "M2MIssuerName and the <Location> of the handler."),
+        "token|jwks|introspect|revoke URL: the public URL of an endpoint, where it does not "
+        "follow from M2MIssuerName and the <Location> of the handler."),
     AP_INIT_ITERATE("M2MClientProvider", set_provider, NULL, ACCESS_CONF,
         "Authn providers that know the clients' secrets, asked in order."),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }

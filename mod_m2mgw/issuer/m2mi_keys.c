@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Keys of the M2M server: its own, of which the first signs and all are published (so that
- * a next key is known before it signs, and a retired one until its last token is gone), and
- * those its clients prove themselves with. Read while configuration is read, never later.
+ * Keys of the M2M server, of which the first signs and all are published (so that a next key
+ * is known before it signs, and a retired one until its last token is gone). Read while
+ * configuration is read, never later.
  */
 #include "issuer/m2mi.h"
 
+#include "text/m2_file.h"
+
 #define MAX_KEY_FILE 65536 /* one key */
 
-#define OTHERS (APR_FPROT_GREAD | APR_FPROT_GWRITE | APR_FPROT_WREAD | APR_FPROT_WWRITE)
+#define OTHERS 0066 /* who but the owner may read or write */
 
 static const char *said(apr_pool_t *pool, const char *path, const m2_err_t *err)
 {
@@ -89,21 +91,20 @@ static const m2_jwk_t *named(apr_pool_t *pool, const m2_jwk_t *jwk, const char *
 const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *pool, apr_pool_t *temp,
                           const char *path, const char *kid, const char *alg)
 {
-    m2_slice_t text;
     m2_jwk_t *jwk = NULL;
-    apr_finfo_t finfo;
+    m2_file_t file;
     m2_err_t err;
-    const char *wrong = m2mi_file_read(&text, &finfo, temp, path, MAX_KEY_FILE);
+    const char *wrong;
 
-    if (wrong) {
-        return wrong;
-    }
     m2_err_init(&err, temp);
-    if (key_parse(&jwk, pool, text, kid, NULL, M2_JWK_PUBLIC | M2_JWK_PRIVATE,
+    if (m2_file_read(&file, temp, path, MAX_KEY_FILE, M2_FILE_DECIDES, &err) != M2_OK) {
+        return err.text;
+    }
+    if (key_parse(&jwk, pool, file.text, kid, NULL, M2_JWK_PUBLIC | M2_JWK_PRIVATE,
                   &err) != M2_OK) {
         return said(pool, path, &err);
     }
-    if (jwk->is_private && (finfo.protection & OTHERS)) {
+    if (jwk->is_private && (file.stamp.mode & OTHERS)) {
         return apr_psprintf(pool, "%s holds a private key and others than its owner can "
                             "read or write it: chmod 0600", path);
     }
@@ -114,29 +115,4 @@ const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *pool, apr_pool_t *temp,
     key->jwk = named(pool, jwk, kid, key->alg);
     key->origin = path;
     return NULL;
-}
-
-const char *m2mi_client_keys_load(m2_keyset_t **pset, apr_pool_t *pool, apr_pool_t *temp,
-                                  const char *path)
-{
-    m2_slice_t text;
-    m2_jwk_t *jwk = NULL;
-    apr_finfo_t finfo;
-    m2_err_t err;
-    m2_code_t rc;
-    const char *wrong = m2mi_file_read(&text, &finfo, temp, path, M2_MAX_KEYSET_BYTES);
-
-    if (wrong) {
-        return wrong;
-    }
-    m2_err_init(&err, temp);
-    *pset = m2_keyset_make(pool);
-    if (is_json(text)) {
-        rc = m2_keyset_parse(*pset, text, path, M2_JWK_PUBLIC, M2_KEYSET_STRICT, &err);
-    }
-    else {
-        rc = m2_jwk_from_pem(&jwk, pool, text, NULL, NULL, M2_JWK_PUBLIC, &err);
-        rc = rc == M2_OK ? m2_keyset_add(*pset, jwk, &err) : rc;
-    }
-    return rc == M2_OK ? NULL : said(pool, path, &err);
 }

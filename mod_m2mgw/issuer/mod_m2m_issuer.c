@@ -5,13 +5,17 @@
  */
 #include "issuer/m2mi.h"
 
-#include "request/m2_nameset.h"
 #include "base/m2_hold.h"
 #include "base/m2_log.h"
 #include "text/m2_file.h"
 
 #include <ap_mpm.h>
+#include <apr_thread_proc.h>
 #include <http_main.h>
+#include <mod_watchdog.h>
+
+#define TICK (APR_USEC_PER_SEC / 10)
+#define STOP_STEPS 50 /* of a tenth of a tick each, that stopping waits for the last tick */
 
 typedef struct handler_t {
     const char *name;
@@ -22,6 +26,8 @@ static const handler_t handlers[] = {
     { M2MI_HANDLER_TOKEN, m2mi_token_handler },
     { M2MI_HANDLER_JWKS, m2mi_jwks_handler },
     { M2MI_HANDLER_METADATA, m2mi_metadata_handler },
+    { M2MI_HANDLER_INTROSPECT, m2mi_introspect_handler },
+    { M2MI_HANDLER_REVOKE, m2mi_revoke_handler },
 };
 
 static int handler(request_rec *r)
@@ -62,74 +68,132 @@ static int modes_are_ignored(void)
 
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
-    (void)pconf;
     (void)plog;
     (void)ptemp;
     m2_log_set(log_core, NULL);
     m2_file_judge_modes(!modes_are_ignored());
+    m2mi_watch_reset(pconf);
+    m2mi_client_keys_reset(pconf);
+    m2mi_lists_reset(pconf);
+    m2mi_replay_reset();
+    m2mi_cost_measure();
     return OK;
 }
 
-static void child_init(apr_pool_t *pool, server_rec *first)
+/* --- the watchdog's thread --- */
+
+/* In a child: ticks do something. mod_watchdog does not wait for its thread when a child
+ * ends, so who ticks or stops holds `busy`, and what ticks use lives as long as the process. */
+static int ticking, busy;
+
+static int try_lock(void)
 {
-    server_rec *s;
+    return __atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static void unlock(void)
+{
+    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+}
+
+static apr_status_t stop(void *data)
+{
+    int i;
+
+    (void)data;
+    for (i = 0; i < STOP_STEPS; i++) {
+        if (try_lock()) {
+            ticking = 0;
+            unlock();
+            break;
+        }
+        apr_sleep(TICK / 10);
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t watch(int state, void *data, apr_pool_t *pool)
+{
+    (void)pool;
+    if (state == AP_WATCHDOG_STATE_STARTING) {
+        apr_setup_signal_thread(); /* a child is ended from its main thread, not from here */
+    }
+    else if (state == AP_WATCHDOG_STATE_STOPPING) {
+        stop(data);
+    }
+    else if (state == AP_WATCHDOG_STATE_RUNNING && try_lock()) {
+        if (ticking) {
+            m2mi_watch_tick(apr_time_now());
+            m2mi_client_keys_tick(apr_time_now());
+        }
+        unlock();
+    }
+    return APR_SUCCESS;
+}
+
+static int join_watchdog(apr_pool_t *pconf, server_rec *s)
+{
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =
+        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *add =
+        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
+    ap_watchdog_t *watchdog;
+    apr_status_t status = get && add ? get(&watchdog, "_m2mi_watch_", 0, 0, pconf)
+                                     : APR_ENOTIMPL;
+
+    if (status == APR_SUCCESS) {
+        status = add(watchdog, TICK, NULL, watch);
+    }
+    if (status != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, status, s,
+                     "M2-723: files cannot be watched: mod_watchdog refuses");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    int status = m2mi_replay_open(pconf, plog, ptemp, s);
+    const char *wrong;
+
+    if (status != OK || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
+        || !(m2mi_watch_any() || m2mi_client_keys_fetched())) {
+        return status;
+    }
+    wrong = m2mi_lists_make(ptemp);
+    if (wrong) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "M2-727: %s", wrong);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    status = m2mi_client_keys_share(pconf, s);
+    return status == OK ? join_watchdog(pconf, s) : status;
+}
+
+/* No request shall meet the files of the time when the parent started. */
+static void child_init(apr_pool_t *pchild, server_rec *s)
+{
     int threaded = 0;
 
     if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS && !threaded) {
         m2_hold_signals();
     }
-    m2mi_replay_child(pool, first);
-    for (s = first; s; s = s->next) {
-        const m2mi_server_t *conf =
-            ap_get_module_config(s->module_config, &m2m_issuer_module);
-        if (conf->grants && conf->grants->watch) {
-            m2mi_watch_child(conf->grants, s);
-        }
-    }
-    m2mi_client_child();
-}
-
-/* what of a query no log shows, in any spelling; made when the module is loaded */
-static const m2_nameset_t *secrets;
-
-/* A client that puts its secret into the URL is refused (RFC 6749 2.3.1), but URLs are
- * logged: what it sent is masked before anybody sees it. */
-static int mask_query(request_rec *r)
-{
-    const m2mi_server_t *conf =
-        ap_get_module_config(r->server->module_config, &m2m_issuer_module);
-    const char *masked;
-    char *mark;
-
-    if (!conf->name || !r->args || !(mark = strchr(r->unparsed_uri, '?'))) {
-        return DECLINED;
-    }
-    masked = m2_nameset_mask(r->pool, r->args, secrets, "[redacted]");
-    if (masked == r->args) {
-        return DECLINED;
-    }
-    r->args = apr_pstrdup(r->pool, masked);
-    r->parsed_uri.query = r->args;
-    r->unparsed_uri = apr_pstrcat(
-        r->pool, apr_pstrmemdup(r->pool, r->unparsed_uri,
-                                (apr_size_t)(mark - r->unparsed_uri) + 1), masked, NULL);
-    r->the_request = apr_pstrcat(r->pool, r->method, " ", r->unparsed_uri,
-                                 r->assbackwards ? NULL : " ", r->protocol, NULL);
-    return DECLINED;
+    m2mi_replay_child(pchild, s);
+    m2mi_memory_child(pchild, s);
+    m2mi_watch_child(s);
+    m2mi_client_keys_child(pchild, s);
+    ticking = 1;
+    apr_pool_pre_cleanup_register(pchild, NULL, stop);
 }
 
 static void register_hooks(apr_pool_t *pool)
 {
-    m2_nameset_t *names = m2_nameset_make(pool, M2_READ_FORM);
-
-    m2_nameset_add(names, "client_secret");
-    m2_nameset_add(names, "client_assertion");
-    secrets = names;
+    m2mi_mask_make(pool);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mi_check, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_config(m2mi_replay_open, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_read_request(mask_query, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_post_read_request(m2mi_mask_query, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (m2_grants_parse(grants, file, &err) != M2_OK && (!err.text || err.line < 1)) {
             abort();
         }
-        if (m2_grants_resolve(&scope, pool, grants, "a", wanted, NULL) == M2_OK &&
+        if (m2_grants_resolve(&scope, pool, grants, "a", wanted, NULL, NULL) == M2_OK &&
             (!*scope.permissions || !m2_scope_word_ok(m2_slice_z(scope.audience)) ||
              strlen(scope.permissions) > M2_MAX_SCOPE_TEXT)) {
             abort();

@@ -28,12 +28,13 @@ static void read_one(apr_pool_t *pool, const char *authorization, const char *bo
     m2_oauth_error_t rc;
 
     memcpy(copy, body, n);
-    rc = m2_oauth_request(&request, pool, copy, n, authorization, &text);
+    rc = m2_oauth_request(&request, pool, M2_OAUTH_FOR_TOKEN, copy, n, authorization, &text);
     must((rc == M2_OAUTH_OK) == (text == NULL));
     if (rc == M2_OAUTH_OK) {
         must(request.method != M2_CLIENT_NONE);
         must((request.method == M2_CLIENT_ASSERTION) == (request.assertion != NULL));
-        must((request.method == M2_CLIENT_ASSERTION) == (request.secret == NULL));
+        must((request.method == M2_CLIENT_ASSERTION || request.method == M2_CLIENT_NAMED ||
+              request.secret != NULL));
         must(request.assertion || *request.client_id);
         must((request.method == M2_CLIENT_BASIC) == (authorization != NULL));
     }

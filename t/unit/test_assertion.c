@@ -29,6 +29,16 @@ static const m2_keyset_t *keys_of(const char *client, void *baton)
     return strcmp(client, "app") == 0 ? keys : NULL;
 }
 
+static int decoys; /* how often one was asked for */
+
+static const m2_jwk_t *decoy_of(const char *client, const m2_alg_t *alg, void *baton)
+{
+    (void)client;
+    (void)baton;
+    decoys++;
+    return stranger->algs & alg->bit ? stranger : NULL;
+}
+
 static int setup(void **state)
 {
     const m2_alg_t *es256;
@@ -73,8 +83,10 @@ static m2_code_t check_token(const char *token, const char *client_id)
     m2_code_t rc;
 
     m2_err_init(&err, pool);
-    rc = m2_assertion_check(&result, pool, m2_slice_z(token), client_id, keys_of, NULL, names,
-                            apr_time_from_sec(NOW), &err);
+    decoys = 0;
+    rc = m2_assertion_check(&result, pool, m2_slice_z(token), client_id,
+                            &(m2_assertion_rules_t){ keys_of, decoy_of, NULL, names,
+                                                     apr_time_from_sec(NOW) }, &err);
     assert_true(rc == M2_OK || err.text);
     return rc;
 }
@@ -131,6 +143,24 @@ static void signature(void **state)
     assert_int_not_equal(check_token("eyJhbGciOiJub25lIn0.e30.AA", NULL), M2_OK);
 }
 
+/* One signature is checked whether there is such a client or not, so that time tells nothing;
+ * and that of the decoy never makes an assertion good. */
+static void same_work(void **state)
+{
+    static const char nobody[] = "{\"iss\":\"nobody\",\"sub\":\"nobody\"" AUD EXP JTI "}";
+
+    (void)state;
+    assert_int_equal(check("{" WHO AUD EXP JTI "}"), M2_OK);
+    assert_int_equal(decoys, 0);
+    assert_int_equal(check_token(sign("{" WHO AUD EXP JTI "}", stranger), NULL),
+                     M2_E_SIGNATURE_INVALID);
+    assert_int_equal(decoys, 0);
+    assert_int_equal(check_token(sign(nobody, key), NULL), M2_E_KID_UNKNOWN);
+    assert_int_equal(decoys, 1);
+    assert_int_equal(check_token(sign(nobody, stranger), NULL), M2_E_KID_UNKNOWN);
+    assert_int_equal(decoys, 1);
+}
+
 static void meant_for_us(void **state)
 {
     (void)state;
@@ -179,6 +209,7 @@ int main(void)
         cmocka_unit_test(passes),       cmocka_unit_test(who),
         cmocka_unit_test(signature),    cmocka_unit_test(meant_for_us),
         cmocka_unit_test(in_time),      cmocka_unit_test(with_id),
+        cmocka_unit_test(same_work),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

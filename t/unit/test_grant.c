@@ -58,20 +58,26 @@ static int bad_line(const char *text)
     return err.line;
 }
 
-/* permissions given, or "!" */
-static const char *ask(const m2_grants_t *grants, const char *client, const char *wanted)
+/* permissions given, or "!" for a scope and "?" for a resource that is refused */
+static const char *ask_at(const m2_grants_t *grants, const char *client, const char *wanted,
+                          const char *resource)
 {
     m2_scope_t scope;
     m2_code_t rc;
 
     m2_err_init(&err, pool);
-    rc = m2_grants_resolve(&scope, pool, grants, client, m2_slice_z(wanted), &err);
+    rc = m2_grants_resolve(&scope, pool, grants, client, m2_slice_z(wanted), resource, &err);
     if (rc != M2_OK) {
-        assert_int_equal(rc, M2_E_INSUFFICIENT_SCOPE);
+        assert_true(rc == M2_E_INSUFFICIENT_SCOPE || rc == M2_E_AUDIENCE_MISMATCH);
         assert_non_null(err.text);
-        return "!";
+        return rc == M2_E_INSUFFICIENT_SCOPE ? "!" : "?";
     }
     return scope.permissions;
+}
+
+static const char *ask(const m2_grants_t *grants, const char *client, const char *wanted)
+{
+    return ask_at(grants, client, wanted, NULL);
 }
 
 static const char *repeat(const char *word, int n, const char *between)
@@ -215,11 +221,54 @@ static void answer_in_both_forms(void **state)
     (void)state;
     m2_err_init(&err, pool);
     assert_int_equal(m2_grants_resolve(&scope, pool, grants, "app_a",
-                                       m2_slice_z(API "|.all"), &err),
+                                       m2_slice_z(API "|.all"), NULL, &err),
                      M2_OK);
     assert_string_equal(scope.audience, API);
     assert_string_equal(scope.permissions, "one two");
     assert_string_equal(scope.scope, API "|one " API "|two");
+}
+
+/* RFC 8707: resource names the audience */
+static void resources(void **state)
+{
+    m2_grants_t *grants = table(API " a one two\napi://b a three\nplain a four\n");
+    static const char *const bad[] = { "", "plain", "api.example.com/x", "https:", ":x",
+                                       API "#f", API "#", "1a:b", "a b:c", "https://x y" };
+    size_t i;
+
+    (void)state;
+    assert_string_equal(ask_at(grants, "a", NULL, API), "one two");
+    assert_string_equal(ask_at(grants, "a", "two", API), "two");
+    assert_string_equal(ask_at(grants, "a", ".all", API), "one two");
+    assert_string_equal(ask_at(grants, "a", API "|one two", API), "one two");
+    assert_string_equal(ask_at(grants, "a", "three", "api://b"), "three");
+    assert_string_equal(ask_at(grants, "a", "three", API), "!");
+    assert_string_equal(ask_at(grants, "a", "api://b|three", API), "?");
+    assert_string_equal(ask_at(grants, "a", "one api://b|three", API), "?");
+    assert_string_equal(ask_at(grants, "a", NULL, API "/"), "?");
+    assert_string_equal(ask_at(grants, "b", NULL, API), "?");
+    assert_string_equal(ask_at(grants, "a", "one|", API), "!");
+    for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        assert_string_equal(ask_at(grants, "a", "one", bad[i]), "?");
+    }
+}
+
+static void introspection(void **state)
+{
+    m2_grants_t *grants = table(API " a .introspect one\napi://b b .introspect\n");
+
+    (void)state;
+    assert_int_equal(m2_grants_introspects(grants, pool, "a", API), 1);
+    assert_int_equal(m2_grants_introspects(grants, pool, "a", "api://b"), 0);
+    assert_int_equal(m2_grants_introspects(grants, pool, "c", API), 0);
+    assert_int_equal(m2_grants_introspects(grants, pool, "a", NULL), 1);
+    assert_int_equal(m2_grants_introspects(grants, pool, "c", NULL), 0);
+    assert_string_equal(ask(grants, "a", API "|.all"), "one");
+    assert_string_equal(ask(grants, "a", API "|.introspect"), "!");
+    assert_string_equal(ask(grants, "b", "api://b|.all"), "!");
+    assert_string_equal(ask_at(grants, "b", NULL, "api://b"), "!");
+    assert_int_equal(m2_grants_knows(grants, "a"), 1);
+    assert_int_equal(m2_grants_knows(grants, "c"), 0);
 }
 
 static void limits(void **state)
@@ -280,6 +329,8 @@ int main(void)
         cmocka_unit_test(forms_of_scope),
         cmocka_unit_test(everything),
         cmocka_unit_test(answer_in_both_forms),
+        cmocka_unit_test(resources),
+        cmocka_unit_test(introspection),
         cmocka_unit_test(limits),
         cmocka_unit_test(tables_add_up),
         cmocka_unit_test(ids),

@@ -67,21 +67,30 @@ static m2_code_t claims_check(m2_assertion_t *assertion, const m2_json_t *claims
     return M2_OK;
 }
 
-static m2_code_t signature_check(m2_jws_t *jws, apr_pool_t *pool,
-                                 const m2_keyset_t *keys, m2_err_t *err)
+/* With the keys of the client; where there are none to try, a decoy costs the same. */
+static m2_code_t signature_check(m2_jws_t *jws, apr_pool_t *pool, const char *client,
+                                 const m2_assertion_rules_t *rules, m2_err_t *err)
 {
-    const m2_jwk_t *jwk;
-    int tries;
+    const m2_keyset_t *keys = rules->keys_of(client, rules->baton);
+    const m2_jwk_t *jwk = NULL, *decoy;
+    int tries = 0;
+    m2_code_t rc = keys ? m2_jws_verify_with(&jwk, &tries, jws, pool, keys,
+                                             ~(m2_alg_mask_t)0, err)
+                        : m2_err_set(err, M2_E_KID_UNKNOWN,
+                                     "no keys are registered for the client");
 
-    if (!keys) {
-        return m2_err_set(err, M2_E_KID_UNKNOWN, "no keys are registered for the client");
+    if (rc == M2_OK || tries) {
+        return rc;
     }
-    return m2_jws_verify_with(&jwk, &tries, jws, pool, keys, ~(m2_alg_mask_t)0, err);
+    decoy = rules->decoy_of ? rules->decoy_of(client, jws->alg, rules->baton) : NULL;
+    if (decoy) {
+        (void)m2_jws_verify(jws, pool, decoy, NULL); /* whatever it says, rc stands */
+    }
+    return rc;
 }
 
 m2_code_t m2_assertion_check(m2_assertion_t *assertion, apr_pool_t *pool, m2_slice_t token,
-                             const char *client_id, m2_client_keys_fn *keys_of, void *baton,
-                             const apr_array_header_t *audiences, apr_time_t now,
+                             const char *client_id, const m2_assertion_rules_t *rules,
                              m2_err_t *err)
 {
     const m2_json_t *claims = NULL;
@@ -94,9 +103,8 @@ m2_code_t m2_assertion_check(m2_assertion_t *assertion, apr_pool_t *pool, m2_sli
     rc = rc == M2_OK ? m2_jws_header(&jws, pool, NULL, err) : rc;
     rc = rc == M2_OK ? m2_jws_payload(&claims, &jws, pool, err) : rc;
     rc = rc == M2_OK ? client_read(assertion, pool, claims, client_id, err) : rc;
-    rc = rc == M2_OK
-             ? signature_check(&jws, pool, keys_of(assertion->client, baton), err)
-             : rc;
-    rc = rc == M2_OK ? claims_check(assertion, claims, audiences, now, err) : rc;
+    rc = rc == M2_OK ? signature_check(&jws, pool, assertion->client, rules, err) : rc;
+    rc = rc == M2_OK ? claims_check(assertion, claims, rules->audiences, rules->now, err)
+                     : rc;
     return rc == M2_OK ? jti_read(assertion, pool, claims, err) : rc;
 }

@@ -25,14 +25,29 @@ typedef struct m2_assertion_t {
 /** The public keys registered for a client, NULL when there are none. */
 typedef const m2_keyset_t *m2_client_keys_fn(const char *client, void *baton);
 
+/** Some client's key that can do alg, always the same for one name; NULL when no client has
+ *  such a key. */
+typedef const m2_jwk_t *m2_client_decoy_fn(const char *client, const m2_alg_t *alg,
+                                           void *baton);
+
+/* what an assertion is checked against */
+typedef struct m2_assertion_rules_t {
+    m2_client_keys_fn *keys_of;
+    m2_client_decoy_fn *decoy_of; /* NULL: clients may be told apart by time */
+    void *baton;                  /* of both */
+    const apr_array_header_t *audiences; /* names we go by, const char * */
+    apr_time_t now;
+} m2_assertion_rules_t;
+
 /**
- * Check token at now. client_id is what the request says beside it, or NULL; audiences
- * (const char *) are the names we go by. M2_OK with *assertion filled in pool, else a reason
- * with a sentence in err that quotes nothing of the token.
+ * Check token. client_id is what the request says beside it, or NULL. M2_OK with *assertion
+ * filled in pool, else a reason with a sentence in err that quotes nothing of the token;
+ * assertion->client may be set then, as what the token says. Where the client has no key for
+ * the token a signature is checked all the same, with the decoy, so that the time tells
+ * nobody which clients there are.
  */
 m2_code_t m2_assertion_check(m2_assertion_t *assertion, apr_pool_t *pool, m2_slice_t token,
-                             const char *client_id, m2_client_keys_fn *keys_of, void *baton,
-                             const apr_array_header_t *audiences, apr_time_t now,
+                             const char *client_id, const m2_assertion_rules_t *rules,
                              m2_err_t *err);
 
 #endif /* M2_ASSERTION_H */

@@ -13,6 +13,8 @@
 struct m2_grants_t {
     apr_pool_t *pool;
     apr_hash_t *pairs; /* "AUDIENCE|CLIENT" -> apr_array_header_t of const char * */
+    apr_hash_t *clients;    /* CLIENT -> itself */
+    apr_hash_t *inspectors; /* CLIENT -> itself: has .introspect somewhere */
 };
 
 /* the characters of an RFC 6749 3.3 scope-token, less the '|' that separates its halves */
@@ -130,6 +132,8 @@ m2_grants_t *m2_grants_make(apr_pool_t *pool)
 
     grants->pool = pool;
     grants->pairs = apr_hash_make(pool);
+    grants->clients = apr_hash_make(pool);
+    grants->inspectors = apr_hash_make(pool);
     return grants;
 }
 
@@ -176,6 +180,17 @@ static apr_array_header_t *pair_list(m2_grants_t *grants, const char *key)
     return list;
 }
 
+/* key is AUDIENCE|CLIENT, of the table's pool */
+static void client_note(m2_grants_t *grants, const char *key, m2_slice_t permission)
+{
+    const char *client = strrchr(key, '|') + 1;
+
+    apr_hash_set(grants->clients, client, APR_HASH_KEY_STRING, client);
+    if (m2_slice_is(permission, M2_SCOPE_INTROSPECT)) {
+        apr_hash_set(grants->inspectors, client, APR_HASH_KEY_STRING, client);
+    }
+}
+
 m2_code_t m2_grants_add(m2_grants_t *grants, const m2_grant_t *grant, m2_err_t *err)
 {
     const char *key = pair_key(grants->pool, grant->audience, grant->client);
@@ -184,7 +199,10 @@ m2_code_t m2_grants_add(m2_grants_t *grants, const m2_grant_t *grant, m2_err_t *
     int i;
 
     for (i = 0; rc == M2_OK && i < grant->permissions->nelts; i++) {
-        rc = list_add(list, APR_ARRAY_IDX(grant->permissions, i, m2_slice_t), err);
+        m2_slice_t permission = APR_ARRAY_IDX(grant->permissions, i, m2_slice_t);
+
+        client_note(grants, key, permission);
+        rc = list_add(list, permission, err);
     }
     return rc;
 }
@@ -201,7 +219,10 @@ m2_code_t m2_grants_add_all(m2_grants_t *grants, const m2_grants_t *other, m2_er
         apr_array_header_t *list = pair_list(grants, key);
 
         for (i = 0; rc == M2_OK && i < from->nelts; i++) {
-            rc = list_add(list, m2_slice_z(APR_ARRAY_IDX(from, i, const char *)), err);
+            m2_slice_t permission = m2_slice_z(APR_ARRAY_IDX(from, i, const char *));
+
+            client_note(grants, key, permission);
+            rc = list_add(list, permission, err);
         }
     }
     return rc;
@@ -254,15 +275,57 @@ unsigned int m2_grants_count(const m2_grants_t *grants)
     return apr_hash_count(grants->pairs);
 }
 
+int m2_grants_knows(const m2_grants_t *grants, const char *client)
+{
+    return apr_hash_get(grants->clients, client, APR_HASH_KEY_STRING) != NULL;
+}
+
+static const apr_array_header_t *granted_at(const m2_grants_t *grants, apr_pool_t *pool,
+                                            m2_slice_t audience, const char *client)
+{
+    return apr_hash_get(grants->pairs, pair_key(pool, audience, m2_slice_z(client)),
+                        APR_HASH_KEY_STRING);
+}
+
+int m2_grants_introspects(const m2_grants_t *grants, apr_pool_t *pool, const char *client,
+                          const char *audience)
+{
+    const apr_array_header_t *list;
+
+    if (!audience) {
+        return apr_hash_get(grants->inspectors, client, APR_HASH_KEY_STRING) != NULL;
+    }
+    list = granted_at(grants, pool, m2_slice_z(audience), client);
+    return list && list_has(list, m2_slice_z(M2_SCOPE_INTROSPECT));
+}
+
 /* --- answering a request --- */
 
-/* split one wanted word at its only '|' */
-static int scope_split(m2_slice_t word, m2_slice_t *audience, m2_slice_t *permission)
+/* RFC 3986 4.3: a scheme and something behind it, no fragment */
+static int is_absolute(const char *uri)
+{
+    const char *colon = strchr(uri, ':');
+    const char *c;
+
+    for (c = uri; colon && c < colon; c++) {
+        if (!apr_isalnum(*c) && (c == uri || !strchr("+-.", *c))) {
+            return 0;
+        }
+    }
+    return colon && colon > uri && apr_isalpha(*uri) && colon[1] && !strchr(uri, '#')
+           && !strpbrk(uri, " \t");
+}
+
+/* split one wanted word at its only '|'; without one it is a permission of the resource */
+static int scope_split(m2_slice_t word, const char *resource, m2_slice_t *audience,
+                       m2_slice_t *permission)
 {
     const char *bar = memchr(word.p, '|', word.n);
 
     if (!bar) {
-        return 0;
+        *audience = m2_slice_z(resource);
+        *permission = word;
+        return resource && m2_scope_word_ok(word);
     }
     *audience = m2_slice(word.p, (apr_size_t)(bar - word.p));
     *permission = m2_slice(bar + 1, word.n - audience->n - 1);
@@ -271,14 +334,18 @@ static int scope_split(m2_slice_t word, m2_slice_t *audience, m2_slice_t *permis
 
 /* the words of wanted, checked for form and for one audience */
 static m2_code_t wanted_read(apr_array_header_t *words, m2_slice_t *paudience,
-                             m2_slice_t wanted, m2_err_t *err)
+                             m2_slice_t wanted, const char *resource, m2_err_t *err)
 {
     m2_slice_t word, audience, permission;
 
     while (m2_grant_word(&wanted, &word)) {
-        if (!scope_split(word, &audience, &permission)) {
+        if (!scope_split(word, resource, &audience, &permission)) {
             return m2_err_set(err, M2_E_INSUFFICIENT_SCOPE,
                               "each scope is written audience|permission");
+        }
+        if (resource && !m2_slice_is(audience, resource)) {
+            return m2_err_set(err, M2_E_AUDIENCE_MISMATCH,
+                              "resource differs from the audience of a scope");
         }
         if (words->nelts && !m2_slice_eq(audience, *paudience)) {
             return m2_err_set(err, M2_E_INSUFFICIENT_SCOPE,
@@ -289,6 +356,10 @@ static m2_code_t wanted_read(apr_array_header_t *words, m2_slice_t *paudience,
         }
         *paudience = audience;
         APR_ARRAY_PUSH(words, m2_slice_t) = permission;
+    }
+    if (!words->nelts && resource) {
+        *paudience = m2_slice_z(resource);
+        APR_ARRAY_PUSH(words, m2_slice_t) = m2_slice_z(M2_SCOPE_ALL);
     }
     return words->nelts ? M2_OK
                         : m2_err_set(err, M2_E_INSUFFICIENT_SCOPE,
@@ -307,10 +378,14 @@ static m2_code_t wanted_grant(apr_array_header_t *given, const apr_array_header_
         if (m2_slice_is(word, M2_SCOPE_ALL)) {
             int k;
             for (k = 0; k < granted->nelts; k++) {
-                list_add(given, m2_slice_z(APR_ARRAY_IDX(granted, k, const char *)), NULL);
+                m2_slice_t one = m2_slice_z(APR_ARRAY_IDX(granted, k, const char *));
+
+                if (!m2_slice_is(one, M2_SCOPE_INTROSPECT)) {
+                    list_add(given, one, NULL);
+                }
             }
         }
-        else if (!list_has(granted, word)) {
+        else if (m2_slice_is(word, M2_SCOPE_INTROSPECT) || !list_has(granted, word)) {
             return m2_err_set(err, M2_E_INSUFFICIENT_SCOPE,
                               "a scope asked for is not granted to the client");
         }
@@ -318,7 +393,9 @@ static m2_code_t wanted_grant(apr_array_header_t *given, const apr_array_header_
             list_add(given, word, NULL);
         }
     }
-    return M2_OK;
+    return given->nelts ? M2_OK
+                        : m2_err_set(err, M2_E_INSUFFICIENT_SCOPE,
+                                     "a scope asked for is not granted to the client");
 }
 
 static void scope_write(m2_scope_t *scope, apr_pool_t *pool, const apr_array_header_t *given)
@@ -335,19 +412,28 @@ static void scope_write(m2_scope_t *scope, apr_pool_t *pool, const apr_array_hea
 }
 
 m2_code_t m2_grants_resolve(m2_scope_t *scope, apr_pool_t *pool, const m2_grants_t *grants,
-                            const char *client, m2_slice_t wanted, m2_err_t *err)
+                            const char *client, m2_slice_t wanted, const char *resource,
+                            m2_err_t *err)
 {
     apr_array_header_t *words = apr_array_make(pool, 4, sizeof(m2_slice_t));
     apr_array_header_t *given = apr_array_make(pool, 4, sizeof(const char *));
     const apr_array_header_t *granted;
     m2_slice_t audience = { NULL, 0 };
-    m2_code_t rc = wanted_read(words, &audience, wanted, err);
+    m2_code_t rc;
 
+    if (resource && !is_absolute(resource)) {
+        return m2_err_set(err, M2_E_AUDIENCE_MISMATCH,
+                          "resource must be an absolute URI without a fragment");
+    }
+    rc = wanted_read(words, &audience, wanted, resource, err);
     if (rc != M2_OK) {
         return rc;
     }
-    granted = apr_hash_get(grants->pairs, pair_key(pool, audience, m2_slice_z(client)),
-                           APR_HASH_KEY_STRING);
+    granted = granted_at(grants, pool, audience, client);
+    if (!granted && resource) {
+        return m2_err_set(err, M2_E_AUDIENCE_MISMATCH,
+                          "the resource is not granted to the client");
+    }
     if (!granted) {
         return m2_err_set(err, M2_E_INSUFFICIENT_SCOPE,
                           "a scope asked for is not granted to the client");

@@ -25,6 +25,10 @@
 
 #define M2_SCOPE_ALL ".all"
 
+/* granted like a permission, but never part of a token nor of .all: lets a client ask about
+ * the tokens of that audience (RFC 7662) */
+#define M2_SCOPE_INTROSPECT ".introspect"
+
 typedef struct m2_grants_t m2_grants_t;
 
 /* one line of a grant file, or one M2MGrant */
@@ -78,12 +82,23 @@ m2_code_t m2_grants_parse(m2_grants_t *grants, m2_slice_t text, m2_err_t *err);
 /** Number of (audience, client) pairs. */
 unsigned int m2_grants_count(const m2_grants_t *grants);
 
+/** Whether a grant names the client. */
+int m2_grants_knows(const m2_grants_t *grants, const char *client);
+
+/** Whether client may ask about tokens of audience; with audience NULL, of any. */
+int m2_grants_introspects(const m2_grants_t *grants, apr_pool_t *pool, const char *client,
+                          const char *audience);
+
 /**
  * What of `wanted` (a request's scope parameter) client is granted: all of it, or an error.
- * M2_OK; M2_E_INSUFFICIENT_SCOPE with a sentence that quotes nothing: empty, no `|`, two
- * audiences, not granted, too long.
+ * resource, unless NULL, is the audience of scopes written without `|`, and with no scope at
+ * all everything granted there is meant (RFC 8707 2). M2_OK; with a sentence that quotes
+ * nothing M2_E_INSUFFICIENT_SCOPE: empty, no `|`, two audiences, not granted, too long; or
+ * M2_E_AUDIENCE_MISMATCH: resource is not an absolute URI, has a fragment, is another
+ * audience than that of a scope, or the client has nothing there.
  */
 m2_code_t m2_grants_resolve(m2_scope_t *scope, apr_pool_t *pool, const m2_grants_t *grants,
-                            const char *client, m2_slice_t wanted, m2_err_t *err);
+                            const char *client, m2_slice_t wanted, const char *resource,
+                            m2_err_t *err);
 
 #endif /* M2_GRANT_H */

@@ -19,10 +19,16 @@ static const m2_oauth_row_t rows[] = {
     { M2_OAUTH_METHOD, "invalid_request", 405 },
     { M2_OAUTH_INVALID_CLIENT, "invalid_client", 401 },
     { M2_OAUTH_INVALID_SCOPE, "invalid_scope", 400 },
+    { M2_OAUTH_INVALID_TARGET, "invalid_target", 400 },
     { M2_OAUTH_GRANT_TYPE, "unsupported_grant_type", 400 },
+    { M2_OAUTH_FORBIDDEN, "insufficient_scope", 403 },
+    { M2_OAUTH_INVALID_PROOF, "invalid_dpop_proof", 400 },
+    { M2_OAUTH_USE_NONCE, "use_dpop_nonce", 400 },
     { M2_OAUTH_UNAVAILABLE, "temporarily_unavailable", 503 },
     { M2_OAUTH_SERVER_ERROR, "server_error", 500 },
 };
+_Static_assert(sizeof(rows) / sizeof(*rows) == M2_OAUTH_SERVER_ERROR + 1,
+               "a row for each error");
 
 /* parameters this endpoint knows: each may be there once */
 typedef enum param_t {
@@ -32,13 +38,21 @@ typedef enum param_t {
     P_CLIENT_SECRET,
     P_ASSERTION_TYPE,
     P_ASSERTION,
+    P_RESOURCE,
+    P_TOKEN,
+    P_TOKEN_HINT,
     P_COUNT
 } param_t;
 
 static const char *const param_names[P_COUNT] = {
     "grant_type",            "scope",           "client_id", "client_secret",
-    "client_assertion_type", "client_assertion"
+    "client_assertion_type", "client_assertion", "resource", "token", "token_type_hint"
 };
+
+/* what a log must not hold; `assertion` and `code` are other grants' secrets */
+static const char *const secret_names[] = { "client_secret", "client_assertion", "token",
+                                            "secret", "assertion", "password",
+                                            "access_token", "refresh_token" };
 
 const m2_oauth_row_t *m2_oauth_row(m2_oauth_error_t error)
 {
@@ -101,7 +115,8 @@ static int param_find(const char *name)
 }
 
 /* one pair of the body; text[n] is the separator or the byte behind the body */
-static m2_oauth_error_t pair_read(char **values, char *text, apr_size_t n, const char **ptext)
+static m2_oauth_error_t pair_read(char **values, int *presources, char *text, apr_size_t n,
+                                  const char **ptext)
 {
     char *eq = memchr(text, '=', n);
     apr_size_t name_n = eq ? (apr_size_t)(eq - text) : n;
@@ -117,6 +132,9 @@ static m2_oauth_error_t pair_read(char **values, char *text, apr_size_t n, const
     if (which < 0) {
         return M2_OAUTH_OK; /* RFC 6749 3.2: unrecognized parameters are ignored */
     }
+    if (which == P_RESOURCE && ++*presources > 1) {
+        return M2_OAUTH_OK; /* RFC 8707 2 has an error of its own for too many */
+    }
     if (values[which]) {
         return fail(ptext, M2_OAUTH_INVALID_REQUEST, "a parameter is repeated");
     }
@@ -125,7 +143,7 @@ static m2_oauth_error_t pair_read(char **values, char *text, apr_size_t n, const
 }
 
 /* values: NULL where the body has no such parameter */
-static m2_oauth_error_t body_read(char **values, char *body, apr_size_t n,
+static m2_oauth_error_t body_read(char **values, int *presources, char *body, apr_size_t n,
                                   const char **ptext)
 {
     m2_oauth_error_t rc = M2_OAUTH_OK;
@@ -134,7 +152,7 @@ static m2_oauth_error_t body_read(char **values, char *body, apr_size_t n,
         char *amp = memchr(body, '&', n);
         apr_size_t len = amp ? (apr_size_t)(amp - body) : n;
 
-        rc = pair_read(values, body, len, ptext);
+        rc = pair_read(values, presources, body, len, ptext);
         body += len + (amp ? 1 : 0);
         n -= len + (amp ? 1 : 0);
     }
@@ -298,6 +316,17 @@ static m2_oauth_error_t use_post(m2_token_request_t *request, char *const *value
                : fail(ptext, M2_OAUTH_INVALID_REQUEST, "client_id is missing");
 }
 
+/* whether that suffices is for whoever knows the certificates to say */
+static m2_oauth_error_t use_name(m2_token_request_t *request, char *const *values,
+                                 const char **ptext)
+{
+    request->client_id = given(values, P_CLIENT_ID);
+    request->method = request->client_id ? M2_CLIENT_NAMED : M2_CLIENT_NONE;
+    return request->client_id
+               ? M2_OAUTH_OK
+               : fail(ptext, M2_OAUTH_INVALID_CLIENT, "client authentication is missing");
+}
+
 /* RFC 6749 2.3: no more than one method in a request */
 static m2_oauth_error_t method_choose(m2_token_request_t *request, apr_pool_t *pool,
                                       char *const *values, const char *authorization,
@@ -319,30 +348,44 @@ static m2_oauth_error_t method_choose(m2_token_request_t *request, apr_pool_t *p
     if (post) {
         return use_post(request, values, ptext);
     }
-    return fail(ptext, M2_OAUTH_INVALID_CLIENT, "client authentication is missing");
+    return use_name(request, values, ptext);
 }
 
-m2_oauth_error_t m2_oauth_request(m2_token_request_t *request, apr_pool_t *pool, char *body,
-                                  apr_size_t n, const char *authorization,
-                                  const char **ptext)
+static m2_oauth_error_t grant_check(const m2_token_request_t *request, const char **ptext)
 {
-    char *values[P_COUNT] = { NULL };
-    m2_oauth_error_t rc;
-
-    memset(request, 0, sizeof(*request));
-    rc = body_read(values, body, n, ptext);
-    if (rc != M2_OAUTH_OK) {
-        return rc;
-    }
-    request->grant_type = given(values, P_GRANT_TYPE);
-    request->scope = given(values, P_SCOPE);
     if (!request->grant_type) {
         return fail(ptext, M2_OAUTH_INVALID_REQUEST, "grant_type is missing");
     }
     if (strcmp(request->grant_type, M2_GRANT_CLIENT_CREDENTIALS) != 0) {
         return fail(ptext, M2_OAUTH_GRANT_TYPE, "grant_type must be client_credentials");
     }
-    return method_choose(request, pool, values, authorization, ptext);
+    return M2_OAUTH_OK;
+}
+
+m2_oauth_error_t m2_oauth_request(m2_token_request_t *request, apr_pool_t *pool,
+                                  m2_oauth_kind_t kind, char *body, apr_size_t n,
+                                  const char *authorization, const char **ptext)
+{
+    char *values[P_COUNT] = { NULL };
+    m2_oauth_error_t rc;
+
+    memset(request, 0, sizeof(*request));
+    rc = body_read(values, &request->resources, body, n, ptext);
+    if (rc != M2_OAUTH_OK) {
+        return rc;
+    }
+    request->grant_type = given(values, P_GRANT_TYPE);
+    request->scope = given(values, P_SCOPE);
+    request->resource = given(values, P_RESOURCE);
+    request->token = given(values, P_TOKEN);
+    if (kind == M2_OAUTH_FOR_TOKEN) {
+        rc = grant_check(request, ptext);
+    }
+    else if (!request->token) {
+        rc = fail(ptext, M2_OAUTH_INVALID_REQUEST, "token is missing");
+    }
+    return rc == M2_OAUTH_OK ? method_choose(request, pool, values, authorization, ptext)
+                             : rc;
 }
 
 int m2_oauth_in_query(const char *query)
@@ -359,6 +402,17 @@ int m2_oauth_in_query(const char *query)
         }
     }
     return 0;
+}
+
+m2_nameset_t *m2_oauth_secrets(apr_pool_t *pool)
+{
+    m2_nameset_t *names = m2_nameset_make(pool, M2_READ_FORM);
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(secret_names) / sizeof(*secret_names); i++) {
+        m2_nameset_add(names, secret_names[i]);
+    }
+    return names;
 }
 
 static void wipe(char *text)

@@ -119,8 +119,8 @@ sub prepare {
     my $self = bless { root => abs_path($root), ports => {}, pid => 0, expected => [], o => \%o,
                        secrets => [], loglevel => $ENV{M2MGW_LOGLEVEL}, owner => $$ }, $class;
     make_path(map { "$self->{root}/$_" } qw(logs htdocs run cache conf state));
-    chmod 0777, map { "$self->{root}/$_" } qw(logs run cache);
-    chown +(getpwnam user())[2, 3], "$self->{root}/state" unless $>; # everybody's is not used
+    # what the server writes is the server's, and nobody else's
+    chown +(getpwnam user())[2, 3], map { "$self->{root}/$_" } qw(logs run cache state) unless $>;
     spew("$self->{root}/htdocs/index.html", "index\n");
     my %files = %{ $o{files} // {} };
     $self->file($_, $files{$_}) for sort keys %files;

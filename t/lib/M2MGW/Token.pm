@@ -11,6 +11,7 @@ use strict;
 use warnings;
 use Digest::SHA qw(hmac_sha256 hmac_sha384 hmac_sha512 sha256);
 use Exporter 'import';
+use File::Path ();
 use File::Temp ();
 use JSON::PP ();
 use MIME::Base64 qw(decode_base64 encode_base64);
@@ -47,9 +48,11 @@ my %GEN = (
 );
 
 sub store {
-    my $dir = $ENV{M2MGW_KEYS} || "/tmp/m2mgw-test-keys.$>";
-    if (!-d $dir) { mkdir $dir, 0700 or -d $dir or die "$dir: $!" }
-    return $dir;
+    # kept over runs where there is a build of our own; a name in /tmp could be anybody's
+    $ENV{M2MGW_KEYS} ||= $ENV{M2MGW_BUILD} ? "$ENV{M2MGW_BUILD}/t/keys"
+        : File::Temp::tempdir('m2mgw-test-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    File::Path::make_path($ENV{M2MGW_KEYS}, { mode => 0700 }) if !-d $ENV{M2MGW_KEYS};
+    return $ENV{M2MGW_KEYS};
 }
 
 sub openssl {

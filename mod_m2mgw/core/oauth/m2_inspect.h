@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * A token that somebody asks about (RFC 7662) or takes back (RFC 7009): is it one of ours,
+ * and does it still count. Whose business it is, is the caller's to ask.
+ */
+#ifndef M2_INSPECT_H
+#define M2_INSPECT_H
+
+#include "key/m2_keyset.h"
+#include "revocation/m2_revocation.h"
+#include "text/m2_json.h"
+
+/* what we know a token by */
+typedef struct m2_inspect_rules_t {
+    const char *issuer;
+    const m2_keyset_t *keys;           /* all that we publish */
+    const m2_revocation_t *revocation; /* NULL: nothing is revoked */
+    apr_time_t now;
+} m2_inspect_rules_t;
+
+/* a token of ours that still counts, or would but for a revocation */
+typedef struct m2_inspected_t {
+    const m2_json_t *claims;
+    const char *audience, *client, *jti;
+    apr_int64_t exp; /* seconds */
+    int revoked;
+} m2_inspected_t;
+
+/**
+ * M2_OK with *token filled in pool: signed by one of our keys as an access token (`typ`
+ * at+jwt, RFC 9068), iss is ours, aud, client_id, jti and exp are there, exp is ahead and nbf
+ * is not. Else a reason: nothing of it is to be believed.
+ */
+m2_code_t m2_inspect(m2_inspected_t *token, apr_pool_t *pool, m2_slice_t text,
+                     const m2_inspect_rules_t *rules, m2_err_t *err);
+
+/** What introspection tells of a token that counts: iss aud sub client_id scope exp iat nbf jti
+ *  token_type cnf, as far as the token has them (RFC 7662 2.2). */
+const m2_json_t *m2_inspect_document(apr_pool_t *pool, const m2_inspected_t *token);
+
+/** `{"active":false}` and nothing else. */
+const m2_json_t *m2_inspect_nothing(apr_pool_t *pool);
+
+#endif /* M2_INSPECT_H */

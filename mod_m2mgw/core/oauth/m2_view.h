@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What mod_m2m_issuer asks mod_m2mgw about a section, where both are loaded: directives of
+ * the gateway that also mean something at the issuer's endpoints (M2MDPoP, M2MPublicURL,
+ * M2MClientCertificate, M2MRevocation). An optional function, so that either module works
+ * without the other.
+ */
+#ifndef M2_VIEW_H
+#define M2_VIEW_H
+
+#include "base/m2_slice.h"
+#include "proof/m2_proof.h"
+
+#include <apr_optional.h>
+
+/* of httpd, known here by name alone */
+struct ap_conf_vector_t;
+struct request_rec;
+
+typedef struct m2_view_t {
+    m2_proof_policy_t proof;     /* M2MDPoP, with its defaults */
+    m2_slice_t nonce_key;        /* shared with the gateway; "there is none": no nonces */
+    int certificate_by_header;   /* M2MClientCertificate header:... */
+    int certificate_verified;    /* and its peers verify certificates */
+    m2_slice_t certificate;      /* DER; with a request only; "there is none" without one */
+    const char *revocation;      /* path of the one M2MRevocation file:, or NULL */
+    int revocations;             /* how many M2MRevocation are in force */
+} m2_view_t;
+
+/** Fill *view from a section's merged configuration; r is NULL while configuration is read. */
+APR_DECLARE_OPTIONAL_FN(void, m2mgw_view,
+                        (m2_view_t *view, const struct ap_conf_vector_t *section,
+                         struct request_rec *r));
+
+#endif /* M2_VIEW_H */

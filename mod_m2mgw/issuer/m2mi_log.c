@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What may stand in a log: who was refused and why, but no secret, wherever a client puts it.
+ */
+#include "issuer/m2mi.h"
+
+#define SHOWN 8 /* characters of a name that nobody knows */
+
+const char *m2mi_log_name(apr_pool_t *pool, const char *name, int is_known)
+{
+    apr_size_t i, n = name ? strlen(name) : 0;
+    char *text;
+
+    if (!name || is_known) {
+        return name ? name : "-";
+    }
+    text = apr_pstrmemdup(pool, name, n > SHOWN ? SHOWN : n);
+    for (i = 0; text[i]; i++) {
+        text[i] = text[i] > 0x20 && text[i] < 0x7f ? text[i] : '?';
+    }
+    return apr_pstrcat(pool, text, n > SHOWN ? "..." : "", NULL);
+}
+
+/* One line a refusal, which tools that ban addresses read: docs/m2m-server.md. */
+void m2mi_log_refusal(const m2mi_call_t *call, m2_oauth_error_t error)
+{
+    request_rec *r = call->r;
+    const m2mi_who_t *who = &call->who;
+    const char *name = m2mi_log_name(r->pool, who->claimed, who->is_known);
+    const char *why = who->why ? who->why : call->text;
+
+    switch (error) {
+    case M2_OAUTH_INVALID_CLIENT:
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "M2-710: client %s from %s refused: %s",
+                      name, r->useragent_ip, why);
+        break;
+    case M2_OAUTH_INVALID_SCOPE:
+    case M2_OAUTH_INVALID_TARGET:
+    case M2_OAUTH_FORBIDDEN:
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "M2-712: client %s from %s: %s: %s", name,
+                      r->useragent_ip, m2_oauth_row(error)->name, why);
+        break;
+    case M2_OAUTH_UNAVAILABLE:
+    case M2_OAUTH_SERVER_ERROR:
+        break; /* was said where it came up */
+    default:
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "M2-718: request of %s from %s: %s: %s",
+                      name, r->useragent_ip, m2_oauth_row(error)->name, why);
+        break;
+    }
+}
+
+/* what of a query no log shows; made when the module is loaded */
+static const m2_nameset_t *secrets;
+
+void m2mi_mask_make(apr_pool_t *pool)
+{
+    secrets = m2_oauth_secrets(pool);
+}
+
+/* A client that puts its secret into the URL is refused (RFC 6749 2.3.1), but URLs are
+ * logged: what it sent is masked before anybody sees it. */
+int m2mi_mask_query(request_rec *r)
+{
+    const m2mi_server_t *conf =
+        ap_get_module_config(r->server->module_config, &m2m_issuer_module);
+    const char *masked;
+    char *mark;
+
+    if (!conf->name || !r->args || !(mark = strchr(r->unparsed_uri, '?'))) {
+        return DECLINED;
+    }
+    masked = m2_nameset_mask(r->pool, r->args, secrets, "[redacted]");
+    if (masked == r->args) {
+        return DECLINED;
+    }
+    r->args = apr_pstrdup(r->pool, masked);
+    r->parsed_uri.query = r->args; /* mod_log_config writes the request line from it */
+    r->unparsed_uri = apr_pstrcat(
+        r->pool, apr_pstrmemdup(r->pool, r->unparsed_uri,
+                                (apr_size_t)(mark - r->unparsed_uri) + 1), masked, NULL);
+    r->the_request = apr_pstrcat(r->pool, r->method, " ", r->unparsed_uri,
+                                 r->assbackwards ? NULL : " ", r->protocol, NULL);
+    return DECLINED;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * When a changed file is believed is for m2_file_watch to say. What it holds is read into a
+ * pool of its own and swapped in as a whole; what was in force goes when the last request
+ * that may hold it has left.
+ */
+#include "issuer/m2mi.h"
+
+#include "issuer/m2mi_shared.h"
+#include "issuer/m2mi_watch.h"
+
+#include "key/m2_keyring.h"
+#include "text/m2_file.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define LOOK_EVERY 5 /* ticks */
+
+/* one meaning of the file */
+typedef struct version_t version_t;
+struct version_t {
+    apr_pool_t *pool; /* NULL for what the configuration's pool holds */
+    const void *object;
+    m2_grace_t grace; /* once it is retired */
+    version_t *next;
+};
+
+struct m2mi_watch_t {
+    const m2mi_watch_kind_t *kind;
+    const char *path;
+    void *baton;
+    server_rec *server;
+    m2_keyring_t *ring; /* the object in force; a ring never looks into what it holds */
+    version_t *current, *retired;
+    m2_watch_t watch;   /* what was believed, and what is not yet */
+    m2_stamp_t noted;   /* at the last look */
+    int broken;         /* what was taken last does not parse */
+    int unsafe;         /* requests read it */
+    apr_uint32_t changes; /* requests read it */
+    m2mi_shared_t *shared;
+    apr_uint32_t version; /* of the shared text that object means */
+};
+
+/* filled while configuration is read, then used by one thread of a process */
+static apr_array_header_t *watches; /* of m2mi_watch_t * */
+static int ticks;
+
+void m2mi_watch_reset(apr_pool_t *pconf)
+{
+    watches = apr_array_make(pconf, 4, sizeof(m2mi_watch_t *));
+    ticks = 0;
+}
+
+int m2mi_watch_any(void)
+{
+    return watches->nelts > 0;
+}
+
+static m2mi_watch_t *watch_at(int i)
+{
+    return APR_ARRAY_IDX(watches, i, m2mi_watch_t *);
+}
+
+static int flags_of(const m2mi_watch_t *watch)
+{
+    return M2_FILE_DECIDES | (watch->kind->lines ? M2_FILE_LINES : 0);
+}
+
+/* --- versions --- */
+
+static version_t *version_make(void)
+{
+    apr_pool_t *pool;
+    version_t *version;
+
+    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+        return NULL;
+    }
+    version = apr_pcalloc(pool, sizeof(*version));
+    version->pool = pool;
+    return version;
+}
+
+static void version_swap(m2mi_watch_t *watch, version_t *version)
+{
+    version_t *old = watch->current;
+
+    watch->current = version;
+    m2_keyring_swap(watch->ring, version->object);
+    if (old->pool) {
+        old->grace = m2_grace_begin();
+        old->next = watch->retired;
+        watch->retired = old;
+    }
+}
+
+/* what no request can hold any more */
+static void versions_free(m2mi_watch_t *watch)
+{
+    version_t **link = &watch->retired;
+
+    while (*link) {
+        version_t *version = *link;
+
+        if (m2_grace_over(&version->grace)) {
+            *link = version->next;
+            apr_pool_destroy(version->pool);
+        }
+        else {
+            link = &version->next;
+        }
+    }
+}
+
+/* --- one file --- */
+
+/* tells states of one file apart */
+static apr_uint64_t stamp_number(const m2_stamp_t *stamp)
+{
+    const apr_uint64_t parts[] = { stamp->device, stamp->inode, (apr_uint64_t)stamp->size,
+                                   (apr_uint64_t)stamp->mtime, (apr_uint64_t)stamp->ctime };
+    apr_uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    size_t i;
+
+    for (i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        hash = (hash ^ parts[i]) * 1099511628211u;
+    }
+    return hash;
+}
+
+static void say(const m2mi_watch_t *watch, const char *wrong)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, watch->server,
+                 "M2-706: %s %s; the last good state stays in force",
+                 watch->kind->directive, wrong);
+}
+
+/* The file cannot be used: what any process has believed counts, which may be later than
+ * what this one has. */
+static void catch_up(m2mi_watch_t *watch)
+{
+    version_t *version = watch->shared ? version_make() : NULL;
+    m2_slice_t text;
+
+    if (!version) {
+        return;
+    }
+    text = m2mi_shared_get(watch->shared, &watch->version, version->pool);
+    if (text.p && !watch->kind->parse(&version->object, version->pool, watch->path, text, 0,
+                                      watch->baton)) {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, watch->server,
+                     "M2-717: %s: taken over from another process", watch->path);
+        version_swap(watch, version);
+    }
+    else {
+        apr_pool_destroy(version->pool);
+    }
+}
+
+/* A text that counts: in force, or a reason why not. */
+static const char *take(m2mi_watch_t *watch, version_t *version, const m2_file_t *file)
+{
+    const char *wrong = watch->kind->parse(&version->object, version->pool, watch->path,
+                                           file->text, 0, watch->baton);
+
+    if (!wrong) {
+        version_swap(watch, version);
+        if (watch->shared) {
+            m2mi_shared_put(watch->shared, &watch->version, file->text,
+                            stamp_number(&file->stamp));
+        }
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, watch->server, "M2-707: %s: read again",
+                     watch->path);
+    }
+    return wrong;
+}
+
+/* any difference at all, before it is believed */
+static void note_change(m2mi_watch_t *watch)
+{
+    m2_stamp_t stamp;
+
+    if (!m2_file_stamp(&stamp, watch->path)) {
+        memset(&stamp, 0, sizeof(stamp));
+    }
+    if (!m2_stamp_same(&stamp, &watch->noted)) {
+        __atomic_add_fetch(&watch->changes, 1, __ATOMIC_RELEASE);
+    }
+    watch->noted = stamp;
+}
+
+static void look(m2mi_watch_t *watch, apr_time_t now)
+{
+    version_t *version = version_make();
+    const char *wrong = NULL;
+    m2_look_t found;
+    m2_file_t file;
+    m2_err_t err;
+
+    if (!version) {
+        return;
+    }
+    note_change(watch);
+    m2_err_init(&err, version->pool);
+    found = m2_file_watch(&watch->watch, &file, version->pool, watch->path,
+                          watch->kind->max, flags_of(watch), now, &err);
+    if (found == M2_LOOK_TAKEN) {
+        wrong = take(watch, version, &file);
+        watch->broken = wrong != NULL;
+    }
+    else if (found == M2_LOOK_BAD) {
+        wrong = err.text;
+    }
+    if (wrong && !(watch->kind->optional && watch->watch.fault == M2_FILE_MISSING)) {
+        say(watch, wrong);
+    }
+    __atomic_store_n(&watch->unsafe, watch->watch.fault == M2_FILE_UNSAFE, __ATOMIC_RELEASE);
+    if (found != M2_LOOK_TAKEN || wrong) {
+        apr_pool_destroy(version->pool);
+    }
+    if (watch->broken || watch->watch.fault) {
+        catch_up(watch);
+    }
+}
+
+void m2mi_watch_tick(apr_time_t now)
+{
+    int i;
+
+    if (++ticks % LOOK_EVERY) {
+        return;
+    }
+    for (i = 0; i < watches->nelts; i++) {
+        look(watch_at(i), now);
+        versions_free(watch_at(i));
+    }
+}
+
+/* Read access is the children's; a change does not count where they have none. */
+static void check_access(const m2mi_watch_t *watch, server_rec *s)
+{
+    if (!watch->kind->optional && access(watch->path, R_OK) != 0) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
+                     "M2-705: %s %s: changes to it, revocations too, do not count while the "
+                     "server's User cannot read it", watch->kind->directive, watch->path);
+    }
+}
+
+void m2mi_watch_child(server_rec *s)
+{
+    int i;
+
+    for (i = 0; i < watches->nelts; i++) {
+        check_access(watch_at(i), s);
+        look(watch_at(i), apr_time_now());
+    }
+}
+
+/* --- at the start --- */
+
+static m2mi_watch_t *watch_make(apr_pool_t *pool, server_rec *s,
+                                const m2mi_watch_kind_t *kind, const char *path, void *baton)
+{
+    m2mi_watch_t *watch = apr_pcalloc(pool, sizeof(*watch));
+
+    watch->kind = kind;
+    watch->path = path;
+    watch->baton = baton;
+    watch->server = s;
+    watch->ring = m2_keyring_make(pool, NULL);
+    watch->current = apr_pcalloc(pool, sizeof(version_t));
+    watch->shared = m2mi_shared_open(s, path, kind->max);
+    return watch;
+}
+
+static const char *read_first(m2mi_watch_t *watch, apr_pool_t *pool, m2_file_t *file)
+{
+    const char *wrong = NULL;
+    m2_err_t err;
+
+    m2_err_init(&err, pool);
+    if (m2_file_read(file, pool, watch->path, watch->kind->max, flags_of(watch), &err)
+        != M2_OK) {
+        wrong = err.text;
+    }
+    m2_watch_begin(&watch->watch, file, apr_time_now());
+    watch->noted = file->stamp;
+    if (!wrong) {
+        wrong = watch->kind->parse(&watch->current->object, pool, watch->path, file->text, 1,
+                                   watch->baton);
+    }
+    if (!wrong && watch->shared) {
+        m2mi_shared_put(watch->shared, &watch->version, file->text,
+                        stamp_number(&file->stamp));
+    }
+    return wrong;
+}
+
+/* Only a server that runs has a text from before. */
+static int stand_in(m2mi_watch_t *watch, apr_pool_t *pool, const char *wrong)
+{
+    m2_slice_t text = watch->shared ? m2mi_shared_get(watch->shared, &watch->version, pool)
+                                    : m2_slice(NULL, 0);
+
+    if (!text.p || watch->kind->parse(&watch->current->object, pool, watch->path, text, 0,
+                                      watch->baton)) {
+        return 0;
+    }
+    watch->broken = 1;
+    say(watch, wrong);
+    return 1;
+}
+
+static int is_absent(const m2_file_t *file)
+{
+    return file->fault == M2_FILE_MISSING || file->fault == M2_FILE_UNREADABLE;
+}
+
+const char *m2mi_watch_open(m2mi_watch_t **pwatch, apr_pool_t *pool, server_rec *s,
+                            const m2mi_watch_kind_t *kind, const char *path, void *baton)
+{
+    m2mi_watch_t *watch = watch_make(pool, s, kind, path, baton);
+    m2_file_t file;
+    const char *wrong = read_first(watch, pool, &file);
+
+    if (wrong && !(kind->optional && is_absent(&file)) && !stand_in(watch, pool, wrong)) {
+        return apr_pstrcat(pool, kind->directive, " ", wrong, NULL);
+    }
+    m2_keyring_swap(watch->ring, watch->current->object);
+    APR_ARRAY_PUSH(watches, m2mi_watch_t *) = watch;
+    *pwatch = watch;
+    return NULL;
+}
+
+/* --- in requests --- */
+
+const void *m2mi_watch_enter(const m2mi_watch_t *watch)
+{
+    return m2_keyring_enter(watch->ring);
+}
+
+void m2mi_watch_leave(const m2mi_watch_t *watch)
+{
+    m2_keyring_leave(watch->ring);
+}
+
+apr_uint32_t m2mi_watch_changes(const m2mi_watch_t *watch)
+{
+    return __atomic_load_n(&watch->changes, __ATOMIC_ACQUIRE);
+}
+
+int m2mi_watch_unsafe(const m2mi_watch_t *watch)
+{
+    return __atomic_load_n(&watch->unsafe, __ATOMIC_ACQUIRE);
+}
+
+const char *m2mi_watch_path(const m2mi_watch_t *watch)
+{
+    return watch->path;
+}
