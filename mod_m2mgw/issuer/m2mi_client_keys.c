@@ -74,15 +74,15 @@ static const m2mi_watch_kind_t key_file = { "M2MClientKeys", M2_MAX_KEYSET_BYTES
 
 static const char *url_open(m2mi_client_keys_t *keys, apr_pool_t *pool)
 {
-    apr_array_header_t *sources = apr_array_make(pool, 1, sizeof(m2_keysource_t *));
+    apr_array_header_t *sources = apr_array_make(pool, 1, sizeof(m2_fed_t));
     m2_keysource_t *source = NULL;
     m2_err_t err;
 
     m2_err_init(&err, pool);
-    if (m2_jwks_url(&source, registry, M2_KEYSOURCE_URL, keys->source, &err) != M2_OK) {
+    if (m2_jwks_url(&source, registry, M2_KEYSOURCE_URL, keys->source, 0, &err) != M2_OK) {
         return apr_pstrcat(pool, "M2MClientKeys ", err.text, NULL);
     }
-    APR_ARRAY_PUSH(sources, m2_keysource_t *) = source;
+    APR_ARRAY_PUSH(sources, m2_fed_t) = (m2_fed_t){ source, NULL };
     keys->ring = m2_keyring_make(pool, NULL);
     m2_jwks_feed(registry, keys->ring, NULL, sources);
     return NULL;

@@ -8,6 +8,7 @@
 
 #include "token/m2_claims.h"
 #include "token/m2_jws.h"
+#include "token/m2_verify.h"
 
 static m2_code_t verify(const m2_json_t **pclaims, const m2_jwk_t **pjwk, apr_pool_t *pool,
                         m2_slice_t text, const m2_inspect_rules_t *rules, m2_err_t *err)
@@ -15,14 +16,14 @@ static m2_code_t verify(const m2_json_t **pclaims, const m2_jwk_t **pjwk, apr_po
     apr_array_header_t *types = apr_array_make(pool, 1, sizeof(const char *));
     m2_code_t rc;
     m2_jws_t jws;
+    int tries = 0;
 
     APR_ARRAY_PUSH(types, const char *) = "at+jwt";
     memset(&jws, 0, sizeof(jws));
     rc = m2_jws_split(&jws, text, err);
     rc = rc == M2_OK ? m2_jws_header(&jws, pool, types, err) : rc;
-    rc = rc == M2_OK ? m2_keyset_choose(pjwk, rules->keys, jws.kid, jws.alg,
-                                        ~(m2_alg_mask_t)0, err) : rc;
-    rc = rc == M2_OK ? m2_jws_verify(&jws, pool, *pjwk, err) : rc;
+    rc = rc == M2_OK ? m2_jws_verify_with(pjwk, &tries, &jws, pool, rules->keys,
+                                          ~(m2_alg_mask_t)0, err) : rc;
     return rc == M2_OK ? m2_jws_payload(pclaims, &jws, pool, err) : rc;
 }
 
