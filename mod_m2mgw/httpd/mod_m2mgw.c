@@ -223,7 +223,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_pre_config(m2mgw_config_pre, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mgw_config_check, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(m2mgw_config_post, NULL, NULL, APR_HOOK_FIRST);
-    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_REALLY_FIRST - 1); /* holds signals */
     ap_hook_post_read_request(hook_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_insert_error_filter(hook_insert_error_filter, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(hook_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);

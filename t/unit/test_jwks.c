@@ -528,6 +528,38 @@ static void test_discovery_refuses(void **state)
     assert_int_equal(fetches, 2 * (int)(sizeof(bad) / sizeof(bad[0])));
 }
 
+/* a clock that is set back delays nothing and frees no claim of another */
+static void test_clock_set_back(void **state)
+{
+    (void)state;
+    make_both(M2_KEYSOURCE_URL, URL);
+    fetched(SET(ED("one")), 0);
+    tick(&a, 601); /* a fetch is under way, and due and claim lie two hours ahead ... */
+    assert_int_equal(fetches, 2);
+    tick(&b, 601 - 7200); /* ... for who looks at this clock */
+    assert_int_equal(fetches, 3);
+    reply_with(200, SET(ED("two")));
+    answer(&b);
+    assert_true(has(&a, "one"));
+    tick(&a, 601 - 7200);
+    assert_true(has(&a, "two"));
+}
+
+/* whose fetch outlived its claim does not give back the claim of another child */
+static void test_late_release(void **state)
+{
+    (void)state;
+    make_both(M2_KEYSOURCE_URL, URL);
+    tick(&a, 0);
+    assert_int_equal(fetches, 1);
+    tick(&b, 11); /* 5 s of timeout and 5 s of margin are over */
+    assert_int_equal(fetches, 2);
+    m2_jwks_stop(a.jwks);
+    assert_int_equal(m2_jwks_start(a.jwks, &tls, pool), 1);
+    tick(&a, 12);
+    assert_int_equal(fetches, 2); /* the claim is b's */
+}
+
 static void test_registry(void **state)
 {
     const m2_refresh_t other = { 601, 3600, 5, 60 };
@@ -559,7 +591,8 @@ int main(void)
         case_of(test_restore),              case_of(test_restore_not_for_ever),
         case_of(test_late_child),           case_of(test_configured_keys_stand),
         case_of(test_discovery),            case_of(test_discovery_refuses),
-        case_of(test_registry),
+        case_of(test_registry),             case_of(test_clock_set_back),
+        case_of(test_late_release),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,8 @@ typedef struct m2_fetch_t m2_fetch_t;
 /* M2MJwksTLS; members NULL where nothing was said */
 typedef struct m2_fetch_tls_t {
     const char *ca, *cert, *key, *proxy;
+    const char *no_proxy; /* hosts joined by commas that are asked without it: exact names, or
+                             with a leading dot what lies below as well */
 } m2_fetch_tls_t;
 
 /* How a transfer ended. Valid during the callback. */

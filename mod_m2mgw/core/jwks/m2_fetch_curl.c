@@ -4,10 +4,14 @@
  * libcurl's multi interface. A dead host costs its own transfer some seconds and nobody
  * else anything; a drip-feed ends with the transfer's total time, a flood with the size.
  *
- * No content coding is asked for, so none is undone: a compressed bomb stays the few bytes
- * it is, and is no JSON. The environment's proxy variables are not looked at.
+ * No content coding is asked for, so none is undone here; whoever reads the document undoes
+ * gzip within its own bounds. The environment's proxy variables are not looked at.
  */
 #include "jwks/m2_fetch.h"
+
+#include "jwks/m2_url.h"
+
+#include <apr_uri.h>
 
 #include <curl/curl.h>
 #include <openssl/err.h>
@@ -194,13 +198,53 @@ static int set_limits(CURL *curl, int timeout)
     return fault == CURLE_OK;
 }
 
-static int set_tls(CURL *curl, const m2_fetch_tls_t *tls)
+/* Whether host is one of the list. */
+static int is_listed(const char *host, const char *list)
+{
+    const apr_size_t n = strlen(host);
+
+    while (list && *list) {
+        const apr_size_t k = strcspn(list, ",");
+        const m2_slice_t entry = m2_slice(list, k);
+
+        if (k == n && m2_slice_is_nocase(entry, host)) {
+            return 1;
+        }
+        if (*list == '.'
+            && ((n > k && m2_slice_is_nocase(entry, host + n - k))
+                || (n + 1 == k && m2_slice_is_nocase(m2_slice(list + 1, k - 1), host)))) {
+            return 1;
+        }
+        list += k + (list[k] == ',');
+    }
+    return 0;
+}
+
+/* The proxy to ask for url, "" for none. What is on this machine is never asked by another, and
+ * nothing of the environment counts. */
+static const char *proxy_for(const m2_fetch_tls_t *tls, const char *url)
+{
+    apr_pool_t *pool;
+    apr_uri_t uri;
+    int direct = 1;
+
+    if (tls->proxy && apr_pool_create_unmanaged(&pool) == APR_SUCCESS) {
+        direct = apr_uri_parse(pool, url, &uri) != APR_SUCCESS || !uri.hostname
+                 || m2_url_is_loopback(uri.hostname) || is_listed(uri.hostname, tls->no_proxy);
+        apr_pool_destroy(pool);
+    }
+    return direct ? "" : tls->proxy;
+}
+
+static int set_tls(CURL *curl, const m2_fetch_tls_t *tls, const char *url)
 {
     CURLcode fault = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
 
     fault |= curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
     fault |= curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    fault |= curl_easy_setopt(curl, CURLOPT_PROXY, tls->proxy ? tls->proxy : "");
+    fault |= curl_easy_setopt(curl, CURLOPT_PROXY, proxy_for(tls, url));
+    fault |= curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
+    fault |= curl_easy_setopt(curl, CURLOPT_USERAGENT, "mod_m2mgw/" M2_VERSION);
     if (tls->ca) {
         fault |= curl_easy_setopt(curl, CURLOPT_CAINFO, tls->ca);
     }
@@ -258,7 +302,7 @@ int m2_fetch_start(m2_fetch_t *fetch, const char *url, const char *etag, int tim
     t->max_age = M2_UNSET;
     t->headers = headers_for(etag);
     if (curl_easy_setopt(t->curl, CURLOPT_URL, url) != CURLE_OK || !set_callbacks(t)
-        || !set_limits(t->curl, timeout) || !set_tls(t->curl, fetch->tls)
+        || !set_limits(t->curl, timeout) || !set_tls(t->curl, fetch->tls, url)
         || curl_multi_add_handle(fetch->multi, t->curl) != CURLM_OK) {
         release(fetch, t);
         return 0;
@@ -274,6 +318,12 @@ static const char *fault_of(const transfer_t *t, CURLcode code)
     }
     if (t->too_large || code == CURLE_FILESIZE_EXCEEDED) {
         return "the answer is too large";
+    }
+    if (code == CURLE_UNSUPPORTED_PROTOCOL) {
+        return "it redirects to something else than https, which is not followed";
+    }
+    if (code == CURLE_TOO_MANY_REDIRECTS) {
+        return "it redirects more often than is followed";
     }
     return t->fault[0] ? t->fault : curl_easy_strerror(code);
 }

@@ -18,6 +18,7 @@ struct m2_jwks_t {
     m2_feeds_t feeds;
     m2_slot_t *slots; /* NULL until shared */
     m2_fetch_t *fetch;
+    int ticking; /* a tick is under way */
 };
 
 /* --- configuration --- */
@@ -28,6 +29,10 @@ static apr_status_t destroy_jwks(void *data)
     m2_jwks_t *jwks = data;
     int i;
 
+    /* a tick that was given up on may go on while the process ends */
+    if (m2_hold_needed() || __atomic_load_n(&jwks->ticking, __ATOMIC_ACQUIRE)) {
+        return APR_SUCCESS;
+    }
     m2_feeds_destroy(&jwks->feeds);
     for (i = 0; i < jwks->sources->nelts; i++) {
         m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
@@ -239,7 +244,7 @@ static void give_back_claims(m2_jwks_t *jwks)
         const m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
         if (source->fetching) {
-            m2_slot_set(&source->slot->claimed, 0);
+            m2_slot_win(&source->slot->claimed, source->claim, 0);
         }
     }
 }
@@ -284,6 +289,7 @@ void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now)
 {
     int i;
 
+    __atomic_store_n(&jwks->ticking, 1, __ATOMIC_RELEASE);
     for (i = 0; i < jwks->sources->nelts; i++) {
         m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
@@ -299,6 +305,7 @@ void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now)
         m2_fetch_run(jwks->fetch, APR_USEC_PER_SEC / 20);
     }
     m2_feeds_reclaim(&jwks->feeds);
+    __atomic_store_n(&jwks->ticking, 0, __ATOMIC_RELEASE);
 }
 
 /* --- for people --- */

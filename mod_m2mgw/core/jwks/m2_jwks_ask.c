@@ -23,14 +23,13 @@ static int remembered(const m2_keysource_t *source, apr_uint64_t hash, apr_time_
     const apr_uint64_t since = m2_slot_get(&slot->kids[hash % M2_KIDS].since);
 
     return m2_slot_get(&slot->kids[hash % M2_KIDS].hash) == hash
-           && now - (apr_time_t)since < apr_time_from_sec(most);
+           && (apr_time_t)since <= now && now - (apr_time_t)since < apr_time_from_sec(most);
 }
 
 /* A refresh is under way, or will be with the next tick. */
-static int is_wanted(const m2_slot_t *slot, apr_time_t now)
+static int is_wanted(const m2_keysource_t *source, apr_time_t now)
 {
-    return (apr_time_t)m2_slot_get(&slot->claimed) > now
-           || (apr_time_t)m2_slot_get(&slot->due) <= now;
+    return m2_keysource_is_claimed(source, now) || m2_keysource_is_due(source, now);
 }
 
 /* Who asked may wait for the answer, and so may others with that very kid; a stranger who
@@ -42,9 +41,9 @@ static int ask_source(m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
     const apr_time_t since = now - (apr_time_t)asked;
 
     if (remembered(source, hash, now)) {
-        return is_wanted(slot, now);
+        return is_wanted(source, now);
     }
-    if ((apr_time_t)m2_slot_get(&slot->claimed) > now /* what it brings may be older */
+    if (m2_keysource_is_claimed(source, now) /* what it brings may be older */
         || (asked && since >= 0 && since < apr_time_from_sec(source->refresh.cooldown))
         || !m2_slot_win(&slot->asked, asked, (apr_uint64_t)now)) {
         return 0;
@@ -52,7 +51,7 @@ static int ask_source(m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
     m2_slot_set(&slot->kids[hash % M2_KIDS].hash, hash);
     m2_slot_set(&slot->kids[hash % M2_KIDS].since, (apr_uint64_t)now);
     m2_slot_count(&slot->early);
-    if ((apr_time_t)m2_slot_get(&slot->due) > now) {
+    if (!m2_keysource_is_due(source, now)) {
         m2_slot_set(&slot->due, (apr_uint64_t)now);
     }
     return 1;
@@ -91,7 +90,7 @@ static int any_wanted(const apr_array_header_t *sources)
         const m2_keysource_t *source = APR_ARRAY_IDX(sources, i, m2_fed_t).source;
 
         if (source->kind != M2_KEYSOURCE_FILE && source->slot
-            && (is_wanted(source->slot, now)
+            && (is_wanted(source, now)
                 || m2_slot_get(&source->seen) != m2_slot_get(&source->slot->version))) {
             return 1;
         }

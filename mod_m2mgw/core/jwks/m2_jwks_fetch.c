@@ -20,7 +20,6 @@
 
 #include <openssl/rand.h>
 
-#define CLAIM_MARGIN 5 /* seconds a claim outlives its timeouts, for a busy machine */
 #define FIRST_RETRY 5  /* seconds to the next attempt after a failure, then doubling */
 #define MAX_DOUBLINGS 5
 #define MAX_SHOWN 200 /* bytes of somebody else's text in a message */
@@ -71,7 +70,7 @@ static void release(m2_keysource_t *source, apr_uint64_t due)
 
     m2_slot_set(&slot->due, due);
     m2_slot_count(&slot->ended);
-    m2_slot_set(&slot->claimed, 0);
+    m2_slot_win(&slot->claimed, source->claim, 0); /* or another child has it by now */
     apr_pool_destroy(source->fetching);
     source->fetching = NULL;
 }
@@ -168,18 +167,20 @@ static void store(m2_keysource_t *source, const m2_answer_t *answer)
     confirmed(source, interval);
 }
 
-static const char *fault_of(const m2_answer_t *answer, apr_pool_t *pool)
+static const char *fault_of(const m2_answer_t *answer, const m2_keysource_t *source)
 {
     if (answer->fault) {
         return answer->fault;
     }
-    return answer->status == 200 ? NULL : apr_psprintf(pool, "status %d", answer->status);
+    return answer->status == 200 ? NULL
+                                 : apr_psprintf(source->fetching, "status %d from %s",
+                                                answer->status, source->asked);
 }
 
 static void on_keys(const m2_answer_t *answer, void *baton)
 {
     m2_keysource_t *source = baton;
-    const char *fault = fault_of(answer, source->fetching);
+    const char *fault = fault_of(answer, source);
 
     m2_slot_count(&source->slot->fetches);
     if (!answer->fault && answer->status == 304 && source->etag) {
@@ -270,7 +271,7 @@ static int start(m2_keysource_t *source, const char *url);
 static void on_metadata(const m2_answer_t *answer, void *baton)
 {
     m2_keysource_t *source = baton;
-    const char *url = NULL, *fault = fault_of(answer, source->fetching);
+    const char *url = NULL, *fault = fault_of(answer, source);
 
     m2_slot_count(&source->slot->fetches);
     fault = fault ? fault : keys_url(&url, source->fetching, source, answer->body);
@@ -293,6 +294,7 @@ static int start(m2_keysource_t *source, const char *url)
                            ? source->etag
                            : NULL;
 
+    source->asked = m2_url_label(source->fetching, url);
     return m2_fetch_start(source->fetcher, url, etag, source->refresh.timeout,
                           source->step == STEP_KEYS ? on_keys : on_metadata, source);
 }
@@ -301,19 +303,20 @@ static void claim(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t now)
 {
     m2_slot_t *slot = source->slot;
     const apr_uint64_t claimed = m2_slot_get(&slot->claimed);
-    const int steps = source->kind == M2_KEYSOURCE_ISSUER ? 3 : 1;
+    const int steps = source->kind == M2_KEYSOURCE_ISSUER ? M2_FETCH_STEPS : 1;
     const char *url = source->name;
 
-    if (source->fetching || (apr_time_t)claimed > now
-        || (apr_time_t)m2_slot_get(&slot->due) > now
-        || !m2_slot_win(&slot->claimed, claimed,
-                        (apr_uint64_t)now
-                            + seconds(steps * source->refresh.timeout + CLAIM_MARGIN))) {
+    if (source->fetching || m2_keysource_is_claimed(source, now)
+        || !m2_keysource_is_due(source, now)) {
         return;
     }
-    if ((apr_time_t)m2_slot_get(&slot->due) > now /* done between the two looks */
+    source->claim = (apr_uint64_t)now + seconds(steps * source->refresh.timeout + M2_CLAIM_MARGIN);
+    if (!m2_slot_win(&slot->claimed, claimed, source->claim)) {
+        return;
+    }
+    if (!m2_keysource_is_due(source, now) /* done between the two looks */
         || apr_pool_create_unmanaged(&source->fetching) != APR_SUCCESS) {
-        m2_slot_set(&slot->claimed, 0);
+        m2_slot_win(&slot->claimed, source->claim, 0);
         return;
     }
     source->fetcher = fetcher;
@@ -330,7 +333,7 @@ static void claim(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t now)
 void m2_keysource_abandon(m2_keysource_t *source)
 {
     if (source->fetching) {
-        m2_slot_set(&source->slot->claimed, 0);
+        m2_slot_win(&source->slot->claimed, source->claim, 0);
         apr_pool_destroy(source->fetching);
         source->fetching = NULL;
     }
@@ -385,6 +388,13 @@ void m2_keysource_pick_up(m2_keysource_t *source, apr_time_t now)
 
 void m2_keysource_tick(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t now)
 {
+    if (source->slot) {
+        const apr_uint64_t checked = m2_slot_get(&source->slot->checked);
+
+        if ((apr_time_t)checked > now) { /* the clock was set back: it ages from now on */
+            m2_slot_win(&source->slot->checked, checked, (apr_uint64_t)now);
+        }
+    }
     m2_keysource_pick_up(source, now);
     if (source->slot && source->state_path && fetcher) {
         tell_age(source, now);

@@ -152,3 +152,18 @@ const char *m2_keysource_label(const m2_keysource_t *source)
 {
     return source->label;
 }
+
+int m2_keysource_is_due(const m2_keysource_t *source, apr_time_t now)
+{
+    const apr_time_t due = (apr_time_t)m2_slot_get(&source->slot->due);
+
+    return due <= now || due - now > apr_time_from_sec(source->refresh.ttl);
+}
+
+int m2_keysource_is_claimed(const m2_keysource_t *source, apr_time_t now)
+{
+    const apr_time_t claimed = (apr_time_t)m2_slot_get(&source->slot->claimed);
+    const int longest = M2_FETCH_STEPS * source->refresh.timeout + M2_CLAIM_MARGIN;
+
+    return claimed > now && claimed - now <= apr_time_from_sec(longest);
+}

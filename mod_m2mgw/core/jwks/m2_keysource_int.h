@@ -69,6 +69,8 @@ struct m2_keysource_t {
     m2_fetch_t *fetcher;  /* of the fetch that is under way */
     apr_pool_t *fetching; /* NULL: no fetch of this process is under way */
     int step;             /* of the fetch that is under way */
+    apr_uint64_t claim;   /* what it set `claimed` to */
+    const char *asked;    /* the URL that was asked last, for messages, in fetching */
     const char *etag;     /* of current, in its pool */
 };
 
@@ -104,6 +106,18 @@ static inline apr_uint64_t m2_slot_hash(apr_uint64_t hash, m2_slice_t bytes)
     }
     return hash;
 }
+
+/* A clock that was set back delays nothing: what is due later than ttl from now is due, and a
+ * claim that outlives the longest fetch is nobody's. */
+
+#define M2_CLAIM_MARGIN 5 /* seconds a claim outlives its timeouts, for a busy machine */
+#define M2_FETCH_STEPS 3  /* requests of one fetch at most */
+
+/** Whether a fetch is due. */
+int m2_keysource_is_due(const m2_keysource_t *source, apr_time_t now);
+
+/** Whether a fetch is under way in some child. */
+int m2_keysource_is_claimed(const m2_keysource_t *source, apr_time_t now);
 
 /** Keep a document as long as pool. Only the thread that ticks may destroy pool. */
 void m2_generation_hold(apr_pool_t *pool, m2_generation_t *generation);

@@ -8,6 +8,8 @@
 #include "httpd/config/m2mgw_section.h"
 #include "httpd/runtime/m2mgw_keys.h"
 
+#include "base/m2_hold.h"
+
 #include <apr_shm.h>
 #include <apr_thread_proc.h>
 #include <mod_watchdog.h>
@@ -151,6 +153,7 @@ static int open_fetching(apr_pool_t *pconf, server_rec *s)
     keys.tls.cert = globals->jwks_tls.cert;
     keys.tls.key = globals->jwks_tls.key;
     keys.tls.proxy = globals->jwks_tls.proxy;
+    keys.tls.no_proxy = globals->jwks_tls.no_proxy;
     if (!m2_fetch_init()) {
         return refuse(s, APLOG_EMERG, 0, "libcurl does not start");
     }
@@ -220,24 +223,36 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     return status == OK ? join_watchdog(pconf, s) : status;
 }
 
-/* No request shall meet the keys of the time when the parent started. Stopping is registered
- * here as well, for the children whose thread mod_watchdog does not wait for. */
-static void hook_child_init(apr_pool_t *pchild, server_rec *s)
+/* No request shall meet the keys of the time when the parent started. */
+static int open_in_child(server_rec *s)
 {
     apr_pool_t *pool; /* as long as the process */
 
-    if (!m2_jwks_watched(keys.jwks)) {
-        return;
-    }
     m2_jwks_catch_up(keys.jwks, apr_time_now());
     if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS
         || !m2_jwks_start(keys.jwks, &keys.tls, pool)) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-502: key sources are not watched in "
                      "this process: out of memory");
+        return 0;
+    }
+    return 1;
+}
+
+/* Stopping is registered here as well, for the children whose thread mod_watchdog does not wait
+ * for. */
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    m2_hold_t hold;
+
+    if (!m2_jwks_watched(keys.jwks)) {
         return;
     }
-    keys.started = 1;
-    apr_pool_pre_cleanup_register(pchild, NULL, stop);
+    m2_hold_begin(&hold); /* a signal here would end a child of prefork within malloc */
+    keys.started = open_in_child(s);
+    m2_hold_end(&hold);
+    if (keys.started) {
+        apr_pool_pre_cleanup_register(pchild, NULL, stop);
+    }
 }
 
 void m2mgw_keys_register(void)
