@@ -254,7 +254,7 @@ passes($seen, 'the token at the gateway');
 is($seen->sent('X-Client'), 'app_x', 'and its client_id reaches the backend');
 my $two = ask($t, form => { scope => "$API|user:read:two" });
 gives($two, 'a token without user:read:one');
-denies($t->get('/api/hello', token => $two->{json}{access_token}), 401, 'claim_invalid',
+denies($t->get('/api/hello', token => $two->{json}{access_token}), 403, 'insufficient_scope',
        'the token without the scope');
 my $elsewhere = ask($t, form => { scope => 'api://other|write' });
 gives($elsewhere, 'a token for another audience');
