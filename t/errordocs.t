@@ -9,7 +9,9 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IO::Socket::INET;
 use M2MGW::Test;
+use POSIX ();
 
 my $b = 'http://@BACKEND@';
 my $cgi = <<'CGI';
@@ -74,8 +76,7 @@ my @case = (
     [ 'ProxyPass in the section', '%U/doc', 'ours', "ProxyPass %U $b%U", {}, control => 'good' ],
     [ 'SetHandler proxy:', '%D/x', 'ours', "<Directory \@DOCROOT\@%D>\nSetHandler proxy:$b\n</Directory>", { x => '' } ],
     [ 'a late RewriteRule to http', '%D/x.php', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule \\.php\$ - [H=proxy:$b]\n</Directory>", { 'x.php' => 'source' } ],
-    [ 'a late RewriteRule to FastCGI', '%D/x.php', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule \\.php\$ - [H=proxy:fcgi://\@BACKEND\@]\n</Directory>", { 'x.php' => 'source' },
-      control => 'torn' ],
+    [ 'a late RewriteRule to FastCGI', '%D/x.php', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule \\.php\$ - [H=proxy:fcgi://127.0.0.1:\@PORT:fcgi\@]\n</Directory>", { 'x.php' => 'source' } ],
     [ 'RewriteRule [P] in the directory', '%D/x.php', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule \\.php\$ $b/p [P]\n</Directory>", { 'x.php' => 'source' } ],
     [ 'RewriteRule to a program', '%D/x.html', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule html\$ /cgi/run.cgi\n</Directory>", { 'x.html' => 'source' } ],
 );
@@ -104,6 +105,19 @@ for my $run (@run) {
     my $dir = "$t->{root}/htdocs/d$run->{n}";
     chmod 0755, map { "$dir/$_" } grep { $run->{files}{$_} eq $cgi || $run->{x} } keys %{ $run->{files} };
 }
+# what listens for FastCGI: it notes that somebody came, and hangs up
+my $fcgi = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $t->port('fcgi'), Listen => 16, ReuseAddr => 1) or die $!;
+my $listener = fork // die $!;
+if (!$listener) {
+    while (my $c = $fcgi->accept) {
+        open my $log, '>>', "$t->{root}/cache/ran" or last;
+        print $log "ran, by FastCGI []\n";
+        close $log;
+        close $c;
+    }
+    POSIX::_exit(0);
+}
+END { kill 'TERM', $listener if $listener }
 $t->begin(<<"CONF");
 AddType text/html .html .shtml
 <Directory \@DOCROOT\@>
@@ -146,11 +160,11 @@ for my $run (@run) {
     next if $control eq 'none';
     my $r = $t->get($run->{doc}, token => $good);
     my $ran = ran();
-    ok($ran ne '' || $r->reached || $control eq 'torn' && $r->status =~ /\A[05]/, "$name: control: asked for itself it runs") or diag(M2MGW::Test::describe($r));
+    ok($ran ne '' || $r->reached, "$name: control: asked for itself it runs") or diag(M2MGW::Test::describe($r));
     # M2MErrorDocuments Any: it runs, and the client's body is not there
     my $from = $ask{'a chunked POST'}[2]->("/a$n/secret");
     $ran = ran();
-    ok($ran ne '' || $from->reached || $control =~ /torn|good/, "$name: Any: it runs") or diag(M2MGW::Test::describe($from));
+    ok($ran ne '' || $from->reached || $control eq 'good', "$name: Any: it runs") or diag(M2MGW::Test::describe($from));
     unlike($ran . join('', map { JSON::PP::encode_json($_) } $from->backend), qr/secret=body/, "$name: Any: without the client's body");
     $from = $ask{"a rule's 404"}[2]->("/a$n/secret");
     unlike(ran() . join('', map { JSON::PP::encode_json($_) } $from->backend), qr/secret=body/, "$name: Any: neither with its length");
