@@ -10,6 +10,7 @@
 #include <apr_file_info.h>
 
 #include "jwks/m2_jwks.h"
+#include "jwks/m2_keysource_int.h"
 
 #define URL "https://idp.example/jwks"
 #define ED(kid)                                                                             \
@@ -135,18 +136,23 @@ static int setup_dir(void **state)
     return dir == NULL;
 }
 
-static int teardown_dir(void **state)
+static void remove_dir(const char *path)
 {
     apr_finfo_t info;
     apr_dir_t *d;
 
-    if (apr_dir_open(&d, dir, pool) == APR_SUCCESS) {
+    if (apr_dir_open(&d, path, pool) == APR_SUCCESS) {
         while (apr_dir_read(&info, APR_FINFO_NAME, d) == APR_SUCCESS) {
-            apr_file_remove(apr_pstrcat(pool, dir, "/", info.name, NULL), pool);
+            apr_file_remove(apr_pstrcat(pool, path, "/", info.name, NULL), pool);
         }
         apr_dir_close(d);
-        apr_dir_remove(dir, pool);
+        apr_dir_remove(path, pool);
     }
+}
+
+static int teardown_dir(void **state)
+{
+    remove_dir(dir);
     return teardown(state);
 }
 
@@ -560,6 +566,143 @@ static void test_late_release(void **state)
     assert_int_equal(fetches, 2); /* the claim is b's */
 }
 
+/* --- a state directory that cannot be written --- */
+
+static void make_alone(const char *state_dir)
+{
+    const char *good = dir;
+
+    dir = state_dir;
+    make_both(M2_KEYSOURCE_URL, URL);
+    dir = good;
+}
+
+/* each child fetches for itself, as often as one would */
+static void test_unstored(void **state)
+{
+    (void)state;
+    make_alone("/nonexistent/of/test_jwks");
+    fetched(SET(ED("one")), 0);
+    assert_true(has(&a, "one"));
+    assert_non_null(strstr(last_log, "every child fetches it for itself"));
+    assert_int_equal(last_level, M2_LOG_NOTICE);
+    assert_int_equal(info_of(&a, 0).failures, 0);
+    assert_int_equal(fetches, 2); /* b's is under way */
+    answer(&b);
+    tick(&b, 1);
+    assert_true(has(&b, "one"));
+    tick(&a, 2);
+    tick(&b, 2);
+    assert_int_equal(fetches, 2);
+    reply_with(200, SET(ED("two")));
+    tick(&a, 601);
+    tick(&b, 601);
+    assert_int_equal(fetches, 4);
+    answer(&a);
+    answer(&b);
+    tick(&a, 602);
+    tick(&b, 602);
+    assert_true(has(&a, "two") && has(&b, "two"));
+    assert_false(has(&a, "one") || has(&b, "one"));
+}
+
+/* what one fetched does not serve for ever because another still fetches */
+static void test_unstored_expires(void **state)
+{
+    (void)state;
+    make_alone("/nonexistent/of/test_jwks");
+    fetched(SET(ED("one")), 0);
+    answer(&b);
+    tick(&b, 0);
+    assert_true(has(&b, "one"));
+    tick(&b, 3601);
+    assert_false(has(&b, "one"));
+}
+
+/* as soon as it can be written, one fetches for all again */
+static void test_stored_again(void **state)
+{
+    const char *late = apr_pstrcat(pool, dir, "/late", NULL);
+
+    (void)state;
+    make_alone(late);
+    fetched(SET(ED("one")), 0);
+    answer(&b);
+    tick(&b, 0);
+    assert_int_equal(apr_dir_make(late, APR_FPROT_OS_DEFAULT, pool), APR_SUCCESS);
+    reply_with(200, SET(ED("two")));
+    tick(&a, 601);
+    answer(&a);
+    tick(&a, 10); /* the answer came now, by the clock of this machine */
+    tick(&b, 10);
+    assert_true(has(&a, "two") && has(&b, "two"));
+    assert_int_equal(fetches, 3); /* two at first, then a's */
+    remove_dir(late);
+}
+
+/* without any directory at all */
+static void test_no_directory(void **state)
+{
+    (void)state;
+    make_alone(NULL);
+    fetched(SET(ED("one")), 0);
+    assert_true(has(&a, "one"));
+    assert_false(has(&b, "one"));
+    answer(&b);
+    tick(&b, 1);
+    assert_true(has(&b, "one"));
+}
+
+/* what a child that was killed was writing */
+static void test_sweep(void **state)
+{
+    static const char hash[] = "0123456789abcdef0123456789abcdef";
+    const char *old = apr_pstrcat(pool, dir, "/", hash, ".jwks.abcdef", NULL);
+    const char *new = apr_pstrcat(pool, dir, "/", hash, ".jwks.ABCDEF", NULL);
+    const char *other = apr_pstrcat(pool, dir, "/", hash, ".jwks.abcdefg", NULL);
+    const char *const all[] = { old, new, other };
+    apr_finfo_t info;
+    apr_file_t *file;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(apr_file_open(&file, all[i], APR_FOPEN_CREATE | APR_FOPEN_WRITE,
+                                       APR_FPROT_OS_DEFAULT, pool),
+                         APR_SUCCESS);
+        apr_file_close(file);
+        apr_file_mtime_set(all[i], apr_time_now() - apr_time_from_sec(i == 1 ? 1 : 100), pool);
+    }
+    make_both(M2_KEYSOURCE_URL, URL);
+    assert_int_equal(apr_stat(&info, old, APR_FINFO_TYPE, pool) == APR_SUCCESS, 0);
+    assert_int_equal(apr_stat(&info, new, APR_FINFO_TYPE, pool), APR_SUCCESS);
+    assert_int_equal(apr_stat(&info, other, APR_FINFO_TYPE, pool), APR_SUCCESS);
+}
+
+/* seats are those of all children, and those of the dead come back */
+static void test_seats(void **state)
+{
+    m2_keysource_t *source;
+    apr_uint64_t generation;
+
+    (void)state;
+    make_both(M2_KEYSOURCE_URL, URL);
+    fetched(SET(ED("one")), 0);
+    generation = m2_keyring_enter(b.ring)->generation;
+    m2_keyring_leave(b.ring);
+    assert_int_equal(m2_jwks_ask(a.ring, z("new"), apr_time_now()), 1);
+    source = a.source;
+    assert_int_equal(source->waiters->most, 1);
+    assert_ptr_equal(source->waiters, b.source->waiters);
+    source->waiters->until[0] = (apr_uint64_t)apr_time_now() + 5 * APR_USEC_PER_SEC;
+    assert_int_equal(m2_jwks_wait(b.ring, generation, 3 * APR_USEC_PER_SEC), 0); /* at once */
+    assert_true(source->waiters->until[0] != 0);
+    source->waiters->until[0] = (apr_uint64_t)apr_time_now() - 1; /* it was killed */
+    assert_int_equal(m2_jwks_wait(b.ring, generation, APR_USEC_PER_SEC / 50), 0);
+    assert_int_equal(source->waiters->until[0], 0);
+    assert_int_equal(m2_jwks_wait(b.ring, generation + 1, APR_USEC_PER_SEC / 50), 1);
+}
+
 static void test_registry(void **state)
 {
     const m2_refresh_t other = { 601, 3600, 5, 60 };
@@ -592,7 +735,10 @@ int main(void)
         case_of(test_late_child),           case_of(test_configured_keys_stand),
         case_of(test_discovery),            case_of(test_discovery_refuses),
         case_of(test_registry),             case_of(test_clock_set_back),
-        case_of(test_late_release),
+        case_of(test_late_release),         case_of(test_unstored),
+        case_of(test_unstored_expires),     case_of(test_stored_again),
+        case_of(test_no_directory),         case_of(test_sweep),
+        case_of(test_seats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ struct m2_jwks_t {
     m2_feeds_t feeds;
     m2_slot_t *slots; /* NULL until shared */
     m2_fetch_t *fetch;
+    apr_size_t waiters; /* requests that may wait at a time */
     int ticking; /* a tick is under way */
 };
 
@@ -168,24 +169,35 @@ int m2_jwks_fetched(const m2_jwks_t *jwks)
 
 /* --- sharing and starting --- */
 
+void m2_jwks_set_waiters(m2_jwks_t *jwks, apr_size_t most)
+{
+    jwks->waiters = most;
+}
+
+/* the slots, the seed, the seats of those who wait */
 apr_size_t m2_jwks_shared_size(const m2_jwks_t *jwks)
 {
-    return (apr_size_t)jwks->sources->nelts * sizeof(m2_slot_t) + sizeof(apr_uint64_t);
+    return (apr_size_t)jwks->sources->nelts * sizeof(m2_slot_t) + sizeof(apr_uint64_t)
+           + sizeof(m2_waiters_t) + jwks->waiters * sizeof(apr_uint64_t);
 }
 
 void m2_jwks_share(m2_jwks_t *jwks, void *memory)
 {
     apr_uint64_t *seed;
+    m2_waiters_t *waiters;
     int i;
 
     jwks->slots = memory;
-    seed = (apr_uint64_t *)(jwks->slots + jwks->sources->nelts); /* behind the slots */
+    seed = (apr_uint64_t *)(jwks->slots + jwks->sources->nelts);
     RAND_bytes((unsigned char *)seed, sizeof(*seed));
+    waiters = (m2_waiters_t *)(seed + 1);
+    waiters->most = jwks->waiters ? jwks->waiters : 1;
     for (i = 0; i < jwks->sources->nelts; i++) {
         m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
         source->slot = &jwks->slots[i];
         source->seed = seed;
+        source->waiters = waiters;
         if (source->current) {
             m2_slot_set(&source->slot->checked, (apr_uint64_t)apr_time_now());
             m2_slot_set(&source->slot->keys,
@@ -212,10 +224,14 @@ void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now)
 {
     int i;
 
+    if (state_dir) {
+        m2_state_sweep(state_dir, now);
+    }
     for (i = 0; i < jwks->sources->nelts; i++) {
         m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
-        source->state_path = m2_state_path(source, state_dir);
+        source->state_path = state_dir ? m2_state_path(source, state_dir) : NULL;
+        m2_slot_set(&source->slot->unstored, source->state_path == NULL);
         if (source->kind != M2_KEYSOURCE_FILE) {
             m2_keysource_restore(source, now);
             m2_keysource_judge(source, now);

@@ -63,6 +63,9 @@ int m2_jwks_fetched(const m2_jwks_t *jwks);
 
 /* --- before there are children --- */
 
+/** How many requests of all children may wait at a time; 1 unless it is said before sharing. */
+void m2_jwks_set_waiters(m2_jwks_t *jwks, apr_size_t most);
+
 /** Bytes of memory to share, and the memory (zeroed), inherited by all children. */
 apr_size_t m2_jwks_shared_size(const m2_jwks_t *jwks);
 void m2_jwks_share(m2_jwks_t *jwks, void *memory);
@@ -71,8 +74,9 @@ void m2_jwks_share(m2_jwks_t *jwks, void *memory);
  *  but root do not. */
 void m2_jwks_trust(apr_uint32_t uid);
 
-/** Read the last good copies of what was fetched. state_dir is writable by the children.
- *  */
+/** Read the last good copies of what was fetched, and remove what killed children left.
+ *  state_dir is writable by the children; NULL: there is none that can be used, so that every
+ *  child fetches for itself. */
 void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now);
 
 /* --- in one thread of each child --- */

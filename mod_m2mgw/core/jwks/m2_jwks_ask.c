@@ -8,8 +8,8 @@
 #include "jwks/m2_feed.h"
 #include "jwks/m2_keysource_int.h"
 
-#define MAX_WAITERS 16 /* requests of a process that wait at a time */
 #define MEMORY 5       /* cooldowns that an unknown kid is remembered, at most ttl */
+#define LONGEST_WAIT (10 * APR_USEC_PER_SEC) /* more than a directive allows */
 #define WAIT_STEP (APR_USEC_PER_SEC / 100)
 
 /* A kid that a refresh did not bring is not asked for again for some cooldowns: its key may
@@ -91,31 +91,49 @@ static int any_wanted(const apr_array_header_t *sources)
 
         if (source->kind != M2_KEYSOURCE_FILE && source->slot
             && (is_wanted(source, now)
-                || m2_slot_get(&source->seen) != m2_slot_get(&source->slot->version))) {
+                || (!m2_slot_get(&source->slot->unstored)
+                    && m2_slot_get(&source->seen) != m2_slot_get(&source->slot->version)))) {
             return 1;
         }
     }
     return 0;
 }
 
+/* A seat until then; NULL when all are taken. One that lies further ahead than anybody waits is
+ * of a time before the clock was set back. */
+static apr_uint64_t *take_seat(m2_waiters_t *waiters, apr_time_t now, apr_uint64_t until)
+{
+    apr_uint64_t i;
+
+    for (i = 0; i < waiters->most; i++) {
+        const apr_uint64_t taken = m2_slot_get(&waiters->until[i]);
+
+        if (((apr_time_t)taken < now || (apr_time_t)taken > now + LONGEST_WAIT)
+            && m2_slot_win(&waiters->until[i], taken, until)) {
+            return &waiters->until[i];
+        }
+    }
+    return NULL;
+}
+
 int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation,
                  apr_interval_time_t most)
 {
-    static apr_uint32_t waiters;
     const apr_array_header_t *sources = m2_feed_sources(m2_keyring_feed(ring));
-    const apr_time_t until = apr_time_now() + most;
+    const apr_time_t now = apr_time_now(), until = now + most;
+    m2_waiters_t *waiters =
+        sources && sources->nelts ? APR_ARRAY_IDX(sources, 0, m2_fed_t).source->waiters : NULL;
+    apr_uint64_t *seat = waiters && most > 0 ? take_seat(waiters, now, (apr_uint64_t)until) : NULL;
     int changed = 0;
 
-    if (!sources || most <= 0) {
+    if (!seat) {
         return 0;
     }
-    if (__atomic_add_fetch(&waiters, 1, __ATOMIC_RELAXED) <= MAX_WAITERS) {
-        while (!(changed = generation_of(ring) != generation) && any_wanted(sources)
-               && apr_time_now() < until) {
-            apr_sleep(WAIT_STEP);
-        }
-        changed = changed || generation_of(ring) != generation;
+    while (!(changed = generation_of(ring) != generation) && any_wanted(sources)
+           && apr_time_now() < until) {
+        apr_sleep(WAIT_STEP);
     }
-    __atomic_sub_fetch(&waiters, 1, __ATOMIC_RELAXED);
+    changed = changed || generation_of(ring) != generation;
+    m2_slot_win(seat, (apr_uint64_t)until, 0);
     return changed;
 }

@@ -16,9 +16,9 @@
  */
 int m2_jwks_ask(const m2_keyring_t *ring, m2_slice_t kid, apr_time_t now);
 
-/** Wait for what was asked for, not between enter and leave. Whether it is worth to
- *  choose again. At most a few requests of a process wait; for the others this returns 0.
- *  */
+/** Wait for what was asked for, not between enter and leave. Whether it is worth to choose
+ *  again. As many requests of all children wait as m2_jwks_set_waiters says; for the others
+ *  this returns 0. */
 int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation,
                  apr_interval_time_t most);
 

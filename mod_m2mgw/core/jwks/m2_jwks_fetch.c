@@ -22,6 +22,7 @@
 
 #define FIRST_RETRY 5  /* seconds to the next attempt after a failure, then doubling */
 #define MAX_DOUBLINGS 5
+#define UNSTORED (~(apr_uint64_t)0) /* a version that no copy has */
 #define MAX_SHOWN 200 /* bytes of somebody else's text in a message */
 
 /* steps of a fetch: a URL has the last one only */
@@ -69,6 +70,7 @@ static void release(m2_keysource_t *source, apr_uint64_t due)
     m2_slot_t *slot = source->slot;
 
     m2_slot_set(&slot->due, due);
+    m2_slot_set(&source->own_due, due);
     m2_slot_count(&slot->ended);
     m2_slot_win(&slot->claimed, source->claim, 0); /* or another child has it by now */
     apr_pool_destroy(source->fetching);
@@ -127,7 +129,34 @@ static void confirmed(m2_keysource_t *source, apr_uint64_t interval)
     m2_slot_set(&slot->noted, 0);
     m2_slot_set(&slot->interval, interval);
     m2_slot_set(&slot->checked, now);
+    m2_slot_set(&source->own_checked, now);
     release(source, now + jittered(interval));
+}
+
+/* A full disk or a directory of somebody else costs no keys: what cannot be handed to the other
+ * children is used by this one, and they fetch for themselves. */
+static void keep_alone(m2_keysource_t *source, const m2_answer_t *answer, apr_uint64_t digest,
+                       apr_status_t status)
+{
+    char text[120];
+
+    if (!m2_slot_get(&source->slot->unstored) && source->state_path) {
+        m2_log(M2_LOG_NOTICE,
+               "%s: it cannot be stored in %s: %s; every child fetches it for itself",
+               source->label, source->state_path, apr_strerror(status, text, sizeof(text)));
+    }
+    m2_slot_set(&source->slot->unstored, 1);
+    if (digest != source->own_digest
+        && m2_keysource_take(source, answer->body, M2_JWK_PUBLIC | M2_JWK_QUIET,
+                             M2_KEYSET_LENIENT, NULL)
+               == M2_OK) {
+        source->own_digest = digest;
+        source->taken = UNSTORED;
+        source->etag = source->kind == M2_KEYSOURCE_URL
+                           ? apr_pstrdup(source->current->pool, answer->etag)
+                           : NULL;
+        m2_keysource_soil(source);
+    }
 }
 
 /* The whole document is checked before it is stored; what is stored replaces the last. */
@@ -138,7 +167,6 @@ static void store(m2_keysource_t *source, const m2_answer_t *answer)
     m2_keyset_t *set = m2_keyset_make(source->fetching);
     apr_status_t status;
     m2_err_t why;
-    char text[120];
     const int same = m2_slot_get(&source->slot->version)
                      && m2_slot_get(&source->slot->digest) == digest;
 
@@ -154,15 +182,13 @@ static void store(m2_keysource_t *source, const m2_answer_t *answer)
         m2_state_write(source, source->fetching, answer->body,
                        source->kind == M2_KEYSOURCE_URL ? answer->etag : NULL, interval);
     if (status != APR_SUCCESS) {
-        failed(source, apr_psprintf(source->fetching, "it cannot be stored in %s: %s",
-                                    source->state_path,
-                                    apr_strerror(status, text, sizeof(text))));
-        return;
+        keep_alone(source, answer, digest, status);
     }
-    if (!same) {
+    else if (!same || m2_slot_get(&source->slot->unstored)) {
         m2_slot_set(&source->slot->digest, digest);
         m2_slot_count(&source->slot->swaps);
         m2_slot_count(&source->slot->version);
+        m2_slot_set(&source->slot->unstored, 0);
     }
     confirmed(source, interval);
 }
@@ -184,7 +210,9 @@ static void on_keys(const m2_answer_t *answer, void *baton)
 
     m2_slot_count(&source->slot->fetches);
     if (!answer->fault && answer->status == 304 && source->etag) {
-        apr_file_mtime_set(source->state_path, apr_time_now(), source->fetching);
+        if (source->state_path) {
+            apr_file_mtime_set(source->state_path, apr_time_now(), source->fetching);
+        }
         confirmed(source, interval_of(source, answer->max_age));
     }
     else if (fault) {
@@ -310,11 +338,16 @@ static void claim(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t now)
         || !m2_keysource_is_due(source, now)) {
         return;
     }
-    source->claim = (apr_uint64_t)now + seconds(steps * source->refresh.timeout + M2_CLAIM_MARGIN);
-    if (!m2_slot_win(&slot->claimed, claimed, source->claim)) {
-        return;
+    m2_slot_set(&source->own_tried, (apr_uint64_t)now);
+    source->claim = 0;
+    if (!m2_slot_get(&slot->unstored)) {
+        source->claim =
+            (apr_uint64_t)now + seconds(steps * source->refresh.timeout + M2_CLAIM_MARGIN);
+        if (!m2_slot_win(&slot->claimed, claimed, source->claim)) {
+            return;
+        }
     }
-    if (!m2_keysource_is_due(source, now) /* done between the two looks */
+    if ((source->claim && !m2_keysource_is_due(source, now)) /* done between the two looks */
         || apr_pool_create_unmanaged(&source->fetching) != APR_SUCCESS) {
         m2_slot_win(&slot->claimed, source->claim, 0);
         return;
@@ -346,6 +379,11 @@ static void pick_up(m2_keysource_t *source)
     const apr_uint64_t version = m2_slot_get(&source->slot->version);
     m2_state_t state;
 
+    if (m2_slot_get(&source->slot->unstored)) {
+        return; /* what lies there is older than what somebody has */
+    }
+    m2_slot_set(&source->own_checked, m2_slot_get(&source->slot->checked));
+    source->own_digest = 0;
     if (version == source->taken) {
         return;
     }
@@ -380,7 +418,7 @@ static void tell_age(m2_keysource_t *source, apr_time_t now)
 
 void m2_keysource_pick_up(m2_keysource_t *source, apr_time_t now)
 {
-    if (source->slot && source->state_path) {
+    if (source->slot) {
         pick_up(source);
         m2_keysource_judge(source, now);
     }
@@ -396,7 +434,7 @@ void m2_keysource_tick(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t n
         }
     }
     m2_keysource_pick_up(source, now);
-    if (source->slot && source->state_path && fetcher) {
+    if (source->slot && fetcher) {
         tell_age(source, now);
         claim(source, fetcher, now);
     }

@@ -13,6 +13,7 @@
 #include "base/m2_log.h"
 #include "text/m2_file.h"
 
+#include <apr_file_info.h>
 #include <apr_file_io.h>
 
 #include <unistd.h>
@@ -21,10 +22,14 @@
 
 #define MAX_STATE (M2_MAX_KEYSET_BYTES + 8192) /* document and the line in front of it */
 
+#define NAME_BYTES 32 /* of a copy, before its suffix */
+#define SUFFIX ".jwks"
+#define SWEEP_AGE 60 /* seconds after which nobody is still writing a copy */
+
 const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    char name[33];
+    char name[NAME_BYTES + 1];
     unsigned int n = 0;
     int i;
     /* a URL may be the one of an issuer, too */
@@ -35,10 +40,10 @@ const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
     if (EVP_Digest(text, strlen(text), digest, &n, EVP_sha256(), NULL) != 1) {
         return NULL;
     }
-    for (i = 0; i < 16; i++) {
+    for (i = 0; i < NAME_BYTES / 2; i++) {
         apr_snprintf(name + 2 * i, 3, "%02x", digest[i]);
     }
-    return apr_psprintf(source->pool, "%s/%s.jwks", state_dir, name);
+    return apr_psprintf(source->pool, "%s/%s" SUFFIX, state_dir, name);
 }
 
 static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source,
@@ -62,9 +67,12 @@ apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
     const char *line = state_line(pool, source, etag, interval);
     char *name = apr_pstrcat(pool, source->state_path, ".XXXXXX", NULL);
     apr_file_t *file;
-    apr_status_t status = apr_file_mktemp(
-        &file, name, APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL, pool);
+    apr_status_t status = APR_ENOENT;
 
+    if (source->state_path) {
+        status = apr_file_mktemp(&file, name,
+                                 APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL, pool);
+    }
     if (status != APR_SUCCESS) {
         return status;
     }
@@ -83,6 +91,39 @@ apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
         apr_file_remove(name, pool);
     }
     return status;
+}
+
+/* `HASH.jwks.XXXXXX`: a copy that somebody was writing */
+static int is_temporary(const char *name)
+{
+    const apr_size_t n = strspn(name, "0123456789abcdef"), k = sizeof(SUFFIX) - 1;
+
+    return n == NAME_BYTES && strlen(name) == n + k + 7
+           && m2_slice_is(m2_slice(name + n, k + 1), SUFFIX ".");
+}
+
+void m2_state_sweep(const char *state_dir, apr_time_t now)
+{
+    apr_pool_t *pool;
+    apr_finfo_t info;
+    apr_dir_t *dir;
+
+    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+        return;
+    }
+    if (apr_dir_open(&dir, state_dir, pool) == APR_SUCCESS) {
+        while (apr_dir_read(&info, APR_FINFO_NAME, dir) == APR_SUCCESS) {
+            const char *path = apr_pstrcat(pool, state_dir, "/", info.name, NULL);
+            m2_stamp_t stamp;
+
+            if (is_temporary(info.name) && m2_file_stamp(&stamp, path)
+                && stamp.mtime / 1000 < now - apr_time_from_sec(SWEEP_AGE)) {
+                apr_file_remove(path, pool);
+            }
+        }
+        apr_dir_close(dir);
+    }
+    apr_pool_destroy(pool);
 }
 
 static int parse_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t *source,

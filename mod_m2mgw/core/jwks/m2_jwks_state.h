@@ -20,6 +20,9 @@ typedef struct m2_state_t {
 /** Where the copy of a source lies; NULL when OpenSSL refuses. */
 const char *m2_state_path(m2_keysource_t *source, const char *state_dir);
 
+/** Remove what children that were killed left half written. */
+void m2_state_sweep(const char *state_dir, apr_time_t now);
+
 /** Store a document that was found good. */
 apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
                             m2_slice_t document, const char *etag, apr_uint64_t interval);

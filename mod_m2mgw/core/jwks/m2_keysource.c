@@ -108,8 +108,11 @@ void m2_keysource_judge(m2_keysource_t *source, apr_time_t now)
     int usable = source->current != NULL;
 
     if (source->kind != M2_KEYSOURCE_FILE) {
+        const m2_slot_t *slot = source->slot;
         const apr_time_t checked =
-            source->slot ? (apr_time_t)m2_slot_get(&source->slot->checked) : 0;
+            !slot ? 0
+                  : (apr_time_t)m2_slot_get(m2_slot_get(&slot->unstored) ? &source->own_checked
+                                                                         : &slot->checked);
 
         usable = usable && checked && now - checked <= m2_keysource_lifetime(source);
     }
@@ -153,11 +156,21 @@ const char *m2_keysource_label(const m2_keysource_t *source)
     return source->label;
 }
 
+static int is_reached(apr_uint64_t due, const m2_keysource_t *source, apr_time_t now)
+{
+    return (apr_time_t)due <= now
+           || (apr_time_t)due - now > apr_time_from_sec(source->refresh.ttl);
+}
+
 int m2_keysource_is_due(const m2_keysource_t *source, apr_time_t now)
 {
-    const apr_time_t due = (apr_time_t)m2_slot_get(&source->slot->due);
+    const m2_slot_t *slot = source->slot;
 
-    return due <= now || due - now > apr_time_from_sec(source->refresh.ttl);
+    if (m2_slot_get(&slot->unstored)) {
+        return is_reached(m2_slot_get(&source->own_due), source, now)
+               || m2_slot_get(&slot->asked) > m2_slot_get(&source->own_tried);
+    }
+    return is_reached(m2_slot_get(&slot->due), source, now);
 }
 
 int m2_keysource_is_claimed(const m2_keysource_t *source, apr_time_t now)
@@ -165,5 +178,6 @@ int m2_keysource_is_claimed(const m2_keysource_t *source, apr_time_t now)
     const apr_time_t claimed = (apr_time_t)m2_slot_get(&source->slot->claimed);
     const int longest = M2_FETCH_STEPS * source->refresh.timeout + M2_CLAIM_MARGIN;
 
-    return claimed > now && claimed - now <= apr_time_from_sec(longest);
+    return !m2_slot_get(&source->slot->unstored) && claimed > now
+           && claimed - now <= apr_time_from_sec(longest);
 }

@@ -30,11 +30,20 @@ typedef struct m2_slot_t {
     apr_uint64_t keys;     /* in the document */
     apr_uint64_t fetches, failures, early, swaps; /* counters for people */
     apr_uint64_t failing; /* attempts that failed since the last good one */
+    apr_uint64_t unstored; /* what was fetched last could not be stored: until it can, every
+                              child fetches for itself */
     struct {
         apr_uint64_t hash, since;
     } kids[M2_KIDS];
     char fault[M2_FAULT_BYTES];
 } m2_slot_t;
+
+/* Requests that wait, of all children: each has a seat until then, or until it leaves. A child
+ * that is killed gives its seats back by the time. */
+typedef struct m2_waiters_t {
+    apr_uint64_t most; /* seats */
+    apr_uint64_t until[1];
+} m2_waiters_t;
 
 /* A parsed document; lives while it is current, or part of a composed set. Only the
  * thread that ticks counts. */
@@ -53,6 +62,7 @@ struct m2_keysource_t {
     m2_refresh_t refresh; /* ttl 0: not yet set */
     m2_slot_t *slot;          /* NULL until shared */
     const apr_uint64_t *seed; /* of the hashes of kids; NULL until shared */
+    m2_waiters_t *waiters;    /* likewise */
     m2_generation_t *current; /* NULL: none */
     int usable;               /* current may be used now */
     int dirty;                /* every feed of it is to be composed again */
@@ -66,6 +76,10 @@ struct m2_keysource_t {
     apr_time_t kept_since; /* when that copy was read */
     /* what is fetched */
     const char *state_path;
+    apr_uint64_t own_checked; /* when what is current was last confirmed */
+    apr_uint64_t own_due;     /* while nothing can be stored: the next fetch of this process */
+    apr_uint64_t own_tried;   /* likewise the last one */
+    apr_uint64_t own_digest;  /* of current, which this process fetched for itself; else 0 */
     m2_fetch_t *fetcher;  /* of the fetch that is under way */
     apr_pool_t *fetching; /* NULL: no fetch of this process is under way */
     int step;             /* of the fetch that is under way */

@@ -12,6 +12,7 @@
 
 #include <apr_shm.h>
 #include <apr_thread_proc.h>
+#include <ap_mpm.h>
 #include <mod_watchdog.h>
 #include <unixd.h>
 
@@ -94,11 +95,29 @@ static int refuse(server_rec *s, int level, apr_status_t status, const char *wha
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
+/* A quarter of the threads that can run, over all children. */
+static apr_size_t most_waiters(void)
+{
+    int daemons = 1, threads = 1;
+
+    if (ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &daemons) != APR_SUCCESS || daemons < 1) {
+        daemons = 1;
+    }
+    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || threads < 1) {
+        threads = 1;
+    }
+    return (apr_size_t)daemons * (apr_size_t)threads / 4;
+}
+
 static int share_slots(apr_pool_t *pconf, server_rec *s)
 {
-    const apr_size_t size = m2_jwks_shared_size(keys.jwks);
+    apr_size_t size;
     apr_shm_t *shm;
-    apr_status_t status = apr_shm_create(&shm, size, NULL, pconf);
+    apr_status_t status;
+
+    m2_jwks_set_waiters(keys.jwks, most_waiters());
+    size = m2_jwks_shared_size(keys.jwks);
+    status = apr_shm_create(&shm, size, NULL, pconf);
 
     if (status != APR_SUCCESS) {
         return refuse(s, APLOG_EMERG, status, "no shared memory");
@@ -161,18 +180,17 @@ static int open_fetching(apr_pool_t *pconf, server_rec *s)
     return OK;
 }
 
-/* What is fetched cannot do without the directory; files only have their last good copies
- * there, for children that start while a file is broken. */
+/* The directory holds the last good copies, for the next start and for children that start late.
+ * One that cannot be used costs no keys. */
 static int open_sources(apr_pool_t *pconf, server_rec *s)
 {
-    const int fetched = m2_jwks_fetched(keys.jwks);
     const char *dir;
-    int status = state_directory(&dir, pconf, s, fetched ? APLOG_EMERG : APLOG_WARNING);
+    int status = OK;
 
-    if (status != OK) {
-        return fetched ? status : OK;
+    if (state_directory(&dir, pconf, s, APLOG_NOTICE) != OK) {
+        dir = NULL;
     }
-    if (fetched) {
+    if (m2_jwks_fetched(keys.jwks)) {
         status = open_fetching(pconf, s);
     }
     if (status == OK) {
