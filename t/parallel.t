@@ -62,9 +62,9 @@ sub caller_says {
         my $got = $r->status == 200 ? JSON::PP::decode_json($r->body) : undef;
         if (!$got) { $say->('a good token'); next }
         my %h = map { lc $_->[0] => $_->[1] } @{ $got->{headers} };
-        $say->('line') if $got->{line} ne "$method /u/$want/x$mark?q=$mark&sub=$want HTTP/1.1";
+        $say->('line') if $got->{line} ne "$method /u/$want/x$mark?sub=$want&q=$mark HTTP/1.1";
         $say->('header') if $h{'x-sub'} ne $want || $h{'x-n'} ne $n || $h{'x-mark'} ne $mark;
-        $say->('body') if $got->{body} ne ($how == 3 ? "b=$mark&sub=$want" : '');
+        $say->('body') if $got->{body} ne ($how == 3 ? "sub=$want&b=$mark" : '');
         $say->('request id') if $h{'x-ca-request-id'} ne $r->header('X-Ca-Request-Id');
         $say->('cookie') if ($h{cookie} // '') ne ($how == 2 ? "a=$mark" : '');
     }
