@@ -68,7 +68,7 @@ is_deeply($d->{authorization_servers}, ['https://idp.example/', 'https://idp2.ex
           'who issues tokens for it');
 is_deeply([sort @{ $d->{scopes_supported} // [] }], [qw(orders:read orders:write)], 'its scopes');
 is_deeply($d->{bearer_methods_supported}, ['header'], 'where a bearer token goes');
-is_deeply($d->{dpop_signing_alg_values_supported}, [qw(ES256 EdDSA)], 'algorithms of proofs');
+is_deeply([ grep { !/\AEd\d/ } @{ $d->{dpop_signing_alg_values_supported} } ], [qw(ES256 EdDSA)], 'algorithms of proofs (beside the RFC 9864 names of EdDSA)');
 ok(!$d->{dpop_bound_access_tokens_required}, 'proofs are not required');
 
 $d = document('/dpop/v%201');
