@@ -235,7 +235,7 @@ holds($t->get('/env'), 'from-env', 'Env');
 holds($t->get('/sub', token => $token), 'me', 'Token');
 holds($t->get('/sub'), '', 'Token is null without a token');
 holds($t->get('/nested', token => $token), 'you', 'Token walks objects');
-holds($t->get('/list', token => $token), 'a b c', 'Token joins arrays');
+holds($t->get('/list', token => $token), '["a","b\\u0020c"]', 'Token: an array with a blank is JSON');
 holds($t->get('/ip'), '127.0.0.1', 'CaClientIp');
 holds($t->get('/domain'), 'gw.test', 'CaDomain');
 holds($t->get('/ua', headers => [ 'User-Agent' => 'ua/1' ]), 'ua/1', 'CaClientUa');
