@@ -108,11 +108,11 @@ void m2_keysource_judge(m2_keysource_t *source, apr_time_t now)
     int usable = source->current != NULL;
 
     if (source->kind != M2_KEYSOURCE_FILE) {
-        const m2_slot_t *slot = source->slot;
         const apr_time_t checked =
-            !slot ? 0
-                  : (apr_time_t)m2_slot_get(m2_slot_get(&slot->unstored) ? &source->own_checked
-                                                                         : &slot->checked);
+            !source->slot ? 0
+            : m2_slot_get(&source->slot->unstored)
+                ? (apr_time_t)m2_slot_get(&source->own_checked)
+                : (apr_time_t)m2_slot_get(&source->slot->checked);
 
         usable = usable && checked && now - checked <= m2_keysource_lifetime(source);
     }
