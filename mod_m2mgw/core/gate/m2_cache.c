@@ -81,7 +81,7 @@ static apr_uint64_t hash_of(const m2_cache_t *cache, apr_uint64_t generation,
     for (i = 0; i < whole; i += 16) {
         h = fold(word_at(p + i) ^ cache->seed[1], word_at(p + i + 8) ^ h);
     }
-    return h | 1; /* never 0, which is an empty door */
+    return h ? h : 1; /* 0 is the hash of an empty slot; each other bit spreads over the doors */
 }
 
 /* --- entries --- */

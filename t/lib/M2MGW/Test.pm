@@ -484,7 +484,7 @@ sub reload {
 
 # What httpd itself may say in any suite.
 my @HARMLESS = (
-    qr{AH10159: server is within MinSpareThreads|AH00484: server reached MaxRequestWorkers},
+    qr{AH10159: server is within MinSpareThreads|AH00(?:161|484): server reached MaxRequestWorkers},
     qr/AH00170|caught SIGWINCH|AH00169|caught SIGTERM/,
     qr/AH00489|AH00292|AH00163|AH00094|resuming normal operations|Command line/,
     qr/AH00493|AH00171|AH00297|Graceful restart requested|SIGUSR1|SIGHUP/,
