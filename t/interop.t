@@ -137,7 +137,7 @@ denies($t->get('/ec', token => $token), 401, 'audience_mismatch', 'its token els
 my $ec = provider_token(%theirs, resource => 'https://ec.example.com')->{access_token} // '';
 passes($t->get('/ec', token => $ec), 'its ES256 token');
 my $two = provider_token(%theirs, scope => 'user:read:two')->{access_token} // '';
-denies($t->get('/file', token => $two), 401, 'claim_invalid', 'its token of another scope');
+denies($t->get('/file', token => $two), 403, 'insufficient_scope', 'its token of another scope');
 my $bad = $token =~ s/\.([^.]{8})([^.]*)\z/'.' . reverse($1) . $2/er; # whole bytes, swapped
 denies($t->get('/file', token => $bad), 401, 'signature_invalid', 'its token, spoilt');
 $t->secret(map { /([^.]*)\z/ } $token, $ec, $two);
