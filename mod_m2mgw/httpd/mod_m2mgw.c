@@ -17,6 +17,7 @@
 #include "httpd/request/m2mgw_client.h"
 #include "httpd/request/m2mgw_decide.h"
 #include "httpd/request/m2mgw_errordoc.h"
+#include "httpd/request/m2mgw_method.h"
 #include "httpd/request/m2mgw_nocache.h"
 #include "httpd/request/m2mgw_path.h"
 #include "httpd/request/m2mgw_pathguard.h"
@@ -256,6 +257,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_cache_register();
     m2mgw_response_register();
     m2mgw_body_register();
+    m2mgw_method_register(pool);
     m2mgw_authz_register(pool);
 }
 

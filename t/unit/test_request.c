@@ -73,21 +73,12 @@ static void test_form(void **state)
     assert_true(m2_slice_is(reply.value, "x"));
     assert_int_equal(m2_request_form_of(&form, z("a=1"), M2_BODY_UNTYPED), M2_E_RULE_ERROR);
     assert_int_equal(m2_request_form_of(&form, z(""), M2_BODY_UNTYPED), M2_OK);
+    assert_int_equal(m2_request_form_of(&form, z("?"), M2_BODY_NONE), M2_OK);
     assert_int_equal(m2_request_form_of(&form, z("{}"), M2_BODY_OTHER), M2_OK);
     assert_null(form.p);
     assert_int_equal(m2_request_form_of(&form, z("x"), M2_BODY_CODED), M2_E_RULE_ERROR);
     assert_int_equal(m2_request_form_of(&form, z("x"), M2_BODY_MULTIPART), M2_E_RULE_ERROR);
     assert_int_equal(m2_request_form_of(&form, z("x"), M2_BODY_PLAIN), M2_E_RULE_ERROR);
-}
-
-static void test_method(void **state)
-{
-    (void)state;
-    assert_true(m2_method_is_respelled("delete"));
-    assert_true(m2_method_is_respelled("Version-Control"));
-    assert_false(m2_method_is_respelled("DELETE"));
-    assert_false(m2_method_is_respelled("foo"));
-    assert_false(m2_method_is_respelled(""));
 }
 
 static void test_xff(void **state)
@@ -106,7 +97,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         unit(test_places),
         unit(test_form),
-        unit(test_method),
         unit(test_xff),
     };
 

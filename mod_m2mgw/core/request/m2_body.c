@@ -58,6 +58,22 @@ static int is_coded(const char *encoding)
     return encoding && *encoding && !m2_slice_is_nocase(m2_slice_z(encoding), "identity");
 }
 
+int m2_body_names_form(const char *type)
+{
+    return type && (find(type, "urlencoded") || find(type, "url-encoded"));
+}
+
+static const char *const words[] = { /* ORDER BODY */
+    "no body", "an urlencoded form", "a body without a type", "a multipart body", "plain text",
+    "a content-encoded body", "a body of another type",
+};
+_Static_assert(sizeof(words) / sizeof(words[0]) == M2_BODY_OTHER + 1, "one for each kind");
+
+const char *m2_body_words(m2_body_kind_t kind)
+{
+    return words[kind];
+}
+
 m2_body_kind_t m2_body_kind(const char *type, const char *encoding)
 {
     m2_slice_t plain = essence(type ? type : "");
@@ -71,7 +87,7 @@ m2_body_kind_t m2_body_kind(const char *type, const char *encoding)
     if (type && find(type, "multipart/")) {
         return M2_BODY_MULTIPART;
     }
-    if (!is_type(plain) || find(type, "urlencoded") || find(type, "url-encoded")) {
+    if (!is_type(plain) || m2_body_names_form(type)) {
         return M2_BODY_UNTYPED;
     }
     return find(type, "text/plain") ? M2_BODY_PLAIN : M2_BODY_OTHER;

@@ -8,7 +8,8 @@
 
 #include "base/m2_slice.h"
 
-typedef enum m2_body_kind_t {
+typedef enum m2_body_kind_t { /* ORDER BODY: words in m2_body.c */
+    M2_BODY_NONE,      /* there is no body */
     M2_BODY_FORM,      /* urlencoded, and nothing but that */
     M2_BODY_UNTYPED,   /* no type, or what some take for none: a form to Rack or CGI.pm */
     M2_BODY_MULTIPART,
@@ -17,8 +18,15 @@ typedef enum m2_body_kind_t {
     M2_BODY_OTHER      /* of some type that holds no form */
 } m2_body_kind_t;
 
-/** Kind of a body by its Content-Type and Content-Encoding; both may be NULL. */
+/** Kind of a body by its Content-Type and Content-Encoding; both may be NULL. Never
+ *  M2_BODY_NONE. */
 m2_body_kind_t m2_body_kind(const char *type, const char *encoding);
+
+/** Whether a Content-Type speaks of a urlencoded form, in whatever spelling; it may be NULL. */
+int m2_body_names_form(const char *type);
+
+/** What a kind is called in a sentence. */
+const char *m2_body_words(m2_body_kind_t kind);
 
 /** Whether every charset that a Content-Type names, in whatever way, leaves the letters of
  *  names as their bytes. Some frameworks decode query and form by it, on any method. type may

@@ -94,6 +94,20 @@ void m2_nameset_add(m2_nameset_t *names, const char *text)
     APR_ARRAY_PUSH(names->list, m2_name_t) = name;
 }
 
+apr_array_header_t *m2_nameset_list(apr_pool_t *pool, const m2_nameset_t *names)
+{
+    apr_array_header_t *list = apr_array_make(pool, names->list->nelts + 1, sizeof(char *));
+    int i;
+
+    for (i = 0; i < names->list->nelts; i++) {
+        APR_ARRAY_PUSH(list, const char *) = APR_ARRAY_IDX(names->list, i, m2_name_t).text;
+    }
+    if (!list->nelts) {
+        APR_ARRAY_PUSH(list, const char *) = "None";
+    }
+    return list;
+}
+
 /* The entry that is key i of what was read. */
 static const m2_name_t *look_up(const m2_nameset_t *names, const m2_spelling_t *read, int i)
 {

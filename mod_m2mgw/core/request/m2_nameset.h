@@ -17,6 +17,9 @@ m2_nameset_t *m2_nameset_make(apr_pool_t *pool, m2_reading_t reading);
 /** Add a name of at most M2_MAX_NAME bytes; one that is in it already changes nothing. */
 void m2_nameset_add(m2_nameset_t *names, const char *name);
 
+/** The names as they were configured, of const char *; for a set without any, `None`. */
+apr_array_header_t *m2_nameset_list(apr_pool_t *pool, const m2_nameset_t *names);
+
 /** The name that some backend takes raw for, as it was configured; NULL: none. names may be
  *  NULL. */
 const char *m2_nameset_find(const m2_nameset_t *names, m2_slice_t raw);

@@ -32,7 +32,8 @@ m2_reply_t m2_request_cookie(m2_request_t *request, const char *name)
 m2_code_t m2_request_form_of(m2_slice_t *pform, m2_slice_t body, m2_body_kind_t kind)
 {
     *pform = kind == M2_BODY_FORM ? body : m2_slice(NULL, 0);
-    return kind == M2_BODY_FORM || kind == M2_BODY_OTHER || !body.n ? M2_OK : M2_E_RULE_ERROR;
+    return kind == M2_BODY_NONE || kind == M2_BODY_FORM || kind == M2_BODY_OTHER || !body.n
+               ? M2_OK : M2_E_RULE_ERROR;
 }
 
 m2_code_t m2_request_form(m2_reply_t *preply, m2_request_t *request, const char *name)
@@ -73,30 +74,6 @@ int m2_request_charset_is_plain(m2_request_t *request)
         request->charset = m2_body_charset_is_plain(type) ? 1 : 2;
     }
     return request->charset == 1;
-}
-
-/* IANA's registry of methods, without those that hold no letter */
-static const char *const methods[] = {
-    "GET",        "POST",        "PUT",        "DELETE",     "HEAD",       "OPTIONS",
-    "PATCH",      "TRACE",       "CONNECT",    "ACL",        "BASELINE-CONTROL",
-    "BIND",       "CHECKIN",     "CHECKOUT",   "COPY",       "LABEL",      "LINK",
-    "LOCK",       "MERGE",       "MKACTIVITY", "MKCALENDAR", "MKCOL",      "MKREDIRECTREF",
-    "MKWORKSPACE", "MOVE",       "ORDERPATCH", "PRI",        "PROPFIND",   "PROPPATCH",
-    "QUERY",      "REBIND",      "REPORT",     "SEARCH",     "UNBIND",     "UNCHECKOUT",
-    "UNLINK",     "UNLOCK",      "UPDATE",     "UPDATEREDIRECTREF",        "VERSION-CONTROL",
-};
-
-int m2_method_is_respelled(const char *method)
-{
-    const m2_slice_t sent = m2_slice_z(method);
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (m2_slice_is_nocase(sent, methods[i])) {
-            return !m2_slice_is(sent, methods[i]);
-        }
-    }
-    return 0;
 }
 
 const char *m2_request_xff(const m2_request_t *request, int index)

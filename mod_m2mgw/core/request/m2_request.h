@@ -48,10 +48,6 @@ m2_reply_t m2_request_header(m2_request_t *request, const char *name);
 /** Whether names in query and body mean what their bytes say (m2_body_charset_is_plain). */
 int m2_request_charset_is_plain(m2_request_t *request);
 
-/** Whether a method is a registered one in other letters: some backends take it for that one
- *  (RFC 9110 9.1 says that it is not). */
-int m2_method_is_respelled(const char *method);
-
 /** The index-th address of X-Forwarded-For, from the end where index is negative; NULL: there
  *  is none. */
 const char *m2_request_xff(const m2_request_t *request, int index);

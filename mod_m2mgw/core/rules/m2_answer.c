@@ -6,6 +6,8 @@
  */
 #include "rules/m2_answer.h"
 
+#include "request/m2_method.h"
+
 #include <apr_date.h>
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

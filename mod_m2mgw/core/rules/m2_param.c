@@ -246,6 +246,7 @@ static int add_param(m2_params_t *params, const m2_param_t *param)
 
     *index = params->list->nelts;
     APR_ARRAY_PUSH(params->list, m2_param_t) = *param;
+    params->sources |= 1u << param->source;
     apr_hash_set(params->by_name, param->name, APR_HASH_KEY_STRING, index);
     return *index;
 }
@@ -316,14 +317,7 @@ int m2_params_find(m2_params_t *params, m2_slice_t name)
 
 int m2_params_use(const m2_params_t *params, m2_source_t source)
 {
-    int i;
-
-    for (i = 0; i < params->list->nelts; i++) {
-        if (APR_ARRAY_IDX(params->list, i, m2_param_t).source == source) {
-            return 1;
-        }
-    }
-    return 0;
+    return (params->sources >> source & 1u) != 0;
 }
 
 /* --- the values of a request --- */

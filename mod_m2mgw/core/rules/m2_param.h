@@ -53,6 +53,7 @@ typedef struct m2_params_t {
     apr_pool_t *pool;
     apr_array_header_t *list; /* of m2_param_t */
     apr_hash_t *by_name;      /* name -> int *, the index */
+    unsigned sources;         /* a bit for each m2_source_t that some parameter has */
 } m2_params_t;
 
 /** How many bytes at the start of text are a parameter name, [A-Za-z_][A-Za-z0-9_]*; the one

@@ -54,6 +54,8 @@ void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
     dir->limit_headers = M2_UNSET;
     dir->user_claims = NULL;
     dir->form_limit = M2_UNSET;
+    dir->form_other = M2_UNSET;
+    dir->method_names = NULL;
     dir->realm = NULL;
     dir->profile = M2MGW_PROFILE_UNSET;
     dir->any_document = M2_UNSET;
@@ -131,6 +133,8 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     dir->limit_headers = merge_int(inner->limit_headers, outer->limit_headers);
     dir->user_claims = merge_ptr(inner->user_claims, outer->user_claims);
     dir->form_limit = inner->form_limit != M2_UNSET ? inner->form_limit : outer->form_limit;
+    dir->form_other = merge_int(inner->form_other, outer->form_other);
+    dir->method_names = merge_ptr(inner->method_names, outer->method_names);
     dir->realm = merge_ptr(inner->realm, outer->realm);
     dir->profile = inner->profile != M2MGW_PROFILE_UNSET ? inner->profile : outer->profile;
     dir->any_document = merge_int(inner->any_document, outer->any_document);

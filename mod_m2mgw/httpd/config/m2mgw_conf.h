@@ -152,6 +152,8 @@ typedef struct m2mgw_dir_t {
     int limit_headers;                     /* M2MLimitHeaders */
     const apr_array_header_t *user_claims; /* M2MUserClaim, of const char * */
     apr_off_t form_limit;                  /* M2MFormLimit, bytes */
+    int form_other;                        /* M2MFormOtherBodies: 0 Deny, 1 Allow */
+    const m2_nameset_t *method_names;      /* M2MMethodParameter; an empty set: None */
     const char *realm;                     /* M2MRealm */
     m2mgw_profile_t profile;               /* M2MErrorProfile */
     int any_document;                      /* M2MErrorDocuments: 0 Static, 1 Any */

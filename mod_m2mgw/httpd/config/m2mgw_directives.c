@@ -41,6 +41,7 @@ static const m2mgw_word_t profile_words[] = {
     { NULL, 0 },
 };
 static const m2mgw_word_t document_words[] = { { "Static", 0 }, { "Any", 1 }, { NULL, 0 } };
+static const m2mgw_word_t other_words[] = { { "Allow", 1 }, { "Deny", 0 }, { NULL, 0 } };
 static const m2mgw_word_t scrub_words[] = { { "Host", 1 }, { "Section", 0 }, { NULL, 0 } };
 static const m2mgw_word_t trace_words[] = {
     { "Off", M2MGW_TRACE_OFF },
@@ -75,6 +76,8 @@ static const m2mgw_value_t constraint = { AT(constraint), M2MGW_NO_PLUGIN, const
                                           0, NULL };
 static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplicate_words, 0,
                                          0, NULL };
+static const m2mgw_value_t form_other = { AT(form_other), M2MGW_NO_PLUGIN, other_words, 0, 0,
+                                          NULL };
 static const m2mgw_value_t scrub = { AT(scrub_where), M2MGW_NO_PLUGIN, scrub_words, 0, 0, NULL };
 static const m2mgw_value_t limit_headers = { AT(limit_headers), M2MGW_NO_PLUGIN, on_off, 0, 0,
                                              NULL };
@@ -206,6 +209,10 @@ const command_rec m2mgw_config_commands[] = {
         "FILE or \"|PROGRAM\" [what=refused|all] [format=json|text], or Off."),
     AP_INIT_TAKE1("M2MFormLimit", m2mgw_cfg_form_limit, NULL, SECTION,
         "Bytes of a form that may be read for a token or a parameter."),
+    AP_INIT_TAKE1("M2MFormOtherBodies", m2mgw_cfg_value, INFO(form_other), SECTION,
+        "Deny or Allow: bodies of other types where claims go into a form."),
+    AP_INIT_RAW_ARGS("M2MMethodParameter", m2mgw_cfg_method_parameter, NULL, SECTION,
+        "Parameters by which frameworks take another method than the request's, or None."),
     AP_INIT_TAKE1("M2MRealm", m2mgw_cfg_text, INFO(realm), SECTION,
         "Realm of the WWW-Authenticate challenge."),
     AP_INIT_TAKE1("M2MErrorProfile", m2mgw_cfg_value, INFO(profile), SECTION,

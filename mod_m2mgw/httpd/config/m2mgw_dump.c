@@ -284,6 +284,16 @@ static void print_claims_policy(const out_t *out, const m2_policy_t *policy)
     line(out, "M2MIgnoreExpiration %s", on_off(claims->ignore_expiration));
 }
 
+static void print_method_names(const out_t *out, const m2_nameset_t *names)
+{
+    if (names) {
+        list(out, "M2MMethodParameter", m2_nameset_list(out->pool, names));
+    }
+    else {
+        line(out, "M2MMethodParameter _method");
+    }
+}
+
 static void print_response(const out_t *out, const m2mgw_effective_t *e)
 {
     static const char *const traces[] = { "Off", "Propagate", "Generate" };
@@ -294,6 +304,8 @@ static void print_response(const out_t *out, const m2mgw_effective_t *e)
     print_limits(out, e);
     list(out, "M2MUserClaim", e->policy.user_claims);
     line(out, "M2MFormLimit %" APR_OFF_T_FMT, e->form_limit);
+    line(out, "M2MFormOtherBodies %s", dir->form_other == 1 ? "Allow" : "Deny");
+    print_method_names(out, dir->method_names);
     line(out, "M2MRealm %s", dir->realm ? word(out, dir->realm) : "(the server's name)");
     line(out, "M2MErrorProfile %s", e->profile == M2MGW_PROFILE_GATEWAY ? "gateway"
                                                                        : "rfc6750");

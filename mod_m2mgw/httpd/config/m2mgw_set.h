@@ -36,6 +36,7 @@ const char *m2mgw_cfg_claim_list(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_algorithms(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_require_claim(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_form_limit(cmd_parms *cmd, void *dir, const char *arg);
+const char *m2mgw_cfg_method_parameter(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_refresh(cmd_parms *cmd, void *dir, const char *args);
 
 /* --- m2mgw_set_global.c: directives of the whole server --- */

@@ -73,6 +73,34 @@ const char *m2mgw_cfg_form_limit(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
+const char *m2mgw_cfg_method_parameter(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2_nameset_t *names = m2_nameset_make(cmd->pool, M2_READ_FORM);
+    apr_array_header_t *words;
+    m2mgw_section_t *section;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
+    int i;
+
+    if (!bad) {
+        bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "NAME [NAME ...], or None");
+    }
+    for (i = 0; !bad && i < words->nelts; i++) {
+        const char *word = APR_ARRAY_IDX(words, i, const char *);
+
+        if (ap_cstr_casecmp(word, "None") == 0) {
+            bad = words->nelts > 1 ? m2mgw_cfg_error(cmd, "None stands alone") : NULL;
+        }
+        else if (m2_name_is_unfit(word, M2_READ_FORM)) {
+            bad = m2mgw_cfg_error(cmd, "\"%s\" is no usable parameter name", word);
+        }
+        else {
+            m2_nameset_add(names, word);
+        }
+    }
+    section->dir->method_names = names;
+    return bad;
+}
+
 static int has_control(const char *text)
 {
     for (; *text; text++) {

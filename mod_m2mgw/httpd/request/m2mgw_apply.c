@@ -198,20 +198,47 @@ static void publish_own(request_rec *r, const m2_verdict_t *verdict)
     }
 }
 
+/* Names mean what their bytes say in query and body, whatever the method: some frameworks
+ * decode them by the charset of a Content-Type. */
+static m2_code_t check_charset(const m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+
+    if ((maps_to(ctx->scrub, M2_PLACE_QUERY) || maps_to(ctx->scrub, M2_PLACE_FORM))
+        && !m2_body_charset_is_plain(type)) {
+        return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the character set of the Content-Type "
+                          "may respell names in query and form");
+    }
+    return M2_OK;
+}
+
+/* Where claims go into a form, what is not a form may be taken for one. */
+static m2_code_t check_kind(const m2mgw_ctx_t *ctx, m2_body_kind_t kind, m2_err_t *err)
+{
+    const m2_mapping_t *mapping = ctx->effective.policy.mapping;
+    const m2mgw_dir_t *dir = ctx->effective.dir;
+
+    if (kind == M2_BODY_NONE || kind == M2_BODY_FORM || !mapping
+        || !mapping->names[M2_PLACE_FORM]
+        || (kind == M2_BODY_OTHER && dir->form_other == 1)) {
+        return M2_OK;
+    }
+    return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "claims go into a form here, and this is %s",
+                      m2_body_words(kind));
+}
+
 m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const wanted_t wanted = { ctx->scrub, M2_PLACE_FORM };
     const char *pairs = "";
     m2_slice_t form;
-    m2_code_t code;
+    m2_code_t code = check_charset(ctx, r, err);
 
-    if (!maps_to(ctx->scrub, M2_PLACE_FORM) || r->main) {
-        return M2_OK;
+    if (code != M2_OK || !maps_to(ctx->scrub, M2_PLACE_FORM) || r->main) {
+        return code;
     }
-    if (m2mgw_body_is_opaque(r)) {
-        return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "this kind of body cannot be rewritten");
-    }
-    code = m2mgw_body_form(&form, ctx, r, err);
+    code = check_kind(ctx, m2mgw_body_kind(ctx, r), err);
+    code = code ? code : m2mgw_body_form(&form, ctx, r, err);
     if (code != M2_OK || !form.p) {
         return code;
     }

@@ -10,12 +10,11 @@
 #include <apr_buckets.h>
 #include <util_filter.h>
 
-#define FORM_TYPE "application/x-www-form-urlencoded"
-
 typedef struct m2mgw_body_t {
     m2_code_t code;    /* how reading ended */
     m2_slice_t bytes;  /* as the client sent it, or as replaced */
-    int is_form;
+    m2_body_kind_t kind;
+    int looked;        /* reading was tried: code says how it ended */
     int taken;         /* bytes were read from the client, so that the filter is needed */
     int broken;        /* httpd gave up on it: the status it would have answered with */
     int handed;        /* a handler has begun to read: nothing can be changed any more */
@@ -24,59 +23,6 @@ typedef struct m2mgw_body_t {
 
 static ap_filter_rec_t *body_filter_handle;
 static ap_filter_rec_t *fault_filter_handle;
-
-/* Whether text, a list of comma- or blank-separated words, is nothing but `identity`. */
-static int no_coding(const char *text)
-{
-    return !text || m2_slice_is_nocase(m2_slice_z(text), "identity");
-}
-
-/* Some backends decode names by the charset of the body: only those in which the letters of
- * a name are its bytes may pass for read. Which of several a backend would believe is not
- * known, so all have to be such. */
-static int charset_keeps_names(const char *type)
-{
-    static const char *const known[] = { "utf-8", "utf8", "us-ascii", "iso-8859-1",
-                                         "windows-1252" };
-    const char *p = type;
-    apr_size_t i;
-
-    while ((p = ap_strcasestr(p, "charset")) != NULL) {
-        m2_slice_t charset;
-
-        p += strlen("charset");
-        p += strspn(p, " \t");
-        p += *p == '=';
-        p += strspn(p, " \t\"'");
-        charset = m2_slice(p, strcspn(p, " \t\"';,"));
-        for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-            if (m2_slice_is_nocase(charset, known[i])) {
-                break;
-            }
-        }
-        if (i == sizeof(known) / sizeof(known[0])) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-typedef enum kind_t { KIND_OTHER, KIND_FORM, KIND_ODD_FORM } kind_t;
-
-static kind_t kind_of(const request_rec *r)
-{
-    const char *type = apr_table_get(r->headers_in, "Content-Type");
-
-    if (!type || !ap_strcasestr(type, FORM_TYPE)) {
-        return KIND_OTHER;
-    }
-    if (!m2_slice_is_nocase(m2_slice(type, strcspn(type, "; \t")), FORM_TYPE)
-        || strchr(type, ',') || !charset_keeps_names(type)
-        || !no_coding(apr_table_get(r->headers_in, "Content-Encoding"))) {
-        return KIND_ODD_FORM;
-    }
-    return KIND_FORM;
-}
 
 static int has_body(request_rec *r)
 {
@@ -87,13 +33,16 @@ static int has_body(request_rec *r)
            || (length && !m2_slice_is(m2_slice_z(length), "0")) || ap_request_has_body(r);
 }
 
-int m2mgw_body_is_opaque(request_rec *r)
+/* A form of zero bytes is a form, and may get claims. */
+static m2_body_kind_t kind_of(request_rec *r)
 {
-    const char *type = apr_table_get(r->headers_in, "Content-Type");
+    const m2_body_kind_t kind = m2_body_kind(
+        apr_table_get(r->headers_in, "Content-Type"),
+        apr_table_get(r->headers_in, "Content-Encoding"));
 
-    return has_body(r)
-           && ((type && ap_strcasestr(type, "multipart/"))
-               || !no_coding(apr_table_get(r->headers_in, "Content-Encoding")));
+    return has_body(r) || (kind == M2_BODY_FORM
+                           && apr_table_get(r->headers_in, "Content-Length"))
+               ? kind : M2_BODY_NONE;
 }
 
 /* A growing text, in a pool of its own that goes when the text moves to a larger one; longer
@@ -251,42 +200,60 @@ static m2_code_t take(m2mgw_root_t *root, request_rec *r, apr_off_t limit)
     return code;
 }
 
-/* Reads the body into the root, unless that was done before. */
 static m2mgw_body_t *body_of(m2mgw_ctx_t *ctx, request_rec *r)
 {
     m2mgw_root_t *root = ctx->root;
-    m2mgw_body_t *body = root->body;
-    kind_t kind = KIND_OTHER;
 
-    if (body) {
-        return body;
+    if (!root->body) {
+        root->body = apr_pcalloc(root->r->pool, sizeof(*root->body));
+        root->body->kind = kind_of(owner_of(r));
     }
-    r = owner_of(r);
-    root->body = body = apr_pcalloc(root->r->pool, sizeof(*body));
-    /* a form of zero bytes is a form, and may get claims */
-    if (apr_table_get(r->headers_in, "Content-Length") || has_body(r)) {
-        kind = kind_of(r);
+    return root->body;
+}
+
+m2_body_kind_t m2mgw_body_kind(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    return body_of(ctx, r)->kind;
+}
+
+m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+{
+    m2mgw_body_t *body = body_of(ctx, r);
+
+    *ptext = m2_slice(NULL, 0);
+    if (body->kind != M2_BODY_FORM && body->kind != M2_BODY_UNTYPED) {
+        return M2_OK;
     }
-    body->is_form = kind == KIND_FORM;
-    if (kind != KIND_OTHER) {
-        body->code = kind == KIND_FORM ? take(root, r, ctx->effective.form_limit)
-                                       : M2_E_BODY_UNSUPPORTED;
+    if (!body->looked) {
+        body->looked = 1;
+        body->code = take(ctx->root, owner_of(r), ctx->effective.form_limit);
     }
-    return body;
+    if (body->code != M2_OK) {
+        return m2_err_set(err, body->code, "the form body cannot be used");
+    }
+    if (!body->handed) { /* else nobody behind us gets it any more */
+        *ptext = body->bytes;
+    }
+    return M2_OK;
+}
+
+/* What is a form to some backends and not to others, or spells its names in other bytes. */
+static int is_odd_form(m2_body_kind_t kind, const char *type)
+{
+    return kind != M2_BODY_NONE && m2_body_names_form(type)
+           && (kind != M2_BODY_FORM || !m2_body_charset_is_plain(type));
 }
 
 m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
-    const m2mgw_body_t *body = body_of(ctx, r);
+    const m2_body_kind_t kind = m2mgw_body_kind(ctx, r);
 
     *pform = m2_slice(NULL, 0);
-    if (body->code != M2_OK) {
-        return m2_err_set(err, body->code, "the form body cannot be used");
+    if (is_odd_form(kind, apr_table_get(owner_of(r)->headers_in, "Content-Type"))) {
+        return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the body is a form to some backends "
+                          "only, or in a character set that respells names");
     }
-    if (body->is_form && !body->handed) { /* else nobody behind us gets it any more */
-        *pform = body->bytes;
-    }
-    return M2_OK;
+    return kind == M2_BODY_FORM ? m2mgw_body_text(pform, ctx, r, err) : M2_OK;
 }
 
 int m2mgw_body_is_broken(const m2mgw_ctx_t *ctx)

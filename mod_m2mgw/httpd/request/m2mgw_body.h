@@ -8,15 +8,19 @@
 
 #include "httpd/request/m2mgw_ctx.h"
 
+#include "request/m2_body.h"
+
 /** The urlencoded body of the client's request, read once and handed on to the handler; "there
  *  is none" when the request has no urlencoded body, or a handler has read it.
  *  M2_E_BODY_TOO_LARGE over M2MFormLimit, M2_E_BODY_UNREADABLE when the client does not send
  *  it, M2_E_BODY_UNSUPPORTED for a form in a character set that respells names. */
 m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 
-/** Whether a body could hold form fields that m2mgw_body_form does not see: multipart, or
- *  content-encoded. */
-int m2mgw_body_is_opaque(request_rec *r);
+/** The same of a urlencoded body or one without a type, which some take for a form. */
+m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
+
+/** What the body of the client's request may be to a backend. */
+m2_body_kind_t m2mgw_body_kind(m2mgw_ctx_t *ctx, request_rec *r);
 
 /** Whether the client did not send all of the body that was read: nobody gets what there is. */
 int m2mgw_body_is_broken(const m2mgw_ctx_t *ctx);

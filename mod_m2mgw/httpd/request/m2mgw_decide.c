@@ -12,6 +12,7 @@
 #include "httpd/request/m2mgw_errordoc.h"
 #include "httpd/request/m2mgw_facts.h"
 #include "httpd/request/m2mgw_limits.h"
+#include "httpd/request/m2mgw_method.h"
 #include "httpd/request/m2mgw_nocache.h"
 #include "httpd/request/m2mgw_operation.h"
 #include "httpd/request/m2mgw_path.h"
@@ -127,6 +128,23 @@ void m2mgw_recheck_path(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
+/* What could make it a request of another method goes out, whatever was decided so far. */
+static void guard_method(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    m2_err_t err;
+    m2_code_t code;
+
+    if (!passes(ctx) && ctx->effective.engine != M2MGW_ENGINE_SHADOW) {
+        return;
+    }
+    m2_err_init(&err, r->pool);
+    code = m2mgw_method_guard(ctx, r, &err);
+    if (code != M2_OK && passes(ctx)) {
+        ctx->body_unusable |= code != M2_E_RULE_ERROR;
+        deny(ctx, code, err.text);
+    }
+}
+
 static void judge_operation(m2mgw_ctx_t *ctx, request_rec *r)
 {
     m2_err_t err;
@@ -226,6 +244,7 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
         judge_token(ctx, now);
     }
     publish(ctx, r);
+    guard_method(ctx, r);
     judge_request(ctx, r, now);
     ctx->body_unusable |= m2mgw_body_is_broken(ctx);
     m2mgw_note_decision(ctx, r);

@@ -40,8 +40,12 @@ static const char *host_of(const request_rec *r)
 static m2_code_t read_form(m2_slice_t *pform, void *baton)
 {
     m2mgw_ctx_t *ctx = baton;
+    const m2_body_kind_t kind = m2mgw_body_kind(ctx, ctx->r);
 
-    return m2mgw_body_form(pform, ctx, ctx->r, NULL);
+    if (kind == M2_BODY_FORM) {
+        return m2mgw_body_form(pform, ctx, ctx->r, NULL);
+    }
+    return m2_request_form_of(pform, m2_slice("?", 1), kind); /* there is some byte of it */
 }
 
 static m2_slice_t segment(void *ctx, const char *name)

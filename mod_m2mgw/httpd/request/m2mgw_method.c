@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * The method that rules, limits and operations decide on is the one of the request line, and
+ * no backend is told of another.
+ */
+#include "httpd/request/m2mgw_method.h"
+
+#include "httpd/request/m2mgw_body.h"
+
+#include "request/m2_method.h"
+
+#define DEFAULT_PARAMETER "_method"
+
+static const m2_nameset_t *default_names; /* made when the module is loaded */
+
+static int reads_method(const m2_rules_t *rules)
+{
+    return rules && m2_params_use(rules->params, M2_SRC_METHOD);
+}
+
+static int method_decides(const m2mgw_ctx_t *ctx)
+{
+    const m2_limits_t *limits = ctx->effective.limits;
+
+    return ctx->operation || reads_method(ctx->effective.policy.rules)
+           || (limits && reads_method(limits->scope));
+}
+
+/* Out of the headers, in every spelling; 1 if one named another method. */
+static int take_headers(request_rec *r)
+{
+    const apr_array_header_t *all = apr_table_elts(r->headers_in);
+    int i = 0, differs = 0;
+
+    while (i < all->nelts) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(all, i, apr_table_entry_t);
+
+        if (m2_method_is_override(field->key)) {
+            differs |= m2_method_differs(m2_slice_z(field->val), r->method);
+            apr_table_unset(r->headers_in, field->key); /* closes the gap: look here again */
+        }
+        else {
+            i++;
+        }
+    }
+    return differs;
+}
+
+static int is_one_of(const void *names, m2_slice_t raw)
+{
+    return m2_nameset_find(names, raw) != NULL;
+}
+
+static int take_query(request_rec *r, const m2_nameset_t *names)
+{
+    const int differs = m2_method_differs_in(r->pool, r->args, names, r->method);
+    const char *kept = m2_nameset_remove(r->pool, r->args, is_one_of, names);
+
+    if (kept != r->args) {
+        r->args = *kept ? (char *)m2_form_clean(r->pool, kept) : NULL;
+    }
+    return differs;
+}
+
+/* The body is not a subrequest's to change, and frameworks look at that of a POST only. */
+static m2_code_t take_body(int *pdiffers, m2mgw_ctx_t *ctx, request_rec *r,
+                           const m2_nameset_t *names, m2_err_t *err)
+{
+    const char *text, *kept;
+    m2_slice_t body;
+    m2_code_t code;
+
+    if (r->main || r->method_number != M_POST) {
+        return M2_OK;
+    }
+    code = m2mgw_body_text(&body, ctx, r, err);
+    if (code != M2_OK || !body.p) {
+        return code;
+    }
+    text = m2_form_text(r->pool, body);
+    kept = m2_nameset_remove(r->pool, text, is_one_of, names);
+    if (kept != text) {
+        *pdiffers |= m2_method_differs_in(r->pool, text, names, r->method);
+        m2mgw_body_replace(ctx, r, kept);
+    }
+    return M2_OK;
+}
+
+m2_code_t m2mgw_method_guard(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+{
+    const m2_nameset_t *names = ctx->effective.dir->method_names;
+    m2_code_t code;
+    int differs;
+
+    if (!method_decides(ctx)) {
+        return M2_OK;
+    }
+    names = names ? names : default_names;
+    differs = take_headers(r);
+    differs |= take_query(r, names);
+    code = take_body(&differs, ctx, r, names, err);
+    if (code == M2_OK && differs) {
+        code = m2_err_set(err, M2_E_RULE_ERROR, "a header or parameter names another method "
+                          "than the request's");
+    }
+    return code;
+}
+
+void m2mgw_method_register(apr_pool_t *pool)
+{
+    m2_nameset_t *names = m2_nameset_make(pool, M2_READ_FORM);
+
+    m2_nameset_add(names, DEFAULT_PARAMETER);
+    default_names = names;
+}
