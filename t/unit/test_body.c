@@ -49,10 +49,10 @@ static void test_charset(void **state)
         "application/json", "text/html; charset=utf-8", "text/html;charset=\"UTF-8\"",
         "a/b; charset=utf8", "a/b; charset = us-ascii", "a/b; charset=ISO-8859-15",
         "a/b; charset=windows-1251; x=y", "a/b; charset=latin1", "a/b; charset='koi8-r'",
-        "a/b; charset=koi8-u", "a/b; charset=", "a/charset", "a/b; charset=utf-8, c/d",
+        "a/b; charset=koi8-u", "a/charset", "a/b; charset=utf-8, c/d",
     };
     static const char *const other[] = {
-        "text/x; charset=utf-7", "a/b;charset=\"utf-7\"", "a/b; CHARSET=UTF-16",
+        "text/x; charset=utf-7", "a/b;charset=\"utf-7\"", "a/b; charset=", "a/b; charset=\"\"", "a/b; CHARSET=UTF-16",
         "a/b; charset=utf-8; charset=utf-7", "a/b; charset=ibm037", "a/b; charset=cp1252",
         "a/b; charset=iso-8859-", "a/b; charset=iso-8859-123", "a/b; charset=iso-2022-jp",
         "a/b; charset*=utf-8''utf-7", "a/b; charset*0=utf-; charset*1=7", "charset=utf-7",

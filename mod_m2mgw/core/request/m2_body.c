@@ -160,7 +160,7 @@ int m2_body_charset_is_plain(const char *type)
     m2_slice_t charset;
 
     while (type && (charset = next_charset(&type)).p != NULL) {
-        if (charset.n && !is_plain_charset(charset)) {
+        if (!is_plain_charset(charset)) {
             return 0;
         }
     }
