@@ -333,6 +333,8 @@ refused 403 A403AC
 
 title "17. The grant is revoked: no more tokens"
 run_line "$m2mctl client revoke $client '$audience|user:read:one' --grants $root/m2m/grants"
+say "  The server watches the file; a change counts within three seconds."
+sleep 3
 obtain "$audience|user:read:one"
 expect "status 400" status_is 400
 expect "invalid_scope" body_has invalid_scope
