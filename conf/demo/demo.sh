@@ -242,6 +242,8 @@ member client_secret <"$root/keys/client.json" >"$root/keys/secret"
 run_line "$m2mctl client grant $client '$audience|user:read:one' --grants $root/m2m/grants"
 sed 's/^/    /' "$root/m2m/grants"
 expect "the grant is written down" grep -q "$client user:read:one" "$root/m2m/grants"
+say "  The server watches the file; a change counts within three seconds."
+sleep 3
 
 title "4. The two plugin scripts: its public key pasted into one, the client's id into the other"
 curl_line "$issuer/jwks"
