@@ -289,7 +289,6 @@ sub no_start {
     if (!$pid) {
         open STDOUT, '>', '/dev/null';
         open STDERR, '>', '/dev/null';
-        local $ENV{LD_PRELOAD} = $ENV{M2MGW_PRELOAD} if $ENV{M2MGW_PRELOAD};
         exec $server->command('-DFOREGROUND');
     }
     waitpid $pid, 0;
