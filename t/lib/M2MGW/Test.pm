@@ -492,6 +492,7 @@ my @HARMLESS = (
     qr/AH03490|AH03092/, # a graceful restart, and a stop, on a machine that is busy
     qr/AH01630: client denied by server configuration/,
     qr/AH02282|No slotmem from mod_heartmonitor/,
+    qr/AH01882/, # a libssl older than the package of httpd was built with: the machine's business
 );
 
 # Lines at warn or worse, crashes and sanitizer reports that nobody announced.
