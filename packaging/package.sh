@@ -4,7 +4,8 @@
 #
 # package.sh BUILD_DIR: Debian packages of this tree in BUILD_DIR/packages, looked at by lintian,
 # then laid out below a scratch root and walked: httpd with the packaged modules refuses
-# without a token (401), refuses by a rule (403), and lets a good token pass (200).
+# without a token (401), refuses by a rule (403), and lets a good token pass (200). Where that can
+# be had they are installed by dpkg as well, and purged again (installed.sh).
 # Ends with "N passed, N failed".
 
 set -euo pipefail
@@ -40,7 +41,7 @@ make_packages() {
     cp -r "$src/packaging/debian" "$src/debian"
     sed -i "s/@VERSION@/$version/; s/@DATE@/$(date -R -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}")/" \
         "$src/debian/changelog"
-    (cd "$src" && dpkg-buildpackage -us -uc -b -j"${M2MGW_JOBS:-$(nproc)}") >"$out/log" 2>&1 ||
+    (cd "$src" && DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-} noautodbgsym" dpkg-buildpackage -us -uc -b -j"${M2MGW_JOBS:-$(nproc)}") >"$out/log" 2>&1 ||
         { tail -n 30 "$out/log" >&2; return 1; }
     rm -rf "$src"
 }
@@ -88,7 +89,7 @@ configure_httpd() {
         echo "ErrorLog $root/run/error.log"
         echo "Listen 127.0.0.1:$port"
         [ "$(id -u)" -ne 0 ] || printf 'User www-data\nGroup www-data\n'
-        for mod in mpm_event authz_core authz_host alias dir mime; do
+        for mod in mpm_event authz_core authz_host alias dir; do
             echo "LoadModule ${mod}_module $mods/mod_$mod.so"
         done
         sed "s|/usr/lib/apache2/modules/mod_m2m|$root&|" \
@@ -125,6 +126,16 @@ answers() {
     [ "$got" = "$wanted" ] || { echo "     got $got, wanted $wanted"; return 1; }
 }
 
+# what is logged is logged when the answer is out
+soon() {
+    local tries
+    for tries in $(seq 50); do
+        "$@" && return
+        sleep 0.1
+    done
+    return 1
+}
+
 walk() {
     local tries
     port=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1,
@@ -140,20 +151,40 @@ walk() {
     check "401 without a token" answers 401
     check "403 for a token without the scope" answers 403 -H "Authorization: Bearer $(token other)"
     check "200 for a token with it" answers 200 -H "Authorization: Bearer $(token hello:read)"
-    check "the log names the reason of a refusal" grep -q token_missing "$root/run/error.log"
+    check "the error log names the reason of a refusal" soon grep -q token_missing "$root/run/error.log"
+    check "the decision log does" soon grep -q '"reason": *"token_missing"' "$root/run/m2m_decisions.json"
+    kill "$pid" && wait "$pid" || true
+    pid=
+}
+
+# The same as dpkg does it, with the maintainer scripts; counted by the lines it prints.
+install_and_purge() {
+    local status=0
+    "$top/packaging/installed.sh" "$out" "$port" >"$out/installed" 2>&1 || status=$?
+    if [ "$status" -eq 77 ]; then
+        echo "skip packages are not installed by dpkg: that needs root, an overlay and apache2"
+        return
+    fi
+    cat "$out/installed"
+    passed=$((passed + $(grep -c '^ok ' "$out/installed" || true)))
+    failed=$((failed + $(grep -c '^FAIL ' "$out/installed" || true)))
+    check "they were installed and purged" grep -q 'nothing of them is left' "$out/installed"
 }
 
 make_packages || exit 1
 check "lintian has neither errors nor warnings" is_clean
-for file in usr/lib/apache2/modules/mod_m2mgw.so etc/apache2/mods-available/m2mgw.load \
+for file in etc/logrotate.d/libapache2-mod-m2mgw usr/lib/apache2/modules/mod_m2mgw.so etc/apache2/mods-available/m2mgw.load \
     etc/apache2/mods-available/m2mgw.conf usr/share/man/man5/mod_m2mgw.5.gz; do
     check "libapache2-mod-m2mgw holds /$file" holds libapache2-mod-m2mgw "$file"
 done
 check "libapache2-mod-m2m-issuer holds its module" holds libapache2-mod-m2m-issuer \
     usr/lib/apache2/modules/mod_m2m_issuer.so
+check "libapache2-mod-m2m-issuer holds the fail2ban filter" holds libapache2-mod-m2m-issuer \
+    etc/fail2ban/filter.d/m2m-issuer.conf
 check "m2mctl holds its manual page" holds m2mctl usr/share/man/man1/m2mctl.1.gz
 unpack
 walk
+install_and_purge
 ls -1 "$out"/*.deb
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -98,6 +98,7 @@ test_all() {
     stage suites-asan count_line suites_asan event
     stage clang count_exit build_everything "$build/clang" CC=clang --enable-werror
     stage dist count_exit dist_builds
+    stage package count_line "$top/packaging/package.sh" "$build/gcc"
     stage demo count_line "$top/conf/demo/demo.sh" "$build/gcc" --once
     closing_line
 }

@@ -1,0 +1,67 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# What lies in packaging/ fits what the modules write: the fail2ban filter finds each client that
+# the M2M server refused, and nothing a client sends makes it find somebody else.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use M2MGW::Test;
+
+my $packaging = "$FindBin::Bin/../packaging";
+
+# --- fail2ban --------------------------------------------------------------------------
+
+plan skip_all => 'mod_m2m_issuer is not built' if !M2MGW::Test::built('mod_m2m_issuer');
+my $t = M2MGW::Test->prepare(files => { 'key.pem' => key('p256')->{text}, clients => "app_x:*\n", grants => "api app_x read\n" });
+chmod 0600, "$t->{root}/key.pem";
+$t->begin(<<'CONF');
+LoadModule m2m_issuer_module @ISSUER_MODULE@
+M2MIssuerName http://127.0.0.1:@PORT@
+M2MSigningKey @ROOT@/key.pem
+M2MGrantFile @ROOT@/grants
+<Location /token>
+    SetHandler m2m-token
+    M2MClientProvider file
+    AuthUserFile @ROOT@/clients
+</Location>
+<Location /jwks>
+    SetHandler m2m-jwks
+</Location>
+CONF
+
+sub ask {
+    my ($client, $path) = @_;
+    my $enc = join '', map { sprintf '%%%02X', ord } split //, $client;
+    return $t->post($path // '/token', "grant_type=client_credentials&client_id=$enc&client_secret=wrong&scope=api%7Cread",
+        headers => [ 'Content-Type' => 'application/x-www-form-urlencoded' ]);
+}
+
+my @strange = ('a from 192.0.2.1 refused: x', "a\n[Sun Nov 29 18:00:00.000000 2026] [m2m_issuer:notice] [pid 1:tid 1] [client 192.0.2.1:80] M2-710: client a",
+    'a] [client 192.0.2.1:80] M2-710: client b', '[]');
+is(ask($_)->status, 401, 'a client is refused') for 'app_x', 'nobody', @strange;
+ask('app_x', '/[m2m_issuer:notice] [pid 1:tid 1] [client 192.0.2.1:80] M2-710: client a' =~ s/ /%20/gr);
+$t->expect_log(qr/M2-710/);
+$t->let_finish;
+my $lines = () = $t->error_log =~ /^\[[^\]]*\] \[m2m_issuer:notice\].* M2-710: /gm;
+is($lines, 2 + @strange, 'each is in the error log');
+
+my $filter = slurp("$packaging/fail2ban/m2m-issuer.conf");
+my ($re) = $filter =~ /^failregex = (.*)$/m or BAIL_OUT('no failregex');
+(my $perl = $re) =~ s/<HOST>/(?<host>[0-9a-fA-F.:]+?)/;
+my %found;
+$_ =~ /$perl/ and $found{ $+{host} }++ for split /\n/, $t->error_log;
+is_deeply(\%found, { '127.0.0.1' => 2 + @strange }, 'the expression finds them, and nobody else');
+
+SKIP: {
+    my ($program) = grep { -x } '/usr/bin/fail2ban-regex';
+    skip 'fail2ban is not installed', 2 if !$program;
+    my $said = `$program $t->{root}/logs/error.log $packaging/fail2ban/m2m-issuer.conf --print-all-matched 2>&1`;
+    my ($n) = $said =~ /^Failregex: (\d+) total/m;
+    is($n, 2 + @strange, 'fail2ban finds them') or diag($said);
+    my @others = grep { !/\[client 127\.0\.0\.1/ } $said =~ /^\|  (\[.*M2-710.*)$/mg;
+    is("@others", '', 'and nobody else');
+}
+$t->finish;
