@@ -62,6 +62,12 @@ my $special = <<"CONF";
     </Location>
 </VirtualHost>
 <VirtualHost *>
+    ServerName status.test
+    <Location /m2m-status>
+        SetHandler m2m-status
+    </Location>
+</VirtualHost>
+<VirtualHost *>
     ServerName off.test
     AllowEncodedSlashes NoDecode
     ProxyPass / $b/
@@ -323,6 +329,24 @@ is($r->header('X-Reason'), 'path_unsafe', 'and is recorded');
 passes(ask('shadow', '/app/x'), 'control: Shadow passes');
 passes(ask('shadow', '/OFF/x'), 'sections that are Off and stand alone: a difference passes');
 isnt(ask('shadow', '/OFF/x')->header('X-Reason') // '', 'path_unsafe', 'unrecorded');
+
+# what the status page counts while $asked is asked, apart from zeros
+sub counted {
+    my ($asked) = @_;
+    my $count = sub {
+        my $j = JSON::PP::decode_json(ask('status', '/m2m-status?format=json')->body);
+        return { (map { $_ => $j->{$_} } qw(requests passed refused shadow_denials)), unsafe => $j->{shadow}{path_unsafe} // 0 };
+    };
+    my $before = $count->();
+    $asked->();
+    my $after = $count->();
+    return join ' ', map { "$_ " . ($after->{$_} - $before->{$_}) } grep { $after->{$_} != $before->{$_} } sort keys %$after;
+}
+is(counted(sub { ask('shadow', '/APP/x') }), 'requests 1 shadow_denials 1 unsafe 1', 'a difference in Shadow is counted once');
+is(counted(sub { ask('shadow', '/app;v/x', token => $token) }), 'requests 1 shadow_denials 1 unsafe 1', 'with a token, too');
+is(counted(sub { is(ask('server', '/x.js;y')->reason, 'token_missing', 'a section that decides refuses') }), 'refused 1 requests 1', 'which is what counts then');
+is(counted(sub { passes(ask('server', '/x.js;y', token => $token), 'or lets pass') }), 'requests 1 shadow_denials 1 unsafe 1', 'and the difference counts');
+is(counted(sub { ask('proxypass', '/app/x', token => $token) }), 'passed 1 requests 1', 'control: a pass');
 
 for my $path ('/data/a%2fb', '/data/a;b', '/data/a;b/c', '/data/a%252fb', '/data/x\\y', '/data/..;/data/x', '/data/x//y') {
     passes(ask('off', $path, token => $token), "guard Off: $path is data");

@@ -84,6 +84,11 @@ typedef struct m2mgw_ctx_t {
     int body_unusable;          /* a body fault, which no engine mode lets pass */
     int error_document;         /* a local error document for our own refusal */
 
+    /* m2mgw_pathguard.c */
+    const char *path_shadow;    /* why its path would be refused, were the section that was
+                                   missed not in Shadow; NULL: it would not */
+    const struct m2mgw_section_t *path_section; /* that one */
+
     /* m2mgw_operation.c */
     const struct m2mgw_operation_t *operation; /* NULL: no operations are in force */
 

@@ -14,7 +14,6 @@
 #include "httpd/request/m2mgw_apply.h"
 #include "httpd/request/m2mgw_path.h"
 #include "httpd/request/m2mgw_response.h"
-#include "httpd/runtime/m2mgw_counters.h"
 
 #include "request/m2_path_reading.h"
 
@@ -347,17 +346,17 @@ static m2mgw_engine_t consequence(const look_t *look)
                : M2MGW_ENGINE_OFF;
 }
 
-/* A refusal that is let pass; the sections that decide are still to come. */
-static void count_shadow(m2mgw_ctx_t *ctx)
+/* A refusal that is let pass: it is counted when the request is over, unless a section that
+ * decides by then refuses it (m2mgw_record.c). */
+static void pass_in_shadow(const look_t *look, const char *why)
 {
-    m2mgw_decision_t decision;
+    m2mgw_ctx_t *ctx = record(look, why, M2MGW_ENGINE_SHADOW);
 
-    memset(&decision, 0, sizeof(decision));
-    decision.code = M2_E_PATH_UNSAFE;
-    decision.shadow = 1;
-    decision.section = ctx->effective.dir->section;
-    m2mgw_count_decision(&decision);
+    ctx->path_shadow = why;
+    ctx->path_section = ctx->effective.dir->section;
     ctx->decided = 0;
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, look->r, "M2-203: %s: would be refused: "
+                  "path_unsafe: %s", look->r->uri, why);
 }
 
 static int conclude(const look_t *look)
@@ -374,9 +373,7 @@ static int conclude(const look_t *look)
     if (engine == M2MGW_ENGINE_ON) {
         return refuse(look, why);
     }
-    count_shadow(record(look, why, M2MGW_ENGINE_SHADOW));
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, look->r, "M2-203: %s: would be refused: "
-                  "path_unsafe: %s", look->r->uri, why);
+    pass_in_shadow(look, why);
     return DECLINED;
 }
 

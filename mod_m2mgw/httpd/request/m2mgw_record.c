@@ -73,15 +73,41 @@ static void tell(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *
     tell_token(decision, &ctx->verdict, r->pool);
 }
 
+/* The request_rec whose path a section in Shadow was missed by, if there is one. */
+static const m2mgw_ctx_t *missed_in_shadow(request_rec *r)
+{
+    for (; r; r = r->next) {
+        const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+        if (ctx && ctx->path_shadow) {
+            return ctx;
+        }
+    }
+    return NULL;
+}
+
+static void tell_missed(m2mgw_decision_t *decision, const m2mgw_ctx_t *ctx)
+{
+    decision->code = M2_E_PATH_UNSAFE;
+    decision->shadow = 1;
+    decision->section = ctx->path_section;
+    decision->rule = NULL;
+    decision->detail = ctx->path_shadow;
+}
+
+/* One request, one decision: what was let pass in Shadow stands behind what was refused. */
 void m2mgw_record(request_rec *r)
 {
-    const m2mgw_ctx_t *ctx = deciding(r);
+    const m2mgw_ctx_t *ctx = deciding(r), *missed = missed_in_shadow(r);
     m2mgw_decision_t decision;
 
-    if (!ctx) {
+    if (!ctx && !missed) {
         return;
     }
-    tell(&decision, r, ctx);
+    tell(&decision, r, ctx ? ctx : missed);
+    if (missed && (!ctx || m2mgw_decision_passes(&decision))) {
+        tell_missed(&decision, missed);
+    }
     m2mgw_count_decision(&decision);
     if (!m2mgw_decision_passes(&decision) && !decision.shadow) {
         m2mgw_recent_add(&decision);
