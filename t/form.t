@@ -30,6 +30,12 @@ M2MJwks file:\@ROOT\@/k.json
     M2MClaim client_id form:client_id
     M2MClaim scope form:scope
 </Location>
+<Location /pub/off>
+    M2MEngine Off
+</Location>
+<Location /pub/replaced>
+    M2MClaim client_id header:X-Client-Id
+</Location>
 <Location /others>
     M2MClaim client_id form:client_id
     M2MFormOtherBodies Allow
@@ -119,6 +125,14 @@ for my $way (sort keys %how) {
     is(body($send->('/pub', '', @$auth)), 'client_id=app%201&scope=r%26w', "$way: an empty form") if $way ne 'in pieces';
     is(body($send->('/bypass', 'a=1&client_id=evil&CLIENT_ID=evil')), 'a=1', "$way: bypass without a token: the name is taken out");
     is(body($send->('/shadow', 'a=1&client_id=evil')), 'a=1', "$way: Shadow without a token: the name is taken out");
+    for my $where ('/pub/off', '/pub/replaced') {
+        for my $as ($type, undef) {
+            my @as = (defined $as ? ('Content-Type' => $as) : (), Authorization => "Bearer $token");
+            is(body($send->($where, 'a=1&client_id=evil&b=2&Client.Id[]=evil;scope=evil&c', @as)), 'a=1&b=2&c',
+               "$way: $where: names of the list around it are taken out of " . ($as // 'a body without a type'));
+            is(body($send->($where, "a\0=1&b=\xff", @as)), "a\0=1&b=\xff", "$way: $where: and without them nothing is touched");
+        }
+    }
     is(body($send->('/both', "client_id=evil&id_token=$token&x=y")), 'client_id=app%201&x=y', "$way: token and claim in one form");
     is(body($send->('/rewrite', "x=y&id_token=$token")), 'client_id=app%201&x=y', "$way: through a per-directory RewriteRule [P]");
     is(body($send->('/redirect', "x=y&id_token=$token")), 'client_id=app%201&x=y', "$way: through an internal redirect");
@@ -166,6 +180,17 @@ for my $type ('text/plain', 'application/json') {
 }
 denies($t->post('/pub', 'client_id=evil', headers => [ @auth ]), 415, 'body_unsupported', 'and so may a body without a type');
 denies($t->post('/tok', "id_token=$token", headers => [ 'Content-Type' => 'text/plain' ]), 401, 'token_missing', 'a token in another type is none');
+denies($t->post('/tok', "id_token=$token"), 400, 'token_multiple', 'in a body without a type it is one too many');
+denies($t->post('/tokmany', 'a=1&ID.token=evil', headers => [ @auth ]), 400, 'token_multiple', 'beside the one in the header, too');
+denies($t->post('/tokmany', 'id_token=evil'), 400, 'token_multiple', 'and under bypass');
+denies($t->post('/tokmany', "id_token=evil", headers => [ 'Content-Type' => ';', @auth ]), 400, 'token_multiple', 'likewise where the type is none');
+is(body($t->post('/tokmany', "a=1\0", headers => [ @auth ])), "a=1\0", 'control: a body without a type and without a token');
+for my $body ([ 'application/json', '{"client_id":"x"}' ], [ 'multipart/form-data; boundary=b', "--b--\r\n" ], [ 'text/plain', 'client_id=x' ]) {
+    is(body($t->post('/pub/off', $body->[1], headers => [ 'Content-Type' => $body->[0] ])), $body->[1], "an open section: $body->[0] passes as it is");
+}
+denies($t->post('/pub/off', 'a=' . 'x' x 65535, headers => [ @form ]), 413, 'body_too_large', 'an open section: a form that cannot be looked through');
+denies($t->post('/pub/off', 'a=1', headers => [ 'Content-Type' => "$type; charset=utf-7" ]), 415, 'body_unsupported', 'or in a character set that respells names');
+passes($t->get('/pub/off'), 'control: an open section without a body');
 for my $m (qw(PUT PATCH DELETE)) {
     is(body($t->request($m, '/both', body => "id_token=$token&a=1", headers => \@form)), 'client_id=app%201&a=1', "$m with a form");
 }

@@ -24,7 +24,17 @@ ScriptAlias /cgi/ @ROOT@/cgi/
 <Location /cgi>
     M2MBypassEmptyToken On
 </Location>
+<Location /cgi/off>
+    M2MEngine Off
+</Location>
+<Location /off>
+    M2MEngine Off
+</Location>
+<Location /off-raw>
+    M2MEngine Off
+</Location>
 ProxyPass /cgi !
+ProxyPass /off-raw http://@BACKEND@/off-raw nocanon
 ProxyPass / http://@BACKEND@/
 CONF
 
@@ -40,6 +50,8 @@ my @who = (
     [ 'with a token, Shadow', '/shadow', [ Authorization => "Bearer $token" ], 'app' ],
     [ 'without a token, Shadow', '/shadow', [], undef ],
     [ 'with a bad token, Shadow', '/shadow', [ Authorization => "Bearer $bad" ], undef ],
+    [ 'with a token, Off', '/off', [ Authorization => "Bearer $token" ], undef ],
+    [ 'without a token, Off, raw', '/off-raw/x', [], undef ],
 );
 
 # --- query names ---
@@ -128,6 +140,11 @@ like($r->body, qr/^HTTP_X_CLIENT_ID=app$/m, 'with a token it sees ours');
 like($r->body, qr/^X_CLIENT=app$/m, 'in the environment too');
 unlike($r->body, qr/evil/, 'and only ours');
 like($r->body, qr/^QUERY_STRING=client_id=app&z=1$/m, 'in the query too');
+$t->file('cgi/off/env.cgi', "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\nenv\n");
+$r = $t->get('/cgi/off/env.cgi?client_id=evil&a=1', headers => [ 'X-Client-Id' => 'evil' ]);
+is($r->status, 200, 'a CGI program in an open section');
+unlike($r->body, qr/evil/, 'sees none of it, nor in REQUEST_URI');
+like($r->body, qr/^REQUEST_URI=\S+\?a=1$/m, 'which keeps the rest');
 denies($t->get('/?client_id=app', headers => [ 'X-Client-Id' => 'app' ]), 401, 'token_missing', 'names are no token');
 $t->expect_log(qr/\[m2mgw:warn\].*M2MEngine Shadow/);
 $t->finish;

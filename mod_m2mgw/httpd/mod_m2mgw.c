@@ -176,10 +176,12 @@ static int hook_guard(request_rec *r)
     if (ctx->error_document) {
         return m2mgw_error_document_guard(r);
     }
+    if (ctx->in_force || ctx->query_changed) {
+        m2mgw_fix_raw_query(r);
+    }
     if (!ctx->in_force) {
         return DECLINED;
     }
-    m2mgw_fix_raw_query(r);
     m2mgw_recheck_path(ctx, r);
     /* Subrequests are questions most of the time (mod_autoindex asks about every file): a
      * token is spent for one only when it runs. */
@@ -211,6 +213,8 @@ static int hook_handler(request_rec *r)
     }
     if (status == DECLINED && ctx && ctx->in_force) {
         status = r->main ? or_declined(m2mgw_charge(ctx, r)) : DECLINED;
+    }
+    if (status == DECLINED && ctx) {
         m2mgw_line_scrub(ctx, r);
     }
     return status;

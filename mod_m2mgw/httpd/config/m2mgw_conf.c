@@ -260,12 +260,19 @@ static const char *why_closed(const m2mgw_dir_t *dir)
                : "M2MEngine is on, but no keys, rules or limits are in force";
 }
 
+m2mgw_profile_t m2mgw_profile_of(const m2mgw_dir_t *dir)
+{
+    return dir->profile != M2MGW_PROFILE_UNSET ? dir->profile : M2MGW_PROFILE_RFC6750;
+}
+
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
 {
     int protects = dir && (dir->keys || dir->rules || dir->operations || dir->checks
                            || has_limits(dir));
 
     memset(effective, 0, sizeof(*effective));
+    effective->form_limit = dir && dir->form_limit != M2_UNSET ? dir->form_limit
+                                                               : DEFAULT_FORM_LIMIT;
     if (!dir || dir->engine == M2MGW_ENGINE_OFF
         || (dir->engine == M2MGW_ENGINE_UNSET && !protects)) {
         return 0;
@@ -277,16 +284,13 @@ int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
     effective->sources = dir->sources ? dir->sources : &default_sources;
     effective->deny_duplicates = dir->duplicates != M2_UNSET ? dir->duplicates
                                  : dir->rules ? dir->rules->deny_duplicates : 1;
-    effective->form_limit = dir->form_limit != M2_UNSET ? dir->form_limit
-                                                        : DEFAULT_FORM_LIMIT;
     effective->operations = dir->operations;
     effective->operation_unknown = resolve_unknown(dir);
     effective->limits = has_limits(dir) ? dir->limits : NULL;
     effective->limit_headers = dir->limit_headers != 0
                                && effective->engine != M2MGW_ENGINE_SHADOW;
     effective->jwks_wait = dir->jwks_wait != M2_UNSET ? dir->jwks_wait : 0;
-    effective->profile = dir->profile != M2MGW_PROFILE_UNSET ? dir->profile
-                                                             : M2MGW_PROFILE_RFC6750;
+    effective->profile = m2mgw_profile_of(dir);
     effective->any_document = dir->any_document == 1;
     return 1;
 }

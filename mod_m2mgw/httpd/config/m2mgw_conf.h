@@ -196,7 +196,7 @@ typedef struct m2mgw_effective_t {
     int deny_duplicates;     /* M2MDuplicateParameter, resolved for the rules in force */
     m2mgw_profile_t profile; /* never unset */
     int any_document;        /* M2MErrorDocuments Any; 0 also where nothing is in force */
-    apr_off_t form_limit;    /* bytes */
+    apr_off_t form_limit;    /* bytes; set also where nothing is in force */
     m2_policy_t policy;      /* comparable by its bytes */
     const char *closed;      /* nobody may pass, and this is why: 503; NULL: open */
     int orphan;              /* explicit On or Shadow without keys, rules or limits: 503 */
@@ -215,7 +215,10 @@ void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add);
 
 /** Resolve what is in force. Returns 0 when nothing of ours is: engine off, or neither keys
  *  nor rules nor an explicit On, and no check that a section states. *effective is zeroed
- *  first. */
+ *  then, but for form_limit. */
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
+
+/** The profile that dir says, or the default. */
+m2mgw_profile_t m2mgw_profile_of(const m2mgw_dir_t *dir);
 
 #endif /* M2MGW_CONF_H */

@@ -21,6 +21,8 @@ static struct {
     m2_jwks_t *registry;
 } reading;
 
+static const char *const conditions[] = { "<If", "<ElseIf", "<Else" };
+
 static const m2mgw_globals_t default_globals = {
     .file_modes = 1,
     .replay_max_lifetime = M2_REPLAY_MAX_LIFETIME,
@@ -134,6 +136,44 @@ static const char *location_of(apr_pool_t *pool, const ap_directive_t *where)
     return *path == '/' ? path : NULL;
 }
 
+static int names_method(const ap_directive_t *d)
+{
+    return ap_strcasestr(d->args, "REQUEST_METHOD") != NULL;
+}
+
+/* Whether an expression that names the method says whether what is in container is reached:
+ * its own, or one in front of it of which it is the <ElseIf> or <Else>. */
+static int is_reached_by_method(const ap_directive_t *container)
+{
+    const ap_directive_t *d = container->parent ? container->parent->first_child : ap_conftree;
+    int named = 0;
+
+    if (is_one_of(container->directive, conditions, 1)) {
+        return names_method(container);
+    }
+    if (!is_one_of(container->directive, conditions, 3)) {
+        return 0;
+    }
+    for (; d; d = d->next) {
+        named = (named && !is_one_of(d->directive, conditions, 1))
+                || (is_one_of(d->directive, conditions, 2) && names_method(d));
+        if (d == container) {
+            break;
+        }
+    }
+    return named;
+}
+
+static int is_by_method(const ap_directive_t *where)
+{
+    for (; where; where = where->parent) {
+        if (is_reached_by_method(where)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static m2mgw_section_t *section_of(cmd_parms *cmd, m2mgw_dir_t *dir)
 {
     m2mgw_section_t *section = dir->section;
@@ -144,6 +184,7 @@ static m2mgw_section_t *section_of(cmd_parms *cmd, m2mgw_dir_t *dir)
         section->server = cmd->server;
         section->where = cmd->path ? cmd->directive->parent : NULL;
         section->location = location_of(cmd->pool, section->where);
+        section->by_method = is_by_method(section->where);
         section->first = cmd->directive;
         *(m2mgw_section_t **)apr_array_push(reading.sections) = section;
     }

@@ -28,6 +28,8 @@ typedef struct m2mgw_section_t {
     server_rec *server;
     const ap_directive_t *where;                 /* its opening line; NULL at server level */
     const char *location;                        /* PATH of a <Location PATH>, else NULL */
+    int by_method;                               /* it is, or lies in, an <If> or the <Else> of
+                                                    one that names REQUEST_METHOD */
     const ap_directive_t *first;                 /* the first directive of ours in it */
     const ap_directive_t *plugin[M2MGW_PLUGINS]; /* the M2MPlugin of each kind, or NULL */
     const ap_directive_t *native[M2MGW_PLUGINS]; /* the first native directive of the same */

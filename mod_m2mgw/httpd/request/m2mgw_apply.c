@@ -71,13 +71,17 @@ static const char *scrubbed(apr_pool_t *pool, const char *query, const m2_scrub_
     return kept == query ? query : m2_form_clean(pool, kept);
 }
 
-static void scrub_query(request_rec *r, const m2_scrub_t *scrub)
+static void scrub_query(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    if (r->args && maps_to(scrub, M2_PLACE_QUERY)) {
-        r->args = (char *)scrubbed(r->pool, r->args, scrub);
-        if (!*r->args) {
-            r->args = NULL;
-        }
+    const char *kept;
+
+    if (!r->args || !maps_to(ctx->scrub, M2_PLACE_QUERY)) {
+        return;
+    }
+    kept = scrubbed(r->pool, r->args, ctx->scrub);
+    if (kept != r->args) {
+        r->args = *kept ? (char *)kept : NULL;
+        ctx->query_changed = 1;
     }
 }
 
@@ -111,7 +115,7 @@ void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r)
         if (maps_to(ctx->scrub, M2_PLACE_HEADER) && !headers_are_clean(ctx, r)) {
             scrub_headers(r, ctx->scrub);
         }
-        scrub_query(r, ctx->scrub);
+        scrub_query(ctx, r);
         scrub_variables(r, ctx->scrub);
     }
     ctx->scrubbed = 1;
@@ -227,27 +231,40 @@ static m2_code_t check_kind(const m2mgw_ctx_t *ctx, m2_body_kind_t kind, m2_err_
                       m2_body_words(kind));
 }
 
+/* What names are taken out of: a form, and where none of them is set, what some backends take
+ * for one. */
+static m2_code_t text_to_scrub(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r,
+                               m2_err_t *err)
+{
+    const m2_body_kind_t kind = m2mgw_body_kind(ctx, r);
+    m2_code_t code = check_kind(ctx, kind, err);
+
+    code = code ? code : m2mgw_body_form(ptext, ctx, r, err);
+    return code || kind != M2_BODY_UNTYPED ? code : m2mgw_body_text(ptext, ctx, r, err);
+}
+
 m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const wanted_t wanted = { ctx->scrub, M2_PLACE_FORM };
-    const char *pairs = "";
+    const char *pairs = "", *text, *kept;
     m2_slice_t form;
     m2_code_t code = check_charset(ctx, r, err);
 
     if (code != M2_OK || !maps_to(ctx->scrub, M2_PLACE_FORM) || r->main) {
         return code;
     }
-    code = check_kind(ctx, m2mgw_body_kind(ctx, r), err);
-    code = code ? code : m2mgw_body_form(&form, ctx, r, err);
+    code = text_to_scrub(&form, ctx, r, err);
     if (code != M2_OK || !form.p) {
         return code;
     }
-    if (ctx->verdict.verified) {
+    if (ctx->in_force && ctx->verdict.verified) {
         pairs = encoded(r->pool, ctx->verdict.publish, M2_PLACE_FORM);
     }
-    m2mgw_body_replace(ctx, r, m2_form_insert(
-        r->pool, m2_nameset_remove(r->pool, m2_form_text(r->pool, form), is_mapped, &wanted),
-        pairs));
+    text = m2_form_text(r->pool, form);
+    kept = m2_nameset_remove(r->pool, text, is_mapped, &wanted);
+    if (kept != text || *pairs) { /* else every byte stays, a NUL too */
+        m2mgw_body_replace(ctx, r, m2_form_insert(r->pool, kept, pairs));
+    }
     return M2_OK;
 }
 

@@ -132,6 +132,21 @@ m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r)
     return ctx;
 }
 
+void m2mgw_ctx_close(m2mgw_ctx_t *ctx, const m2mgw_dir_t *dir, m2_code_t code,
+                     const char *why)
+{
+    memset(&ctx->effective, 0, sizeof(ctx->effective));
+    ctx->effective.dir = dir;
+    ctx->effective.engine = M2MGW_ENGINE_ON;
+    ctx->effective.profile = m2mgw_profile_of(dir);
+    ctx->in_force = ctx->was_in_force = 1;
+    m2mgw_request_id(ctx);
+    memset(&ctx->verdict, 0, sizeof(ctx->verdict));
+    ctx->verdict.code = code;
+    m2_err_init(&ctx->verdict.err, ctx->r->pool);
+    m2_err_set(&ctx->verdict.err, code, "%s", why);
+}
+
 /* httpd skips the access stage of a redirect or subrequest within one section. */
 static int reached_access(request_rec *r)
 {

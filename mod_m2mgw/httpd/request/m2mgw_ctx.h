@@ -100,6 +100,7 @@ typedef struct m2mgw_ctx_t {
 
     /* m2mgw_apply.c */
     int scrubbed;               /* names were taken out, once at least */
+    int query_changed;          /* something of the client's query was; also m2mgw_method.c */
     int noted;                  /* the decision stands in the environment */
     const char *client_line;    /* the request line, while handlers see another */
 
@@ -124,6 +125,11 @@ m2mgw_ctx_t *m2mgw_ctx(request_rec *r);
 
 /** The record of r, made if needed (with its root), effective policy resolved anew. */
 m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r);
+
+/** Make a record a refusal, On, for a request that no policy decides on; dir is whose words
+ *  it is put in. why is borrowed. */
+void m2mgw_ctx_close(m2mgw_ctx_t *ctx, const m2mgw_dir_t *dir, m2_code_t code,
+                     const char *why);
 
 /** The id of the client's request: mod_unique_id's, or a random one; made at the first call. */
 const char *m2mgw_request_id(m2mgw_ctx_t *ctx);

@@ -206,6 +206,15 @@ static void publish(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
+/* What the decision is about. */
+static void keep_current(m2mgw_ctx_t *ctx, const request_rec *r)
+{
+    ctx->decided = 1;
+    ctx->uri = r->uri;
+    ctx->method = r->method;
+    ctx->args = r->args;
+}
+
 /* The claims of a verified token are published before the rules are asked, so that both see
  * the request as the backend will. */
 static void decide(m2mgw_ctx_t *ctx, request_rec *r)
@@ -248,10 +257,27 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     judge_request(ctx, r, now);
     ctx->body_unusable |= m2mgw_body_is_broken(ctx);
     m2mgw_note_decision(ctx, r);
-    ctx->decided = 1;
-    ctx->uri = r->uri;
-    ctx->method = r->method;
-    ctx->args = r->args;
+    keep_current(ctx, r);
+}
+
+/* Where nothing is in force names are taken out all the same, and no request passes for one of
+ * another method that an <If> would have met. What cannot be looked through does not pass. */
+static void decide_open(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    m2_err_t err;
+    m2_code_t code;
+
+    m2mgw_scrub(ctx, r);
+    m2_err_init(&err, r->pool);
+    code = m2mgw_publish_form(ctx, r, &err);
+    code = code ? code : m2mgw_method_guard(ctx, r, &err);
+    if (code != M2_OK) {
+        m2mgw_ctx_close(ctx, ap_get_module_config(r->per_dir_config, &m2mgw_module), code,
+                        err.text);
+        ctx->body_unusable = code != M2_E_RULE_ERROR;
+        m2mgw_note_decision(ctx, r);
+        keep_current(ctx, r);
+    }
 }
 
 static int same_text(const char *a, const char *b)
@@ -296,7 +322,7 @@ m2mgw_ctx_t *m2mgw_meet(request_rec *r)
         decide(ctx, r);
     }
     else {
-        m2mgw_scrub(ctx, r);
+        decide_open(ctx, r);
     }
     return ctx;
 }

@@ -6,6 +6,7 @@
  */
 #include "httpd/request/m2mgw_method.h"
 
+#include "httpd/config/m2mgw_section.h"
 #include "httpd/request/m2mgw_body.h"
 
 #include "request/m2_method.h"
@@ -19,12 +20,47 @@ static int reads_method(const m2_rules_t *rules)
     return rules && m2_params_use(rules->params, M2_SRC_METHOD);
 }
 
-static int method_decides(const m2mgw_ctx_t *ctx)
+#define MAX_NESTED 8 /* <If> in <If>, deeper ones count as naming the method */
+
+static int any_by_method(const apr_array_header_t *vectors, int depth);
+
+/* Whether a section of ours in there is reached by method. */
+static int is_by_method(const ap_conf_vector_t *vector, int depth)
+{
+    const m2mgw_dir_t *dir = ap_get_module_config(vector, &m2mgw_module);
+    const core_dir_config *core = ap_get_core_module_config(vector);
+
+    return (dir && dir->section && dir->section->by_method) || depth > MAX_NESTED
+           || (core && (any_by_method(core->sec_if, depth + 1)
+                        || any_by_method(core->sec_file, depth + 1)));
+}
+
+static int any_by_method(const apr_array_header_t *vectors, int depth)
+{
+    int i;
+
+    for (i = 0; vectors && i < vectors->nelts; i++) {
+        if (is_by_method(APR_ARRAY_IDX(vectors, i, const ap_conf_vector_t *), depth)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether an <If> that was asked about this request, and met or not, names the method. */
+static int expression_reads_method(const request_rec *r)
+{
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+
+    return core->sec_if && any_by_method(core->sec_if, 0);
+}
+
+static int method_decides(const m2mgw_ctx_t *ctx, const request_rec *r)
 {
     const m2_limits_t *limits = ctx->effective.limits;
 
     return ctx->operation || reads_method(ctx->effective.policy.rules)
-           || (limits && reads_method(limits->scope));
+           || (limits && reads_method(limits->scope)) || expression_reads_method(r);
 }
 
 /* Out of the headers, in every spelling; 1 if one named another method. */
@@ -52,13 +88,14 @@ static int is_one_of(const void *names, m2_slice_t raw)
     return m2_nameset_find(names, raw) != NULL;
 }
 
-static int take_query(request_rec *r, const m2_nameset_t *names)
+static int take_query(m2mgw_ctx_t *ctx, request_rec *r, const m2_nameset_t *names)
 {
     const int differs = m2_method_differs_in(r->pool, r->args, names, r->method);
     const char *kept = m2_nameset_remove(r->pool, r->args, is_one_of, names);
 
     if (kept != r->args) {
         r->args = *kept ? (char *)m2_form_clean(r->pool, kept) : NULL;
+        ctx->query_changed = 1;
     }
     return differs;
 }
@@ -89,16 +126,16 @@ static m2_code_t take_body(int *pdiffers, m2mgw_ctx_t *ctx, request_rec *r,
 
 m2_code_t m2mgw_method_guard(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
-    const m2_nameset_t *names = ctx->effective.dir->method_names;
+    const m2mgw_dir_t *dir = ap_get_module_config(r->per_dir_config, &m2mgw_module);
+    const m2_nameset_t *names = dir && dir->method_names ? dir->method_names : default_names;
     m2_code_t code;
     int differs;
 
-    if (!method_decides(ctx)) {
+    if (!method_decides(ctx, r)) {
         return M2_OK;
     }
-    names = names ? names : default_names;
     differs = take_headers(r);
-    differs |= take_query(r, names);
+    differs |= take_query(ctx, r, names);
     code = take_body(&differs, ctx, r, names, err);
     if (code == M2_OK && differs) {
         code = m2_err_set(err, M2_E_RULE_ERROR, "a header or parameter names another method "

@@ -9,7 +9,8 @@
 #include "httpd/request/m2mgw_ctx.h"
 
 /**
- * Where operations are in force, or a rule or limit reads the method: take out of r what
+ * Where operations are in force, or a rule, a limit or the expression of an <If> with directives
+ * of ours reads the method, whether anything is in force or not: take out of r what
  * frameworks take a method from (headers, and the parameters of M2MMethodParameter in the query
  * and in the body of a POST). M2_E_RULE_ERROR where it named another method than the request's,
  * or a fault of the body that was read for it.

@@ -308,18 +308,11 @@ static m2mgw_ctx_t *record(const look_t *look, const char *why, m2mgw_engine_t e
     m2mgw_ctx_t *ctx = m2mgw_ctx_make(look->r);
     const m2mgw_dir_t *server = look->guard->dir;
 
-    memset(&ctx->effective, 0, sizeof(ctx->effective));
-    ctx->effective.dir = look->missed && look->missed->dir ? look->missed->dir : server;
+    m2mgw_ctx_close(ctx, look->missed && look->missed->dir ? look->missed->dir : server,
+                    M2_E_PATH_UNSAFE, why);
     ctx->effective.engine = engine;
-    ctx->effective.profile = server->profile != M2MGW_PROFILE_UNSET ? server->profile
-                                                                    : M2MGW_PROFILE_RFC6750;
-    ctx->in_force = ctx->was_in_force = 1;
+    ctx->effective.profile = m2mgw_profile_of(server);
     ctx->decided = 1;
-    m2mgw_request_id(ctx);
-    memset(&ctx->verdict, 0, sizeof(ctx->verdict));
-    ctx->verdict.code = M2_E_PATH_UNSAFE;
-    m2_err_init(&ctx->verdict.err, look->r->pool);
-    m2_err_set(&ctx->verdict.err, M2_E_PATH_UNSAFE, "%s", why);
     m2mgw_note_decision(ctx, look->r);
     return ctx;
 }

@@ -65,11 +65,30 @@ static m2_code_t find_query(finder_t *f, const char *name)
     return find_in_text(f, m2_slice_z(f->r->args), M2_READ_FORM, name);
 }
 
+/* Some backends take a body without a type for a form: what they would find there is a token
+ * too many, for it is none to the others. */
+static m2_code_t find_untyped(finder_t *f, const char *name)
+{
+    const int before = f->tokens->nelts;
+    m2_slice_t text;
+    m2_code_t code = m2mgw_body_text(&text, f->ctx, f->r, f->err);
+
+    code = code != M2_OK ? code : find_in_text(f, text, M2_READ_FORM, name);
+    if (code == M2_OK && f->tokens->nelts > before) {
+        return m2_err_set(f->err, M2_E_TOKEN_MULTIPLE, "the body has no type, so that only some "
+                          "backends would find the token %s in it", name);
+    }
+    return code;
+}
+
 static m2_code_t find_form(finder_t *f, const char *name)
 {
     m2_slice_t form;
     const m2_code_t code = m2mgw_body_form(&form, f->ctx, f->r, f->err);
 
+    if (code == M2_OK && m2mgw_body_kind(f->ctx, f->r) == M2_BODY_UNTYPED) {
+        return find_untyped(f, name);
+    }
     return code != M2_OK ? code : find_in_text(f, form, M2_READ_FORM, name);
 }
 
@@ -130,12 +149,17 @@ static void remove_cookie(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 
 static void remove_form(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 {
+    const char *text, *kept;
     m2_slice_t form;
 
     /* the body is not a subrequest's to change, nor its length */
-    if (!r->main && m2mgw_body_form(&form, ctx, r, NULL) == M2_OK && form.p) {
-        m2mgw_body_replace(ctx, r, m2_nameset_remove(r->pool, m2_form_text(r->pool, form),
-                                                   is_name, name));
+    if (r->main || m2mgw_body_text(&form, ctx, r, NULL) != M2_OK || !form.p) {
+        return;
+    }
+    text = m2_form_text(r->pool, form);
+    kept = m2_nameset_remove(r->pool, text, is_name, name);
+    if (kept != text) {
+        m2mgw_body_replace(ctx, r, kept);
     }
 }
 
