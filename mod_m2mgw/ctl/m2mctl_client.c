@@ -4,7 +4,7 @@
  * m2mctl client: the clients of the M2M server and what they are granted, in two files:
  * httpd's own password file and the grant file. Lines of others, comments and order stay.
  */
-#include "ctl/m2mctl_client.h"
+#include "ctl/m2mctl_job.h"
 
 #include <stdio.h>
 
@@ -27,38 +27,6 @@ static const m2mctl_option_t client_options[] = {
 static const char *word(const m2mctl_t *ctl, int i)
 {
     return i < ctl->words->nelts ? APR_ARRAY_IDX(ctl->words, i, const char *) : NULL;
-}
-
-int m2mctl_job_fault(m2mctl_job_t *job, const char *path)
-{
-    return m2mctl_fault(job->ctl, path, &job->err);
-}
-
-/* --- files as lines --- */
-
-apr_array_header_t *m2mctl_lines(apr_pool_t *pool, m2_slice_t text)
-{
-    apr_array_header_t *lines = apr_array_make(pool, 64, sizeof(const char *));
-    m2_slice_t line;
-
-    while (m2_grant_line(&text, &line)) {
-        APR_ARRAY_PUSH(lines, const char *) = m2_slice_dup(pool, line);
-    }
-    return lines;
-}
-
-m2_slice_t m2mctl_lines_text(apr_pool_t *pool, const apr_array_header_t *lines)
-{
-    apr_array_header_t *kept = apr_array_make(pool, lines->nelts, sizeof(const char *));
-    int i;
-
-    for (i = 0; i < lines->nelts; i++) {
-        if (APR_ARRAY_IDX(lines, i, const char *)) {
-            APR_ARRAY_PUSH(kept, const char *) = APR_ARRAY_IDX(lines, i, const char *);
-        }
-    }
-    APR_ARRAY_PUSH(kept, const char *) = ""; /* the last line ends, too */
-    return m2_slice_z(apr_array_pstrcat(pool, kept, '\n'));
 }
 
 /* --- granting and revoking --- */
@@ -192,7 +160,7 @@ static int lines_read(apr_array_header_t **plines, m2mctl_job_t *job, const char
     m2_slice_t text = { "", 0 };
 
     if (path && m2mctl_read(&text, job->ctl->pool, path, &job->err) != M2_OK) {
-        return m2mctl_job_fault(job, path);
+        return m2mctl_fault(job->ctl, path, &job->err);
     }
     *plines = m2mctl_lines(job->ctl->pool, text);
     return M2MCTL_ALLOW;

@@ -3,7 +3,7 @@
  *
  * The grant file: AUDIENCE CLIENT PERMISSION... What would not parse is not written.
  */
-#include "ctl/m2mctl_client.h"
+#include "ctl/m2mctl_job.h"
 
 /* AUDIENCE|PERMISSION of the command line */
 static int scope_read(m2_slice_t *audience, m2_slice_t *permission, const char *scope)
@@ -118,7 +118,7 @@ int m2mctl_grants_edit(m2mctl_job_t *job, int add, int *pmissing)
 
     if (m2mctl_edit_open(&edit, job->ctl->pool, job->options->grants, add, &job->err) !=
             M2_OK || grants_check(job, edit.text) != M2_OK) {
-        return m2mctl_job_fault(job, job->options->grants);
+        return m2mctl_fault(job->ctl, job->options->grants, &job->err);
     }
     lines = m2mctl_lines(job->ctl->pool, edit.text);
     for (i = 0; i < job->scopes->nelts; i++) {
@@ -133,7 +133,7 @@ int m2mctl_grants_edit(m2mctl_job_t *job, int add, int *pmissing)
     text = m2mctl_lines_text(job->ctl->pool, lines);
     if (grants_check(job, text) != M2_OK ||
         m2mctl_edit_save(&edit, text, &job->err) != M2_OK) {
-        return m2mctl_job_fault(job, job->options->grants);
+        return m2mctl_fault(job->ctl, job->options->grants, &job->err);
     }
     return M2MCTL_ALLOW;
 }
@@ -169,7 +169,7 @@ int m2mctl_grants_revoke(m2mctl_job_t *job, int *pfound)
 
     if (m2mctl_edit_open(&edit, job->ctl->pool, job->options->grants, 0, &job->err) !=
             M2_OK || grants_check(job, edit.text) != M2_OK) {
-        return m2mctl_job_fault(job, job->options->grants);
+        return m2mctl_fault(job->ctl, job->options->grants, &job->err);
     }
     lines = m2mctl_lines(job->ctl->pool, edit.text);
     for (i = 0; i < lines->nelts; i++) {
@@ -180,5 +180,5 @@ int m2mctl_grants_revoke(m2mctl_job_t *job, int *pfound)
     }
     return m2mctl_edit_save(&edit, m2mctl_lines_text(job->ctl->pool, lines), &job->err) == M2_OK
                ? M2MCTL_ALLOW
-               : m2mctl_job_fault(job, job->options->grants);
+               : m2mctl_fault(job->ctl, job->options->grants, &job->err);
 }

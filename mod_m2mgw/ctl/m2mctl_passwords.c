@@ -4,9 +4,10 @@
  * httpd's own password file (bcrypt, as htpasswd -B writes it). Secrets are made here, shown
  * once and kept as a hash.
  */
-#include "ctl/m2mctl_client.h"
+#include "ctl/m2mctl_job.h"
 
 #include "text/m2_b64.h"
+#include "text/m2_lines.h"
 
 #include <apr_general.h>
 #include <apr_md5.h>
@@ -84,7 +85,7 @@ static char *secret_read(m2mctl_job_t *job)
     if (m2mctl_read(&text, job->ctl->pool, job->options->secret_file, &job->err) != M2_OK) {
         return NULL;
     }
-    if (!m2_grant_line(&text, &line) || line.n == 0 || line.n > SECRET_MAX ||
+    if (!m2_line_next(&text, &line) || line.n == 0 || line.n > SECRET_MAX ||
         memchr(line.p, '\0', line.n)) {
         m2_err_set(&job->err, M2_E_CONFIG, "a secret is one line of 1 to %d bytes",
                    SECRET_MAX);
@@ -189,12 +190,12 @@ int m2mctl_user_add(m2mctl_job_t *job)
     secret = o->secret_file ? secret_read(job) : secret_make(job->ctl->pool);
     if (!job->id || !secret) {
         m2_err_set(&job->err, M2_E_CONFIG, "no secret can be made");
-        return m2mctl_job_fault(job, o->secret_file ? o->secret_file : "add");
+        return m2mctl_fault(job->ctl, o->secret_file ? o->secret_file : "add", &job->err);
     }
     hash = hash_make(job, secret);
     if (!hash || m2mctl_edit_open(&edit, job->ctl->pool, o->clients, 1, &job->err) != M2_OK ||
         !add_save(job, &edit, hash)) {
-        return m2mctl_job_fault(job, o->clients);
+        return m2mctl_fault(job->ctl, o->clients, &job->err);
     }
     add_show(job, secret);
     OPENSSL_cleanse(secret, strlen(secret));
@@ -209,11 +210,11 @@ int m2mctl_user_revoke(m2mctl_job_t *job, int *pfound)
 
     if (m2mctl_edit_open(&edit, job->ctl->pool, job->options->clients, 0, &job->err) !=
         M2_OK) {
-        return m2mctl_job_fault(job, job->options->clients);
+        return m2mctl_fault(job->ctl, job->options->clients, &job->err);
     }
     lines = m2mctl_lines(job->ctl->pool, edit.text);
     if (!is_plain(job, lines)) {
-        return m2mctl_job_fault(job, job->options->clients);
+        return m2mctl_fault(job->ctl, job->options->clients, &job->err);
     }
     for (i = 0; i < lines->nelts; i++) {
         if (m2_slice_is(m2mctl_user(APR_ARRAY_IDX(lines, i, const char *)), job->id)) {
@@ -223,5 +224,5 @@ int m2mctl_user_revoke(m2mctl_job_t *job, int *pfound)
     }
     return m2mctl_edit_save(&edit, m2mctl_lines_text(job->ctl->pool, lines), &job->err) == M2_OK
                ? M2MCTL_ALLOW
-               : m2mctl_job_fault(job, job->options->clients);
+               : m2mctl_fault(job->ctl, job->options->clients, &job->err);
 }

@@ -15,6 +15,7 @@
 #ifndef M2MI_H
 #define M2MI_H
 
+#include "issuer/m2mi_module.h"
 #include "issuer/m2mi_watch.h"
 #include "key/m2_keyset.h"
 #include "oauth/m2_assertion.h"
@@ -28,19 +29,6 @@
 #include "token/m2_jws.h"
 
 #include <apr_hash.h>
-
-#include <httpd.h>
-#include <http_config.h>
-#include <http_core.h>
-#include <http_log.h>
-#include <http_protocol.h>
-#include <http_request.h>
-#include <mod_auth.h>
-
-extern module AP_MODULE_DECLARE_DATA m2m_issuer_module
-    __attribute__((visibility("default")));
-
-APLOG_USE_MODULE(m2m_issuer);
 
 #define M2MI_HANDLER_TOKEN "m2m-token"
 #define M2MI_HANDLER_JWKS "m2m-jwks"
@@ -338,7 +326,10 @@ void m2mi_lists_reset(apr_pool_t *pconf);
  *  sentence. */
 const char *m2mi_lists_make(apr_pool_t *pool);
 
-/* --- m2mi_log.c: what may stand in a log --- */
+/* --- m2mi_log.c: why a call ends, and what of it may stand in a log --- */
+
+/** Record why a call ends; returns error. text is a constant. */
+m2_oauth_error_t m2mi_stop(m2mi_call_t *call, m2_oauth_error_t error, const char *text);
 
 /** The name a client gave, in pool: whole if it is known, else cut behind eight characters,
  *  since it may be a secret in the wrong place. NULL is "-". */
@@ -357,9 +348,6 @@ int m2mi_mask_query(request_rec *r);
 
 /** Read the request, check the client, let act decide, answer. */
 int m2mi_endpoint(request_rec *r, m2_oauth_kind_t kind, m2mi_act_fn *act);
-
-/** Record why a call ends; returns error. text is a constant. */
-m2_oauth_error_t m2mi_stop(m2mi_call_t *call, m2_oauth_error_t error, const char *text);
 
 /* --- handlers --- */
 

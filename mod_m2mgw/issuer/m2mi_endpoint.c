@@ -16,12 +16,6 @@
 
 #define RETRY_AFTER 5 /* seconds, where nobody knows better */
 
-m2_oauth_error_t m2mi_stop(m2mi_call_t *call, m2_oauth_error_t error, const char *text)
-{
-    call->text = text;
-    return error;
-}
-
 /* --- may this request be read --- */
 
 static int is_loopback(const apr_sockaddr_t *address)

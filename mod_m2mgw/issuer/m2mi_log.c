@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What may stand in a log: who was refused and why, but no secret, wherever a client puts it.
+ * Why a call ends, and what of it may stand in a log: who was refused and why, but no secret,
+ * wherever a client puts it.
  */
 #include "issuer/m2mi.h"
 
@@ -20,6 +21,12 @@ const char *m2mi_log_name(apr_pool_t *pool, const char *name, int is_known)
         text[i] = text[i] > 0x20 && text[i] < 0x7f ? text[i] : '?';
     }
     return apr_pstrcat(pool, text, n > SHOWN ? "..." : "", NULL);
+}
+
+m2_oauth_error_t m2mi_stop(m2mi_call_t *call, m2_oauth_error_t error, const char *text)
+{
+    call->text = text;
+    return error;
 }
 
 /* One line a refusal, which tools that ban addresses read: docs/m2m-server.md. */

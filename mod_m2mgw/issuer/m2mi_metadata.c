@@ -6,6 +6,8 @@
  */
 #include "issuer/m2mi.h"
 
+#include "text/m2_lines.h"
+
 const char *m2mi_jwks_text(apr_pool_t *pool, const m2mi_server_t *conf)
 {
     m2_json_t *set = m2_json_make(pool);
@@ -30,7 +32,7 @@ static m2_json_t *words_array(apr_pool_t *pool, const char *words)
     m2_json_t *array = m2_json_make_array(pool);
     m2_slice_t rest = m2_slice_z(words), word;
 
-    while (m2_grant_word(&rest, &word)) {
+    while (m2_word_next(&rest, &word)) {
         m2_json_append_string(array, m2_slice_dup(pool, word));
     }
     return array;

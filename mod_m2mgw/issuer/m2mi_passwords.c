@@ -11,6 +11,8 @@
  */
 #include "issuer/m2mi.h"
 
+#include "text/m2_lines.h"
+
 #include <apr_md5.h>
 
 #include <openssl/evp.h>
@@ -215,7 +217,7 @@ static const char *passwords_parse(const void **pobject, apr_pool_t *pool, const
     (void)baton;
     passwords->clients = apr_hash_make(pool);
     passwords->settings = apr_array_make(pool, 4, sizeof(setting_t *));
-    while (m2_grant_line(&text, &line)) {
+    while (m2_line_next(&text, &line)) {
         line_add(passwords, pool, line);
     }
     *pobject = passwords;

@@ -5,10 +5,10 @@
  * pool of its own and swapped in as a whole; what was in force goes when the last request
  * that may hold it has left.
  */
-#include "issuer/m2mi.h"
-
-#include "issuer/m2mi_shared.h"
 #include "issuer/m2mi_watch.h"
+
+#include "issuer/m2mi_module.h"
+#include "issuer/m2mi_shared.h"
 
 #include "key/m2_keyring.h"
 #include "text/m2_file.h"

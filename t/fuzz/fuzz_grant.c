@@ -5,6 +5,7 @@
  * file, asked for client "a". What is given names one audience and fits a token.
  */
 #include "oauth/m2_grant.h"
+#include "text/m2_lines.h"
 
 #include <apr_general.h>
 
@@ -25,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     apr_pool_create(&pool, NULL);
     m2_err_init(&err, pool);
     grants = m2_grants_make(pool);
-    if (m2_grant_line(&file, &wanted)) {
+    if (m2_line_next(&file, &wanted)) {
         if (m2_grants_parse(grants, file, &err) != M2_OK && (!err.text || err.line < 1)) {
             abort();
         }

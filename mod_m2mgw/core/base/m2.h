@@ -89,6 +89,10 @@ typedef enum m2_code_t {
 #define M2_MAX_MATCH_STEPS 100000  /* PCRE match limit of `matches`, for each starting point */
 #define M2_MAX_MATCH_EFFORT 340000 /* for a whole value, at all of them: some milliseconds */
 #define M2_MAX_PARAMS 4096         /* pairs read from one query or form */
+#define M2_MAX_OPERATIONS 100000        /* in one table: a start takes a second or two */
+#define M2_MAX_OPERATION_TEMPLATE 4096  /* bytes of a template */
+#define M2_MAX_OPERATION_SEGMENTS 256   /* of a template; bounds the recursion of a look-up */
+#define M2_MAX_OPERATION_VARIABLES 32   /* of a template */
 
 /* a value that a directive has not set */
 #define M2_UNSET (-1)
@@ -101,7 +105,7 @@ typedef struct m2_jws_t m2_jws_t;
 typedef struct m2_policy_t m2_policy_t;
 typedef struct m2_verdict_t m2_verdict_t;
 
-/* The JSON value of jansson, whose header only m2_json.c includes. */
+/* The JSON value of jansson, whose header only m2_json_read.c includes. */
 typedef struct m2_json_t m2_json_t;
 
 #endif /* M2_H */

@@ -207,6 +207,11 @@ void m2_jwks_share(m2_jwks_t *jwks, void *memory)
     }
 }
 
+void m2_jwks_trust(apr_uint32_t uid)
+{
+    m2_state_trust(uid);
+}
+
 static void publish_dirty(m2_jwks_t *jwks)
 {
     int i;

@@ -8,7 +8,6 @@
  */
 #include "jwks/m2_jwks_state.h"
 
-#include "jwks/m2_jwks.h"
 
 #include "base/m2_log.h"
 #include "text/m2_file.h"
@@ -153,7 +152,7 @@ static int parse_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t
  * this. What somebody else put there is nobody's key. */
 static apr_uint32_t children_uid;
 
-void m2_jwks_trust(apr_uint32_t uid)
+void m2_state_trust(apr_uint32_t uid)
 {
     children_uid = uid;
 }

@@ -17,6 +17,9 @@ typedef struct m2_state_t {
     apr_uint64_t digest;
 } m2_state_t;
 
+/** The user whose copies count beside root's, of this process. */
+void m2_state_trust(apr_uint32_t uid);
+
 /** Where the copy of a source lies; NULL when OpenSSL refuses. */
 const char *m2_state_path(m2_keysource_t *source, const char *state_dir);
 

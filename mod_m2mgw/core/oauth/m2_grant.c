@@ -6,6 +6,8 @@
  */
 #include "oauth/m2_grant.h"
 
+#include "text/m2_lines.h"
+
 #include <apr_hash.h>
 
 #define WORD_MAX 255
@@ -43,37 +45,6 @@ int m2_client_id_ok(m2_slice_t word)
     return m2_scope_word_ok(word) && !memchr(word.p, ':', word.n);
 }
 
-int m2_grant_word(m2_slice_t *rest, m2_slice_t *word)
-{
-    apr_size_t n = 0;
-
-    while (rest->n && (*rest->p == ' ' || *rest->p == '\t')) {
-        *rest = m2_slice(rest->p + 1, rest->n - 1);
-    }
-    while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t') {
-        n++;
-    }
-    *word = m2_slice(rest->p, n);
-    *rest = m2_slice(rest->p + n, rest->n - n);
-    return n > 0;
-}
-
-int m2_grant_line(m2_slice_t *rest, m2_slice_t *line)
-{
-    const char *end;
-    apr_size_t n;
-
-    if (!rest->n) {
-        return 0;
-    }
-    end = memchr(rest->p, '\n', rest->n);
-    n = end ? (apr_size_t)(end - rest->p) : rest->n;
-    *line = m2_slice(rest->p, n && rest->p[n - 1] == '\r' ? n - 1 : n);
-    n += end ? 1 : 0;
-    *rest = m2_slice(rest->p + n, rest->n - n);
-    return 1;
-}
-
 static m2_code_t permission_check(m2_slice_t word, m2_err_t *err)
 {
     if (!m2_scope_word_ok(word)) {
@@ -109,13 +80,13 @@ m2_code_t m2_grant_read(m2_grant_t *grant, apr_pool_t *pool, m2_slice_t line, m2
     m2_slice_t word;
     m2_code_t rc;
 
-    if (!m2_grant_word(&line, &grant->audience) || grant->audience.p[0] == '#') {
+    if (!m2_word_next(&line, &grant->audience) || grant->audience.p[0] == '#') {
         return M2_E_NOT_FOUND;
     }
-    m2_grant_word(&line, &grant->client);
+    m2_word_next(&line, &grant->client);
     rc = names_check(grant, err);
     grant->permissions = apr_array_make(pool, 4, sizeof(m2_slice_t));
-    while (rc == M2_OK && m2_grant_word(&line, &word)) {
+    while (rc == M2_OK && m2_word_next(&line, &word)) {
         rc = permission_check(word, err);
         APR_ARRAY_PUSH(grant->permissions, m2_slice_t) = word;
     }
@@ -228,46 +199,21 @@ m2_code_t m2_grants_add_all(m2_grants_t *grants, const m2_grants_t *other, m2_er
     return rc;
 }
 
-/* temp holds what one line needs and is emptied after each */
-static m2_code_t line_add(m2_grants_t *grants, apr_pool_t *temp, m2_slice_t line,
-                          m2_err_t *err)
+static m2_code_t line_add(void *data, apr_pool_t *temp, m2_slice_t line, m2_err_t *err)
 {
     m2_grant_t grant;
-    m2_code_t rc;
+    const m2_code_t rc = m2_grant_read(&grant, temp, line, err);
 
-    if (line.n > M2_MAX_GRANT_LINE) {
-        return m2_err_set(err, M2_E_CONFIG, "the line is longer than %d bytes",
-                          M2_MAX_GRANT_LINE);
-    }
-    rc = m2_grant_read(&grant, temp, line, err);
-    if (rc == M2_OK) {
-        rc = m2_grants_add(grants, &grant, err);
-    }
-    apr_pool_clear(temp);
-    return rc == M2_E_NOT_FOUND ? M2_OK : rc;
+    return rc == M2_OK ? m2_grants_add(data, &grant, err) : rc;
 }
 
 m2_code_t m2_grants_parse(m2_grants_t *grants, m2_slice_t text, m2_err_t *err)
 {
-    apr_pool_t *temp;
-    m2_slice_t line;
-    m2_code_t rc = M2_OK;
-    int number = 0;
-
     if (text.n > M2_MAX_GRANT_BYTES) {
         return m2_err_set(err, M2_E_CONFIG, "the file is larger than %d bytes",
                           M2_MAX_GRANT_BYTES);
     }
-    apr_pool_create(&temp, grants->pool);
-    while (rc == M2_OK && m2_grant_line(&text, &line)) {
-        number++;
-        rc = line_add(grants, temp, line, err);
-    }
-    if (rc != M2_OK && err && !err->line) {
-        err->line = number;
-    }
-    apr_pool_destroy(temp);
-    return rc;
+    return m2_lines_read(grants, grants->pool, line_add, text, M2_MAX_GRANT_LINE, err);
 }
 
 unsigned int m2_grants_count(const m2_grants_t *grants)
@@ -338,7 +284,7 @@ static m2_code_t wanted_read(apr_array_header_t *words, m2_slice_t *paudience,
 {
     m2_slice_t word, audience, permission;
 
-    while (m2_grant_word(&wanted, &word)) {
+    while (m2_word_next(&wanted, &word)) {
         if (!scope_split(word, resource, &audience, &permission)) {
             return m2_err_set(err, M2_E_INSUFFICIENT_SCOPE,
                               "each scope is written audience|permission");

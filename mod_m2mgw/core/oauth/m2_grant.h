@@ -53,12 +53,6 @@ int m2_client_id_ok(m2_slice_t word);
  *  3.3) and '|'; at most 255 bytes; not '#' first. */
 int m2_scope_word_ok(m2_slice_t word);
 
-/** Next word of *rest (blanks and tabs separate), which moves on; 0 at the end. */
-int m2_grant_word(m2_slice_t *rest, m2_slice_t *word);
-
-/** Next line of *rest without its line end (LF or CRLF); 0 at the end. */
-int m2_grant_line(m2_slice_t *rest, m2_slice_t *line);
-
 /**
  * Read one line into *grant, whose slices point into line and whose array lives in pool.
  * M2_OK; M2_E_NOT_FOUND for an empty line or a comment (`#` first); M2_E_CONFIG with a

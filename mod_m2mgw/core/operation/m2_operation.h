@@ -20,11 +20,6 @@
 #include "base/m2_err.h"
 #include "base/m2_slice.h"
 
-#define M2_MAX_OPERATIONS 100000        /* in one table: a start takes a second or two */
-#define M2_MAX_OPERATION_TEMPLATE 4096  /* bytes of a template */
-#define M2_MAX_OPERATION_SEGMENTS 256   /* of a template; bounds the recursion of a look-up */
-#define M2_MAX_OPERATION_VARIABLES 32   /* of a template */
-
 /** The method of an operation that takes every method which is not described beside it. */
 #define M2_ANY_METHOD "*"
 

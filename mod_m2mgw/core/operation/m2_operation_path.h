@@ -7,7 +7,10 @@
 #ifndef M2_OPERATION_PATH_H
 #define M2_OPERATION_PATH_H
 
-#include "operation/m2_operation.h"
+#include "base/m2_err.h"
+#include "base/m2_slice.h"
+
+#include <apr_tables.h>
 
 typedef enum m2_segment_kind_t { /* in order of preference */
     M2_SEGMENT_LITERAL,

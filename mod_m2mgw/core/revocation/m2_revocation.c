@@ -6,6 +6,8 @@
  */
 #include "revocation/m2_revocation.h"
 
+#include "text/m2_lines.h"
+
 #include <apr_hash.h>
 
 #define TIME_DIGITS 16 /* 2^53 has as many */
@@ -49,22 +51,6 @@ static int hex_digit(char c)
     }
     c = (char)(c | 0x20);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The next word of *rest as it stands; 0 at the end. */
-static int word_next(m2_slice_t *rest, m2_slice_t *word)
-{
-    apr_size_t n = 0;
-
-    while (rest->n && (*rest->p == ' ' || *rest->p == '\t')) {
-        *rest = m2_slice(rest->p + 1, rest->n - 1);
-    }
-    while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t') {
-        n++;
-    }
-    *word = m2_slice(rest->p, n);
-    *rest = m2_slice(rest->p + n, rest->n - n);
-    return n > 0;
 }
 
 /* Decoded into pool; "there is none" for a bad escape, a NUL or a control byte as it is. */
@@ -156,7 +142,7 @@ static m2_code_t names_read(m2_revoked_t *entry, apr_pool_t *pool, m2_slice_t *r
 {
     m2_slice_t scope, value;
 
-    if (!word_next(rest, &scope) || !word_next(rest, &value)) {
+    if (!m2_word_next(rest, &scope) || !m2_word_next(rest, &value)) {
         return m2_err_set(err, M2_E_CONFIG, "an entry needs two words behind %s",
                           rows[entry->kind].word);
     }
@@ -179,7 +165,7 @@ static m2_code_t rest_read(m2_revoked_t *entry, m2_slice_t rest, m2_err_t *err)
 {
     m2_slice_t word;
 
-    if (!word_next(&rest, &word)) {
+    if (!m2_word_next(&rest, &word)) {
         return M2_OK;
     }
     if (rows[entry->kind].has_time) {
@@ -188,7 +174,7 @@ static m2_code_t rest_read(m2_revoked_t *entry, m2_slice_t rest, m2_err_t *err)
             return m2_err_set(err, M2_E_CONFIG, "a time is Unix seconds, digits alone");
         }
     }
-    if (!rows[entry->kind].has_time || word_next(&rest, &word)) {
+    if (!rows[entry->kind].has_time || m2_word_next(&rest, &word)) {
         return m2_err_set(err, M2_E_CONFIG, "there is a word too many");
     }
     return M2_OK;
@@ -201,7 +187,7 @@ m2_code_t m2_revoked_read(m2_revoked_t *entry, apr_pool_t *pool, m2_slice_t line
     m2_slice_t word;
     m2_code_t code;
 
-    if (!word_next(&line, &word) || *word.p == '#') {
+    if (!m2_word_next(&line, &word) || *word.p == '#') {
         return M2_E_NOT_FOUND;
     }
     row = row_find(word);
@@ -311,63 +297,21 @@ m2_code_t m2_revocation_add(m2_revocation_t *set, const m2_revoked_t *entry, m2_
     return entry->kind == M2_REVOKED_CLAIM ? path_add(set, entry->scope, err) : M2_OK;
 }
 
-/* Next line of *rest without its end (LF or CRLF); 0 at the end. */
-static int line_next(m2_slice_t *rest, m2_slice_t *line)
-{
-    const char *end;
-    apr_size_t n;
-
-    if (!rest->n) {
-        return 0;
-    }
-    end = memchr(rest->p, '\n', rest->n);
-    n = end ? (apr_size_t)(end - rest->p) : rest->n;
-    *line = m2_slice(rest->p, n && rest->p[n - 1] == '\r' ? n - 1 : n);
-    n += end ? 1 : 0;
-    *rest = m2_slice(rest->p + n, rest->n - n);
-    return 1;
-}
-
-/* temp holds what one line needs and is emptied after each */
-static m2_code_t line_add(m2_revocation_t *set, apr_pool_t *temp, m2_slice_t line,
-                          m2_err_t *err)
+static m2_code_t line_add(void *data, apr_pool_t *temp, m2_slice_t line, m2_err_t *err)
 {
     m2_revoked_t entry;
-    m2_code_t code;
+    const m2_code_t code = m2_revoked_read(&entry, temp, line, err);
 
-    if (line.n > M2_MAX_REVOCATION_LINE) {
-        return m2_err_set(err, M2_E_CONFIG, "the line is longer than %d bytes",
-                          M2_MAX_REVOCATION_LINE);
-    }
-    code = m2_revoked_read(&entry, temp, line, err);
-    if (code == M2_OK) {
-        code = m2_revocation_add(set, &entry, err);
-    }
-    apr_pool_clear(temp);
-    return code == M2_E_NOT_FOUND ? M2_OK : code;
+    return code == M2_OK ? m2_revocation_add(data, &entry, err) : code;
 }
 
 m2_code_t m2_revocation_parse(m2_revocation_t *set, m2_slice_t text, m2_err_t *err)
 {
-    apr_pool_t *temp;
-    m2_slice_t line;
-    m2_code_t code = M2_OK;
-    int number = 0;
-
     if (text.n > M2_MAX_REVOCATION_BYTES) {
         return m2_err_set(err, M2_E_CONFIG, "the list is larger than %d bytes",
                           M2_MAX_REVOCATION_BYTES);
     }
-    apr_pool_create(&temp, set->pool);
-    while (code == M2_OK && line_next(&text, &line)) {
-        number++;
-        code = line_add(set, temp, line, err);
-    }
-    if (code != M2_OK && err && !err->line) {
-        err->line = number;
-    }
-    apr_pool_destroy(temp);
-    return code;
+    return m2_lines_read(set, set->pool, line_add, text, M2_MAX_REVOCATION_LINE, err);
 }
 
 unsigned int m2_revocation_count(const m2_revocation_t *set)

@@ -69,16 +69,25 @@ const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
 const char *m2mgw_cfg_check_resource(const ap_directive_t **pat, apr_pool_t *pool,
                                      const m2mgw_section_t *section);
 
-/* --- m2mgw_set_keys.c: sources, keys and claims --- */
+/* --- m2mgw_set_token.c: sources and claims --- */
 
 const char *m2mgw_cfg_token(cmd_parms *cmd, void *dir, const char *args);
+const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args);
+
+/** Sources of tokens in pool; list is of m2_token_source_t and kept, NULL is an empty one. */
+m2mgw_sources_t *m2mgw_cfg_sources(apr_pool_t *pool, apr_array_header_t *list);
+
+/** Make mapping the claim list of a section, and with it what is scrubbed in the section and
+ *  in those it holds. */
+void m2mgw_cfg_mapping(m2mgw_section_t *section, apr_pool_t *pool, m2_mapping_t *mapping);
+
+/* --- m2mgw_set_keys.c --- */
+
 const char *m2mgw_cfg_jwk(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *args);
-const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args);
-const char *m2mgw_cfg_plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const char *file);
 
-/* --- m2mgw_set_rules.c: rules, and M2MPlugin --- */
+/* --- m2mgw_set_rules.c: rules --- */
 
 const char *m2mgw_cfg_parameter(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args);
@@ -89,7 +98,10 @@ const char *m2mgw_cfg_path(cmd_parms *cmd, void *dir, const char *arg);
  *  replaces those of an outer section. */
 m2_rules_t *m2mgw_cfg_scope(m2mgw_section_t *section, apr_pool_t *pool);
 
-const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file);
+/** The path of the section, wherever in the section it stands; NULL without one. Returns what
+ *  is wrong with it. */
+const char *m2mgw_cfg_section_path(const m2_path_template_t **ppath, m2mgw_section_t *section,
+                                   cmd_parms *cmd);
 
 /* --- m2mgw_set_operations.c: operations --- */
 
@@ -102,11 +114,14 @@ const char *m2mgw_cfg_check_operations(const ap_directive_t **pat, apr_pool_t *p
 
 /** Make the operations of a section ready for requests. */
 void m2mgw_cfg_finish_operations(apr_pool_t *pool, const m2mgw_section_t *section);
+
 /* --- m2mgw_set_limits.c --- */
 
 const char *m2mgw_cfg_limit(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_limit_store(cmd_parms *cmd, void *dir, const char *args);
-const char *m2mgw_cfg_plugin_traffic(m2mgw_section_t *section, cmd_parms *cmd,
-                                     const char *file);
+
+/* --- m2mgw_set_plugin.c --- */
+
+const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file);
 
 #endif /* M2MGW_SET_H */

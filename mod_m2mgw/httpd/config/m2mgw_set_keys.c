@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The list groups of authentication: sources (M2MToken), keys (M2MJwk, M2MJwks,
- * M2MIssuerDiscovery), claims (M2MClaim), and the jwtAuth plugin file that sets all three.
- * The first directive of a group makes it in its section; it grows until the section ends.
+ * The keys of a section (M2MJwk, M2MJwks, M2MIssuerDiscovery). The first directive makes the
+ * list; it grows until the section ends.
  *
  * Keys here are public, or `oct` where an administrator wrote them on this machine. A key
  * text never reaches an error or a log line.
@@ -12,65 +11,6 @@
 #include "httpd/config/m2mgw_set.h"
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
-
-/* --- sources --- */
-
-static int same_source(const m2_token_source_t *a, const m2_token_source_t *b)
-{
-    return a->place == b->place
-           && (a->place == M2_TOKEN_HEADER ? ap_cstr_casecmp(a->name, b->name) == 0
-                                           : strcmp(a->name, b->name) == 0);
-}
-
-static const char *add_place(m2mgw_sources_t *sources, cmd_parms *cmd, const char *word)
-{
-    m2_token_source_t source;
-    m2_err_t err;
-    int i;
-
-    m2_err_init(&err, cmd->pool);
-    if (m2_token_source_parse(&source, cmd->pool, word, &err) != M2_OK) {
-        return m2mgw_cfg_fault(cmd, &err);
-    }
-    for (i = 0; i < sources->list->nelts; i++) {
-        if (same_source(&source, &APR_ARRAY_IDX(sources->list, i, m2_token_source_t))) {
-            return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section, so that "
-                                   "every token would count as two", word);
-        }
-    }
-    *(m2_token_source_t *)apr_array_push(sources->list) = source;
-    return NULL;
-}
-
-static m2mgw_sources_t *sources_make(apr_pool_t *pool, apr_array_header_t *list)
-{
-    m2mgw_sources_t *sources = apr_pcalloc(pool, sizeof(*sources));
-
-    sources->list = list ? list : apr_array_make(pool, 2, sizeof(m2_token_source_t));
-    return sources;
-}
-
-const char *m2mgw_cfg_token(cmd_parms *cmd, void *dir, const char *args)
-{
-    apr_array_header_t *words;
-    m2mgw_section_t *section;
-    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
-    int i;
-
-    if (!bad) {
-        bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "one or more of header:NAME, "
-                              "query:NAME, cookie:NAME and form:NAME");
-    }
-    if (!bad && !section->sources) {
-        section->dir->sources = section->sources = sources_make(cmd->pool, NULL);
-    }
-    for (i = 0; !bad && i < words->nelts; i++) {
-        bad = add_place(section->sources, cmd, APR_ARRAY_IDX(words, i, const char *));
-    }
-    return bad;
-}
-
-/* --- keys --- */
 
 /* The ring of a section is empty until the whole configuration has been read; then the set
  * that grew here is put into it (m2mgw_config_check). */
@@ -555,70 +495,4 @@ const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *args)
     }
     o.issuer = word;
     return add_url(section, cmd, M2_KEYSOURCE_ISSUER, word, &o);
-}
-
-/* --- claims --- */
-
-/* The claim list of a section, and what is scrubbed in it and in the sections it holds. */
-static void set_mapping(m2mgw_section_t *section, apr_pool_t *pool, m2_mapping_t *mapping)
-{
-    m2_scrub_t *scrub = apr_pcalloc(pool, sizeof(*scrub));
-
-    scrub->mapping = mapping;
-    section->mapping = mapping;
-    section->dir->mapping = mapping;
-    section->dir->scrub = scrub;
-}
-
-const char *m2mgw_cfg_claim(cmd_parms *cmd, void *dir, const char *args)
-{
-    apr_array_header_t *words;
-    m2mgw_section_t *section;
-    m2_err_t err;
-    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_PLUGIN_JWT);
-
-    if (!bad) {
-        bad = m2mgw_cfg_words(&words, cmd, args, 2, 0, "NAME TARGET [TARGET ...], a TARGET "
-                              "being query:N, header:N, path:N, form:N or env:N, and "
-                              "perhaps encoding=base64url or encoding=percent");
-    }
-    if (bad) {
-        return bad;
-    }
-    if (!section->mapping) {
-        set_mapping(section, cmd->pool, m2_mapping_make(cmd->pool));
-    }
-    m2_err_init(&err, cmd->pool);
-    return m2_mapping_read(section->mapping, words, &err) != M2_OK ? m2mgw_cfg_fault(cmd, &err)
-                                                                   : NULL;
-}
-
-/* --- M2MPlugin jwtAuth --- */
-
-const char *m2mgw_cfg_plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const char *file)
-{
-    m2mgw_dir_t *dir = section->dir;
-    m2_plugin_jwt_t *plugin;
-    m2_slice_t text;
-    const char *path;
-    m2_err_t err;
-    const char *bad = m2mgw_cfg_file(&text, &path, cmd, file, M2_MAX_PLUGIN_BYTES);
-
-    if (bad) {
-        return bad;
-    }
-    m2_err_init(&err, cmd->pool);
-    if (m2_plugin_jwt(&plugin, cmd->pool, text, path, &err) != M2_OK) {
-        return m2mgw_cfg_plugin_fault(cmd, path, &err);
-    }
-    dir->sources = section->sources = sources_make(cmd->pool, plugin->tokens);
-    dir->bypass_empty = plugin->bypass_empty;
-    dir->ignore_expiration = plugin->ignore_expiration;
-    dir->replay = plugin->prevent_replay ? M2_REPLAY_ON : M2_REPLAY_OFF;
-    set_mapping(section, cmd->pool, plugin->mapping);
-    section->keyset = section->fixed = plugin->keys;
-    dir->bound = NULL;
-    section->keys_at = cmd->directive;
-    dir->keys = m2_keyring_make(cmd->pool, NULL);
-    return NULL;
 }

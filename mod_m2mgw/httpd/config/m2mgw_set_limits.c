@@ -118,42 +118,6 @@ const char *m2mgw_cfg_limit(cmd_parms *cmd, void *dir, const char *args)
     return add_limit(section, cmd, words, args);
 }
 
-/* --- M2MPlugin trafficControl --- */
-
-/* How a section is known over restarts: its virtual host and its opening line. */
-static const char *section_name(const m2mgw_section_t *section, apr_pool_t *pool)
-{
-    const server_rec *s = section->server;
-
-    return apr_psprintf(pool, "%s%s%u %s%s%s", s->server_hostname ? s->server_hostname : "",
-                        ":", (unsigned)s->port,
-                        section->where ? section->where->directive : "server",
-                        section->where ? " " : "",
-                        section->where ? section->where->args : "");
-}
-
-const char *m2mgw_cfg_plugin_traffic(m2mgw_section_t *section, cmd_parms *cmd,
-                                     const char *file)
-{
-    const char *path, *slash, *bad;
-    m2_limits_t *limits;
-    m2_slice_t text;
-    m2_err_t err;
-
-    bad = m2mgw_cfg_file(&text, &path, cmd, file, M2_MAX_PLUGIN_BYTES);
-    if (bad) {
-        return bad;
-    }
-    slash = strrchr(path, '/');
-    m2_err_init(&err, cmd->pool);
-    if (m2_plugin_traffic(&limits, cmd->pool, text, slash ? slash + 1 : path,
-                          section_name(section, cmd->pool), &err) != M2_OK) {
-        return m2mgw_cfg_plugin_fault(cmd, path, &err);
-    }
-    section->dir->limits = section->limits = limits;
-    return NULL;
-}
-
 /* --- M2MLimitStore --- */
 
 const char *m2mgw_cfg_limit_store(cmd_parms *cmd, void *dir, const char *args)

@@ -38,9 +38,8 @@ static const char *rule_fault(cmd_parms *cmd, const char *rule, const m2_err_t *
 
 /* --- M2MPath --- */
 
-/* The section's path template, wherever in the section it stands. */
-static const char *section_path(const m2_path_template_t **ppath, m2mgw_section_t *section,
-                                cmd_parms *cmd)
+const char *m2mgw_cfg_section_path(const m2_path_template_t **ppath, m2mgw_section_t *section,
+                                   cmd_parms *cmd)
 {
     const ap_directive_t *d = m2mgw_cfg_sibling(cmd, "M2MPath");
     const char *args, *word;
@@ -97,7 +96,7 @@ static const char *check_path_name(m2mgw_section_t *section, cmd_parms *cmd)
     if (param->source != M2_SRC_PATH_NAME) {
         return NULL;
     }
-    bad = section_path(&section->rules->path, section, cmd);
+    bad = m2mgw_cfg_section_path(&section->rules->path, section, cmd);
     if (bad) {
         return bad;
     }
@@ -237,79 +236,4 @@ const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg)
         bad = m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes ALLOW or DENY", arg);
     }
     return bad;
-}
-
-/* --- M2MPlugin --- */
-
-static const char *plugin_access(m2mgw_section_t *section, cmd_parms *cmd, const char *file)
-{
-    const m2_path_template_t *template;
-    m2_rules_t *rules;
-    m2_slice_t text;
-    const char *path;
-    m2_err_t err;
-    const char *bad = section_path(&template, section, cmd);
-
-    if (!bad) {
-        bad = m2mgw_cfg_file(&text, &path, cmd, file, M2_MAX_PLUGIN_BYTES);
-    }
-    if (bad) {
-        return bad;
-    }
-    m2_err_init(&err, cmd->pool);
-    if (m2_plugin_access(&rules, cmd->pool, text, template, &err) != M2_OK) {
-        return m2mgw_cfg_plugin_fault(cmd, path, &err);
-    }
-    rules->path = template;
-    section->dir->rules = section->rules = rules;
-    return NULL;
-}
-
-typedef struct plugin_kind_t {
-    const char *word;
-    m2mgw_plugin_t plugin;
-    const char *(*load)(m2mgw_section_t *section, cmd_parms *cmd, const char *file);
-} plugin_kind_t;
-
-static const plugin_kind_t plugin_kinds[] = {
-    { "jwtAuth", M2MGW_PLUGIN_JWT, m2mgw_cfg_plugin_jwt },
-    { "accessControl", M2MGW_PLUGIN_ACCESS, plugin_access },
-    { "trafficControl", M2MGW_PLUGIN_TRAFFIC, m2mgw_cfg_plugin_traffic },
-};
-
-static const char *load_plugin(m2mgw_section_t *section, cmd_parms *cmd,
-                               const plugin_kind_t *kind, const char *file)
-{
-    const ap_directive_t *native = section->native[kind->plugin];
-    const ap_directive_t *plugin = section->plugin[kind->plugin];
-
-    if (plugin) {
-        return m2mgw_cfg_error(cmd, "%s was given in %s already; a section takes one file of "
-                               "a kind", kind->word, m2mgw_cfg_place(cmd->pool, plugin));
-    }
-    if (native) {
-        return m2mgw_cfg_error(cmd, "%s sets what %s in %s sets; move one of the two to a "
-                               "section of its own", kind->word, native->directive,
-                               m2mgw_cfg_place(cmd->pool, native));
-    }
-    section->plugin[kind->plugin] = cmd->directive;
-    return kind->load(section, cmd, file);
-}
-
-const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file)
-{
-    m2mgw_section_t *section;
-    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
-    apr_size_t i;
-
-    if (bad) {
-        return bad;
-    }
-    for (i = 0; i < sizeof(plugin_kinds) / sizeof(plugin_kinds[0]); i++) {
-        if (ap_cstr_casecmp(kind, plugin_kinds[i].word) == 0) {
-            return load_plugin(section, cmd, &plugin_kinds[i], file);
-        }
-    }
-    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes jwtAuth, "
-                           "accessControl or trafficControl", kind);
 }

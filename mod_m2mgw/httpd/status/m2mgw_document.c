@@ -13,6 +13,7 @@
 #include "httpd/runtime/m2mgw_replay.h"
 #include "httpd/status/m2mgw_keys_list.h"
 #include "httpd/status/m2mgw_limits_list.h"
+#include "httpd/status/m2mgw_member.h"
 
 #include "base/m2_hold.h"
 #include "gate/m2_cache.h"
@@ -23,21 +24,6 @@
 static void put(m2_json_t *json, const char *name, apr_uint64_t value)
 {
     m2_json_set_int(json, name, (apr_int64_t)value);
-}
-
-void m2mgw_status_text(m2_json_t *json, apr_pool_t *pool, const char *name,
-                       const char *text)
-{
-    char *ascii, *p;
-
-    m2_json_set_string(json, name, text);
-    if (!m2_json_get(json, name)) { /* no UTF-8 */
-        ascii = apr_pstrdup(pool, text);
-        for (p = ascii; *p; p++) {
-            *p = (unsigned char)*p < 0x80 ? *p : '?';
-        }
-        m2_json_set_string(json, name, ascii);
-    }
 }
 
 /* Counters by reason from first on; two codes may share a reason. */
@@ -354,24 +340,4 @@ m2_json_t *m2mgw_document(apr_pool_t *pool)
     m2mgw_limits_list(json, pool);
     m2_hold_end(&hold);
     return json;
-}
-
-apr_int64_t m2mgw_status_int(const m2_json_t *json, const char *name)
-{
-    double value = 0;
-
-    return m2_json_time(m2_json_get(json, name), &value) == M2_OK ? (apr_int64_t)value
-                                                                  : 0;
-}
-
-const m2_reason_t *m2mgw_status_reason(const char *name)
-{
-    int i;
-
-    for (i = 0; i < M2_CODES; i++) {
-        if (m2_slice_is(m2_slice_z(name), m2_reason_of((m2_code_t)i)->reason)) {
-            return m2_reason_of((m2_code_t)i);
-        }
-    }
-    return NULL;
 }

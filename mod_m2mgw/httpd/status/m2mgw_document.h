@@ -16,14 +16,4 @@ m2_json_t *m2mgw_document(apr_pool_t *pool);
 /** The recent refusal with that id as a document of its own, or NULL. */
 m2_json_t *m2mgw_document_of(apr_pool_t *pool, const char *id);
 
-/** Set a member to text that somebody else wrote; what is no UTF-8 in it is masked. */
-void m2mgw_status_text(m2_json_t *json, apr_pool_t *pool, const char *name,
-                       const char *text);
-
-/** A whole number of the document; 0 when there is none. */
-apr_int64_t m2mgw_status_int(const m2_json_t *json, const char *name);
-
-/** The row of a reason by its name; NULL: no request can end with it. */
-const m2_reason_t *m2mgw_status_reason(const char *name);
-
 #endif /* M2MGW_DOCUMENT_H */

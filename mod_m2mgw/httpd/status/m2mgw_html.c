@@ -8,7 +8,7 @@
  */
 #include "httpd/status/m2mgw_html.h"
 
-#include "httpd/status/m2mgw_document.h"
+#include "httpd/status/m2mgw_member.h"
 
 #define MAX_ROWS 100 /* of a table: more nobody reads */
 

@@ -6,7 +6,7 @@
 #include "httpd/status/m2mgw_keys_list.h"
 
 #include "httpd/runtime/m2mgw_counters.h"
-#include "httpd/status/m2mgw_document.h"
+#include "httpd/status/m2mgw_member.h"
 
 #include <apr_hash.h>
 

@@ -7,7 +7,7 @@
 
 #include "httpd/config/m2mgw_section.h"
 #include "httpd/runtime/m2mgw_limit_store.h"
-#include "httpd/status/m2mgw_document.h"
+#include "httpd/status/m2mgw_member.h"
 
 typedef struct listing_t {
     m2_json_t *list;

@@ -8,7 +8,7 @@
  */
 #include "httpd/status/m2mgw_prometheus.h"
 
-#include "httpd/status/m2mgw_document.h"
+#include "httpd/status/m2mgw_member.h"
 
 #include <apr_hash.h>
 

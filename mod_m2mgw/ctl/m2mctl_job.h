@@ -4,10 +4,11 @@
  * Between the files of `m2mctl client`: the verb, httpd's password file, the grant file. Both
  * files are lines that are changed one by one; what others wrote stays as it is.
  */
-#ifndef M2MCTL_CLIENT_H
-#define M2MCTL_CLIENT_H
+#ifndef M2MCTL_JOB_H
+#define M2MCTL_JOB_H
 
 #include "ctl/m2mctl_edit.h"
+#include "ctl/m2mctl_lines.h"
 #include "oauth/m2_grant.h"
 
 typedef struct m2mctl_client_t {
@@ -24,14 +25,6 @@ typedef struct m2mctl_job_t {
     apr_array_header_t *scopes; /* of const char *, AUDIENCE|PERMISSION */
     m2_err_t err;
 } m2mctl_job_t;
-
-/** Say what is wrong with a file, as job->err has it. Returns M2MCTL_USAGE. */
-int m2mctl_job_fault(m2mctl_job_t *job, const char *path);
-
-/** The lines of a text, const char * without line ends, and the text of lines; those that
- *  were set to NULL are gone. */
-apr_array_header_t *m2mctl_lines(apr_pool_t *pool, m2_slice_t text);
-m2_slice_t m2mctl_lines_text(apr_pool_t *pool, const apr_array_header_t *lines);
 
 /* --- the password file: ID:HASH --- */
 
@@ -63,4 +56,4 @@ int m2mctl_grants_edit(m2mctl_job_t *job, int add, int *pmissing);
 /** Take every line of the client out; *pfound counts them. */
 int m2mctl_grants_revoke(m2mctl_job_t *job, int *pfound);
 
-#endif /* M2MCTL_CLIENT_H */
+#endif /* M2MCTL_JOB_H */
