@@ -72,6 +72,7 @@ bite banned 'm2_jws.c:.*memcmp' $core/token/m2_jws.c "append 'int x(void) { retu
 bite banned 'm2_b64.c:.*sprintf' $core/text/m2_b64.c "append 'int x(void) { sprintf(a, b); }'"
 bite length 'm2_b64.c:' $core/text/m2_b64.c \
     "{ echo 'int endless(void)'; echo '{'; yes '    x++;' | head -n 70; echo '}'; } >>\$FILE"
+bite length 'm2_b64.c: [67][0-9][0-9] lines' $core/text/m2_b64.c "yes '' | head -n 600 >>\$FILE"
 bite circles 'text/m2_b64 needs key/m2_jwk: <include>' $core/text/m2_b64.c \
     "append '#include \"key/m2_jwk.h\"'"
 bite circles 'text/m2_b64 needs key/m2_jwk_read: m2_jwk_from_json' \

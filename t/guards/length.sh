@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The mod_m2mgw authors
 #
-# Guards against: functions that grow by one line at a time until nobody can hold them in
-# the head. The wall is 60 lines; the mean stays under 20.
+# Guards against: functions, and files, that grow by one line at a time until nobody can hold
+# them in the head. The walls are 60 and 600 lines; the mean function stays under 20.
 
 . "$(dirname "$0")/lib.sh"
 need_program ctags
@@ -24,6 +24,13 @@ verdict "no function is over 60 lines"
 mean=$(awk '{ n += $1 } END { printf "%.1f", n / NR }' "$work/functions")
 awk -v m="$mean" 'BEGIN { exit !(m >= 20) }' && complain "mean length is $mean"
 verdict "the mean is under 20 lines ($(wc -l <"$work/functions") functions, mean $mean)"
+
+find "$top/mod_m2mgw" -name '*.[ch]' | sort | xargs awk -v top="$top/" '
+    function ends() { if (n > 600) { sub(top, "", name); print name ": " n " lines" } }
+    FNR == 1 { ends(); name = FILENAME }
+    { n = FNR }
+    END { ends() }' >>"$work/complaints"
+verdict "no file is over 600 lines"
 
 awk 'length > 100 { print FILENAME ":" FNR ": " length " columns" }' \
     $(find "$top/mod_m2mgw" -name '*.[ch]') | sed "s|$top/||" >>"$work/complaints"
