@@ -107,11 +107,102 @@ static void test_grace_waits_for_readers(void **state)
     m2_keyring_leave(ring);
 }
 
+/* --- more threads than stripes --- */
+
+#define STRIPES 64 /* of m2_keyring.c: threads take turns in taking one */
+
+typedef struct holder_t {
+    int wanted, is; /* 1: holds a set */
+    int ended;
+} holder_t;
+
+static void *APR_THREAD_FUNC hold(apr_thread_t *thread, void *data)
+{
+    holder_t *holder = data;
+
+    (void)thread;
+    while (!__atomic_load_n(&holder->ended, __ATOMIC_ACQUIRE)) {
+        const int wanted = __atomic_load_n(&holder->wanted, __ATOMIC_ACQUIRE);
+
+        if (wanted != holder->is) {
+            if (wanted) {
+                m2_keyring_enter(ring);
+            }
+            else {
+                m2_keyring_leave(ring);
+            }
+            __atomic_store_n(&holder->is, wanted, __ATOMIC_RELEASE);
+        }
+        apr_thread_yield();
+    }
+    return NULL;
+}
+
+static void tell(holder_t *holder, int wanted)
+{
+    __atomic_store_n(&holder->wanted, wanted, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&holder->is, __ATOMIC_ACQUIRE) != wanted) {
+        apr_thread_yield();
+    }
+}
+
+static apr_thread_t *start(holder_t *holder)
+{
+    apr_thread_t *thread;
+
+    assert_int_equal(apr_thread_create(&thread, NULL, hold, holder, pool), APR_SUCCESS);
+    tell(holder, 1);
+    return thread;
+}
+
+static void end(apr_thread_t *thread, holder_t *holder)
+{
+    apr_status_t result;
+
+    __atomic_store_n(&holder->ended, 1, __ATOMIC_RELEASE);
+    apr_thread_join(&result, thread);
+}
+
+/* two threads of one stripe, of which one holds a set at any time: none of them the old one
+ * for long */
+static void test_grace_ends_where_threads_share(void **state)
+{
+    holder_t one = { 0, 0, 0 }, other = { 0, 0, 0 };
+    apr_thread_t *first, *second;
+    m2_grace_t grace;
+    int i;
+
+    (void)state;
+    ring = m2_keyring_make(pool, NULL);
+    first = start(&one);
+    for (i = 1; i < STRIPES; i++) {
+        holder_t passing = { 0, 0, 0 };
+        apr_thread_t *thread = start(&passing);
+
+        tell(&passing, 0);
+        end(thread, &passing);
+    }
+    second = start(&other);
+    tell(&one, 0);
+    grace = m2_grace_begin();
+    assert_false(m2_grace_over(&grace)); /* the other one is inside since before */
+    for (i = 0; i < 4 && !m2_grace_over(&grace); i++) {
+        tell(i % 2 ? &other : &one, 1);
+        tell(i % 2 ? &one : &other, 0);
+    }
+    assert_true(m2_grace_over(&grace));
+    tell(&one, 0);
+    tell(&other, 0);
+    end(first, &one);
+    end(second, &other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(test_swap_under_readers),
         unit(test_grace_waits_for_readers),
+        unit(test_grace_ends_where_threads_share),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,12 +26,12 @@ void m2_keyring_leave(const m2_keyring_t *ring);
 /** Make set the current one; returns the one before. Called by one thread at a time. */
 const m2_keyset_t *m2_keyring_swap(m2_keyring_t *ring, const m2_keyset_t *set);
 
-/* Which requests may still hold what was swapped out: begin behind the swap, then ask until
- * it is over. */
+/* Until when requests may still hold what was swapped out: begin behind the swap, then ask
+ * until it is over, which comes however many threads there are. */
 typedef apr_uint64_t m2_grace_t;
 
 m2_grace_t m2_grace_begin(void);
-int m2_grace_over(m2_grace_t *pgrace);
+int m2_grace_over(const m2_grace_t *pgrace);
 
 /** What fills the ring; NULL for a ring of fixed keys. */
 void m2_keyring_set_feed(m2_keyring_t *ring, struct m2_feed_t *feed);
