@@ -440,6 +440,27 @@ static void test_hostile_values(void **state)
     assert_quick("$mail matches '^[a-c]*$'", "true");
 }
 
+/* A back reference that fails has compared as much as the group is long, and one that repeats
+ * runs over bytes one by one: both count. The outcome says that the budget was met, whatever
+ * the machine; short groups have room. */
+static void test_back_references(void **state)
+{
+    char *twice = apr_pstrcat(pool, repeat("a", 16000, "b"), repeat("a", 49000, "c"), NULL);
+
+    (void)state;
+    fact_text(list, "twice", twice);
+    fact_text(list, "mail", repeat("a", 65000, "abc"));
+    fact_text(list, "quoted", apr_pstrcat(pool, "'", repeat("ab ", 5000, "'"), NULL));
+    assert_string_equal(outcome("$twice matches '(?i)^(a+b).*?\\1z'"), "error");
+    assert_string_equal(outcome("$twice matches '^(?<g>a+b).*?\\k<g>z'"), "error");
+    assert_string_equal(outcome("$twice matches '(?i)(a+)\\1[xy]'"), "error");
+    assert_string_equal(outcome("$twice matches '(?i)^(a{10000}).*\\1b\\1[xy]'"), "error");
+    assert_string_equal(outcome(apr_pstrcat(pool, "$mail matches '(a)",
+                                            repeat("\\1*+", 400, "[xy]'"), NULL)), "error");
+    assert_string_equal(outcome("$quoted matches '^([\"\\']).*?\\1$'"), "true");
+    assert_string_equal(outcome("$quoted matches '^(.)[^z]*\\1$'"), "true");
+}
+
 /* Our limit on steps, and not the library's, which lets a stranger have seconds. */
 static void test_match_limit(void **state)
 {
@@ -472,6 +493,7 @@ int main(void)
         cmocka_unit_test_setup(test_without_a_record, fresh),
         cmocka_unit_test_setup(test_the_text_may_go, fresh),
         cmocka_unit_test_setup(test_hostile_values, fresh),
+        cmocka_unit_test_setup(test_back_references, fresh),
         cmocka_unit_test_setup(test_match_limit, fresh),
     };
 

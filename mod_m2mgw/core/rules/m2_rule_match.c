@@ -270,10 +270,12 @@ int m2_words_have(m2_slice_t text, m2_slice_t word)
 #define HEAP_KIB 1024 /* backtracking memory of one match */
 #define INNER_STEP 4  /* cost of a step behind the first at one place */
 #define STEP_BYTES 16 /* bytes of a value that an item which repeats runs over in a step */
+#define SAME_BYTES 8  /* bytes that a back reference compares in a step */
 
 struct m2_regex_t {
     pcre2_code *code;
     pcre2_match_context *limits; /* read-only after compilation */
+    apr_uint32_t referred;       /* the highest group that a back reference names, 0: none */
 };
 
 static apr_status_t free_regex(void *data)
@@ -318,6 +320,7 @@ const m2_regex_t *m2_regex_compile(const char **pwhy, apr_pool_t *pool, m2_slice
         *pwhy = "out of memory";
         return NULL;
     }
+    pcre2_pattern_info(regex->code, PCRE2_INFO_BACKREFMAX, &regex->referred);
     pcre2_set_match_limit(regex->limits, M2_MAX_MATCH_STEPS);
     pcre2_set_depth_limit(regex->limits, M2_MAX_MATCH_STEPS);
     pcre2_set_heap_limit(regex->limits, HEAP_KIB);
@@ -329,11 +332,29 @@ const m2_regex_t *m2_regex_compile(const char **pwhy, apr_pool_t *pool, m2_slice
 typedef struct effort_t {
     apr_size_t spent;
     PCRE2_SIZE at, begun;
+    apr_uint32_t referred; /* of the pattern */
 } effort_t;
+
+/* What a back reference may compare behind this call: the longest group that one names. */
+static apr_size_t cost_of_references(const pcre2_callout_block *block, apr_uint32_t referred)
+{
+    const PCRE2_SIZE *group = block->offset_vector;
+    PCRE2_SIZE longest = 0;
+    apr_uint32_t i;
+
+    for (i = 1; i <= referred && i < block->capture_top; i++) {
+        if (group[2 * i] != PCRE2_UNSET && group[2 * i + 1] > group[2 * i]
+            && group[2 * i + 1] - group[2 * i] > longest) {
+            longest = group[2 * i + 1] - group[2 * i];
+        }
+    }
+    return longest / SAME_BYTES + i / SAME_BYTES;
+}
 
 /* Called before each item of the pattern, at every place that is tried. To begin at another
  * place is cheap. What lies between two calls costs as much as it is long: an item that
- * repeats is run over without a call. */
+ * repeats is run over without a call. A back reference goes byte by byte, and what it has
+ * compared when it fails shows in no place. */
 static int count_step(pcre2_callout_block *block, void *baton)
 {
     effort_t *effort = baton;
@@ -341,7 +362,9 @@ static int count_step(pcre2_callout_block *block, void *baton)
 
     effort->spent += block->start_match != effort->begun ? 1 : INNER_STEP;
     effort->begun = block->start_match;
-    effort->spent += (at > effort->at ? at - effort->at : effort->at - at) / STEP_BYTES;
+    effort->spent += (at > effort->at ? at - effort->at : effort->at - at)
+                     / (effort->referred ? 1 : STEP_BYTES);
+    effort->spent += effort->referred ? cost_of_references(block, effort->referred) : 0;
     effort->at = at;
     return effort->spent > M2_MAX_MATCH_EFFORT ? PCRE2_ERROR_CALLOUT : 0;
 }
@@ -350,7 +373,7 @@ static int match(const m2_regex_t *regex, m2_slice_t value)
 {
     pcre2_match_context *limits = pcre2_match_context_copy(regex->limits);
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    effort_t effort = { 0, 0, 0 };
+    effort_t effort = { 0, 0, 0, regex->referred };
     int rc = PCRE2_ERROR_NOMEMORY;
 
     if (limits && data) {
