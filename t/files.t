@@ -75,6 +75,54 @@ like(starts('a state directory that everybody may write', 'M2MStateDir d', sub {
     qr{^M2-101: M2MStateDir ROOT/d: everybody may write there}m, 'has a notice');
 unlike(starts('one of the owner', 'M2MStateDir d', sub { }), qr/M2MStateDir/, 'has none');
 
+# --- the issuer by itself, which judges as the gateway does ---
+
+SKIP: {
+    skip 'mod_m2m_issuer is not built', 1 if !M2MGW::Test::built('mod_m2m_issuer');
+    my $alone = sub {
+        my ($config, $arrange) = @_;
+        my $t = M2MGW::Test->prepare(issuer => 1, gateway => 0, loglevel => 'emerg', files => { 'd/sign.pem' => key('rsa')->{text},
+            'd/grants' => "api app_x read\n", 'd/client.json' => $SET });
+        chmod 0755, "$t->{root}/d";
+        chmod 0600, "$t->{root}/d/sign.pem";
+        $arrange->("$t->{root}/d");
+        $t->write_config(<<'CONF' . $config);
+M2MIssuerName http://127.0.0.1/idp
+M2MSigningKey d/sign.pem
+M2MGrantFile d/grants
+M2MClientKeys app_x file:d/client.json
+<Location /idp/token>
+    SetHandler m2m-token
+</Location>
+CONF
+        my $command = join ' ', $t->command('-t'), '2>&1';
+        my $out = `timeout 60 $command`;
+        my $status = $? >> 8;
+        $t->clean;
+        return ($status, $out);
+    };
+    my ($status, $out) = $alone->('', sub { });
+    is($status, 0, 'the issuer alone') or diag($out);
+    for my $file (qw(grants client.json sign.pem)) {
+        for my $case ([ 'mode 0666', sub { chmod 0666, "$_[0]/$file" }, qr{/d/$file can be written by everybody} ],
+                      [ 'a directory of mode 0777', sub { chmod 0777, $_[0] }, qr{lies in \S+/d, where everybody may put another} ],
+                      [ 'a FIFO', sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/$file", 0600) }, qr{/d/$file is no regular file} ]) {
+            my ($what, $arrange, $re) = @$case;
+            for my $modes ('', "M2MFileModes Check\n") {
+                ($status, $out) = $alone->($modes, $arrange);
+                ok($status == 1 && $out =~ $re, "the issuer alone refuses: $file, $what") or diag("status $status: $out");
+            }
+        }
+        ($status, $out) = $alone->("M2MFileModes Ignore\n", sub { chmod 0777, $_[0]; chmod 0666, "$_[0]/$file" if $file ne 'sign.pem' });
+        is($status, 0, "M2MFileModes Ignore takes $file") or diag($out);
+        like($out, qr/^M2-701: M2MFileModes Ignore/m, 'with a notice');
+    }
+    ($status, $out) = $alone->("M2MFileModes Perhaps\n", sub { });
+    ok($status == 1 && $out =~ qr{M2MFileModes: "Perhaps" is not allowed; it takes Check or Ignore}, 'M2MFileModes with another word');
+    ($status, $out) = $alone->("<VirtualHost *:1>\nM2MFileModes Check\n</VirtualHost>\n", sub { });
+    ok($status == 1 && $out =~ /M2MFileModes cannot occur within/, 'M2MFileModes in a virtual host');
+}
+
 # --- a running server ---
 
 sub set { return jwks_json(map { jwk("p256#$_", kid => $_) } @_) }
@@ -146,35 +194,42 @@ for my $signal (qw(USR1 HUP)) {
     is(checked(), 'accepted', 'httpd -t says yes');
 }
 
-# what somebody else put into the state directory, newer than what the server has
-ok($t->reload, 'the parent has read D itself');
-my ($copy) = glob "$t->{root}/run/m2mgw/*.jwks";
-ok($copy, 'there is a copy of what children believed') or diag(`ls -la $t->{root}/run`);
-$t->expect_log(qr/is not the copy of a key set that the server stored/);
-my $line = (split /\n/, slurp($copy))[0];
-sub plant { my ($text) = @_; unlink $copy; spew($copy, "$line\n$text"); utime time + 60, time + 60, $copy }
+# what somebody else put into the state directory, where the last good copies of fetched keys lie
 SKIP: {
-    skip 'only root can give a file to somebody else', 4 if $>;
-    for my $mode (0600, 0666) {
-        plant(set('P'));
-        chmod $mode, $copy;
-        chown +(getpwnam($mode == 0600 ? 'daemon' : 'root'))[2, 3], $copy;
-        spew($file, '{');
-        ok($t->reload, sprintf 'a restart with a copy of mode %o by somebody else', $mode);
-        is(join(' ', map { $t->get('/x', token => token($_))->status } qw(P D)), '401 200', 'which is not believed');
+    my $idp = eval { require M2MGW::Idp; M2MGW::Idp->start("$t->{root}/idp", clear => 1) };
+    skip 'needs IO::Socket::SSL', 1 if !$idp;
+    $idp->serve('/keys', body => set('D'));
+    $t->write_config("$conf<Location /u>\nM2MJwks " . $idp->url('/keys') . "\n</Location>\n");
+    ok($t->reload, 'keys of a URL');
+    ok(within(200, 'D', '/u'), 'they are fetched');
+    my ($copy) = glob "$t->{root}/run/m2mgw/*.jwks";
+    ok($copy, 'there is a copy') or diag(`ls -la $t->{root}/run`);
+    $t->expect_log(qr/is not the copy of a key set that the server stored|cannot be (?:fetched|refreshed)/);
+    $idp->down;
+    my $line = (split /\n/, slurp($copy))[0];
+    my $plant = sub { my ($kid) = @_; unlink $copy; spew($copy, "$line\n" . set($kid)) };
+    my $statuses = sub { join ' ', map { $t->get('/u', token => token($_))->status } @_ };
+    if (!$>) { # only root can give a file to somebody else
+        for my $mode (0600, 0666) {
+            $plant->('P');
+            chmod $mode, $copy;
+            chown +(getpwnam($mode == 0600 ? 'daemon' : 'root'))[2, 3], $copy;
+            ok($t->reload, sprintf 'a restart with a copy of mode %o by somebody else', $mode);
+            is($statuses->('P', 'D'), '503 503', 'which is not believed');
+        }
     }
+    $plant->('Q');
+    chown +(getpwnam M2MGW::Test::user())[2, 3], $copy unless $>;
+    ok($t->reload, 'a restart with a copy that a child stored');
+    is($statuses->('Q', 'D'), '200 401', 'which is');
+    unlink $copy;
+    POSIX::mkfifo($copy, 0666) or die "mkfifo: $!";
+    ok($t->reload, 'a restart with a FIFO in its place does not wait');
+    is($statuses->('Q'), '503', 'and takes nothing from it');
+    unlink $copy;
+    $idp->up;
+    ok(within(200, 'D', '/u'), 'the keys are fetched again');
 }
-plant(set('Q'));
-chown +(getpwnam M2MGW::Test::user())[2, 3], $copy unless $>;
-ok($t->reload, 'a restart with a newer copy of a child');
-ok(within(200, 'Q'), 'which is');
-unlink $copy;
-POSIX::mkfifo($copy, 0666) or die "mkfifo: $!";
-ok($t->reload, 'a restart with a FIFO in its place does not wait');
-is($t->get('/x', token => token('D'))->status, 200, 'and goes on');
-unlink $copy;
-replace(set('D'));
-for (1 .. 100) { last if state_of() eq 'ok'; select undef, undef, undef, 0.2 }
 
 $t->write_config($conf . "<Location /y>\nM2MJwks file:keys/new.json\n</Location>\n");
 ok($t->reload, 'a restart with a section whose key file was never there');

@@ -43,9 +43,16 @@
 #define M2MI_LIFETIME_MAX (30 * 86400) /* a token is not asked about while it lives */
 #define M2MI_JWKS_AGE 300             /* seconds the key set and metadata may be cached */
 
+/* what one M2MSigningKey says */
+typedef struct m2mi_key_file_t {
+    const char *path;
+    const char *kid, *alg; /* or NULL */
+} m2mi_key_file_t;
+
 /* one M2MSigningKey */
 typedef struct m2mi_key_t {
-    const m2_jwk_t *jwk;  /* with a kid; private for the one that signs */
+    const m2_jwk_t *jwk;  /* with a kid; private for the one that signs; NULL: the file was bad
+                             at a restart, and there is nothing to go on with */
     const m2_alg_t *alg;
     const char *origin;   /* file, for messages */
 } m2mi_key_t;
@@ -166,9 +173,11 @@ extern const command_rec m2mi_commands[];
 
 /* --- m2mi_keys.c: M2MSigningKey --- */
 
-/** A signing key from a PEM or JWK file; kid and alg may be NULL. NULL, or a sentence. */
-const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *pool, apr_pool_t *temp,
-                          const char *path, const char *kid, const char *alg);
+/** A signing key from a PEM or JWK file. At a restart by signal the last good text of the file
+ *  stands in for a bad one; key->jwk is NULL where there is none. process: the pool of the
+ *  process. NULL, or a sentence. */
+const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *process, apr_pool_t *pool,
+                          const m2mi_key_file_t *from);
 
 /* --- m2mi_client_keys.c: M2MClientKeys --- */
 
@@ -201,6 +210,10 @@ m2_client_decoy_fn m2mi_client_decoy_of;
 
 /** check_config hook: contradictions stop `httpd -t`; fills the worked out members. */
 int m2mi_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
+/** Something legal that deserves a second look: on standard error under `httpd -t`, else in the
+ *  log. */
+void m2mi_notice(server_rec *s, const char *text);
 
 /* --- m2mi_metadata.c --- */
 

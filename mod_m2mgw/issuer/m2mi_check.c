@@ -32,7 +32,7 @@ static int config_error(server_rec *s, const char *text)
 }
 
 /* Whoever asks `httpd -t` has no log to look into, and its LogLevel is of no use yet. */
-static void notice(server_rec *s, const char *text)
+void m2mi_notice(server_rec *s, const char *text)
 {
     if (ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
         fprintf(stderr, "M2-701: %s\n", text);
@@ -283,18 +283,21 @@ static void say_guess(server_rec *s, apr_pool_t *pool, const found_t *found, con
                       const char *handler, const char *url)
 {
     if (!found->path && !set) {
-        notice(s, apr_psprintf(pool, "no <Location> has SetHandler %s: metadata says it is at "
-                               "%s (M2MIssuerEndpoint says otherwise)", handler, url));
+        m2mi_notice(s, apr_psprintf(pool, "no <Location> has SetHandler %s: metadata says it "
+                                    "is at %s (M2MIssuerEndpoint says otherwise)", handler,
+                                    url));
     }
 }
 
 static void say_keys_only(server_rec *s, apr_pool_t *pool, const found_t *token)
 {
     if (token->any && !has_providers(s, token->path)) {
-        notice(s, apr_psprintf(pool, "%s names no M2MClientProvider: only clients that have keys "
-                               "(M2MClientKeys) or certificates (M2MClientCert) can log in",
-                               token->path ? apr_psprintf(pool, "<Location %s>", token->path)
-                                           : "SetHandler " M2MI_HANDLER_TOKEN));
+        m2mi_notice(s, apr_psprintf(pool, "%s names no M2MClientProvider: only clients that "
+                                    "have keys (M2MClientKeys) or certificates "
+                                    "(M2MClientCert) can log in",
+                                    token->path
+                                        ? apr_psprintf(pool, "<Location %s>", token->path)
+                                        : "SetHandler " M2MI_HANDLER_TOKEN));
     }
 }
 
@@ -417,8 +420,9 @@ static const char *keys_collect(apr_pool_t *pool, m2mi_server_t *conf)
     m2_err_init(&err, pool);
     conf->own_keys = m2_keyset_make(pool);
     for (i = 0; i < conf->keys->nelts; i++) {
-        if (m2_keyset_add(conf->own_keys, APR_ARRAY_IDX(conf->keys, i, m2mi_key_t).jwk, &err)
-            != M2_OK) {
+        const m2_jwk_t *jwk = APR_ARRAY_IDX(conf->keys, i, m2mi_key_t).jwk;
+
+        if (jwk && m2_keyset_add(conf->own_keys, jwk, &err) != M2_OK) {
             return apr_pstrcat(pool, "M2MSigningKey: ", err.text, NULL);
         }
     }

@@ -214,7 +214,7 @@ static const m2_keyset_t *set_now(const m2mi_client_keys_t *keys)
     }
     set = m2mi_watch_enter(keys->watch);
     m2mi_watch_leave(keys->watch);
-    return set;
+    return set ? set : unavailable; /* bad at a restart that had no copy */
 }
 
 const m2_keyset_t *m2mi_client_keys_of(const char *client, void *baton)

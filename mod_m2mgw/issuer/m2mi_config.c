@@ -159,29 +159,41 @@ static const char *key_option(cmd_parms *cmd, const char **pkid, const char **pa
     return NULL;
 }
 
-static const char *key_add(cmd_parms *cmd, m2mi_server_t *conf, const char *path,
-                           const char *kid, const char *alg)
+/* a key of the same name that was said before */
+static const m2mi_key_t *key_named(const m2mi_server_t *conf, const char *kid)
 {
-    m2mi_key_t key;
-    const char *text = m2mi_key_load(&key, cmd->pool, cmd->temp_pool, path, kid, alg);
     int i;
+
+    for (i = 0; i < conf->keys->nelts; i++) {
+        const m2mi_key_t *key = &APR_ARRAY_IDX(conf->keys, i, m2mi_key_t);
+
+        if (key->jwk && strcmp(key->jwk->kid, kid) == 0) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
+static const char *key_add(cmd_parms *cmd, m2mi_server_t *conf, const m2mi_key_file_t *from)
+{
+    const m2mi_key_t *other;
+    m2mi_key_t key;
+    const char *text = m2mi_key_load(&key, cmd->server->process->pool, cmd->pool, from);
 
     if (text) {
         return wrong(cmd, text);
     }
-    for (i = 0; conf->keys && i < conf->keys->nelts; i++) {
-        if (strcmp(APR_ARRAY_IDX(conf->keys, i, m2mi_key_t).jwk->kid, key.jwk->kid) == 0) {
-            return wrong(cmd, apr_psprintf(cmd->pool, "%s: kid %s is already that of %s",
-                                           path, key.jwk->kid,
-                                           APR_ARRAY_IDX(conf->keys, i, m2mi_key_t).origin));
-        }
-    }
     if (!conf->keys) {
         conf->keys = apr_array_make(cmd->pool, 2, sizeof(m2mi_key_t));
-        if (!key.jwk->is_private) {
+        if (key.jwk && !key.jwk->is_private) {
             return wrong(cmd, apr_psprintf(cmd->pool, "%s holds no private key, and the "
-                                           "first key is the one that signs", path));
+                                           "first key is the one that signs", from->path));
         }
+    }
+    other = key.jwk ? key_named(conf, key.jwk->kid) : NULL;
+    if (other) {
+        return wrong(cmd, apr_psprintf(cmd->pool, "%s: kid %s is already that of %s",
+                                       from->path, key.jwk->kid, other->origin));
     }
     APR_ARRAY_PUSH(conf->keys, m2mi_key_t) = key;
     return NULL;
@@ -189,7 +201,8 @@ static const char *key_add(cmd_parms *cmd, m2mi_server_t *conf, const char *path
 
 static const char *set_key(cmd_parms *cmd, void *dir, int argc, char *const argv[])
 {
-    const char *path, *kid = NULL, *alg = NULL, *text = NULL;
+    m2mi_key_file_t from = { NULL, NULL, NULL };
+    const char *text = NULL;
     int i;
 
     (void)dir;
@@ -197,13 +210,13 @@ static const char *set_key(cmd_parms *cmd, void *dir, int argc, char *const argv
         return wrong(cmd, "takes FILE [kid=NAME] [alg=NAME]");
     }
     for (i = 1; !text && i < argc; i++) {
-        text = key_option(cmd, &kid, &alg, argv[i]);
+        text = key_option(cmd, &from.kid, &from.alg, argv[i]);
     }
-    path = ap_server_root_relative(cmd->pool, argv[0]);
-    if (!text && !path) {
+    from.path = ap_server_root_relative(cmd->pool, argv[0]);
+    if (!text && !from.path) {
         text = wrong(cmd, apr_psprintf(cmd->pool, "has the invalid path %s", argv[0]));
     }
-    return text ? text : key_add(cmd, server_of(cmd), path, kid, alg);
+    return text ? text : key_add(cmd, server_of(cmd), &from);
 }
 
 static const char *set_client_keys(cmd_parms *cmd, void *dir, const char *client,
@@ -407,6 +420,27 @@ static const char *set_provider(cmd_parms *cmd, void *dir_, const char *name)
     return NULL;
 }
 
+/* A directive of mod_m2mgw, which need not be loaded. What it says is looked for before any file
+ * is read (pre_config); here the word is checked. */
+static const char *set_file_modes(cmd_parms *cmd, void *dir, const char *word)
+{
+    const char *text = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir;
+    if (text || ap_cstr_casecmp(word, "Check") == 0) {
+        return text;
+    }
+    if (ap_cstr_casecmp(word, "Ignore") != 0) {
+        return apr_psprintf(cmd->pool, "M2MFileModes: \"%s\" is not allowed; it takes Check or "
+                            "Ignore", word);
+    }
+    if (!ap_find_linked_module("mod_m2mgw.c")) {
+        m2mi_notice(cmd->server, "M2MFileModes Ignore: keys, grants and other files that "
+                                 "everybody may write are taken as they are");
+    }
+    return NULL;
+}
+
 /* clang-format off */
 const command_rec m2mi_commands[] = {
     AP_INIT_TAKE1("M2MIssuerName", set_name, NULL, RSRC_CONF,
@@ -430,6 +464,8 @@ const command_rec m2mi_commands[] = {
         "A file of such lines, read again when it changes."),
     AP_INIT_TAKE1("M2MTokenLifetime", set_lifetime, NULL, RSRC_CONF,
         "Seconds a token lives, default 1200."),
+    AP_INIT_TAKE1("M2MFileModes", set_file_modes, NULL, RSRC_CONF,
+        "Check (default) or Ignore: whether files that everybody may write are refused."),
     AP_INIT_FLAG("M2MAllowPlainHTTP", set_plain, NULL, RSRC_CONF,
         "On: tokens are also given over plain HTTP from other machines. Default Off."),
     AP_INIT_TAKE2("M2MIssuerEndpoint", set_endpoint, NULL, RSRC_CONF,

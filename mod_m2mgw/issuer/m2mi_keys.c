@@ -7,7 +7,9 @@
  */
 #include "issuer/m2mi.h"
 
-#include "text/m2_file.h"
+#include "issuer/m2mi_watch.h"
+
+#include "text/m2_copy.h"
 
 #define MAX_KEY_FILE 65536 /* one key */
 
@@ -88,31 +90,70 @@ static const m2_jwk_t *named(apr_pool_t *pool, const m2_jwk_t *jwk, const char *
     return copy;
 }
 
-const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *pool, apr_pool_t *temp,
-                          const char *path, const char *kid, const char *alg)
+/* what a text of that mode says, in *key */
+static const char *key_take(m2mi_key_t *key, apr_pool_t *pool, const m2mi_key_file_t *from,
+                            m2_slice_t text, apr_uint32_t mode)
 {
     m2_jwk_t *jwk = NULL;
-    m2_file_t file;
     m2_err_t err;
     const char *wrong;
 
-    m2_err_init(&err, temp);
-    if (m2_file_read(&file, temp, path, MAX_KEY_FILE, M2_FILE_DECIDES, &err) != M2_OK) {
-        return err.text;
+    m2_err_init(&err, pool);
+    if (key_parse(&jwk, pool, text, from->kid, NULL, M2_JWK_PUBLIC | M2_JWK_PRIVATE, &err)
+        != M2_OK) {
+        return said(pool, from->path, &err);
     }
-    if (key_parse(&jwk, pool, file.text, kid, NULL, M2_JWK_PUBLIC | M2_JWK_PRIVATE,
-                  &err) != M2_OK) {
-        return said(pool, path, &err);
-    }
-    if (jwk->is_private && (file.stamp.mode & OTHERS)) {
+    if (jwk->is_private && (mode & OTHERS)) {
         return apr_psprintf(pool, "%s holds a private key and others than its owner can "
-                            "read or write it: chmod 0600", path);
+                            "read or write it: chmod 0600", from->path);
     }
-    wrong = alg_choose(key, pool, jwk, path, alg);
+    wrong = alg_choose(key, pool, jwk, from->path, from->alg);
     if (wrong) {
         return wrong;
     }
-    key->jwk = named(pool, jwk, kid, key->alg);
-    key->origin = path;
+    key->jwk = named(pool, jwk, from->kid, key->alg);
+    key->origin = from->path;
+    return NULL;
+}
+
+/* Nobody looks at the file between two restarts, so that the parent's own copy is the newest. */
+static const char *stand_in(m2mi_key_t *key, apr_pool_t *pool, const m2mi_key_file_t *from,
+                            const m2_copy_t *copy, const char *wrong)
+{
+    apr_uint64_t version = 0;
+    m2_slice_t text;
+
+    if (!m2mi_restarts()) {
+        return wrong;
+    }
+    text = m2_copy_get(copy, &version, NULL, pool);
+    if (!text.p || key_take(key, pool, from, text, 0)) {
+        key->jwk = NULL;
+    }
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, NULL, "M2-728: M2MSigningKey %s; %s", wrong,
+                 key->jwk ? "the key it held before stays in use"
+                          : "there is none that was held before, so that it is missing");
+    return NULL;
+}
+
+const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *process, apr_pool_t *pool,
+                          const m2mi_key_file_t *from)
+{
+    m2_copy_t *copy = m2_copy_open(process, "M2MSigningKey", from->path, MAX_KEY_FILE);
+    const char *wrong = NULL;
+    apr_uint64_t version;
+    m2_file_t file;
+    m2_err_t err;
+
+    m2_err_init(&err, pool);
+    memset(key, 0, sizeof(*key));
+    if (m2_file_read(&file, pool, from->path, MAX_KEY_FILE, M2_FILE_DECIDES, &err) != M2_OK) {
+        wrong = err.text;
+    }
+    wrong = wrong ? wrong : key_take(key, pool, from, file.text, file.stamp.mode);
+    if (wrong) {
+        return stand_in(key, pool, from, copy, wrong);
+    }
+    m2_copy_put(copy, &version, file.text, &file.stamp, apr_time_now());
     return NULL;
 }

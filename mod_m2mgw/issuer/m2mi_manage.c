@@ -48,6 +48,17 @@ static m2_code_t look(m2_inspected_t *token, m2mi_call_t *call)
     return rc;
 }
 
+/* A restart found the list bad and had no copy of it: nobody knows what is revoked. */
+static m2_oauth_error_t list_check(m2mi_call_t *call)
+{
+    const m2mi_watch_t *list = dir_of(call->r)->list;
+
+    return list && m2mi_watch_lost(list)
+               ? m2mi_stop(call, M2_OAUTH_UNAVAILABLE, "the list of revoked tokens cannot be "
+                                                       "read at the moment")
+               : M2_OAUTH_OK;
+}
+
 /* --- introspection --- */
 
 /* whether the client may ask: about that audience, or, with NULL, about any */
@@ -71,7 +82,8 @@ static m2_oauth_error_t introspect(m2mi_call_t *call)
         return m2mi_stop(call, M2_OAUTH_FORBIDDEN,
                          "the client is not granted .introspect on any audience");
     }
-    rc = m2mi_client_spend(&call->who, call->r, &call->text);
+    rc = list_check(call);
+    rc = rc == M2_OAUTH_OK ? m2mi_client_spend(&call->who, call->r, &call->text) : rc;
     if (rc != M2_OAUTH_OK) {
         return rc;
     }
@@ -112,8 +124,9 @@ static m2_oauth_error_t take_back(m2mi_call_t *call, const m2_inspected_t *token
 static m2_oauth_error_t revoke_token(m2mi_call_t *call)
 {
     m2_inspected_t token;
-    m2_oauth_error_t rc = m2mi_client_spend(&call->who, call->r, &call->text);
+    m2_oauth_error_t rc = list_check(call);
 
+    rc = rc == M2_OAUTH_OK ? m2mi_client_spend(&call->who, call->r, &call->text) : rc;
     if (rc != M2_OAUTH_OK || look(&token, call) != M2_OK) {
         return rc;
     }

@@ -15,12 +15,15 @@ const char *m2mi_jwks_text(apr_pool_t *pool, const m2mi_server_t *conf)
     int i;
 
     for (i = 0; i < conf->keys->nelts; i++) {
-        m2_json_t *jwk =
-            m2_jwk_to_json(pool, APR_ARRAY_IDX(conf->keys, i, m2mi_key_t).jwk, 0);
-        if (!jwk) {
+        const m2_jwk_t *key = APR_ARRAY_IDX(conf->keys, i, m2mi_key_t).jwk;
+        m2_json_t *jwk = key ? m2_jwk_to_json(pool, key, 0) : NULL;
+
+        if (key && !jwk) {
             return NULL;
         }
-        m2_json_append(keys, jwk);
+        if (jwk) {
+            m2_json_append(keys, jwk);
+        }
     }
     m2_json_set_json(set, "keys", keys);
     return m2_json_dump(pool, set);

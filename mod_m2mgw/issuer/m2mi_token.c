@@ -16,10 +16,13 @@ static m2_code_t scope_resolve(m2_scope_t *scope, m2mi_call_t *call, m2_err_t *e
     const m2_token_request_t *request = &call->request;
     apr_pool_t *pool = call->r->pool;
     const m2_grants_t *grants = m2mi_grants_enter(call->conf);
-    m2_code_t rc = m2_grants_resolve(scope, pool, grants ? grants : m2_grants_make(pool),
-                                     call->who.client, m2_slice_z(request->scope),
-                                     request->resource, err);
+    m2_code_t rc = M2_E_KEYS_UNAVAILABLE;
 
+    if (grants || !call->conf->grants) {
+        rc = m2_grants_resolve(scope, pool, grants ? grants : m2_grants_make(pool),
+                               call->who.client, m2_slice_z(request->scope),
+                               request->resource, err);
+    }
     m2mi_grants_leave(call->conf);
     return rc;
 }
@@ -38,6 +41,9 @@ static m2_oauth_error_t scope_check(m2_scope_t *scope, m2mi_call_t *call)
     rc = scope_resolve(scope, call, &err);
     if (rc == M2_OK) {
         return M2_OAUTH_OK;
+    }
+    if (rc == M2_E_KEYS_UNAVAILABLE) { /* a restart found the grant file bad and had no copy */
+        return m2mi_stop(call, M2_OAUTH_UNAVAILABLE, "there are no grants at the moment");
     }
     return m2mi_stop(call, rc == M2_E_AUDIENCE_MISMATCH ? M2_OAUTH_INVALID_TARGET
                                                         : M2_OAUTH_INVALID_SCOPE, err.text);
@@ -135,8 +141,12 @@ static m2_oauth_error_t issue(m2mi_call_t *call)
 {
     m2_scope_t scope;
     const char *token = NULL;
-    m2_oauth_error_t rc = scope_check(&scope, call);
+    m2_oauth_error_t rc;
 
+    if (!APR_ARRAY_IDX(call->conf->keys, 0, m2mi_key_t).jwk) { /* bad at the last restart */
+        return m2mi_stop(call, M2_OAUTH_UNAVAILABLE, "there is no key to sign with");
+    }
+    rc = scope_check(&scope, call);
     rc = rc == M2_OAUTH_OK ? m2mi_proof_check(call) : rc;
     rc = rc == M2_OAUTH_OK ? m2mi_proof_spend(call) : rc;
     rc = rc == M2_OAUTH_OK ? m2mi_client_spend(&call->who, call->r, &call->text) : rc;

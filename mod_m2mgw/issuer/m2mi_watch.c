@@ -8,10 +8,9 @@
 #include "issuer/m2mi_watch.h"
 
 #include "issuer/m2mi_module.h"
-#include "issuer/m2mi_shared.h"
 
 #include "key/m2_keyring.h"
-#include "text/m2_file.h"
+#include "text/m2_copy.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -38,9 +37,10 @@ struct m2mi_watch_t {
     m2_stamp_t noted;   /* at the last look */
     int broken;         /* what was taken last does not parse */
     int unsafe;         /* requests read it */
+    int lost;           /* likewise: bad at the restart that named it, with nothing to go on */
     apr_uint32_t changes; /* requests read it */
-    m2mi_shared_t *shared;
-    apr_uint32_t version; /* of the shared text that object means */
+    m2_copy_t *copy;      /* of what any process believed last */
+    apr_uint64_t version; /* of it that object means */
 };
 
 /* filled while configuration is read, then used by one thread of a process */
@@ -51,6 +51,12 @@ void m2mi_watch_reset(apr_pool_t *pconf)
 {
     watches = apr_array_make(pconf, 4, sizeof(m2mi_watch_t *));
     ticks = 0;
+}
+
+int m2mi_restarts(void)
+{
+    return ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL
+           && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
 }
 
 int m2mi_watch_any(void)
@@ -89,6 +95,7 @@ static void version_swap(m2mi_watch_t *watch, version_t *version)
 
     watch->current = version;
     m2_keyring_swap(watch->ring, version->object);
+    __atomic_store_n(&watch->lost, 0, __ATOMIC_RELEASE);
     if (old->pool) {
         old->grace = m2_grace_begin();
         old->next = watch->retired;
@@ -116,38 +123,25 @@ static void versions_free(m2mi_watch_t *watch)
 
 /* --- one file --- */
 
-/* tells states of one file apart */
-static apr_uint64_t stamp_number(const m2_stamp_t *stamp)
-{
-    const apr_uint64_t parts[] = { stamp->device, stamp->inode, (apr_uint64_t)stamp->size,
-                                   (apr_uint64_t)stamp->mtime, (apr_uint64_t)stamp->ctime };
-    apr_uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    size_t i;
-
-    for (i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-        hash = (hash ^ parts[i]) * 1099511628211u;
-    }
-    return hash;
-}
-
 static void say(const m2mi_watch_t *watch, const char *wrong)
 {
-    ap_log_error(APLOG_MARK, APLOG_ERR, 0, watch->server,
-                 "M2-706: %s %s; the last good state stays in force",
-                 watch->kind->directive, wrong);
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, watch->server, "M2-706: %s %s; %s",
+                 watch->kind->directive, wrong,
+                 watch->current->object ? "the last good state stays in force"
+                                        : "what needs it is answered 503 until it is good");
 }
 
 /* The file cannot be used: what any process has believed counts, which may be later than
  * what this one has. */
 static void catch_up(m2mi_watch_t *watch)
 {
-    version_t *version = watch->shared ? version_make() : NULL;
+    version_t *version = version_make();
     m2_slice_t text;
 
     if (!version) {
         return;
     }
-    text = m2mi_shared_get(watch->shared, &watch->version, version->pool);
+    text = m2_copy_get(watch->copy, &watch->version, NULL, version->pool);
     if (text.p && !watch->kind->parse(&version->object, version->pool, watch->path, text, 0,
                                       watch->baton)) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, watch->server,
@@ -167,9 +161,9 @@ static const char *take(m2mi_watch_t *watch, version_t *version, const m2_file_t
 
     if (!wrong) {
         version_swap(watch, version);
-        if (watch->shared) {
-            m2mi_shared_put(watch->shared, &watch->version, file->text,
-                            stamp_number(&file->stamp));
+        if (!watch->watch.partial) { /* the last line may be half of one */
+            m2_copy_put(watch->copy, &watch->version, file->text, &file->stamp,
+                        apr_time_now());
         }
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, watch->server, "M2-707: %s: read again",
                      watch->path);
@@ -271,7 +265,7 @@ static m2mi_watch_t *watch_make(apr_pool_t *pool, server_rec *s,
     watch->server = s;
     watch->ring = m2_keyring_make(pool, NULL);
     watch->current = apr_pcalloc(pool, sizeof(version_t));
-    watch->shared = m2mi_shared_open(s, path, kind->max);
+    watch->copy = m2_copy_open(s->process->pool, kind->directive, path, kind->max);
     return watch;
 }
 
@@ -291,22 +285,26 @@ static const char *read_first(m2mi_watch_t *watch, apr_pool_t *pool, m2_file_t *
         wrong = watch->kind->parse(&watch->current->object, pool, watch->path, file->text, 1,
                                    watch->baton);
     }
-    if (!wrong && watch->shared) {
-        m2mi_shared_put(watch->shared, &watch->version, file->text,
-                        stamp_number(&file->stamp));
+    if (!wrong) {
+        m2_copy_put(watch->copy, &watch->version, file->text, &file->stamp, apr_time_now());
     }
     return wrong;
 }
 
-/* Only a server that runs has a text from before. */
+/* A running server that is restarted goes on with what the file held before; what needs one
+ * that was never good is unavailable. */
 static int stand_in(m2mi_watch_t *watch, apr_pool_t *pool, const char *wrong)
 {
-    m2_slice_t text = watch->shared ? m2mi_shared_get(watch->shared, &watch->version, pool)
-                                    : m2_slice(NULL, 0);
+    m2_slice_t text;
 
+    if (!m2mi_restarts()) {
+        return 0;
+    }
+    text = m2_copy_get(watch->copy, &watch->version, NULL, pool);
     if (!text.p || watch->kind->parse(&watch->current->object, pool, watch->path, text, 0,
                                       watch->baton)) {
-        return 0;
+        watch->current->object = NULL;
+        watch->lost = 1;
     }
     watch->broken = 1;
     say(watch, wrong);
@@ -354,6 +352,11 @@ apr_uint32_t m2mi_watch_changes(const m2mi_watch_t *watch)
 int m2mi_watch_unsafe(const m2mi_watch_t *watch)
 {
     return __atomic_load_n(&watch->unsafe, __ATOMIC_ACQUIRE);
+}
+
+int m2mi_watch_lost(const m2mi_watch_t *watch)
+{
+    return __atomic_load_n(&watch->lost, __ATOMIC_ACQUIRE);
 }
 
 const char *m2mi_watch_path(const m2mi_watch_t *watch)

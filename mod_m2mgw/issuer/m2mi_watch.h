@@ -37,7 +37,8 @@ void m2mi_watch_reset(apr_pool_t *pconf);
 int m2mi_watch_any(void);
 
 /** Read a file and watch it from now on; baton is for parse. pool is the configuration's. At a
- *  restart by signal the last good copy stands in for a bad file. NULL, or a sentence. */
+ *  restart by signal the last good copy stands in for a bad file, or nothing. NULL, or a
+ *  sentence. */
 const char *m2mi_watch_open(m2mi_watch_t **pwatch, apr_pool_t *pool, server_rec *s,
                             const m2mi_watch_kind_t *kind, const char *path, void *baton);
 
@@ -47,8 +48,12 @@ void m2mi_watch_child(server_rec *s);
 /** In one thread of each child, ten times a second. */
 void m2mi_watch_tick(apr_time_t now);
 
-/** What is in force, valid until leave in the same thread; NULL for an optional file that
- *  was never good. Never wait in between. */
+/** Whether a running server reads its configuration anew, because of a signal. */
+int m2mi_restarts(void);
+
+/** What is in force, valid until leave in the same thread; NULL for a file that was never good:
+ *  one that is optional, or that was bad at the restart that named it. Never wait in
+ *  between. */
 const void *m2mi_watch_enter(const m2mi_watch_t *watch);
 void m2mi_watch_leave(const m2mi_watch_t *watch);
 
@@ -57,6 +62,9 @@ apr_uint32_t m2mi_watch_changes(const m2mi_watch_t *watch);
 
 /** Whether everybody may write the file now: nothing it says is to be relied on. */
 int m2mi_watch_unsafe(const m2mi_watch_t *watch);
+
+/** Whether nothing is known of it since a restart found it bad. */
+int m2mi_watch_lost(const m2mi_watch_t *watch);
 
 const char *m2mi_watch_path(const m2mi_watch_t *watch);
 

@@ -1220,6 +1220,7 @@ static void test_redis_password(void **state)
     server_t server = { 0, free_port() };
     const apr_time_t now = apr_time_now();
     m2_replay_t *store;
+    const char *name;
 
     (void)state;
     if (!program("redis-server")) {
@@ -1242,6 +1243,15 @@ static void test_redis_password(void **state)
     assert_non_null(strstr(err.text, "first line is empty"));
     assert_null(open_spec(spec_of("redis:127.0.0.1:%u password-file=%s/none", server.port,
                                   dir)));
+    /* who may write it decides whom we ask, and a FIFO is not waited for */
+    name = password_file("s3cret word\n");
+    chmod(name, 0666);
+    assert_null(open_spec(spec_of("redis:127.0.0.1:%u password-file=%s", server.port, name)));
+    assert_non_null(strstr(err.text, "can be written by everybody"));
+    unlink(name);
+    assert_int_equal(mkfifo(name, 0600), 0);
+    assert_null(open_spec(spec_of("redis:127.0.0.1:%u password-file=%s", server.port, name)));
+    assert_non_null(strstr(err.text, "is no regular file"));
     stop(&server);
 }
 

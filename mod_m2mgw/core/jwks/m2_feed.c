@@ -120,6 +120,7 @@ static void collect_all(composer_t *c)
 
     if (feed->fixed) {
         collect(c, feed->fixed, NULL, 1);
+        c->set->incomplete = feed->fixed->incomplete;
     }
     for (i = 0; i < feed->sources->nelts; i++) {
         const m2_fed_t *fed = &APR_ARRAY_IDX(feed->sources, i, m2_fed_t);

@@ -20,6 +20,7 @@ struct m2_jwks_t {
     m2_fetch_t *fetch;
     apr_size_t waiters; /* requests that may wait at a time */
     int ticking; /* a tick is under way */
+    apr_pool_t *process; /* where copies of files live; NULL: none are kept */
 };
 
 /* --- configuration --- */
@@ -57,6 +58,11 @@ m2_jwks_t *m2_jwks_make(apr_pool_t *pool)
     return jwks;
 }
 
+void m2_jwks_keep_copies(m2_jwks_t *jwks, apr_pool_t *process)
+{
+    jwks->process = process;
+}
+
 /* The source of that name, made when there is none; *pnew says which. */
 static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, m2_keysource_kind_t kind,
                                     const char *name)
@@ -78,6 +84,9 @@ static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, m2_keysource_kin
     source->name = apr_pstrdup(jwks->pool, name);
     source->label = kind == M2_KEYSOURCE_FILE ? source->name
                                               : m2_url_label(jwks->pool, source->name);
+    if (kind == M2_KEYSOURCE_FILE && jwks->process) {
+        source->copy = m2_copy_open(jwks->process, "jwks", name, M2_MAX_KEYSET_BYTES);
+    }
     return source;
 }
 
@@ -103,14 +112,13 @@ m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *pa
     return code;
 }
 
-m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, m2_slice_t text,
-                                  apr_time_t since, const char *why)
+m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, const char *why)
 {
     int fresh;
     m2_keysource_t *source = source_named(&fresh, jwks, M2_KEYSOURCE_FILE, path);
 
     if (fresh) {
-        m2_keysource_keep(source, text, since, why);
+        m2_keysource_keep(source, why);
         APR_ARRAY_PUSH(jwks->sources, m2_keysource_t *) = source;
     }
     return source;
@@ -235,14 +243,11 @@ void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now)
     for (i = 0; i < jwks->sources->nelts; i++) {
         m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
-        source->state_path = state_dir ? m2_state_path(source, state_dir) : NULL;
-        m2_slot_set(&source->slot->unstored, source->state_path == NULL);
         if (source->kind != M2_KEYSOURCE_FILE) {
+            source->state_path = state_dir ? m2_state_path(source, state_dir) : NULL;
+            m2_slot_set(&source->slot->unstored, source->state_path == NULL);
             m2_keysource_restore(source, now);
             m2_keysource_judge(source, now);
-        }
-        else {
-            m2_keysource_renew_kept(source);
         }
     }
     publish_dirty(jwks);
@@ -295,8 +300,8 @@ void m2_jwks_catch_up(m2_jwks_t *jwks, apr_time_t now)
         m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
 
         if (source->kind == M2_KEYSOURCE_FILE) {
-            m2_keysource_recall(source);
             m2_keysource_look(source, now, 1);
+            m2_keysource_recall(source);
         }
         else {
             m2_keysource_pick_up(source, now);

@@ -36,16 +36,19 @@ typedef struct m2_jwks_t m2_jwks_t;
 
 m2_jwks_t *m2_jwks_make(apr_pool_t *pool);
 
+/** Keep the last good text of each file that is named from now on, over restarts: in memory of
+ *  `process`, the pool of the process. */
+void m2_jwks_keep_copies(m2_jwks_t *jwks, apr_pool_t *process);
+
 /** The source of a file, absolute path, which is read now and strictly. M2_E_CONFIG with
  *  the fault. */
 m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
                        m2_err_t *err);
 
-/** The source of a file that cannot be used, and this is why, with the copy of it that was read
- *  at `since` (text without bytes: there is none); one that some child read later counts before
- *  it. For the restart of a running server. */
-m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, m2_slice_t text,
-                                  apr_time_t since, const char *why);
+/** The source of a file that cannot be used, and this is why: with the last text of it that any
+ *  process believed. For the restart of a running server. m2_keysource_keys is NULL where there
+ *  is none; its keys are then unavailable until the file is good. */
+m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, const char *why);
 
 /** The source of a URL or an issuer. plain: http to any host is allowed for it and for what its
  *  metadata names. M2_E_CONFIG for a URL that keys must not come from. */

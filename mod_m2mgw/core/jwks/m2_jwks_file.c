@@ -6,7 +6,6 @@
 #include "jwks/m2_jwks_file.h"
 
 #include "base/m2_log.h"
-#include "jwks/m2_jwks_state.h"
 
 #define LOCAL_KEYS (M2_JWK_PUBLIC | M2_JWK_OCT)
 #define LOOK_INTERVAL (APR_USEC_PER_SEC / 2) /* between two looks at one file */
@@ -23,7 +22,11 @@ static m2_code_t first_reading(m2_keysource_t *source, apr_pool_t *pool, m2_err_
     }
     m2_watch_begin(&source->watch, &file, apr_time_now());
     source->digest = m2_slot_hash(0, file.text);
-    return m2_keysource_take(source, file.text, LOCAL_KEYS, M2_KEYSET_STRICT, err);
+    if (m2_keysource_take(source, file.text, LOCAL_KEYS, M2_KEYSET_STRICT, err) != M2_OK) {
+        return M2_E_CONFIG;
+    }
+    m2_copy_put(source->copy, &source->copied, file.text, &file.stamp, apr_time_now());
+    return M2_OK;
 }
 
 m2_code_t m2_keysource_read(m2_keysource_t *source, m2_err_t *err)
@@ -39,19 +42,36 @@ m2_code_t m2_keysource_read(m2_keysource_t *source, m2_err_t *err)
     return code;
 }
 
-/* --- a copy of an earlier time --- */
+/* --- the copy --- */
 
-void m2_keysource_keep(m2_keysource_t *source, m2_slice_t text, apr_time_t since,
-                       const char *why)
+/* 1 when there is another than the source has, and it was taken */
+static int take_copy(m2_keysource_t *source)
 {
-    source->kept_for = apr_pstrdup(source->pool, why);
-    source->kept_since = since;
-    if (text.n
-        && m2_keysource_take(source, text, LOCAL_KEYS | M2_JWK_QUIET, M2_KEYSET_LENIENT, NULL)
-               == M2_OK) {
+    apr_pool_t *pool;
+    m2_slice_t text;
+    int taken;
+
+    if (!source->copy || apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+        return 0;
+    }
+    text = m2_copy_get(source->copy, &source->copied, NULL, pool);
+    taken = text.n
+            && m2_keysource_take(source, text, LOCAL_KEYS | M2_JWK_QUIET, M2_KEYSET_LENIENT,
+                                 NULL)
+                   == M2_OK;
+    if (taken) {
         source->digest = m2_slot_hash(0, text);
         source->usable = 1;
     }
+    apr_pool_destroy(pool);
+    return taken;
+}
+
+void m2_keysource_keep(m2_keysource_t *source, const char *why)
+{
+    source->kept_for = apr_pstrdup(source->pool, why);
+    source->broken = 1;
+    take_copy(source);
 }
 
 void m2_keysource_show_kept(m2_keysource_t *source)
@@ -62,16 +82,9 @@ void m2_keysource_show_kept(m2_keysource_t *source)
     }
 }
 
-void m2_keysource_renew_kept(m2_keysource_t *source)
+void m2_keysource_recall(m2_keysource_t *source)
 {
-    m2_stamp_t stamp;
-    m2_state_t state;
-
-    if (source->kept_for && source->state_path && m2_file_stamp(&stamp, source->state_path)
-        && stamp.mtime / 1000 > source->kept_since
-        && m2_state_take(&state, source, M2_JWK_QUIET)) {
-        source->digest = state.digest;
-        source->usable = 1;
+    if (take_copy(source)) {
         m2_keysource_soil(source);
     }
 }
@@ -79,23 +92,19 @@ void m2_keysource_renew_kept(m2_keysource_t *source)
 /* --- watching --- */
 
 /* What the file holds becomes current, unless it is what was there before. */
-static int take_file(m2_keysource_t *source, m2_slice_t text, int flags, apr_pool_t *pool,
-                     m2_err_t *err)
+static int take_file(m2_keysource_t *source, const m2_file_t *file, int flags, m2_err_t *err)
 {
-    const apr_uint64_t digest = m2_slot_hash(0, text);
+    const apr_uint64_t digest = m2_slot_hash(0, file->text);
 
     if (digest == source->digest
-        || m2_keysource_take(source, text, LOCAL_KEYS | flags, M2_KEYSET_LENIENT, err)
+        || m2_keysource_take(source, file->text, LOCAL_KEYS | flags, M2_KEYSET_LENIENT, err)
                != M2_OK) {
         return 0;
     }
     source->digest = digest;
     source->usable = 1;
     m2_keysource_soil(source);
-    if (!(flags & M2_JWK_QUIET) && source->slot && source->state_path
-        && m2_state_write(source, pool, text, NULL, 0) == APR_SUCCESS) {
-        m2_slot_count(&source->slot->version);
-    }
+    m2_copy_put(source->copy, &source->copied, file->text, &file->stamp, apr_time_now());
     return 1;
 }
 
@@ -137,15 +146,18 @@ static void look(m2_keysource_t *source, apr_time_t now, apr_pool_t *pool)
     m2_err_init(&why, pool);
     seen = m2_file_watch(&source->watch, &file, pool, source->name, M2_MAX_KEYSET_BYTES,
                          M2_FILE_DECIDES, now, &why);
-    if (seen == M2_LOOK_SAME) {
-        return;
+    if (seen != M2_LOOK_SAME) {
+        first = is_first(source);
+        if (seen == M2_LOOK_TAKEN) {
+            taken = take_file(source, &file, first ? 0 : M2_JWK_QUIET, &why);
+        }
+        if (first && source->slot) {
+            tell(source, taken, &why);
+        }
+        source->broken = why.code != M2_OK;
     }
-    first = is_first(source);
-    if (seen == M2_LOOK_TAKEN) {
-        taken = take_file(source, file.text, first ? 0 : M2_JWK_QUIET, pool, &why);
-    }
-    if (first && source->slot) {
-        tell(source, taken, &why);
+    if (source->broken) { /* another process may have read what this one did not */
+        m2_keysource_recall(source);
     }
 }
 
@@ -162,19 +174,4 @@ void m2_keysource_look(m2_keysource_t *source, apr_time_t now, int at_once)
     }
     look(source, now, pool);
     apr_pool_destroy(pool);
-}
-
-/* The file may be broken by now, and the parent has what it held when the server started:
- * the last good copy lies in the state directory. */
-void m2_keysource_recall(m2_keysource_t *source)
-{
-    const apr_uint64_t version = source->slot ? m2_slot_get(&source->slot->version) : 0;
-    m2_state_t state;
-
-    if (version != source->taken && m2_state_take(&state, source, M2_JWK_QUIET)) {
-        source->digest = state.digest;
-        source->usable = 1;
-        source->taken = version;
-        m2_keysource_soil(source);
-    }
 }

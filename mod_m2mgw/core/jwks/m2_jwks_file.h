@@ -11,21 +11,18 @@
 /** Read a file for the first time, strictly. M2_E_CONFIG with the fault. */
 m2_code_t m2_keysource_read(m2_keysource_t *source, m2_err_t *err);
 
-/** Use the copy that was read at `since` in place of the file, which cannot be used, and this is
- *  why. text without bytes: there is none, and its keys are unavailable. */
-void m2_keysource_keep(m2_keysource_t *source, m2_slice_t text, apr_time_t since,
-                       const char *why);
+/** Use the last good copy in place of the file, which cannot be used, and this is why. Where
+ *  there is none its keys are unavailable. */
+void m2_keysource_keep(m2_keysource_t *source, const char *why);
 
-/** Once memory and the state directory are there: a kept copy is told of, and gives way to a
- *  newer one that some child believed. */
+/** Once memory is there: a copy that is kept is told of. */
 void m2_keysource_show_kept(m2_keysource_t *source);
-void m2_keysource_renew_kept(m2_keysource_t *source);
 
 /** Look whether it changed, and read it when it can be believed (m2_file_watch). A look that
  *  comes too soon after the last one does nothing, unless at_once. */
 void m2_keysource_look(m2_keysource_t *source, apr_time_t now, int at_once);
 
-/** Take the last good copy of the state directory, if it is newer than what the source has. */
+/** Take the last good copy, if it is another than the source has. */
 void m2_keysource_recall(m2_keysource_t *source);
 
 #endif /* M2_JWKS_FILE_H */

@@ -9,7 +9,7 @@
 #include "jwks/m2_fetch.h"
 #include "jwks/m2_keysource.h"
 
-#include "text/m2_file.h"
+#include "text/m2_copy.h"
 
 #define M2_KIDS 64         /* unknown kids a source remembers */
 #define M2_FAULT_BYTES 120 /* of the last fault's text */
@@ -72,8 +72,10 @@ struct m2_keysource_t {
     m2_watch_t watch;
     apr_uint64_t digest; /* of the text that current was read from */
     apr_time_t looked;
-    const char *kept_for;  /* why the copy of an earlier time counts; NULL: it does not */
-    apr_time_t kept_since; /* when that copy was read */
+    m2_copy_t *copy;       /* of what any process believed last; NULL: there is none */
+    apr_uint64_t copied;   /* its version that current was read from */
+    int broken;            /* what the file holds cannot be used */
+    const char *kept_for;  /* why it counts from the start; NULL: the file was good */
     /* what is fetched */
     const char *state_path;
     apr_uint64_t own_checked; /* when what is current was last confirmed */

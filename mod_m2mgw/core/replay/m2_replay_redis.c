@@ -13,13 +13,14 @@
 #include "replay/m2_replay_store.h"
 #include "base/m2_log.h"
 #include "replay/m2_wire.h"
+#include "text/m2_file.h"
 
 #include <hiredis/hiredis.h>
 
-#include <apr_file_io.h>
 
 #define MAX_ARGS 8
 #define MAX_SECRET 1024 /* bytes of a password */
+#define MAX_PASSWORD_FILE 65536
 #define MAX_REPLY (64 * 1024)
 
 typedef struct redis_t {
@@ -201,21 +202,20 @@ static m2_code_t redis_mark(m2_replay_t *store, const unsigned char *id,
 static m2_code_t read_password(const char **ppassword, apr_pool_t *pool, const char *path,
                                m2_err_t *err)
 {
-    char *line = apr_pcalloc(pool, MAX_SECRET + 2);
-    apr_file_t *file;
-    apr_status_t rv = apr_file_open(&file, path, APR_READ, APR_OS_DEFAULT, pool);
+    m2_file_t file;
+    m2_err_t why;
+    apr_size_t n;
 
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_gets(line, MAX_SECRET + 2, file);
-        apr_file_close(file);
+    m2_err_init(&why, pool);
+    if (m2_file_read(&file, pool, path, MAX_PASSWORD_FILE, M2_FILE_DECIDES, &why) != M2_OK) {
+        return m2_err_set(err, M2_E_CONFIG, "password-file=%s: %s", path, why.text);
     }
-    line[strcspn(line, "\r\n")] = '\0';
-    if (rv != APR_SUCCESS || !*line || strlen(line) > MAX_SECRET) {
-        return m2_err_set(err, M2_E_CONFIG,
-                          "password-file=%s: cannot be read, or its first line is empty or "
+    n = strcspn(file.text.p, "\r\n");
+    if (n == 0 || n > MAX_SECRET || (n < file.text.n && file.text.p[n] == '\0')) {
+        return m2_err_set(err, M2_E_CONFIG, "password-file=%s: its first line is empty or "
                           "longer than %d bytes", path, MAX_SECRET);
     }
-    *ppassword = line;
+    *ppassword = apr_pstrmemdup(pool, file.text.p, n);
     return M2_OK;
 }
 

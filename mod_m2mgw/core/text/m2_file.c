@@ -156,8 +156,7 @@ static apr_status_t wipe(void *data)
     return APR_SUCCESS;
 }
 
-/* what may be a key goes with the pool */
-static char *room_for(apr_pool_t *pool, apr_size_t n)
+char *m2_file_room(apr_pool_t *pool, apr_size_t n)
 {
     char *text = apr_palloc(pool, n + 1);
     m2_slice_t *all = apr_palloc(pool, sizeof(*all));
@@ -190,7 +189,7 @@ static m2_code_t read_open(m2_file_t *file, apr_pool_t *pool, int fd, const char
                            m2_err_t *err)
 {
     const apr_size_t size = (apr_size_t)file->stamp.size;
-    char *text = room_for(pool, size + 1); /* one byte more shows that it grew */
+    char *text = m2_file_room(pool, size + 1); /* one byte more shows that it grew */
     apr_ssize_t n = read_all(fd, text, size + 1);
     struct stat st;
     m2_stamp_t after;

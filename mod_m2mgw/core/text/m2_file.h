@@ -57,6 +57,9 @@ typedef struct m2_file_t {
 m2_code_t m2_file_read(m2_file_t *file, apr_pool_t *pool, const char *path, apr_size_t max,
                        int flags, m2_err_t *err);
 
+/** Room for n bytes and a NUL, wiped when the pool goes: for what may be a key. */
+char *m2_file_room(apr_pool_t *pool, apr_size_t n);
+
 /** The stamp of what path leads to, without opening it; 0 when there is nothing. */
 int m2_file_stamp(m2_stamp_t *stamp, const char *path);
 

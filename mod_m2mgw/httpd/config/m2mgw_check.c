@@ -8,6 +8,7 @@
 #include "httpd/config/m2mgw_check.h"
 #include "httpd/config/m2mgw_dump.h"
 #include "httpd/config/m2mgw_guarded.h"
+#include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_notices.h"
 #include "httpd/config/m2mgw_set.h"
 
@@ -98,10 +99,14 @@ static int check_limits(apr_pool_t *pool)
     return 1;
 }
 
+/* some of its keys are not known yet */
 static int is_fetched(const m2mgw_section_t *section)
 {
     int i;
 
+    if (section->keyset && section->keyset->incomplete) {
+        return 1;
+    }
     for (i = 0; section->key_sources && i < section->key_sources->nelts; i++) {
         if (!m2_keysource_keys(APR_ARRAY_IDX(section->key_sources, i, m2_fed_t).source)) {
             return 1;
@@ -363,6 +368,7 @@ int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     (void)plog;
     (void)ptemp;
     m2mgw_cfg_reset(pconf);
+    m2mgw_kept_reset(pconf);
     m2_file_judge_modes(!modes_are_ignored());
     return OK;
 }

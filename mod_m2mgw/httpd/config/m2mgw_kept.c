@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The copies lie in the pool of the process: the module may be another object after a restart,
- * so that nothing in them points to code of it.
+ * Nobody looks at these files between two restarts, so that the parent's own copy is the
+ * newest.
  */
 #include "httpd/config/m2mgw_kept.h"
+#include "httpd/config/m2mgw_section.h"
+#include "httpd/config/m2mgw_words.h"
 
 #include <http_main.h>
 
-#define RETAINED "mod_m2mgw-kept"
+/* filled while configuration is read */
+static apr_array_header_t *faults; /* of m2mgw_kept_fault_t */
 
-typedef struct copy_t {
-    struct copy_t *next;
-    apr_pool_t *pool; /* of the text, replaced with it */
-    const char *path;
-    m2_slice_t text;
-    apr_time_t since;
-} copy_t;
-
-typedef struct copies_t {
-    copy_t *first;
-} copies_t;
+void m2mgw_kept_reset(apr_pool_t *pconf)
+{
+    faults = apr_array_make(pconf, 1, sizeof(m2mgw_kept_fault_t));
+}
 
 int m2mgw_kept_restarts(void)
 {
@@ -28,67 +24,53 @@ int m2mgw_kept_restarts(void)
            && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
 }
 
-static copies_t *copies(void)
+const char *m2mgw_kept_read(m2mgw_kept_t *file, cmd_parms *cmd, const char *path,
+                            apr_size_t max)
 {
-    copies_t *kept = ap_retained_data_get(RETAINED);
+    m2_file_t found;
+    m2_err_t err;
 
-    return kept ? kept : ap_retained_data_create(RETAINED, sizeof(copies_t));
-}
-
-static copy_t *find(const char *path)
-{
-    copy_t *copy = copies()->first;
-
-    while (copy && strcmp(copy->path, path) != 0) {
-        copy = copy->next;
+    memset(file, 0, sizeof(*file));
+    file->path = *path ? ap_server_root_relative(cmd->pool, path) : NULL;
+    if (!file->path) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is no file name", path);
     }
-    return copy;
-}
-
-static copy_t *make(const char *path)
-{
-    copies_t *kept = copies();
-    copy_t *copy = apr_pcalloc(ap_pglobal, sizeof(*copy));
-
-    copy->path = apr_pstrdup(ap_pglobal, path);
-    copy->next = kept->first;
-    kept->first = copy;
-    return copy;
-}
-
-/* what may be a key is not left behind */
-static void drop_text(copy_t *copy)
-{
-    if (copy->pool) {
-        explicit_bzero((char *)(apr_uintptr_t)copy->text.p, copy->text.n);
-        apr_pool_destroy(copy->pool);
+    file->copy = m2_copy_open(ap_pglobal, cmd->cmd->name, file->path, max);
+    m2_err_init(&err, cmd->pool);
+    if (m2_file_read(&found, cmd->pool, file->path, max, M2_FILE_DECIDES, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
     }
-    copy->pool = NULL;
-    copy->text = m2_slice(NULL, 0);
+    file->text = found.text;
+    file->stamp = found.stamp;
+    return NULL;
 }
 
-void m2mgw_kept_put(const char *path, m2_slice_t text)
+void m2mgw_kept_put(m2mgw_kept_t *file)
 {
-    copy_t *copy = find(path);
+    apr_uint64_t version;
 
-    if (!copy) {
-        copy = make(path);
-    }
-    if (!m2_slice_eq(copy->text, text)) {
-        drop_text(copy);
-        if (apr_pool_create(&copy->pool, ap_pglobal) != APR_SUCCESS) {
-            copy->pool = NULL;
-            return;
-        }
-        copy->text = m2_slice(apr_pmemdup(copy->pool, text.p, text.n), text.n);
-    }
-    copy->since = apr_time_now();
+    m2_copy_put(file->copy, &version, file->text, &file->stamp, apr_time_now());
 }
 
-m2_slice_t m2mgw_kept_get(apr_time_t *psince, const char *path)
+int m2mgw_kept_stand_in(m2mgw_kept_t *file, const char *why, const char *without)
 {
-    const copy_t *copy = find(path);
+    m2mgw_kept_fault_t *fault;
+    apr_uint64_t version = 0;
 
-    *psince = copy ? copy->since : 0;
-    return copy ? copy->text : m2_slice(NULL, 0);
+    if (!file->path || !m2mgw_kept_restarts()) {
+        return 0;
+    }
+    file->text = m2_copy_get(file->copy, &version, NULL, faults->pool);
+    fault = apr_array_push(faults);
+    fault->path = file->path;
+    fault->why = why;
+    fault->has_copy = file->text.p != NULL;
+    m2mgw_cfg_notice(M2_LOG_ERR, "%s; %s", why,
+                     fault->has_copy ? "what it held before stays in use" : without);
+    return 1;
+}
+
+const apr_array_header_t *m2mgw_kept_faults(void)
+{
+    return faults;
 }

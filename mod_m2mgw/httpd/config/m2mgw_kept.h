@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Copies of key files as the parent last read them, kept over restarts. A restart by signal must
- * not end a running server because a key file is half written at that moment: it goes on with
+ * Key files that are read while configuration is, and at no other time. A restart by signal must
+ * not end a running server because such a file is half written at that moment: it goes on with
  * what it had. `httpd -t` and a start have no copies and refuse.
  */
 #ifndef M2MGW_KEPT_H
@@ -10,16 +10,42 @@
 
 #include "httpd/m2mgw.h"
 
-#include "base/m2_slice.h"
+#include "text/m2_copy.h"
+
+/* one file, while its directive is read */
+typedef struct m2mgw_kept_t {
+    const char *path; /* absolute; NULL for no file name at all */
+    m2_slice_t text;  /* p is NULL when there is none */
+    m2_stamp_t stamp;
+    m2_copy_t *copy;
+} m2mgw_kept_t;
+
+/* a file whose copy stands in for it, for people */
+typedef struct m2mgw_kept_fault_t {
+    const char *path;
+    const char *why;
+    int has_copy; /* 0: what needs it is unavailable */
+} m2mgw_kept_fault_t;
+
+/** Forget what was told about files of an earlier reading. */
+void m2mgw_kept_reset(apr_pool_t *pconf);
 
 /** Whether a running server reads its configuration anew, because of a signal. */
 int m2mgw_kept_restarts(void);
 
-/** Keep a copy of a file that was read and found good. */
-void m2mgw_kept_put(const char *path, m2_slice_t text);
+/** Read the file, of at most max bytes, that directive cmd names. NULL, or a sentence. */
+const char *m2mgw_kept_read(m2mgw_kept_t *file, cmd_parms *cmd, const char *path,
+                            apr_size_t max);
 
-/** The copy, which lives as long as nothing else is put for path, and when it was put; a slice
- *  without bytes when there is none. */
-m2_slice_t m2mgw_kept_get(apr_time_t *psince, const char *path);
+/** Its text was found good: it is what a later restart may go on with. */
+void m2mgw_kept_put(m2mgw_kept_t *file);
+
+/** At a restart, in place of a file that is bad: file->text becomes the last good one, its p NULL
+ *  where there is none. The log and the status page tell why; `without` is what follows from
+ *  having none. 0 when this is no restart, and the server has to stop. */
+int m2mgw_kept_stand_in(m2mgw_kept_t *file, const char *why, const char *without);
+
+/** The files that copies stand in for: of m2mgw_kept_fault_t. */
+const apr_array_header_t *m2mgw_kept_faults(void);
 
 #endif /* M2MGW_KEPT_H */

@@ -13,6 +13,8 @@
 
 #include "base/m2_log.h"
 
+#include <http_main.h>
+
 static struct {
     apr_pool_t *pool;
     apr_array_header_t *sections; /* of m2mgw_section_t * */
@@ -51,6 +53,7 @@ void m2mgw_cfg_reset(apr_pool_t *pconf)
     reading.globals.replay_store = m2_replay_default(pconf);
     m2_log_set(collect_notice, NULL);
     reading.registry = m2_jwks_make(pconf);
+    m2_jwks_keep_copies(reading.registry, ap_pglobal);
 }
 
 const apr_array_header_t *m2mgw_cfg_sections(void)

@@ -183,27 +183,47 @@ static const char *read_options(options_t *options, cmd_parms *cmd, const char *
     }
 }
 
+static const char *pem_text(m2mgw_section_t *section, cmd_parms *cmd,
+                            const m2mgw_kept_t *file, const options_t *o)
+{
+    m2_jwk_t *jwk = NULL;
+    m2_err_t err;
+    m2_code_t code;
+
+    m2_err_init(&err, cmd->pool);
+    code = m2_jwk_from_pem(&jwk, cmd->pool, file->text, o->kid, o->alg, M2_JWK_PUBLIC, &err);
+    return add_key(section, cmd, jwk, o->issuer, file->path, code, &err);
+}
+
+/* A restart by signal that finds the file bad goes on with the key it held before. */
 static const char *pem_key(m2mgw_section_t *section, cmd_parms *cmd, const char *path,
                            const char *args)
 {
     options_t o;
-    const char *full;
-    m2_slice_t text;
-    m2_jwk_t *jwk = NULL;
-    m2_err_t err;
-    m2_code_t code;
+    m2mgw_kept_t file;
     const char *bad = read_options(&o, cmd, args, MAY_NAME | MAY_BIND,
                                    "pem:PATH takes kid=KID, alg=ALGORITHM and issuer=ISS");
 
-    if (!bad) {
-        bad = m2mgw_cfg_file(&text, &full, cmd, path, M2_MAX_KEYSET_BYTES);
-    }
     if (bad) {
         return bad;
     }
-    m2_err_init(&err, cmd->pool);
-    code = m2_jwk_from_pem(&jwk, cmd->pool, text, o.kid, o.alg, M2_JWK_PUBLIC, &err);
-    return add_key(section, cmd, jwk, o.issuer, full, code, &err);
+    bad = m2mgw_kept_read(&file, cmd, path, M2_MAX_KEYSET_BYTES);
+    bad = bad ? bad : pem_text(section, cmd, &file, &o);
+    if (!bad) {
+        m2mgw_kept_put(&file);
+        return NULL;
+    }
+    if (!m2mgw_kept_stand_in(&file, bad, "what needs its key is answered 503 until a restart "
+                                         "finds it good")) {
+        return bad;
+    }
+    if (file.text.p) {
+        return pem_text(section, cmd, &file, &o);
+    }
+    keyset_of(section, cmd)->incomplete = 1;
+    section->fixed->incomplete = 1;
+    note_bound(section, o.issuer);
+    return NULL;
 }
 
 static int has_prefix(const char *word, const char *prefix)
@@ -327,35 +347,27 @@ static const char *add_source(m2mgw_section_t *section, cmd_parms *cmd, m2_keyso
     return NULL;
 }
 
-/* The source of a file that is good; *pfull is absolute */
-static const char *read_source(m2_keysource_t **psource, const char **pfull, cmd_parms *cmd,
-                               const char *path)
+/* The source of a file, which is read now, or NULL and why. */
+static const char *read_source(m2_keysource_t **psource, cmd_parms *cmd, const char *full)
 {
-    m2_slice_t text;
     m2_err_t err;
-    const char *bad = m2mgw_cfg_file(&text, pfull, cmd, path, M2_MAX_KEYSET_BYTES);
 
-    if (bad) {
-        return bad;
-    }
     m2_err_init(&err, cmd->pool);
-    if (m2_jwks_file(psource, m2mgw_cfg_registry(), *pfull, &err) != M2_OK) {
-        return m2mgw_cfg_error(cmd, "%s", err.text);
-    }
-    m2mgw_kept_put(*pfull, text);
-    return NULL;
+    return m2_jwks_file(psource, m2mgw_cfg_registry(), full, &err) == M2_OK
+               ? NULL
+               : m2mgw_cfg_error(cmd, "%s", err.text);
 }
 
 /* A running server that is restarted goes on with what the file held before. */
 static m2_keysource_t *kept_source(const char *full, const char *bad)
 {
-    apr_time_t since;
-    const m2_slice_t text = m2mgw_kept_get(&since, full);
+    m2_keysource_t *source = m2_jwks_file_kept(m2mgw_cfg_registry(), full, bad);
 
     m2mgw_cfg_notice(M2_LOG_ERR, "%s; %s", bad,
-                     text.n ? "the keys it held before stay in use"
-                            : "what needs its keys is answered 503 until it is good");
-    return m2_jwks_file_kept(m2mgw_cfg_registry(), full, text, since, bad);
+                     m2_keysource_keys(source)
+                         ? "the keys it held before stay in use"
+                         : "what needs its keys is answered 503 until it is good");
+    return source;
 }
 
 static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char *path,
@@ -363,15 +375,19 @@ static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char
 {
     m2_keysource_t *source;
     const m2_keyset_t *keys;
-    const char *full;
+    const char *full = *path ? ap_server_root_relative(cmd->pool, path) : NULL;
     m2_err_t err;
     const char *bad = m2mgw_cfg_needs(cmd, "mod_watchdog.c");
-    int kept = 0;
+    int kept;
 
-    if (!bad) {
-        bad = read_source(&source, &full, cmd, path);
-        kept = bad && *path && full && m2mgw_kept_restarts();
+    if (!bad && !full) {
+        bad = m2mgw_cfg_error(cmd, "\"%s\" is no file name", path);
     }
+    if (bad) {
+        return bad;
+    }
+    bad = read_source(&source, cmd, full);
+    kept = bad && m2mgw_kept_restarts();
     if (kept) {
         source = kept_source(full, bad);
     }

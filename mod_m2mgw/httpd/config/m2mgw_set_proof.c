@@ -4,6 +4,7 @@
  * Directives about tokens that only their owner can use: which proofs a section takes, the
  * URL they are made for, where client certificates come from, how the resource is called.
  */
+#include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 
 #include "proof/m2_target.h"
@@ -309,24 +310,37 @@ const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
 
 /* --- the whole server --- */
 
+static const char *nonce_key(cmd_parms *cmd, const m2mgw_kept_t *file)
+{
+    return file->text.n < M2_NONCE_MIN_KEY
+               ? m2mgw_cfg_error(cmd, "%s has %d bytes; it takes %d or more", file->path,
+                                 (int)file->text.n, M2_NONCE_MIN_KEY)
+               : NULL;
+}
+
+/* A restart by signal that finds the file bad goes on with what it held before. */
 const char *m2mgw_cfg_nonce_key(cmd_parms *cmd, void *dir, const char *arg)
 {
-    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY), *path;
-    m2_slice_t key;
+    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    m2mgw_kept_t key;
 
     (void)dir;
+    if (bad) {
+        return bad;
+    }
+    bad = m2mgw_kept_read(&key, cmd, arg, MAX_NONCE_KEY);
+    bad = bad ? bad : nonce_key(cmd, &key);
     if (!bad) {
-        bad = m2mgw_cfg_file(&key, &path, cmd, arg, MAX_NONCE_KEY);
+        m2mgw_kept_put(&key);
     }
-    if (!bad && key.n < M2_NONCE_MIN_KEY) {
-        bad = m2mgw_cfg_error(cmd, "%s has %d bytes; it takes %d or more", path, (int)key.n,
-                              M2_NONCE_MIN_KEY);
+    else if (!m2mgw_kept_stand_in(&key, bad, "a random key stands in for it")) {
+        return bad;
     }
-    if (!bad) {
-        m2mgw_cfg_globals()->nonce_key = key;
-        m2mgw_cfg_globals()->nonce_key_file = path;
+    if (key.text.p) {
+        m2mgw_cfg_globals()->nonce_key = key.text;
+        m2mgw_cfg_globals()->nonce_key_file = key.path;
     }
-    return bad;
+    return NULL;
 }
 
 static int says_entries(const apr_array_header_t *words)

@@ -5,6 +5,7 @@
  */
 #include "httpd/status/m2mgw_keys_list.h"
 
+#include "httpd/config/m2mgw_kept.h"
 #include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/status/m2mgw_member.h"
 
@@ -72,6 +73,19 @@ static m2_json_t *source_json(apr_pool_t *pool, const m2_keysource_info_t *info,
     return json;
 }
 
+/* A file that is read at restarts alone, and was bad at the last one. */
+static m2_json_t *kept_json(apr_pool_t *pool, const m2mgw_kept_fault_t *fault)
+{
+    m2_json_t *json = m2_json_make(pool);
+
+    m2mgw_status_text(json, pool, "source", fault->path);
+    m2_json_set_string(json, "kind", "file");
+    m2_json_set_string(json, "state", "broken");
+    m2_json_set_int(json, "usable", fault->has_copy);
+    m2mgw_status_text(json, pool, "fault", fault->why);
+    return json;
+}
+
 static m2_json_t *sources_json(apr_hash_t *by_name, apr_pool_t *pool, apr_time_t now)
 {
     m2_json_t *list = m2_json_make_array(pool);
@@ -85,6 +99,10 @@ static m2_json_t *sources_json(apr_hash_t *by_name, apr_pool_t *pool, apr_time_t
         json = source_json(pool, &info, now);
         apr_hash_set(by_name, info.name, APR_HASH_KEY_STRING, json);
         m2_json_append(list, json);
+    }
+    for (i = 0; i < m2mgw_kept_faults()->nelts; i++) {
+        m2_json_append(list, kept_json(pool, &APR_ARRAY_IDX(m2mgw_kept_faults(), i,
+                                                            m2mgw_kept_fault_t)));
     }
     return list;
 }

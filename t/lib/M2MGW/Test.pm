@@ -188,7 +188,7 @@ sub load_modules {
         $out .= "<IfModule !${n}_module>\n  LoadModule ${n}_module $dir/mod_$n.so\n</IfModule>\n";
     }
     my $m2 = built('mod_m2mgw') or die 'mod_m2mgw.so not found below ' . build_dir() . "\n";
-    $out .= "LoadModule m2mgw_module $m2\n";
+    $out .= "LoadModule m2mgw_module $m2\n" if $self->{o}{gateway} // 1;
     my $issuer = built('mod_m2m_issuer');
     $out .= "LoadModule m2m_issuer_module $issuer\n" if $issuer && $self->{o}{issuer};
     return $out;
