@@ -23,14 +23,14 @@
  */
 #include "limit/m2_limit_table.h"
 
+#include "replay/m2_lock.h"
+
 #include <apr_strings.h>
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <time.h>
 
 #define WAYS 16
 #define MEAN 10
@@ -153,8 +153,9 @@ static apr_uint64_t slots_of(const m2_lt_t *table)
     return (apr_uint64_t)table->head->buckets * WAYS;
 }
 
-static void recount(m2_lt_t *table)
+static void recount(void *data)
 {
+    m2_lt_t *table = data;
     apr_uint64_t i, n = slots_of(table), used = 0;
 
     for (i = 0; i < n; i++) {
@@ -165,20 +166,7 @@ static void recount(m2_lt_t *table)
 
 static int take_lock(m2_lt_t *table)
 {
-    pthread_mutex_t *lock = &table->head->lock;
-    struct timespec until;
-    int rv = pthread_mutex_trylock(lock);
-
-    if (rv == EBUSY) {
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += LOCK_WAIT;
-        rv = pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
-    }
-    if (rv == EOWNERDEAD) {
-        recount(table);
-        rv = pthread_mutex_consistent(lock);
-    }
-    return rv;
+    return m2_lock_take(&table->head->lock, LOCK_WAIT, recount, table);
 }
 
 /* --- slots; the lock is held --- */
@@ -464,19 +452,6 @@ static apr_uint32_t buckets_for(apr_uint32_t entries)
     return buckets < 2 ? 2 : buckets; /* an id has two places */
 }
 
-static int make_lock(pthread_mutex_t *lock)
-{
-    pthread_mutexattr_t attr;
-    int rv;
-
-    pthread_mutexattr_init(&attr);
-    rv = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    rv = rv ? rv : pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    rv = rv ? rv : pthread_mutex_init(lock, &attr);
-    pthread_mutexattr_destroy(&attr);
-    return rv == 0;
-}
-
 static int make_table(m2_lt_t *table, apr_uint32_t entries)
 {
     const apr_size_t slots_at = ROWS_AT + sizeof(row_t) * M2_LIMIT_ROWS;
@@ -494,7 +469,7 @@ static int make_table(m2_lt_t *table, apr_uint32_t entries)
     head->entries = entries;
     head->buckets = buckets_for(entries);
     if (getrandom(head->secret, sizeof(head->secret), 0) != (ssize_t)sizeof(head->secret)
-        || !make_lock(&head->lock)) {
+        || !m2_lock_make(&head->lock)) {
         munmap(base, table->size);
         return 0;
     }

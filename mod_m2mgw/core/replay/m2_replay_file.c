@@ -10,6 +10,7 @@
 #include "replay/m2_replay_file.h"
 
 #include "base/m2_log.h"
+#include "replay/m2_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,7 +143,7 @@ static m2_code_t check_and_reset(m2_rt_t *table, m2_err_t *err)
                "tokens spent in the last half minute before may be accepted once more",
                table->path);
     }
-    if (!m2_rt_make_lock(&table->state->lock)) {
+    if (!m2_lock_make(&table->state->lock)) {
         return m2_rt_fault(err, table->path, "make its lock");
     }
     m2_rt_recount(table, (apr_uint64_t)apr_time_sec(apr_time_now()));

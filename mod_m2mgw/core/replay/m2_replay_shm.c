@@ -8,6 +8,7 @@
 #include "replay/m2_replay_store.h"
 
 #include "base/m2_log.h"
+#include "replay/m2_lock.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -64,7 +65,7 @@ static m2_code_t open_memory(m2_rt_t *table, const m2_replay_spec_t *spec, m2_er
     if (!m2_rt_map(table, -1, m2_rt_size(spec->entries))) {
         return m2_rt_fault(err, "shm", "get the memory");
     }
-    if (!m2_rt_make_head(table->head, spec->entries) || !m2_rt_make_lock(&table->state->lock)) {
+    if (!m2_rt_make_head(table->head, spec->entries) || !m2_lock_make(&table->state->lock)) {
         return m2_rt_fault(err, "shm", "make the table");
     }
     table->state->hand = table->head->created;

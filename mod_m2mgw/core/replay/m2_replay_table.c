@@ -32,11 +32,11 @@
  */
 #include "replay/m2_replay_table.h"
 
-#include <errno.h>
+#include "replay/m2_lock.h"
+
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WAYS 16              /* slots of a bucket */
@@ -157,22 +157,24 @@ void m2_rt_advance(m2_rt_t *table, apr_uint64_t now)
 /**************************************************************************************/
 /* marking */
 
+typedef struct mend_t {
+    m2_rt_t *table;
+    apr_uint64_t now;
+} mend_t;
+
+static void mend(void *data)
+{
+    const mend_t *m = data;
+
+    m2_rt_recount(m->table, m->now);
+}
+
 /* 0 with the lock held; the table counted anew when the last holder died with it. */
 int m2_rt_lock(m2_rt_t *table, apr_uint64_t now)
 {
-    struct timespec until;
-    int rv = pthread_mutex_trylock(&table->state->lock);
+    mend_t m = { table, now };
 
-    if (rv == EBUSY) {
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += LOCK_WAIT;
-        rv = pthread_mutex_clocklock(&table->state->lock, CLOCK_MONOTONIC, &until);
-    }
-    if (rv == EOWNERDEAD) {
-        m2_rt_recount(table, now);
-        rv = pthread_mutex_consistent(&table->state->lock);
-    }
-    return rv;
+    return m2_lock_take(&table->state->lock, LOCK_WAIT, mend, &m);
 }
 
 /* What one bucket says about an id. */
@@ -284,20 +286,6 @@ int m2_rt_make_head(m2_rt_head_t *head, apr_uint32_t entries)
     }
     head->check = m2_rt_head_check(head);
     return 1;
-}
-
-int m2_rt_make_lock(pthread_mutex_t *lock)
-{
-    pthread_mutexattr_t attr;
-    int rv;
-
-    memset(lock, 0, sizeof(*lock));
-    pthread_mutexattr_init(&attr);
-    rv = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    rv = rv ? rv : pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    rv = rv ? rv : pthread_mutex_init(lock, &attr);
-    pthread_mutexattr_destroy(&attr);
-    return rv == 0;
 }
 
 /* Map fd (or nothing, -1) of that size. */

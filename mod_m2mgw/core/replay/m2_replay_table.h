@@ -91,9 +91,6 @@ apr_uint64_t m2_rt_slot_check(const m2_rt_slot_t *slot, apr_uint64_t expiry);
 /** Fill a head for that many entries; 0 when there are no random bytes. */
 int m2_rt_make_head(m2_rt_head_t *head, apr_uint32_t entries);
 
-/** A robust lock between processes; 0 when there is none. */
-int m2_rt_make_lock(pthread_mutex_t *lock);
-
 /** Map size bytes of fd, or of memory for -1; 0 with errno. */
 int m2_rt_map(m2_rt_t *table, int fd, apr_size_t size);
 void m2_rt_unmap(m2_rt_t *table);

@@ -229,33 +229,12 @@ const char *m2mgw_cfg_replay_lifetime(cmd_parms *cmd, void *dir, const char *arg
     return NULL;
 }
 
-const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg)
+/* `before` stands in front of the number, what says what it takes */
+static const char *number_or_off(int *pnumber, cmd_parms *cmd, const char *arg,
+                                 const char *before, int most, const char *what)
 {
-    int *pentries = &m2mgw_cfg_globals()->verify_cache;
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
-    (void)dir;
-    if (bad) {
-        return bad;
-    }
-    if (ap_cstr_casecmp(arg, "Off") == 0) {
-        *pentries = 0;
-        return NULL;
-    }
-    if (!has_prefix(arg, "entries=")
-        || !m2mgw_cfg_number(pentries, arg + 8, 1, MAX_ENTRIES)) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes entries=N with N from 1 "
-                               "to %d, or Off", arg, MAX_ENTRIES);
-    }
-    return NULL;
-}
-
-const char *m2mgw_cfg_recent_refusals(cmd_parms *cmd, void *dir, const char *arg)
-{
-    int *pnumber = &m2mgw_cfg_globals()->recent_refusals;
-    const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
-
-    (void)dir;
     if (bad) {
         return bad;
     }
@@ -263,10 +242,25 @@ const char *m2mgw_cfg_recent_refusals(cmd_parms *cmd, void *dir, const char *arg
         *pnumber = 0;
         return NULL;
     }
-    return m2mgw_cfg_number(pnumber, arg, 1, MAX_RECENT)
+    return has_prefix(arg, before)
+                   && m2mgw_cfg_number(pnumber, arg + strlen(before), 1, most)
                ? NULL
-               : m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes a number from 1 to %d, "
-                                 "or Off", arg, MAX_RECENT);
+               : m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes %s from 1 to %d, or Off",
+                                 arg, what, most);
+}
+
+const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    return number_or_off(&m2mgw_cfg_globals()->verify_cache, cmd, arg, "entries=", MAX_ENTRIES,
+                         "entries=N with N");
+}
+
+const char *m2mgw_cfg_recent_refusals(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    return number_or_off(&m2mgw_cfg_globals()->recent_refusals, cmd, arg, "", MAX_RECENT,
+                         "a number");
 }
 
 /* --- the decision log, of a server or virtual host --- */
