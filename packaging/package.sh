@@ -181,6 +181,7 @@ check "libapache2-mod-m2m-issuer holds its module" holds libapache2-mod-m2m-issu
     usr/lib/apache2/modules/mod_m2m_issuer.so
 check "libapache2-mod-m2m-issuer holds the fail2ban filter" holds libapache2-mod-m2m-issuer \
     etc/fail2ban/filter.d/m2m-issuer.conf
+check "m2mctl holds completion for bash" holds m2mctl usr/share/bash-completion/completions/m2mctl
 check "m2mctl holds its manual page" holds m2mctl usr/share/man/man1/m2mctl.1.gz
 unpack
 walk

@@ -96,6 +96,32 @@ ends(ctl('', 'client', 'add', 'app_x', '--clients', "$dir/no/where"), 2, 'no dir
 ends(ctl('', 'client', 'add', 'app_x', '--clients', $dir), 2, 'a directory as file');
 ends(ctl('', 'client'), 2, 'no action');
 ends(ctl('', 'client', 'frobnicate'), 2, 'an unknown action');
+like(ends(ctl('', 'client', 'grnat', 'app_one'), 2, 'an action mistyped')->{err}, qr/did you mean grant\?/,
+     'the nearest one is named');
+
+# the secret goes into a file, and nowhere else
+my $kept = "$t->{root}/kept";
+$r = ends(ctl('', 'client', 'add', 'app_kept', @c, '--secret-out', $kept), 0, '--secret-out');
+is($r->{out} . $r->{err}, "client_id=app_kept\n", 'the secret is not shown');
+is((stat $kept)[2] & 07777, 0600, 'its file is for the user only');
+my $its = slurp($kept);
+like($its, qr/\A[\w-]{43}\z/, 'and holds it without a line end, as curl @file sends it');
+SKIP: {
+    skip 'htpasswd is not installed', 1 if !-x '/usr/bin/htpasswd';
+    is(system("htpasswd -vb $clients app_kept '$its' 2>/dev/null"), 0, 'it is the secret');
+}
+my $as_it_was = slurp($clients);
+$r = ends(ctl('', 'client', 'add', 'app_kept', @c, '--secret-out', $kept, '--force'), 2, 'a client twice');
+is(slurp($kept), $its, 'does not cost the secret there is');
+ends(ctl('', 'client', 'add', 'app_kept', @c, '--secret-out', $kept, '--replace'), 2, 'a file that is there');
+is(slurp($clients), $as_it_was, 'leaves the client as it was');
+ends(ctl('', 'client', 'add', 'app_new', @c, '--secret-out', "$dir/no/where"), 2, 'a file that cannot be');
+is(slurp($clients), $as_it_was, 'adds no client');
+$r = ends(ctl('', 'client', 'add', 'app_kept', @c, '--secret-out', $kept, '--replace', '--force', '--json'), 0,
+          'a new secret, in place of the old one');
+is_deeply($r->{json}, { client_id => 'app_kept' }, 'not shown in JSON either');
+isnt(slurp($kept), $its, 'the file has it');
+ends(ctl('', 'client', 'revoke', 'app_kept', '--all', @c), 0, 'gone again');
 
 # what others wrote stays
 spew("$dir/other", "# ours\nalice:{SHA}x\n\nbob:y:z\n");
@@ -114,13 +140,18 @@ ok(-l "$dir/link" && slurp("$dir/other") =~ /^app_y:/m, 'the link stays, its fil
 # --- grant and revoke ---
 
 my $API = 'https://api.example.com';
-ends(ctl('', 'client', 'grant', 'app_one', "$API|user:read:one", @g), 0, 'grant');
+like(ends(ctl('', 'client', 'grant', 'app_oen', "$API|user:read:one", @g, @c), 2, 'grant to a client mistyped')->{err},
+     qr/there is no client app_oen; did you mean app_one\?/, 'the nearest one is named');
+ok(!-e $grants, 'and nothing is granted');
+like(ends(ctl('', 'client', 'grant', 'app_one', "$API|user:read:one", @g, @c), 0, 'grant')->{err},
+     qr/within three seconds/, 'says that it takes a moment');
 is(slurp($grants), "$API app_one user:read:one\n", 'a line of the grant file');
 is_private($grants, 'the grant file: 0640, group of its directory');
 ends(ctl('', 'client', 'grant', 'app_one', "$API|user:read:one", "$API|two", "api://b|w", @g), 0, 'grant more');
 is(slurp($grants), "$API app_one user:read:one two\napi://b app_one w\n", 'only what is new is added');
 spew($grants, "# team A\n" . slurp($grants) . "\n  # team B\n$API app_two two three\n");
-ends(ctl('', 'client', 'revoke', 'app_one', "$API|two", @g), 0, 'revoke');
+like(ends(ctl('', 'client', 'revoke', 'app_one', "$API|two", @g), 0, 'revoke')->{err}, qr/within three seconds/,
+     'says that it takes a moment, too');
 is(slurp($grants), "# team A\n$API app_one user:read:one\napi://b app_one w\n\n  # team B\n$API app_two two three\n",
    'of one client, comments and others untouched');
 ends(ctl('', 'client', 'revoke', 'app_one', "$API|two", @g), 1, 'revoke what is not granted');
@@ -206,12 +237,12 @@ my @token = ('token', '--issuer', $issuer, '--client', 'app_one');
 my @one = ('--scope', "$API|user:read:one");
 
 $r = ends(ctl("$secret\n", @token, @one), 0, 'a token');
-like($r->{out}, qr/\A[\w-]+\.[\w-]+\.[\w-]+\n\z/, 'and nothing else on standard output');
+like($r->{out}, qr/\A[\w-]+\.[\w-]+\.[\w-]+\z/, 'and nothing else on standard output');
 is($r->{err}, '', 'nothing on standard error');
 spew("$t->{root}/jwks.json", $t->get('/jwks')->body);
 my $v = ends(ctl($r->{out}, 'verify', '--jwks', "$t->{root}/jwks.json", '--issuer', $issuer,
                  '--audience', $API, '--token-type', 'at+jwt', '--json'), 0, 'm2mctl verify takes it');
-$t->secret($r->{out} =~ /\.([\w-]+)\n\z/);
+$t->secret($r->{out} =~ /\.([\w-]+)\z/);
 spew("$t->{root}/secret", "$secret\n");
 $r = ends(ctl('', @token, @one, '--method', 'basic', '--secret-file', "$t->{root}/secret", '--json'), 0,
           'by Basic, with a secret from a file');

@@ -269,6 +269,13 @@ refused("M2MToken query:a\nM2MToken header:b query:a", qr/"query:a" is named twi
 refused('M2MToken header:X-T header:x-t', qr/named twice/);
 refused('M2MToken "query:a', qr/the quote " is not closed/);
 refused('M2MToken "query:a"query:b', qr/a blank behind the closing quote/);
+refused('M2MEngine shadwo', qr/it takes On, Off or Shadow; did you mean Shadow\?/);
+refused('M2MJwksRefresh ttk=600', qr/did you mean ttl=\?/, at => 'M2MJwksRefresh');
+refused('M2MAlgorithms RS265', qr/did you mean RS256\?/, at => 'M2MAlgorithms');
+refused('M2MToken haeder:X', qr/did you mean header:\?/, at => 'M2MToken');
+refused('M2MParameter scope Tokn:scope', qr/did you mean Token\?/, at => 'M2MParameter');
+refused("M2MParameter scope Token:scope\nM2MRule a \"\$scop = 'x'\" ifFalse=DENY", qr/no parameter is named scop; did you mean scope\?/, at => 'M2MRule');
+refused("M2MRule a '1 = 1' iftru=DENY", qr/did you mean ifTrue\?/, at => 'M2MRule');
 refused('M2MForwardToken Yes', qr/"Yes" is not allowed; it takes On or Off/);
 refused('M2MBypassEmptyToken 1', qr/"1" is not allowed; it takes On or Off/);
 refused('M2MJwk', qr/takes one JWK/);

@@ -60,7 +60,7 @@ sub ends {
 
 # --- help and usage ---
 
-my @verbs = qw(keygen jwks sign verify explain check client token);
+my @verbs = qw(keygen jwks sign verify explain check client token revoke openapi completion);
 my $r = ends(m2mctl('', 'help'), 0, 'help');
 like($r->{out}, qr/^  $_ /m, "help names $_") for @verbs;
 for my $verb (@verbs) {
@@ -79,6 +79,35 @@ for my $args ([], ['nosuch'], ['help', 'nosuch'], ['verify', '--nosuch'], ['veri
     $r = ends(m2mctl('', @$args), 2, "m2mctl @$args is a usage error");
     is($r->{out}, '', '... with nothing on standard output');
     isnt($r->{err}, '', '... and a sentence on standard error');
+}
+
+for my $case ([['verfy'], 'verify'], [['help', 'sgin'], 'sign'], [['verify', '--isuer', 'x'], '--issuer'],
+              [['explain', '--tokenfil', 'x'], '--token-file'], [['sign', '-key'], '--key']) {
+    my ($args, $near) = @$case;
+    like(ends(m2mctl('', @$args), 2, "@$args")->{err}, qr/did you mean \Q$near\E\?/, "... $near is near");
+}
+unlike(m2mctl('', 'verify', '--zzzzzz')->{err}, qr/did you mean/, 'what is near nothing names nothing');
+
+# --- completion ---
+
+for my $shell (qw(bash zsh)) {
+    spew("completion.$shell", ends(m2mctl('', 'completion', $shell), 0, "completion $shell")->{out});
+    like(slurp("completion.$shell"), qr/--secret-out/, '... knows the options');
+    SKIP: {
+        my ($program) = grep { -x } "/bin/$shell", "/usr/bin/$shell";
+        skip "no $shell", 1 if !$program;
+        is(system($program, '-n', "completion.$shell"), 0, "... $shell takes it");
+    }
+}
+ends(m2mctl('', 'completion', @$_), 2, "completion @$_") for [], ['fish'], ['bash', 'zsh'];
+SKIP: {
+    skip 'no bash', 4 if !-x '/bin/bash';
+    for my $case ([['ver'], 'verify'], [['client', 'gr'], 'grant'], [['sign', '--cl'], '--claim --claim-text --claims --client-id'],
+                  [['sign', '--key', 'completion.b'], 'completion.bash']) {
+        my ($words, $found) = @$case;
+        my $said = `bash -c '. ./completion.bash; COMP_WORDS=(m2mctl @$words); COMP_CWORD=\$((\${#COMP_WORDS[@]} - 1)); _m2mctl; printf "%s\n" \${COMPREPLY[@]}'`;
+        is(join(' ', sort split /\n/, $said), $found, "completed: @$words");
+    }
 }
 
 # --- keygen, jwks, sign, verify: every algorithm ---
@@ -107,15 +136,20 @@ for my $alg (sort keys %kty) {
     my $set = $secret ? "$alg.key" : "$alg.pub";
     $r = ends(m2mctl('', 'sign', '--key', "$alg.key", '--client-id', 'app'), 0, "sign $alg");
     my $token = $r->{out};
-    like($token, qr/\A[\w-]+\.[\w-]+\.[\w-]+\n\z/, '... a compact token');
+    like($token, qr/\A[\w-]+\.[\w-]+\.[\w-]+\z/, '... a compact token, and no line end that curl would send');
     is(JSON::PP->new->decode(unb64((split /\./, $token)[0]))->{kid}, "k-$alg", '... its kid');
     like(ends(m2mctl($token, 'verify', '--jwks', $set), 0, "verify $alg")->{out},
          qr/\Aallow: /, '... allow');
-    (my $flipped = $token) =~ s/\.(.)([^.]*)\n\z/'.' . ($1 eq 'A' ? 'B' : 'A') . $2/e;
+    (my $flipped = $token) =~ s/\.(.)([^.]*)\z/'.' . ($1 eq 'A' ? 'B' : 'A') . $2/e;
     like(ends(m2mctl($flipped, 'verify', '--jwks', $set), 1, "verify $alg, changed")->{out},
          qr/\Adeny: signature_invalid: /, '... deny');
 }
 ends(m2mctl('', 'jwks', 'HS256.key'), 2, 'a secret is not published');
+$r = ends(m2mctl('', 'jwks', 'ES256.pub', 'RS256.pub', '--format', 'yaml'), 0, 'jwks as YAML');
+spew('pasted.yaml', "parameter: Authorization\nparameterLocation: header\n$r->{out}");
+ends(m2mctl(m2mctl('', 'sign', '--key', "$_.key")->{out}, 'verify', '--jwt-auth', 'pasted.yaml'), 0,
+     "... is what a jwtAuth script takes, $_") for qw(ES256 RS256);
+ends(m2mctl('', 'jwks', 'ES256.pub', '--format', 'xml'), 2, '... another format is none');
 ends(m2mctl('', 'jwks', 'RS256.key', 'HS256.key'), 2, '... not among others either');
 
 for my $alg (qw(RS256 ES256 Ed25519)) {

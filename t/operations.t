@@ -198,7 +198,7 @@ stops("<Location /other>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml\n</Location>", qr{
 stops("<Location /apix>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml\n</Location>", qr{outside of <Location /apix>}, 'whole segments count');
 takes("<Location /other>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml base=/other\n</Location>", 'base=');
 stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/none.yaml\n</Location>", qr/none\.yaml/, 'a missing document');
-stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml colour=red\n</Location>", qr/colour=/, 'an unknown option');
+stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml colour=red\n</Location>", qr/"colour"/, 'an unknown option');
 stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml unknown=Maybe\n</Location>", qr/Deny, NotFound or Pass/, 'an unknown unknown=');
 stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml unknown=Pass\nM2MOperationUnknown Deny\n</Location>", qr/say two things/, 'two words about the unknown');
 takes("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml unknown=Pass\nM2MOperationUnknown Pass\n</Location>", 'twice the same word');

@@ -6,16 +6,22 @@
  */
 #include "ctl/m2mctl_job.h"
 
+#include "text/m2_nearest.h"
+
 #include <stdio.h>
 
 /* clang-format off */
 #define SLOT(member) offsetof(m2mctl_client_t, member)
 static const m2mctl_option_t client_options[] = {
-    { "clients",     M2MCTL_TEXT,   SLOT(clients), "FILE", "password file (AuthUserFile)" },
+    { "clients",     M2MCTL_TEXT,   SLOT(clients), "FILE", "password file (AuthUserFile); grant: "
+                                                         "the client has to be there" },
     { "grants",      M2MCTL_TEXT,   SLOT(grants), "FILE", "grant file (M2MGrantFile)" },
     { "cost",        M2MCTL_NUMBER, SLOT(cost), "N", "add: bcrypt cost, 4 to 17, default 5" },
     { "secret-file", M2MCTL_TEXT,   SLOT(secret_file), "FILE", "add: this secret, not a fresh "
                                                              "one; - is standard input" },
+    { "secret-out",  M2MCTL_TEXT,   SLOT(secret_out), "FILE", "add: write the secret there (0600, "
+                                                            "no line end), and do not show it" },
+    { "force",       M2MCTL_FLAG,   SLOT(force), NULL, "add: overwrite that file" },
     { "replace",     M2MCTL_FLAG,   SLOT(replace), NULL, "add: a new secret for a client that "
                                                          "is there" },
     { "all",         M2MCTL_FLAG,   SLOT(all), NULL, "revoke: everything, the secret too" },
@@ -29,56 +35,16 @@ static const char *word(const m2mctl_t *ctl, int i)
     return i < ctl->words->nelts ? APR_ARRAY_IDX(ctl->words, i, const char *) : NULL;
 }
 
-/* --- granting and revoking --- */
-
-static int run_grant(m2mctl_job_t *job)
+static int lines_read(apr_array_header_t **plines, m2mctl_job_t *job, const char *path)
 {
-    int rc = m2mctl_scopes_check(job, 1);
+    m2_slice_t text = { "", 0 };
 
-    return rc == M2MCTL_ALLOW ? m2mctl_grants_edit(job, 1, NULL) : rc;
+    if (path && m2mctl_read(&text, job->ctl->pool, path, &job->err) != M2_OK) {
+        return m2mctl_fault(job->ctl, path, &job->err);
+    }
+    *plines = m2mctl_lines(job->ctl->pool, text);
+    return M2MCTL_ALLOW;
 }
-
-static int revoke_all(m2mctl_job_t *job)
-{
-    int found = 0;
-    int rc = M2MCTL_ALLOW;
-
-    if (!job->id || job->scopes->nelts || (!job->options->clients && !job->options->grants)) {
-        return m2mctl_usage(job->ctl, "--all needs a client alone, and --clients, --grants "
-                                      "or both");
-    }
-    if (job->options->clients) { /* first: without a secret grants are worth nothing */
-        rc = m2mctl_user_revoke(job, &found);
-    }
-    if (rc == M2MCTL_ALLOW && job->options->grants) {
-        rc = m2mctl_grants_revoke(job, &found);
-    }
-    if (rc == M2MCTL_ALLOW && !found) {
-        fprintf(stderr, "m2mctl: %s is in none of the files\n", job->id);
-        return M2MCTL_DENY;
-    }
-    return rc;
-}
-
-static int run_revoke(m2mctl_job_t *job)
-{
-    int missing = 0;
-    int rc;
-
-    if (job->options->all) {
-        return revoke_all(job);
-    }
-    rc = m2mctl_scopes_check(job, 0);
-    rc = rc == M2MCTL_ALLOW ? m2mctl_grants_edit(job, 0, &missing) : rc;
-    if (rc == M2MCTL_ALLOW && missing) { /* a typing error would otherwise look like done */
-        fprintf(stderr, "m2mctl: %d of the scopes %s not granted to %s\n", missing,
-                missing == 1 ? "was" : "were", job->id);
-        return M2MCTL_DENY;
-    }
-    return rc;
-}
-
-/* --- list --- */
 
 /* the clients of both files, each once, in order of appearance */
 static apr_array_header_t *list_ids(m2mctl_job_t *job, const apr_array_header_t *users,
@@ -109,6 +75,92 @@ static apr_array_header_t *list_ids(m2mctl_job_t *job, const apr_array_header_t 
     }
     return ids;
 }
+
+/* --- granting and revoking --- */
+
+static int no_client(m2mctl_job_t *job, const apr_array_header_t *ids)
+{
+    const char *near = m2_nearest(job->id, (const char *const *)ids->elts,
+                                  (apr_size_t)ids->nelts);
+
+    return m2mctl_usage(job->ctl, "there is no client %s%s%s%s", job->id,
+                        near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+/* The server looks at its files once a second and believes what it sees twice. */
+static void tell_moment(const m2mctl_job_t *job)
+{
+    if (!job->ctl->json) {
+        fprintf(stderr, "m2mctl: running servers see this within three seconds\n");
+    }
+}
+
+static int run_grant(m2mctl_job_t *job)
+{
+    apr_array_header_t *users = NULL, *none = apr_array_make(job->ctl->pool, 1, sizeof(char *));
+    int rc = m2mctl_scopes_check(job, 1);
+
+    if (rc == M2MCTL_ALLOW && job->options->clients) { /* a typing error would grant to nobody */
+        rc = lines_read(&users, job, job->options->clients);
+        if (rc == M2MCTL_ALLOW && m2mctl_user_find(users, job->id) < 0) {
+            rc = no_client(job, list_ids(job, users, none));
+        }
+    }
+    rc = rc == M2MCTL_ALLOW ? m2mctl_grants_edit(job, 1, NULL) : rc;
+    if (rc == M2MCTL_ALLOW) {
+        tell_moment(job);
+    }
+    return rc;
+}
+
+static int revoke_all(m2mctl_job_t *job)
+{
+    int found = 0;
+    int rc = M2MCTL_ALLOW;
+
+    if (!job->id || job->scopes->nelts || (!job->options->clients && !job->options->grants)) {
+        return m2mctl_usage(job->ctl, "--all needs a client alone, and --clients, --grants "
+                                      "or both");
+    }
+    if (job->options->clients) { /* first: without a secret grants are worth nothing */
+        rc = m2mctl_user_revoke(job, &found);
+    }
+    if (rc == M2MCTL_ALLOW && job->options->grants) {
+        rc = m2mctl_grants_revoke(job, &found);
+    }
+    if (rc == M2MCTL_ALLOW && !found) {
+        fprintf(stderr, "m2mctl: %s is in none of the files\n", job->id);
+        return M2MCTL_DENY;
+    }
+    return rc;
+}
+
+static int run_revoke(m2mctl_job_t *job)
+{
+    int missing = 0;
+    int rc;
+
+    if (job->options->all) {
+        rc = revoke_all(job);
+        if (rc == M2MCTL_ALLOW) {
+            tell_moment(job);
+        }
+        return rc;
+    }
+    rc = m2mctl_scopes_check(job, 0);
+    rc = rc == M2MCTL_ALLOW ? m2mctl_grants_edit(job, 0, &missing) : rc;
+    if (rc == M2MCTL_ALLOW && missing) { /* a typing error would otherwise look like done */
+        fprintf(stderr, "m2mctl: %d of the scopes %s not granted to %s\n", missing,
+                missing == 1 ? "was" : "were", job->id);
+        return M2MCTL_DENY;
+    }
+    if (rc == M2MCTL_ALLOW) {
+        tell_moment(job);
+    }
+    return rc;
+}
+
+/* --- list --- */
 
 /* AUDIENCE|PERMISSION of the client, blank-separated */
 static const char *list_scopes(m2mctl_job_t *job, const apr_array_header_t *grants,
@@ -155,15 +207,16 @@ static void list_one(m2mctl_job_t *job, m2_json_t *all, const apr_array_header_t
     }
 }
 
-static int lines_read(apr_array_header_t **plines, m2mctl_job_t *job, const char *path)
+static int has_id(const apr_array_header_t *ids, const char *id)
 {
-    m2_slice_t text = { "", 0 };
+    int i;
 
-    if (path && m2mctl_read(&text, job->ctl->pool, path, &job->err) != M2_OK) {
-        return m2mctl_fault(job->ctl, path, &job->err);
+    for (i = 0; i < ids->nelts; i++) {
+        if (m2_slice_is(m2_slice_z(id), APR_ARRAY_IDX(ids, i, const char *))) {
+            return 1;
+        }
     }
-    *plines = m2mctl_lines(job->ctl->pool, text);
-    return M2MCTL_ALLOW;
+    return 0;
 }
 
 static int run_list(m2mctl_job_t *job)
@@ -183,6 +236,9 @@ static int run_list(m2mctl_job_t *job)
         return rc;
     }
     ids = list_ids(job, users, grants);
+    if (only && !has_id(ids, only)) {
+        return no_client(job, ids);
+    }
     for (i = 0; i < ids->nelts; i++) {
         job->id = APR_ARRAY_IDX(ids, i, const char *);
         if (!only || m2_slice_is(m2_slice_z(only), job->id)) {
@@ -235,7 +291,9 @@ static int run_client(m2mctl_t *ctl, void *options)
         APR_ARRAY_PUSH(job.scopes, const char *) = word(ctl, i);
     }
     if (!action) {
-        return m2mctl_usage(ctl, "client takes add, list, grant or revoke");
+        return m2mctl_usage(ctl, "client takes add, list, grant or revoke%s",
+                            word(ctl, 0) ? m2_nearest_hint(ctl->pool, word(ctl, 0),
+                                                           "add list grant revoke") : "");
     }
     if (job.id && !m2_client_id_ok(m2_slice_z(job.id))) {
         return m2mctl_usage(ctl, "a client id is 1 to 255 visible ASCII characters other "
@@ -255,7 +313,8 @@ const m2mctl_verb_t m2mctl_client = {
     "without an ID it makes that, too. grant and revoke change the grant file; revoking\n"
     "AUDIENCE|.all takes everything at that audience, --all everything everywhere and the\n"
     "secret. Files are replaced in one step and have mode 0640; a running server sees the\n"
-    "change within a second. Exit status 1: a scope to revoke was not granted.\n",
+    "change within three seconds. Exit status 1: a scope to revoke was not granted; 2: a\n"
+    "client that there is not (grant: with --clients).\n",
     {{client_options, 0}},
     sizeof(m2mctl_client_t),
     run_client,

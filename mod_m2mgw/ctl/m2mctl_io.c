@@ -13,6 +13,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* --- for display --- */
 
@@ -333,6 +334,11 @@ m2_code_t m2mctl_pair(const char **pname, const char **pvalue, apr_pool_t *pool,
     *pname = apr_pstrmemdup(pool, word, (apr_size_t)(equals - word));
     *pvalue = equals + 1;
     return M2_OK;
+}
+
+void m2mctl_print_token(const char *token)
+{
+    printf("%s%s", token, isatty(STDOUT_FILENO) ? "\n" : "");
 }
 
 /* what JSON itself need not escape */

@@ -12,9 +12,9 @@
 #include "oauth/m2_grant.h"
 
 typedef struct m2mctl_client_t {
-    const char *clients, *grants, *secret_file;
+    const char *clients, *grants, *secret_file, *secret_out;
     m2mctl_number_t cost;
-    int replace, all;
+    int replace, all, force;
 } m2mctl_client_t;
 
 /* what an action works with */

@@ -185,13 +185,15 @@ const m2mctl_verb_t m2mctl_keygen = {
 /* --- jwks --- */
 
 typedef struct jwks_t {
-    const char *out;
+    const char *out, *format;
     int force;
 } jwks_t;
 
 /* clang-format off */
 static const m2mctl_option_t jwks_options[] = {
     { "out",   M2MCTL_TEXT, offsetof(jwks_t, out), "FILE", "default: standard output" },
+    { "format", M2MCTL_TEXT, offsetof(jwks_t, format), "json|yaml", "default json; yaml: lines "
+                                                                  "for a jwtAuth script" },
     { "force", M2MCTL_FLAG, offsetof(jwks_t, force), NULL, "overwrite the file" },
     { NULL, M2MCTL_FLAG, 0, NULL, NULL },
 };
@@ -266,17 +268,52 @@ static int read_files(m2_keyset_t *all, m2mctl_t *ctl)
     return M2MCTL_ALLOW;
 }
 
+/* As a jwtAuth script has it: a list under `jwks`. A JSON text is a YAML text in quotes. */
+static const char *yaml_text(apr_pool_t *pool, const m2_json_t *keys)
+{
+    const char *text = "jwks:\n";
+    const m2_member_t *it;
+    apr_size_t i;
+
+    for (i = 0; i < m2_json_length(keys); i++) {
+        const char *mark = "  - ";
+
+        for (it = m2_json_iter(m2_json_at(keys, i)); it; it = m2_json_iter_next(it)) {
+            text = apr_pstrcat(pool, text, mark, m2_json_iter_name(it), ": ",
+                               m2_json_dump(pool, m2_json_iter_value(it)), "\n", NULL);
+            mark = "    ";
+        }
+    }
+    return text;
+}
+
+static const char *set_text(apr_pool_t *pool, const m2_json_t *keys, int yaml)
+{
+    m2_json_t *set = m2_json_make(pool);
+
+    if (yaml) {
+        return yaml_text(pool, keys);
+    }
+    m2_json_set_json(set, "keys", keys);
+    return apr_pstrcat(pool, m2_json_dump(pool, set), "\n", NULL);
+}
+
 static int run_jwks(m2mctl_t *ctl, void *options)
 {
     const jwks_t *o = options;
     m2_keyset_t *all = m2_keyset_make(ctl->pool);
-    m2_json_t *list = m2_json_make_array(ctl->pool), *set = m2_json_make(ctl->pool);
+    m2_json_t *list = m2_json_make_array(ctl->pool);
+    const m2_slice_t format = m2_slice_z(o->format ? o->format : "json");
+    const int yaml = m2_slice_is_nocase(format, "yaml");
     m2_code_t code = M2_OK;
     m2_err_t err;
     int i, bad;
 
     if (!ctl->words->nelts) {
         return m2mctl_usage(ctl, "name the key files");
+    }
+    if (!yaml && !m2_slice_is_nocase(format, "json")) {
+        return m2mctl_usage(ctl, "--format is json or yaml");
     }
     bad = read_files(all, ctl);
     if (bad) {
@@ -287,10 +324,8 @@ static int run_jwks(m2mctl_t *ctl, void *options)
         code = append_public(list, ctl->pool,
                              APR_ARRAY_IDX(all->keys, i, const m2_jwk_t *), &err);
     }
-    m2_json_set_json(set, "keys", list);
-    code = code ? code : m2mctl_write(ctl->pool, o->out,
-                                      apr_pstrcat(ctl->pool, m2_json_dump(ctl->pool, set),
-                                                  "\n", NULL), 0, o->force, &err);
+    code = code ? code : m2mctl_write(ctl->pool, o->out, set_text(ctl->pool, list, yaml), 0,
+                                      o->force, &err);
     return code ? m2mctl_fault(ctl, o->out ? o->out : "jwks", &err) : M2MCTL_ALLOW;
 }
 
@@ -300,7 +335,8 @@ const m2mctl_verb_t m2mctl_jwks = {
     "the public JWK set of key files",
     "Files are JWKs, JWK sets or PEM, private or public; - is standard input. The set "
     "holds\n"
-    "public members only. A key without a kid is named by its RFC 7638 thumbprint.\n",
+    "public members only. A key without a kid is named by its RFC 7638 thumbprint. With\n"
+    "--format yaml the keys are a list under `jwks`, as a jwtAuth script takes them.\n",
     {{jwks_options, 0}},
     sizeof(jwks_t),
     run_jwks,

@@ -9,6 +9,7 @@
 #include "ctl/m2mctl_verb.h"
 
 #include "base/m2_log.h"
+#include "text/m2_nearest.h"
 
 #include <apr_general.h>
 
@@ -18,10 +19,15 @@ static const m2mctl_verb_t *const verbs[] = {
     &m2mctl_keygen, &m2mctl_jwks,    &m2mctl_sign,
     &m2mctl_verify, &m2mctl_explain, &m2mctl_check,
     &m2mctl_client, &m2mctl_token,   &m2mctl_revoke,
-    &m2mctl_openapi,
+    &m2mctl_openapi, &m2mctl_completion,
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+const m2mctl_verb_t *m2mctl_verb_at(int i)
+{
+    return i >= 0 && (apr_size_t)i < VERBS ? verbs[i] : NULL;
+}
 
 /* notices of the core: a skipped key and the like */
 static void say(m2_level_t level, const char *text, void *baton)
@@ -47,6 +53,19 @@ static const m2mctl_verb_t *find_verb(const char *name)
     return NULL;
 }
 
+static int no_verb(m2mctl_t *ctl, const char *name)
+{
+    const char *names[VERBS + 1] = { "help" }, *near;
+    apr_size_t i;
+
+    for (i = 0; i < VERBS; i++) {
+        names[i + 1] = verbs[i]->name;
+    }
+    near = m2_nearest(name, names, VERBS + 1);
+    return m2mctl_usage(ctl, "there is no verb \"%s\"%s%s%s", name, near ? "; did you mean " : "",
+                        near ? near : "", near ? "?" : "");
+}
+
 static void print_help(void)
 {
     apr_size_t i;
@@ -54,7 +73,7 @@ static void print_help(void)
     printf("m2mctl - keys, tokens and decisions of mod_m2mgw, without a server\n\n"
            "usage: m2mctl VERB [OPTION...] [ARGUMENT...]\n\n");
     for (i = 0; i < VERBS; i++) {
-        printf("  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
+        printf("  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
     }
     printf(
         "\n`m2mctl help VERB` tells more. With --json a verb prints one JSON document.\n"
@@ -74,7 +93,7 @@ static int help(m2mctl_t *ctl, const char *name)
     const m2mctl_verb_t *verb = name ? find_verb(name) : NULL;
 
     if (name && !verb) {
-        return m2mctl_usage(ctl, "there is no verb \"%s\"", name);
+        return no_verb(ctl, name);
     }
     if (verb) {
         print_verb_help(verb);
@@ -112,9 +131,7 @@ static int run(m2mctl_t *ctl, int argc, const char *const *argv)
     }
     ctl->verb = word.p ? find_verb(argv[1]) : NULL;
     if (!ctl->verb) {
-        return m2mctl_usage(ctl,
-                            word.p ? "there is no verb \"%s\"" : "a verb is missing%s",
-                            word.p ? argv[1] : "");
+        return word.p ? no_verb(ctl, argv[1]) : m2mctl_usage(ctl, "a verb is missing");
     }
     return run_verb(ctl, argc - 2, argv + 2);
 }

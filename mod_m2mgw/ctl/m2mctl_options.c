@@ -7,6 +7,8 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "text/m2_nearest.h"
+
 #include <stdio.h>
 
 #define HELP_COLUMN 28 /* where the help of an option begins */
@@ -131,6 +133,24 @@ _Static_assert(sizeof(readers) / sizeof(readers[0]) == M2MCTL_KINDS, "ORDER OPTI
 
 /* --- arguments --- */
 
+static int no_option(m2mctl_t *ctl, const char *name)
+{
+    apr_array_header_t *names = apr_array_make(ctl->pool, 32, sizeof(const char *));
+    const m2mctl_option_t *option;
+    const char *near;
+    int i;
+
+    APR_ARRAY_PUSH(names, const char *) = "json";
+    for (i = 0; i < M2MCTL_GROUPS && ctl->verb->groups[i].options; i++) {
+        for (option = ctl->verb->groups[i].options; option->name; option++) {
+            APR_ARRAY_PUSH(names, const char *) = option->name;
+        }
+    }
+    near = m2_nearest(name, (const char *const *)names->elts, (apr_size_t)names->nelts);
+    return m2mctl_usage(ctl, "there is no option --%s%s%s%s", name,
+                        near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
+}
+
 /* one argument with two dashes; *pi moves on when its value is the next one */
 static int read_option(void *options, m2mctl_t *ctl, int argc, const char *const *argv,
                        int *pi)
@@ -145,8 +165,7 @@ static int read_option(void *options, m2mctl_t *ctl, int argc, const char *const
     }
     given.option = find_option(&given.slot, options, ctl, name, n);
     if (!given.option) {
-        return m2mctl_usage(ctl, "there is no option --%s",
-                            apr_pstrmemdup(ctl->pool, name, n));
+        return no_option(ctl, apr_pstrmemdup(ctl->pool, name, n));
     }
     given.value = equals ? equals + 1 : NULL;
     if (!equals && given.option->kind != M2MCTL_FLAG
@@ -179,7 +198,7 @@ int m2mctl_options(void *options, m2mctl_t *ctl, int argc, const char *const *ar
             ended = 1;
         }
         else if (argv[i][1] != '-') {
-            bad = m2mctl_usage(ctl, "there is no option %s", argv[i]);
+            bad = no_option(ctl, argv[i] + 1);
         }
         else {
             bad = read_option(options, ctl, argc, argv, &i);

@@ -129,7 +129,29 @@ static int is_plain(m2mctl_job_t *job, const apr_array_header_t *lines)
     return 1;
 }
 
-static int add_save(m2mctl_job_t *job, m2mctl_edit_t *edit, const char *hash)
+/* whether somebody has the secret already, or a file will */
+static int is_kept(const m2mctl_job_t *job)
+{
+    return job->options->secret_file || job->options->secret_out;
+}
+
+/* Before the client is there: one whose secret nobody has is of no use. */
+static int secret_save(m2mctl_job_t *job, const char *secret)
+{
+    const m2mctl_client_t *o = job->options;
+    m2_err_t err;
+
+    m2_err_init(&err, job->ctl->pool);
+    if (o->secret_out
+        && m2mctl_write(job->ctl->pool, o->secret_out, secret, 1, o->force, &err) != M2_OK) {
+        m2_err_set(&job->err, M2_E_CONFIG, "is unchanged: %s %s", o->secret_out, err.text);
+        return 0;
+    }
+    return 1;
+}
+
+static int add_save(m2mctl_job_t *job, m2mctl_edit_t *edit, const char *hash,
+                    const char *secret)
 {
     apr_pool_t *pool = job->ctl->pool;
     apr_array_header_t *lines = m2mctl_lines(pool, edit->text);
@@ -142,6 +164,9 @@ static int add_save(m2mctl_job_t *job, m2mctl_edit_t *edit, const char *hash)
     if (i >= 0 && !job->options->replace) {
         m2_err_set(&job->err, M2_E_CONFIG, "has the client already; --replace gives it a "
                                            "new secret");
+        return 0;
+    }
+    if (!secret_save(job, secret)) {
         return 0;
     }
     if (i < 0) {
@@ -160,14 +185,14 @@ static void add_show(m2mctl_job_t *job, const char *secret)
     if (job->ctl->json) {
         json = m2_json_make(job->ctl->pool);
         m2_json_set_string(json, "client_id", job->id);
-        if (!job->options->secret_file) {
+        if (!is_kept(job)) {
             m2_json_set_string(json, "client_secret", secret);
         }
         m2mctl_print_json(job->ctl->pool, json);
         return;
     }
     printf("client_id=%s\n", job->id);
-    if (!job->options->secret_file) {
+    if (!is_kept(job)) {
         printf("client_secret=%s\n", secret);
         fprintf(stderr, "m2mctl: the secret is shown this once, keep it now\n");
     }
@@ -194,7 +219,7 @@ int m2mctl_user_add(m2mctl_job_t *job)
     }
     hash = hash_make(job, secret);
     if (!hash || m2mctl_edit_open(&edit, job->ctl->pool, o->clients, 1, &job->err) != M2_OK ||
-        !add_save(job, &edit, hash)) {
+        !add_save(job, &edit, hash, secret)) {
         return m2mctl_fault(job->ctl, o->clients, &job->err);
     }
     add_show(job, secret);

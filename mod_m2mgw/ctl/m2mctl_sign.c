@@ -231,7 +231,7 @@ static void print_token(m2mctl_t *ctl, const char *token, const m2_alg_t *alg,
     m2_json_t *json = m2_json_make(ctl->pool);
 
     if (!ctl->json) {
-        printf("%s\n", token);
+        m2mctl_print_token(token);
         return;
     }
     m2_json_set_string(json, "token", token);

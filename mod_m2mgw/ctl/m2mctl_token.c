@@ -272,7 +272,7 @@ static int show(call_t *call, const m2_json_t *json)
         m2mctl_print_json(call->ctl->pool, json);
     }
     else {
-        printf("%s\n", m2_slice_dup(call->ctl->pool, token));
+        m2mctl_print_token(m2_slice_dup(call->ctl->pool, token));
     }
     return M2MCTL_ALLOW;
 }

@@ -136,6 +136,10 @@ const char *m2mctl_plain(apr_pool_t *pool, const char *text);
 /** The same of a text of several lines, whose ends stay. */
 const char *m2mctl_plain_lines(apr_pool_t *pool, const char *text);
 
+/** Print a token: with a line end for people, without one where standard output is a file or a
+ *  pipe, since curl's @file would send it. */
+void m2mctl_print_token(const char *token);
+
 /** Print a JSON document and a newline; such characters are escaped. */
 void m2mctl_print_json(apr_pool_t *pool, const m2_json_t *json);
 
@@ -214,5 +218,9 @@ extern const m2mctl_verb_t m2mctl_client;
 extern const m2mctl_verb_t m2mctl_token;
 extern const m2mctl_verb_t m2mctl_revoke;
 extern const m2mctl_verb_t m2mctl_openapi;
+extern const m2mctl_verb_t m2mctl_completion;
+
+/** The verbs in the order of the help; NULL behind the last. */
+const m2mctl_verb_t *m2mctl_verb_at(int i);
 
 #endif /* M2MCTL_H */

@@ -4,6 +4,9 @@
  * The words of M2MLimit, while configuration is read.
  */
 #include "limit/m2_limit.h"
+#include "text/m2_nearest.h"
+
+#define OPTIONS "burst=, null=, when=, special= and shadow"
 
 #define MAX_COUNT 1000000000
 #define MAX_WINDOW (31 * 86400)
@@ -232,8 +235,8 @@ m2_code_t m2_limit_option(m2_limit_t *limit, m2_limits_t *limits, const char *na
         }
     }
     return m2_err_set(err, M2_E_CONFIG,
-                      "there is no option \"%s\"; there are burst=, null=, when=, special= and "
-                      "shadow", name);
+                      "there is no option \"%s\"; there are " OPTIONS "%s", name,
+                      m2_nearest_hint(err ? err->pool : NULL, name, OPTIONS));
 }
 
 m2_code_t m2_limits_add(m2_limits_t *limits, m2_limit_t *limit, m2_err_t *err)

@@ -7,6 +7,8 @@
  */
 #include "rules/m2_param.h"
 
+#include "text/m2_nearest.h"
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define NOT_SO (-1)          /* the word has no such form */
 #define MAX_XFF_INDEX 9999   /* more hops than any header has room for */
@@ -181,6 +183,10 @@ static const source_word_t source_words[] = { /* ORDER SOURCE */
 
 /* --- declaring --- */
 
+#define SOURCES                                                                            \
+    "Method, Path, Path:NAME, Query:NAME, Header:NAME, Form:NAME, Cookie:NAME, Host, "      \
+    "Parameter:NAME, Token:NAME, XFF:INDEX, Env:NAME and System:NAME"
+
 static m2_code_t unknown_word(m2_slice_t word, m2_err_t *err)
 {
     apr_size_t i;
@@ -191,10 +197,11 @@ static m2_code_t unknown_word(m2_slice_t word, m2_err_t *err)
                               "and not supported, rules see the request", response_words[i]);
         }
     }
-    return m2_err_set(err, M2_E_CONFIG, "unknown source \"%.*s\"; there are Method, Path, "
-                      "Path:NAME, Query:NAME, Header:NAME, Form:NAME, Cookie:NAME, Host, "
-                      "Parameter:NAME, Token:NAME, XFF:INDEX, Env:NAME and System:NAME",
-                      (int)word.n, word.p);
+    return m2_err_set(err, M2_E_CONFIG, "unknown source \"%.*s\"; there are " SOURCES "%s",
+                      (int)word.n, word.p,
+                      err ? m2_nearest_hint(err->pool, m2_slice_dup(err->pool, word),
+                                            "Method Path Query Header Form Cookie Host Parameter "
+                                            "Token XFF Env System") : "");
 }
 
 static m2_code_t wrong_form(const source_word_t *word, m2_err_t *err)
@@ -313,6 +320,18 @@ int m2_params_find(m2_params_t *params, m2_slice_t name)
         }
     }
     return index;
+}
+
+const char *m2_params_hint(apr_pool_t *pool, const m2_params_t *params, m2_slice_t name)
+{
+    const char *names = "";
+    int i;
+
+    for (i = 0; i < params->list->nelts; i++) {
+        names = apr_pstrcat(pool, names, " ", APR_ARRAY_IDX(params->list, i, m2_param_t).name,
+                            NULL);
+    }
+    return m2_nearest_hint(pool, m2_slice_dup(pool, name), names);
 }
 
 int m2_params_use(const m2_params_t *params, m2_source_t source)

@@ -72,6 +72,9 @@ m2_code_t m2_params_declare(m2_params_t *params, const char *name, const char *s
  *  configuration time; requests know parameters by their index. */
 int m2_params_find(m2_params_t *params, m2_slice_t name);
 
+/** What to say behind `no parameter is named NAME`: the one that may be meant, or "". */
+const char *m2_params_hint(apr_pool_t *pool, const m2_params_t *params, m2_slice_t name);
+
 /** Whether any declared parameter has that source. */
 int m2_params_use(const m2_params_t *params, m2_source_t source);
 

@@ -81,7 +81,8 @@ static m2_code_t read_variable(m2_operand_t *operand, parser_t *parser)
     operand->index = m2_params_find(parser->params, name);
     if (operand->index < 0) {
         return m2_err_at(parser->err, M2_E_CONFIG, 0, operand->column,
-                         "no parameter is named %.*s", (int)name.n, name.p);
+                         "no parameter is named %.*s%s", (int)name.n, name.p,
+                         m2_params_hint(parser->pool, parser->params, name));
     }
     operand->text = m2_slice_z(apr_pstrmemdup(parser->pool, name.p, name.n));
     return advance(parser);

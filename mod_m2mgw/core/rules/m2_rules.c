@@ -5,9 +5,11 @@
  * refusal says. Everything is compiled when it is said; a request only walks.
  */
 #include "rules/m2_rules.h"
+#include "text/m2_nearest.h"
 #include "token/m2_publish.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define OPTIONS "ifTrue, ifFalse, statusCode, errorMessage and responseBody"
 #define DEFAULT_STATUS 403
 #define MAX_RULE_NAME 128 /* bytes; it goes into logs, a header and the environment */
 
@@ -187,8 +189,8 @@ m2_code_t m2_rule_option(m2_rule_t *rule, m2_rules_t *rules, const char *name,
             return options[i].set(rule, &words, err);
         }
     }
-    return m2_err_set(err, M2_E_CONFIG, "unknown option \"%s\"; there are ifTrue, ifFalse, "
-                      "statusCode, errorMessage and responseBody", name);
+    return m2_err_set(err, M2_E_CONFIG, "unknown option \"%s\"; there are " OPTIONS "%s", name,
+                      m2_nearest_hint(err ? err->pool : NULL, name, OPTIONS));
 }
 
 static int is_content_type(const char *name)

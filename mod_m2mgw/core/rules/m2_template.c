@@ -53,8 +53,8 @@ static m2_code_t add_param(m2_template_t *template, const char **pend, const cha
     }
     index = m2_params_find(params, name);
     if (index < 0) {
-        return m2_err_at(err, M2_E_CONFIG, 0, column, "no parameter is named %.*s",
-                         (int)name.n, name.p);
+        return m2_err_at(err, M2_E_CONFIG, 0, column, "no parameter is named %.*s%s",
+                         (int)name.n, name.p, m2_params_hint(params->pool, params, name));
     }
     part = apr_array_push(template->parts);
     part->text = m2_slice(NULL, 0);

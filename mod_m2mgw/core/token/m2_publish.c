@@ -5,6 +5,7 @@
  * entry, because the name has to be scrubbed from what the client sent.
  */
 #include "token/m2_publish.h"
+#include "text/m2_nearest.h"
 
 #include "request/m2_pairs.h"
 #include "text/m2_b64.h"
@@ -287,8 +288,9 @@ m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *cla
     return m2_err_set(
         err, M2_E_CONFIG,
         "target \"%s\" must be query:NAME, header:NAME, path:NAME, form:NAME "
-        "or env:NAME",
-        word);
+        "or env:NAME%s",
+        word, m2_nearest_hint(pool, apr_pstrmemdup(pool, word, n),
+                              "query: header: path: form: env:"));
 }
 
 m2_mapping_t *m2_mapping_make(apr_pool_t *pool)

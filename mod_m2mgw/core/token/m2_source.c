@@ -4,6 +4,7 @@
  * `header:NAME` and its kin -> a place that may carry a token.
  */
 #include "token/m2_source.h"
+#include "text/m2_nearest.h"
 
 #include "token/m2_publish.h"
 
@@ -57,5 +58,8 @@ m2_code_t m2_token_source_parse(m2_token_source_t *source, apr_pool_t *pool,
         }
     }
     return m2_err_set(err, M2_E_CONFIG, "token source \"%s\" must be header:NAME, "
-                      "query:NAME, cookie:NAME or form:NAME", word);
+                      "query:NAME, cookie:NAME or form:NAME%s", word,
+                      colon ? m2_nearest_hint(pool, apr_pstrmemdup(pool, word,
+                                                                   (apr_size_t)(colon - word)),
+                                              "header: query: cookie: form:") : "");
 }

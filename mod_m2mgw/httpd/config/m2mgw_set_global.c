@@ -86,8 +86,7 @@ static const char *tls_option(m2mgw_jwks_tls_t *tls, cmd_parms *cmd, const char 
                                       cmd, value);
         }
     }
-    return m2mgw_cfg_error(cmd, "there is no option \"%s\"; there are ca=, cert=, key=, "
-                           "proxy= and no-proxy=", name);
+    return m2mgw_cfg_no_option(cmd, name, "ca=, cert=, key=, proxy= and no-proxy=");
 }
 
 const char *m2mgw_cfg_jwks_tls(cmd_parms *cmd, void *dir, const char *args)
@@ -155,7 +154,7 @@ const char *m2mgw_cfg_file_modes(cmd_parms *cmd, void *dir, const char *arg)
     }
     m2mgw_cfg_globals()->file_modes = ap_cstr_casecmp(arg, "Ignore") != 0;
     return m2mgw_cfg_globals()->file_modes && ap_cstr_casecmp(arg, "Check") != 0
-               ? m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes Check or Ignore", arg)
+               ? m2mgw_cfg_unknown(cmd, "", arg, "Check or Ignore")
                : NULL;
 }
 
@@ -306,8 +305,8 @@ const char *m2mgw_cfg_decision_log(cmd_parms *cmd, void *dir, const char *args)
         const char *word = APR_ARRAY_IDX(words, i, const char *);
 
         if (!take_log_option(log, word)) {
-            return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes what=refused, "
-                                   "what=all, format=json or format=text", word);
+            return m2mgw_cfg_unknown(cmd, "", word, "what=refused, what=all, format=json or "
+                                     "format=text");
         }
     }
     log->target = APR_ARRAY_IDX(words, 0, const char *);

@@ -53,8 +53,7 @@ static const char *set_unknown(document_t *document, cmd_parms *cmd, const char 
             return NULL;
         }
     }
-    return m2mgw_cfg_error(cmd, "unknown=%s is not allowed; it takes Deny, NotFound or Pass",
-                           value);
+    return m2mgw_cfg_unknown(cmd, "unknown=", value, "Deny, NotFound or Pass");
 }
 
 static const char *set_base(document_t *document, cmd_parms *cmd, const char *value)
@@ -108,8 +107,7 @@ static const char *read_options(document_t *document, cmd_parms *cmd, const char
         }
         bad = i < sizeof(options) / sizeof(options[0])
                   ? options[i].set(document, cmd, value)
-                  : m2mgw_cfg_error(cmd, "there is no option %s=; it takes base=, scheme= and "
-                                    "unknown=", name);
+                  : m2mgw_cfg_no_option(cmd, name, "base=, scheme= and unknown=");
         if (bad) {
             return bad;
         }

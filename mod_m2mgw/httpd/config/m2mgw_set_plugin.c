@@ -8,6 +8,8 @@
 
 #include "plugin/m2_plugin.h"
 
+#define PLUGINS "jwtAuth, accessControl or trafficControl"
+
 static const char *plugin_jwt(m2mgw_section_t *section, cmd_parms *cmd, const char *file)
 {
     m2mgw_dir_t *dir = section->dir;
@@ -138,6 +140,6 @@ const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const 
             return load_plugin(section, cmd, &plugin_kinds[i], file);
         }
     }
-    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes jwtAuth, "
-                           "accessControl or trafficControl", kind);
+    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes " PLUGINS "%s", kind,
+                           m2mgw_cfg_hint(cmd, kind, PLUGINS));
 }

@@ -49,7 +49,7 @@ static const char *read_nonce(m2_proof_policy_t *dpop, cmd_parms *cmd, const cha
     dpop->nonce = ap_cstr_casecmp(value, "On") == 0;
     return dpop->nonce || ap_cstr_casecmp(value, "Off") == 0
                ? NULL
-               : m2mgw_cfg_error(cmd, "nonce=%s is not allowed; it takes On or Off", value);
+               : m2mgw_cfg_unknown(cmd, "nonce=", value, "On or Off");
 }
 
 static const struct dpop_option_t {
@@ -73,7 +73,7 @@ static const char *dpop_option(m2_proof_policy_t *dpop, cmd_parms *cmd, const ch
             return dpop_options[i].read(dpop, cmd, value);
         }
     }
-    return m2mgw_cfg_error(cmd, "there is no option \"%s\"; there are " DPOP_USAGE, name);
+    return m2mgw_cfg_no_option(cmd, name, DPOP_USAGE);
 }
 
 const char *m2mgw_cfg_dpop(cmd_parms *cmd, void *dir, const char *args)

@@ -233,7 +233,7 @@ const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg)
         section->rules->default_action = M2_ACTION_DENY;
     }
     else {
-        bad = m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes ALLOW or DENY", arg);
+        bad = m2mgw_cfg_unknown(cmd, "", arg, "ALLOW or DENY");
     }
     return bad;
 }

@@ -52,8 +52,7 @@ const char *m2mgw_cfg_value(cmd_parms *cmd, void *dir, const char *arg)
     if (value->unit && m2mgw_cfg_number(pslot, arg, value->min, value->max)) {
         return NULL;
     }
-    return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes %s", arg,
-                           allowed_text(cmd->pool, value));
+    return m2mgw_cfg_unknown(cmd, "", arg, allowed_text(cmd->pool, value));
 }
 
 const char *m2mgw_cfg_form_limit(cmd_parms *cmd, void *dir, const char *arg)
@@ -259,8 +258,7 @@ static const char *refresh_option(m2mgw_refresh_t *refresh, cmd_parms *cmd, cons
         o++;
     }
     if (o == end) {
-        return m2mgw_cfg_error(cmd, "there is no option \"%s\"; there are ttl=, max-stale=, "
-                               "timeout= and cooldown=", name);
+        return m2mgw_cfg_no_option(cmd, name, "ttl=, max-stale=, timeout= and cooldown=");
     }
     if (!m2mgw_cfg_number((int *)((char *)refresh + o->offset), value, o->min, o->max)) {
         return m2mgw_cfg_error(cmd, "%s=%s is not allowed; it takes a number of seconds from "

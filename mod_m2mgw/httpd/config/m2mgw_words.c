@@ -7,6 +7,7 @@
 #include "httpd/config/m2mgw_words.h"
 
 #include "text/m2_file.h"
+#include "text/m2_nearest.h"
 
 /* --- errors and places --- */
 
@@ -24,6 +25,26 @@ const char *m2mgw_cfg_error(cmd_parms *cmd, const char *fmt, ...)
 const char *m2mgw_cfg_fault(cmd_parms *cmd, const m2_err_t *err)
 {
     return m2mgw_cfg_error(cmd, "%s", err->text ? err->text : "not understood");
+}
+
+const char *m2mgw_cfg_hint(cmd_parms *cmd, const char *word, const char *list)
+{
+    return m2_nearest_hint(cmd->pool, word, list);
+}
+
+const char *m2mgw_cfg_unknown(cmd_parms *cmd, const char *name, const char *word,
+                              const char *list)
+{
+    const char *quote = *name ? "" : "\"";
+
+    return m2mgw_cfg_error(cmd, "%s%s%s%s is not allowed; it takes %s%s", name, quote, word, quote,
+                           list, m2_nearest_hint(cmd->pool, word, list));
+}
+
+const char *m2mgw_cfg_no_option(cmd_parms *cmd, const char *name, const char *list)
+{
+    return m2mgw_cfg_error(cmd, "there is no option \"%s\"; there are %s%s", name, list,
+                           m2_nearest_hint(cmd->pool, name, list));
 }
 
 const char *m2mgw_cfg_plugin_fault(cmd_parms *cmd, const char *path, const m2_err_t *err)

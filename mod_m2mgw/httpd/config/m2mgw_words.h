@@ -18,6 +18,17 @@ const char *m2mgw_cfg_error(cmd_parms *cmd, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 const char *m2mgw_cfg_fault(cmd_parms *cmd, const m2_err_t *err);
 
+/** `; did you mean WORD?` with the nearest word of a list, or "". */
+const char *m2mgw_cfg_hint(cmd_parms *cmd, const char *word, const char *list);
+
+/** An error for a word that stands where only others may: "NAME=WORD is not allowed; it takes
+ *  LIST", with the nearest word of the list. name "" where the word stands alone. */
+const char *m2mgw_cfg_unknown(cmd_parms *cmd, const char *name, const char *word,
+                              const char *list);
+
+/** The same for an option that there is not. */
+const char *m2mgw_cfg_no_option(cmd_parms *cmd, const char *name, const char *list);
+
 /** Likewise for a fault inside a file, with its line and column. */
 const char *m2mgw_cfg_plugin_fault(cmd_parms *cmd, const char *path, const m2_err_t *err);
 
