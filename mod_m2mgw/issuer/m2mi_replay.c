@@ -48,11 +48,9 @@ const char *m2mi_replay_set(apr_pool_t *pool, int argc, char *const argv[])
     if (m2_replay_parse(&spec, pool, words, &err) != M2_OK) {
         return err.text;
     }
-    make_absolute(&spec->path, pool);
-    make_absolute(&spec->password_file, pool);
-    make_absolute(&spec->ca, pool);
-    make_absolute(&spec->cert, pool);
-    make_absolute(&spec->key, pool);
+    for (i = 0; m2_replay_spec_file(spec, i); i++) {
+        make_absolute(m2_replay_spec_file(spec, i), pool);
+    }
     return NULL;
 }
 

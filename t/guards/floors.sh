@@ -63,7 +63,7 @@ home() {
 home 'jansson\.h' m2_json_read.c
 home 'yaml\.h' m2_yaml.c
 home 'curl\/.*' m2_fetch_curl.c m2mctl_token.c
-home 'hiredis\/.*' m2_replay_redis.c
+home 'hiredis\/.*' m2_redis_reply.c
 home 'pcre2\.h' m2_rule_match.c
 
 # Judgement has no clock, no file, no socket, no lock: what it needs it is handed. m2_file.c is

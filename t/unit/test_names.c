@@ -6,8 +6,8 @@
  */
 #include "unit.h"
 
-#include "replay/m2_names.h"
-#include "replay/m2_wire.h"
+#include "wire/m2_names.h"
+#include "wire/m2_wire.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -101,7 +101,7 @@ static void test_nobody_waits(void **state)
     assert_int_equal(m2_wire_make(&wire, pool, &end, &err), M2_OK);
     for (i = 0; i < 1000; i++) { /* each would wait for ever */
         assert_int_equal(m2_names_find(addrs, names, "store.test", 1), 0);
-        assert_null(m2_wire_take(wire, why));
+        assert_null(m2_wire_take(wire, 0, why));
     }
     assert_non_null(strstr(why, "no address of store.test is known yet"));
     m2_names_wait(names, 20); /* bounded, too */

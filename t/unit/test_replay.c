@@ -160,7 +160,7 @@ static m2_code_t mark_n(m2_replay_t *store, unsigned n, apr_time_t expires_at, a
 static void test_parse_good(void **state)
 {
     m2_replay_spec_t *spec;
-    m2_replay_host_t *hosts;
+    m2_host_t *hosts;
 
     (void)state;
     spec = spec_of("shm");
@@ -171,7 +171,7 @@ static void test_parse_good(void **state)
     assert_string_equal(spec->path, "/a/b");
     assert_int_equal(spec->entries, 1);
     spec = spec_of("memcache:a:1,b:2 c:3 memcache:d:4 timeout=250ms prefix=x:");
-    hosts = (m2_replay_host_t *)(void *)spec->hosts->elts;
+    hosts = (m2_host_t *)(void *)spec->hosts->elts;
     assert_int_equal(spec->kind, M2_REPLAY_MEMCACHE);
     assert_int_equal(spec->hosts->nelts, 4);
     assert_string_equal(hosts[3].name, "d");
@@ -179,16 +179,29 @@ static void test_parse_good(void **state)
     assert_int_equal(spec->timeout, 250);
     assert_string_equal(spec->prefix, "x:");
     spec = spec_of("redis:[::1]:6379 db=3 password-file=p user=u tls=On ca=c cert=d key=e");
-    hosts = (m2_replay_host_t *)(void *)spec->hosts->elts;
+    hosts = (m2_host_t *)(void *)spec->redis->hosts->elts;
     assert_string_equal(hosts[0].name, "::1");
-    assert_int_equal(spec->db, 3);
-    assert_int_equal(spec->tls, 1);
+    assert_int_equal(spec->redis->db, 3);
+    assert_int_equal(spec->redis->tls, 1);
     assert_int_equal(spec->timeout, 1000);
-    assert_string_equal(spec->key, "e");
+    assert_string_equal(spec->redis->key, "e");
     spec = spec_of("redis:/run/redis.sock timeout=2");
-    hosts = (m2_replay_host_t *)(void *)spec->hosts->elts;
+    hosts = (m2_host_t *)(void *)spec->redis->hosts->elts;
     assert_string_equal(hosts[0].name, "/run/redis.sock");
     assert_int_equal(spec->timeout, 2000);
+    spec = spec_of("Redis-Sentinel:mymaster@a:1,[::1]:2 sentinel-user=s "
+                   "sentinel-password-file=f wait=2 prefix=p:");
+    hosts = (m2_host_t *)(void *)spec->redis->hosts->elts;
+    assert_int_equal(spec->redis->mode, M2_REDIS_SENTINEL);
+    assert_string_equal(spec->redis->master, "mymaster");
+    assert_string_equal(hosts[1].name, "::1");
+    assert_string_equal(spec->redis->sentinel_password_file, "f");
+    assert_string_equal(spec->prefix, "p:");
+    assert_int_equal(spec->wait, 2);
+    spec = spec_of("redis-cluster:a:1,b:2 timeout=1");
+    assert_int_equal(spec->redis->mode, M2_REDIS_CLUSTER);
+    assert_string_equal(m2_replay_describe(pool, spec),
+                        "redis-cluster:a:1,b:2 prefix=m2m:jti: timeout=1000ms");
 }
 
 /* { line, what the sentence must name } */
@@ -228,6 +241,18 @@ static const char *const bad_lines[][2] = {
     { "redis:a:1 tls=On cert=x", "together" },
     { "redis:a:1 user=x", "password-file" },
     { "redis:/s tls=On", "unix socket" },
+    { "redis:a:1 wait=0", "wait=0" },
+    { "redis:a:1 sentinel-user=x", "only the options user= " },
+    { "redis-sentinel:a:1", "MASTER@HOST:PORT" },
+    { "redis-sentinel:@a:1", "MASTER@HOST:PORT" },
+    { "redis-sentinel:m,n@a:1", "MASTER@HOST:PORT" },
+    { "redis-sentinel:m@", "followed by HOST:PORT" },
+    { "redis-sentinel:m@/s", "no unix socket" },
+    { "redis-sentinel:m@a:1 sentinel-user=x", "sentinel-password-file" },
+    { "redis-cluster:a:1 db=0", "a cluster has only one" },
+    { "redis-cluster:/s", "no unix socket" },
+    { "redis-clusters:a:1", "must be shm" },
+    { "memcache:a:1 wait=1", "wait=1" },
     { "redis:a:1 timeout=0", "timeout=0" },
     { "redis:a:1 timeout=61", "timeout=61" },
     { "redis:a:1 timeout=ms", "timeout=ms" },
@@ -1283,7 +1308,7 @@ static void test_redis_refuses(void **state)
     store = open_spec(spec_of("redis:127.0.0.1:%u", server.port));
     last_log[0] = '\0';
     assert_int_equal(mark(store, "a", now + 60 * SEC, now), M2_OK);
-    assert_string_equal(last_log, ""); /* no limit, so nothing is dropped */
+    assert_non_null(strstr(last_log, "set maxmemory-policy noeviction"));
     stop(&server);
 }
 

@@ -6,7 +6,7 @@
  */
 #include "unit.h"
 
-#include "replay/m2_wire.h"
+#include "wire/m2_wire.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -54,7 +54,7 @@ static void test_exchange(void **state)
     apr_port_t port;
     int listener = server(&port, 1), peer;
     m2_wire_t *wire = wire_to("127.0.0.1", port, NULL);
-    m2_conn_t *conn = m2_wire_take(wire, why);
+    m2_conn_t *conn = m2_wire_take(wire, 0, why);
     char bytes[8];
 
     (void)state;
@@ -77,14 +77,14 @@ static void test_kept(void **state)
     apr_port_t port;
     int listener = server(&port, 1), peer;
     m2_wire_t *wire = wire_to("127.0.0.1", port, NULL);
-    m2_conn_t *conn = m2_wire_take(wire, why);
+    m2_conn_t *conn = m2_wire_take(wire, 0, why);
     char bytes[8];
 
     (void)state;
     assert_non_null(conn);
     peer = accept(listener, NULL, NULL);
     m2_wire_give(wire, conn);
-    conn = m2_wire_take(wire, why);
+    conn = m2_wire_take(wire, 0, why);
     assert_non_null(conn);
     assert_int_equal(m2_conn_write(conn, "x", 1), 1);
     assert_int_equal(recv(peer, bytes, sizeof(bytes), 0), 1); /* the same connection */
@@ -100,7 +100,7 @@ static void test_kept_is_checked(void **state)
     apr_port_t port;
     int listener = server(&port, 1), peer, again;
     m2_wire_t *wire = wire_to("127.0.0.1", port, NULL);
-    m2_conn_t *conn = m2_wire_take(wire, why);
+    m2_conn_t *conn = m2_wire_take(wire, 0, why);
     int unasked;
     char byte;
 
@@ -115,7 +115,7 @@ static void test_kept_is_checked(void **state)
         else {
             close(peer);
         }
-        conn = m2_wire_take(wire, why);
+        conn = m2_wire_take(wire, 0, why);
         assert_non_null(conn);
         assert_int_equal(m2_conn_write(conn, "x", 1), 1);
         again = accept(listener, NULL, NULL);
@@ -125,7 +125,7 @@ static void test_kept_is_checked(void **state)
         if (unasked) {
             close(peer);
         }
-        conn = m2_wire_take(wire, why);
+        conn = m2_wire_take(wire, 0, why);
     }
     m2_wire_drop(wire, conn);
     close(listener);
@@ -138,13 +138,13 @@ static void test_refused_then_left_alone(void **state)
     m2_wire_t *wire = wire_to("127.0.0.1", port, NULL);
 
     (void)state;
-    assert_null(m2_wire_take(wire, why));
+    assert_null(m2_wire_take(wire, 0, why));
     assert_non_null(strstr(why, "cannot connect: "));
     assert_int_equal(listen(fd, 8), 0);
-    assert_null(m2_wire_take(wire, why));
+    assert_null(m2_wire_take(wire, 0, why));
     assert_non_null(strstr(why, "left alone"));
     apr_sleep(apr_time_from_msec(1100));
-    m2_wire_drop(wire, m2_wire_take(wire, why)); /* and asked again afterwards */
+    m2_wire_drop(wire, m2_wire_take(wire, 0, why)); /* and asked again afterwards */
     close(fd);
 }
 
@@ -153,7 +153,7 @@ static void test_deadline(void **state)
     apr_port_t port;
     int listener = server(&port, 1);
     m2_wire_t *wire = wire_to("127.0.0.1", port, NULL);
-    m2_conn_t *conn = m2_wire_take(wire, why);
+    m2_conn_t *conn = m2_wire_take(wire, 0, why);
     apr_time_t begin = apr_time_now();
     char bytes[8];
 
@@ -180,7 +180,7 @@ static void test_hello(void **state)
     int listener = server(&port, 1);
 
     (void)state;
-    assert_null(m2_wire_take(wire_to("127.0.0.1", port, refuse_hello), why));
+    assert_null(m2_wire_take(wire_to("127.0.0.1", port, refuse_hello), 0, why));
     assert_string_equal(why, "not you");
     close(listener);
 }
@@ -200,13 +200,13 @@ static void test_unix(void **state)
     assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
     assert_int_equal(listen(listener, 8), 0);
     wire = wire_to(path, 0, NULL);
-    m2_wire_give(wire, m2_wire_take(wire, why)); /* closed with the pool */
+    m2_wire_give(wire, m2_wire_take(wire, 0, why)); /* closed with the pool */
     assert_string_equal(why, "");
     unlink(path);
-    assert_null(m2_wire_take(wire_to(path, 0, NULL), why));
+    assert_null(m2_wire_take(wire_to(path, 0, NULL), 0, why));
     assert_non_null(strstr(why, "cannot connect"));
     path = apr_psprintf(pool, "/%0300d", 0);
-    assert_null(m2_wire_take(wire_to(path, 0, NULL), why));
+    assert_null(m2_wire_take(wire_to(path, 0, NULL), 0, why));
     close(listener);
 }
 

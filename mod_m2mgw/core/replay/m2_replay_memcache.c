@@ -9,7 +9,7 @@
  */
 #include "replay/m2_replay_store.h"
 #include "base/m2_log.h"
-#include "replay/m2_wire.h"
+#include "wire/m2_wire.h"
 
 #include <stdio.h>
 
@@ -127,7 +127,7 @@ static m2_code_t memcache_mark(m2_replay_t *store, const unsigned char *id,
     apr_uint64_t ttl = m2_replay_ttl(expires_at, now);
     char key[M2_REPLAY_KEY], request[M2_REPLAY_KEY + 64];
     unsigned which = ((unsigned)id[30] << 8 | id[31]) % (unsigned)servers->n;
-    m2_conn_t *conn = m2_wire_take(servers->wires[which], why);
+    m2_conn_t *conn = m2_wire_take(servers->wires[which], 0, why);
     m2_code_t code;
     int n, keep;
 
@@ -171,7 +171,7 @@ static m2_code_t memcache_attach(m2_replay_t *store, apr_pool_t *pool, m2_err_t 
 
     servers->wires = apr_pcalloc(pool, sizeof(*servers->wires) * (apr_size_t)spec->hosts->nelts);
     for (i = 0; code == M2_OK && i < spec->hosts->nelts; i++) {
-        m2_replay_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_replay_host_t);
+        m2_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_host_t);
         m2_endpoint_t end = { host->name, host->port, spec->timeout, names, NULL, hello,
                               store };
 

@@ -57,7 +57,7 @@ m2_code_t m2_replay_names(m2_names_t **pnames, apr_pool_t *pool,
     int i;
 
     for (i = 0; code == M2_OK && i < spec->hosts->nelts; i++) {
-        const m2_replay_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_replay_host_t);
+        const m2_host_t *host = &APR_ARRAY_IDX(spec->hosts, i, m2_host_t);
 
         if (host->name[0] != '/') {
             m2_names_find(addrs, *pnames, host->name, host->port);

@@ -8,7 +8,7 @@
 #define M2_REPLAY_STORE_H
 
 #include "replay/m2_leeway.h"
-#include "replay/m2_names.h"
+#include "wire/m2_names.h"
 #include "replay/m2_replay_spec.h"
 
 #define M2_REPLAY_ID 32 /* bytes of an id, a SHA-256 */
@@ -68,7 +68,7 @@ extern const m2_replay_impl_t m2_replay_redis;    /* m2_replay_redis.c, where it
 apr_uint64_t m2_replay_ttl(apr_time_t expires_at, apr_time_t now);
 
 /** prefix and id in hex, NUL-terminated, in a buffer of M2_REPLAY_KEY bytes. */
-#define M2_REPLAY_KEY (M2_REPLAY_MAX_PREFIX + 2 * M2_REPLAY_ID + 1)
+#define M2_REPLAY_KEY (M2_HOST_MAX_PREFIX + 2 * M2_REPLAY_ID + 1)
 void m2_replay_key(char *key, const m2_replay_t *store, const unsigned char *id);
 
 /** 1 for the first caller in this process, which gets to say that the server forgets marks. */

@@ -175,10 +175,11 @@ const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pword
     apr_array_header_t *words = NULL;
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     m2_err_t err;
+    int i;
 
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "shm[:PATH] [entries=N], "
-                              "memcache:HOST:PORT [HOST:PORT ...] or redis:HOST:PORT");
+                              "memcache:HOST:PORT [HOST:PORT ...], " M2_REDIS_WORDS);
     }
     if (bad) {
         return bad;
@@ -187,11 +188,9 @@ const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pword
     if (m2_replay_parse(&spec, cmd->pool, words, &err) != M2_OK) {
         return m2mgw_cfg_fault(cmd, &err);
     }
-    make_absolute(&spec->path, cmd);
-    make_absolute(&spec->password_file, cmd);
-    make_absolute(&spec->ca, cmd);
-    make_absolute(&spec->cert, cmd);
-    make_absolute(&spec->key, cmd);
+    for (i = 0; m2_replay_spec_file(spec, i); i++) {
+        make_absolute(m2_replay_spec_file(spec, i), cmd);
+    }
     *pspec = spec;
     if (pwords) {
         *pwords = words;

@@ -4,7 +4,7 @@
  * Sockets are non-blocking, every wait is a poll up to the connection's deadline. Idle
  * connections are a list, the last one used first, so that spare ones grow old and close.
  */
-#include "replay/m2_wire.h"
+#include "wire/m2_wire.h"
 
 #include "base/m2_hold.h"
 
@@ -43,7 +43,7 @@ struct m2_wire_t {
     apr_int64_t alone_until;
 };
 
-static apr_int64_t clock_ms(void)
+apr_int64_t m2_wire_clock(void)
 {
     struct timespec t;
 
@@ -73,7 +73,7 @@ static int wait_for(const m2_conn_t *conn, short events)
     int rv;
 
     do {
-        left = conn->deadline - clock_ms();
+        left = conn->deadline - m2_wire_clock();
         rv = left > 0 ? poll(&p, 1, (int)left) : 0;
     } while (rv < 0 && errno == EINTR);
     return rv > 0;
@@ -323,15 +323,16 @@ static int is_resolved(const m2_wire_t *wire, char *why)
     return 0;
 }
 
-m2_conn_t *m2_wire_take(m2_wire_t *wire, char *why)
+m2_conn_t *m2_wire_take(m2_wire_t *wire, apr_int64_t deadline, char *why)
 {
-    apr_int64_t now = clock_ms();
+    const apr_int64_t now = m2_wire_clock();
+    const apr_int64_t until = deadline ? deadline : now + wire->end.timeout;
     m2_conn_t *conn;
     int leave = 0;
 
     while ((conn = take_idle(wire, &leave, now)) != NULL) {
         if (now - conn->used < MAX_IDLE && is_quiet(conn)) {
-            conn->deadline = now + wire->end.timeout;
+            conn->deadline = until;
             return conn;
         }
         close_conn(conn);
@@ -344,10 +345,10 @@ m2_conn_t *m2_wire_take(m2_wire_t *wire, char *why)
     if (!is_resolved(wire, why)) {
         return NULL;
     }
-    conn = new_conn(wire, now + wire->end.timeout, why);
+    conn = new_conn(wire, until, why);
     if (!conn) {
         pthread_mutex_lock(&wire->lock);
-        wire->alone_until = clock_ms() + LEAVE_ALONE;
+        wire->alone_until = m2_wire_clock() + LEAVE_ALONE;
         pthread_mutex_unlock(&wire->lock);
     }
     return conn;
@@ -355,7 +356,7 @@ m2_conn_t *m2_wire_take(m2_wire_t *wire, char *why)
 
 void m2_wire_give(m2_wire_t *wire, m2_conn_t *conn)
 {
-    conn->used = clock_ms();
+    conn->used = m2_wire_clock();
     pthread_mutex_lock(&wire->lock);
     conn->next = wire->idle;
     wire->idle = conn;
@@ -368,34 +369,79 @@ void m2_wire_drop(m2_wire_t *wire, m2_conn_t *conn)
     close_conn(conn);
 }
 
-static apr_status_t close_all(void *baton)
+static void close_idle(m2_wire_t *wire)
 {
-    m2_wire_t *wire = baton;
     m2_conn_t *conn;
 
-    if (m2_hold_needed()) {
-        return APR_SUCCESS; /* the process ends, which closes them */
-    }
     while ((conn = wire->idle) != NULL) {
         wire->idle = conn->next;
         close_conn(conn);
     }
+}
+
+void m2_wire_drop_all(m2_wire_t *wire, m2_conn_t *conn)
+{
+    close_conn(conn);
+    pthread_mutex_lock(&wire->lock);
+    close_idle(wire);
+    pthread_mutex_unlock(&wire->lock);
+}
+
+void m2_wire_reset(m2_wire_t *wire)
+{
+    pthread_mutex_lock(&wire->lock);
+    close_idle(wire);
+    wire->alone_until = 0;
+    pthread_mutex_unlock(&wire->lock);
+}
+
+int m2_conn_left(const m2_conn_t *conn)
+{
+    const apr_int64_t left = conn->deadline - m2_wire_clock();
+
+    return left > 0 ? (int)left : 0;
+}
+
+/**************************************************************************************/
+/* making */
+
+m2_wire_t *m2_wire_new(const m2_endpoint_t *endpoint)
+{
+    m2_wire_t *wire = calloc(1, sizeof(*wire));
+
+    if (wire && pthread_mutex_init(&wire->lock, NULL) != 0) {
+        free(wire);
+        wire = NULL;
+    }
+    if (wire) {
+        wire->end = *endpoint;
+    }
+    return wire;
+}
+
+void m2_wire_free(m2_wire_t *wire)
+{
+    close_idle(wire);
     pthread_mutex_destroy(&wire->lock);
+    free(wire);
+}
+
+static apr_status_t close_all(void *baton)
+{
+    if (!m2_hold_needed()) { /* else the process ends, which closes them */
+        m2_wire_free(baton);
+    }
     return APR_SUCCESS;
 }
 
 m2_code_t m2_wire_make(m2_wire_t **pwire, apr_pool_t *pool, const m2_endpoint_t *endpoint,
                        m2_err_t *err)
 {
-    m2_wire_t *wire = apr_pcalloc(pool, sizeof(*wire));
-
-    *pwire = NULL;
-    wire->end = *endpoint;
-    if (pthread_mutex_init(&wire->lock, NULL) != 0) {
+    *pwire = m2_wire_new(endpoint);
+    if (!*pwire) {
         return m2_err_set(err, M2_E_INTERNAL, "cannot make a lock");
     }
-    apr_pool_cleanup_register(pool, wire, close_all, apr_pool_cleanup_null);
-    *pwire = wire;
+    apr_pool_cleanup_register(pool, *pwire, close_all, apr_pool_cleanup_null);
     return M2_OK;
 }
 

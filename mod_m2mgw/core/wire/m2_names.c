@@ -6,7 +6,7 @@
  * and freed by whoever is last, and the library it runs in is pinned: a process that exits
  * unloads modules while its other threads still run.
  */
-#include "replay/m2_names.h"
+#include "wire/m2_names.h"
 
 #include "base/m2_hold.h"
 

@@ -15,7 +15,7 @@
 
 #include "base/m2_err.h"
 #include "base/m2_slice.h"
-#include "replay/m2_names.h"
+#include "wire/m2_names.h"
 
 #define M2_WIRE_WHY 160 /* bytes of a reason */
 
@@ -45,14 +45,34 @@ m2_code_t m2_wire_tls(struct ssl_ctx_st **pctx, apr_pool_t *pool, const char *ca
 m2_code_t m2_wire_make(m2_wire_t **pwire, apr_pool_t *pool, const m2_endpoint_t *endpoint,
                        m2_err_t *err);
 
-/** A connection for one exchange, kept or new, with its deadline set; NULL with why. */
-m2_conn_t *m2_wire_take(m2_wire_t *wire, char *why);
+/** The same without a pool, for servers that are met while serving: NULL when there is no
+ *  memory. m2_wire_free only when nobody uses it any more. */
+m2_wire_t *m2_wire_new(const m2_endpoint_t *endpoint);
+void m2_wire_free(m2_wire_t *wire);
+
+/** Milliseconds of the clock by which deadlines are told. */
+apr_int64_t m2_wire_clock(void);
+
+/** A connection for one exchange, kept or new, which has to be over by deadline (0: the
+ *  endpoint's timeout from now); NULL with why. */
+m2_conn_t *m2_wire_take(m2_wire_t *wire, apr_int64_t deadline, char *why);
 
 /** Keep it for the next one; only after a whole, understood answer. */
 void m2_wire_give(m2_wire_t *wire, m2_conn_t *conn);
 
 /** Close it. */
 void m2_wire_drop(m2_wire_t *wire, m2_conn_t *conn);
+
+/** Close it, and those that are not in use: the server does not answer, or says that it is
+ *  not what it was. */
+void m2_wire_drop_all(m2_wire_t *wire, m2_conn_t *conn);
+
+/** Close those that are not in use, and forget that the server was to be left alone: it is
+ *  another one from now on. */
+void m2_wire_reset(m2_wire_t *wire);
+
+/** Milliseconds until the connection's deadline, 0 when it is over. */
+int m2_conn_left(const m2_conn_t *conn);
 
 /** All of it, before the deadline: 1, else 0. */
 int m2_conn_write(m2_conn_t *conn, const char *bytes, apr_size_t n);
