@@ -32,6 +32,7 @@ static const struct row_t {
     { M2_E_EXPIRED, "expired", "A403JE", 401, "invalid_token", 1, 403 },
     { M2_E_JTI_MISSING, "jti_missing", "S403JI", 401, "invalid_token", 1, 403 },
     { M2_E_JTI_REPLAYED, "jti_replayed", "S403JU", 401, "invalid_token", 1, 403 },
+    { M2_E_REVOKED, "revoked", "A403JT", 401, "invalid_token", 1, 403 },
     { M2_E_PROOF_MISSING, "proof_missing", "A403JT", 401, "invalid_token", 1, 403 },
     { M2_E_CERT_MISMATCH, "cert_mismatch", "A403JT", 401, "invalid_token", 1, 403 },
     { M2_E_PROOF_INVALID, "proof_invalid", "A403JT", 401, "invalid_dpop_proof", 1, 403 },
@@ -56,6 +57,7 @@ static const struct row_t {
     { M2_E_LIMIT_NULL, "limit_exceeded", "T429PR", 403, NULL, 0, 403 },
     { M2_E_KEYS_UNAVAILABLE, "keys_unavailable", "X500ER", 503, NULL, 0, 503 },
     { M2_E_REPLAY_UNAVAILABLE, "replay_unavailable", "X500ER", 503, NULL, 0, 503 },
+    { M2_E_REVOCATION_UNAVAILABLE, "revocation_unavailable", "X500ER", 503, NULL, 0, 503 },
     { M2_E_INTERNAL, "internal_error", "X500ER", 500, NULL, 0, 500 },
     { M2_E_REQUIRE_DENIED, "require_denied", NULL, 403, NULL, 0, 403 },
 };

@@ -30,6 +30,7 @@ static void make_source(m2_keysource_t *source, m2_keysource_kind_t kind)
     memset(source, 0, sizeof(*source));
     source->pool = pool;
     source->kind = kind;
+    source->document = &m2_document_keys;
     source->name = source->label = "x";
 }
 

@@ -152,7 +152,7 @@ static outcome_t fetch_with(const m2_fetch_tls_t *tls, server_t *s, const char *
     m2_fetch_t *fetch = m2_fetch_open(pool, tls);
 
     assert_non_null(fetch);
-    assert_int_equal(m2_fetch_start(fetch, url, etag, 2, note, &o), 1);
+    assert_int_equal(m2_fetch_start(fetch, url, etag, 2, M2_MAX_KEYSET_BYTES, note, &o), 1);
     run(fetch, s);
     assert_int_equal(o.calls, 1);
     m2_fetch_close(fetch);
@@ -399,7 +399,7 @@ static void test_schemes(void **state)
         outcome_t o = { 0 };
 
         assert_non_null(fetch);
-        if (m2_fetch_start(fetch, urls[i], NULL, 2, note, &o)) {
+        if (m2_fetch_start(fetch, urls[i], NULL, 2, M2_MAX_KEYSET_BYTES, note, &o)) {
             run(fetch, NULL);
             assert_int_equal(o.calls, 1);
             assert_non_null(o.fault);
@@ -460,9 +460,9 @@ static void test_many(void **state)
     assert_non_null(fetch);
     assert_int_equal(m2_fetch_run(fetch, 0), 0);
     for (i = 0; i < M2_MAX_FETCHES; i++) {
-        assert_int_equal(m2_fetch_start(fetch, s->url, NULL, 30, note, &o), 1);
+        assert_int_equal(m2_fetch_start(fetch, s->url, NULL, 30, M2_MAX_KEYSET_BYTES, note, &o), 1);
     }
-    assert_int_equal(m2_fetch_start(fetch, s->url, NULL, 30, note, &o), 0);
+    assert_int_equal(m2_fetch_start(fetch, s->url, NULL, 30, M2_MAX_KEYSET_BYTES, note, &o), 0);
     assert_int_equal(m2_fetch_run(fetch, apr_time_from_msec(20)), M2_MAX_FETCHES);
     m2_fetch_close(fetch); /* all are dropped, nobody is told */
     assert_int_equal(o.calls, 0);
@@ -482,7 +482,7 @@ static void again(const m2_answer_t *answer, void *baton)
     assert_null(answer->fault);
     assert_true(m2_slice_is(answer->body, "ok"));
     if (--r->left) {
-        assert_int_equal(m2_fetch_start(r->fetch, r->url, NULL, 5, again, r), 1);
+        assert_int_equal(m2_fetch_start(r->fetch, r->url, NULL, 5, M2_MAX_KEYSET_BYTES, again, r), 1);
     }
 }
 
@@ -494,7 +494,7 @@ static void test_callback_starts(void **state)
 
     (void)state;
     assert_non_null(r.fetch);
-    assert_int_equal(m2_fetch_start(r.fetch, r.url, NULL, 5, again, &r), 1);
+    assert_int_equal(m2_fetch_start(r.fetch, r.url, NULL, 5, M2_MAX_KEYSET_BYTES, again, &r), 1);
     run(r.fetch, s);
     assert_int_equal(r.left, 0);
     m2_fetch_close(r.fetch);
@@ -508,7 +508,7 @@ static void test_none(void **state)
     (void)state;
     assert_int_equal(m2_fetch_init(), 1);
     assert_null(m2_fetch_open(pool, &no_tls));
-    assert_int_equal(m2_fetch_start(NULL, "http://127.0.0.1/", NULL, 1, note, NULL), 0);
+    assert_int_equal(m2_fetch_start(NULL, "http://127.0.0.1/", NULL, 1, M2_MAX_KEYSET_BYTES, note, NULL), 0);
     assert_int_equal(m2_fetch_run(NULL, 0), 0);
     m2_fetch_close(NULL);
     m2_fetch_exit();

@@ -8,6 +8,8 @@
 
 #include "text/m2_file.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -223,6 +225,55 @@ static void test_settled(void **state)
     assert_int_equal(look(path, 0, when(path, -4900)), M2_LOOK_TAKEN);
 }
 
+/* --- lists, whose writers lock them --- */
+
+#define LIST (M2_FILE_LINES | M2_FILE_SHARED)
+
+static void test_shared(void **state)
+{
+    const char *path = put("a", "one\n");
+    int fd;
+
+    (void)state;
+    begin(path);
+    rewrite("a", "one\ntwo\nthr");
+    assert_int_equal(look(path, LIST, when(path, 10)), M2_LOOK_EARLY);
+    assert_true(file.locked);
+    assert_false(m2_watch_rests(&watch));
+    m2_watch_accept(&watch, &file, LIST, when(path, 10));
+    assert_true(m2_slice_is(file.text, "one\ntwo\n"));
+    assert_true(m2_watch_rests(&watch));
+    assert_int_equal(look(path, LIST, when(path, 20)), M2_LOOK_TAKEN);
+    assert_true(m2_slice_is(file.text, "one\ntwo\nthr"));
+
+    rewrite("a", "one\n");
+    fd = open(path, O_RDWR);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(look(path, LIST, when(path, 10)), M2_LOOK_SAME); /* somebody writes */
+    close(fd);
+    assert_int_equal(look(path, LIST, when(path, 20)), M2_LOOK_TAKEN);
+    assert_int_equal(look(path, 0, when(path, 30)), M2_LOOK_SAME);
+}
+
+static void test_restless(void **state)
+{
+    const char *path = put("a", "one\n");
+    int fd, i;
+
+    (void)state;
+    begin(path);
+    for (i = 1; i <= M2_LOOKS; i++) {
+        rewrite("a", apr_psprintf(pool, "%d\n", i));
+        fd = open(path, O_RDWR);
+        assert_int_equal(flock(fd, LOCK_EX), 0);
+        assert_int_equal(look(path, LIST, when(path, 10)),
+                         i < M2_LOOKS ? M2_LOOK_SAME : M2_LOOK_EARLY);
+        close(fd);
+    }
+    assert_false(file.locked);
+    assert_true(m2_slice_is(file.text, "5\n"));
+}
+
 /* The name changes later than the bytes, by at least one tick of the file system's clock. */
 static void move_over(const char *from, const char *to)
 {
@@ -342,7 +393,8 @@ int main(void)
         in_dir(test_read),        in_dir(test_refused), in_dir(test_fifo),
         in_dir(test_modes),       in_dir(test_settled), in_dir(test_second_look),
         in_dir(test_rename),      in_dir(test_lines),   in_dir(test_bad),
-        in_dir(test_bad_place),   in_dir(test_gone),
+        in_dir(test_bad_place),   in_dir(test_gone),    in_dir(test_shared),
+        in_dir(test_restless),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

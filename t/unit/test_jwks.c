@@ -57,9 +57,10 @@ m2_fetch_t *m2_fetch_open(apr_pool_t *p, const m2_fetch_tls_t *tls)
 }
 
 int m2_fetch_start(m2_fetch_t *fetch, const char *url, const char *etag, int timeout,
-                   m2_fetched_fn *fn, void *baton)
+                   apr_size_t max, m2_fetched_fn *fn, void *baton)
 {
     (void)timeout;
+    (void)max;
     if (fetch->fn) {
         return 0;
     }

@@ -37,6 +37,7 @@ typedef enum m2_code_t {
     M2_E_EXPIRED,
     M2_E_JTI_MISSING,
     M2_E_JTI_REPLAYED,
+    M2_E_REVOKED,
     M2_E_PROOF_MISSING,
     M2_E_CERT_MISMATCH,
     M2_E_PROOF_INVALID,
@@ -60,6 +61,7 @@ typedef enum m2_code_t {
     M2_E_LIMIT_NULL, /* reason text limit_exceeded: null=deny, nothing to wait for */
     M2_E_KEYS_UNAVAILABLE,
     M2_E_REPLAY_UNAVAILABLE,
+    M2_E_REVOCATION_UNAVAILABLE,
     M2_E_INTERNAL,
     M2_E_REQUIRE_DENIED, /* by httpd's own Require: logged and counted, never a verdict */
     M2_CODES, /* number of codes a request can end with */

@@ -51,6 +51,8 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
       M2_LOG_INFO, "The token has no jti" },
     { M2_E_JTI_REPLAYED, "jti_replayed", "S403JU", 401, "invalid_token", 1, 403,
       M2_LOG_INFO, "The token was used before" },
+    { M2_E_REVOKED, "revoked", "A403JT", 401, "invalid_token", 1, 403,
+      M2_LOG_INFO, "The token was revoked" },
     { M2_E_PROOF_MISSING, "proof_missing", "A403JT", 401, "invalid_token", 1, 403,
       M2_LOG_INFO, "The token needs a proof of possession" },
     { M2_E_CERT_MISMATCH, "cert_mismatch", "A403JT", 401, "invalid_token", 1, 403,
@@ -97,6 +99,8 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
       M2_LOG_INFO, "No keys are available" }, /* its source said so once, at ERR */
     { M2_E_REPLAY_UNAVAILABLE, "replay_unavailable", "X500ER", 503, NULL, 0, 503,
       M2_LOG_INFO, "The replay store is not available" }, /* it said so once, at ERR */
+    { M2_E_REVOCATION_UNAVAILABLE, "revocation_unavailable", "X500ER", 503, NULL, 0, 503,
+      M2_LOG_INFO, "Revocations are not available" }, /* the list's source said so once, at ERR */
     { M2_E_INTERNAL, "internal_error", "X500ER", 500, NULL, 0, 500,
       M2_LOG_ERR, "Internal error" },
     { M2_E_REQUIRE_DENIED, "require_denied", NULL, 403, NULL, 0, 403,

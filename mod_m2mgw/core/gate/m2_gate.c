@@ -12,6 +12,7 @@
 
 #include "base/m2_hold.h"
 #include "gate/m2_cache.h"
+#include "revocation/m2_revocations.h"
 #include "token/m2_verify.h"
 
 static int passes(m2_code_t code)
@@ -224,6 +225,40 @@ static m2_code_t judge(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_
     return verdict->code;
 }
 
+/* What a log may say of the owner of a token that no longer counts: it was verified. */
+static void note_owner(m2_verdict_t *verdict, apr_pool_t *pool)
+{
+    const m2_slice_t iss = m2_json_string(m2_json_get(verdict->claims, "iss"));
+
+    verdict->was.iss = iss.p ? m2_slice_dup(pool, iss) : NULL;
+    verdict->was.client = verdict->user;
+    verdict->was.kid = verdict->kid;
+    verdict->was.alg = verdict->alg;
+}
+
+/* Whether the token still counts: asked of every request, for what was verified before as
+ * well, and never kept. */
+static m2_code_t check_revoked(m2_verdict_t *verdict, apr_pool_t *pool,
+                               const m2_policy_t *policy)
+{
+    m2_code_t code;
+    m2_err_t why;
+
+    if (!verdict->verified || !policy->revocation) {
+        return verdict->code;
+    }
+    m2_err_init(&why, pool);
+    code = m2_revocations_check(policy->revocation, pool, verdict->claims,
+                                m2_slice_z(verdict->kid), &why);
+    if (code) {
+        note_owner(verdict, pool);
+        verdict->err = why;
+        verdict->code = unproven(verdict, code);
+        publish(verdict, pool, policy);
+    }
+    return verdict->code;
+}
+
 /* Whether the token comes from its owner: asked of every request, for what was verified
  * before as well, and never kept. Who does not prove it has brought nothing. */
 static m2_code_t check_owner(m2_verdict_t *verdict, apr_pool_t *pool,
@@ -309,6 +344,7 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
         m2_err_init(&verdict->err, pool);
         judge_now(verdict, &generation, pool, policy, token, now, cache);
     }
+    check_revoked(verdict, pool, policy);
     return check_owner(verdict, pool, policy, token, now, services);
 }
 

@@ -35,8 +35,8 @@ typedef struct m2_services_t {
 
 /**
  * The token half: split, header, key, signature, claims, times, presence of jti where replay
- * is prevented, proof of possession, what to publish. token "there is none":
- * M2_E_TOKEN_MISSING or M2_BYPASS.
+ * is prevented, whether it was revoked, proof of possession, what to publish. token "there is
+ * none": M2_E_TOKEN_MISSING or M2_BYPASS.
  * verdict is zeroed by the caller and filled here; it, and all it points to, lives in pool.
  * Returns verdict->code.
  */

@@ -19,6 +19,7 @@ typedef enum m2_replay_use_t { M2_REPLAY_OFF, M2_REPLAY_ON, M2_REPLAY_OBSERVE } 
  * configuration, so two policies are the same when their bytes are (zero it before use). */
 struct m2_policy_t {
     const m2_keyring_t *keys;          /* NULL: no keys in force, no token is looked for */
+    const m2_keyring_t *revocation;    /* lists of revoked tokens; NULL: none */
     m2_alg_mask_t algs;                /* all ones: what the key can do */
     const apr_array_header_t *types;   /* M2MTokenType */
     m2_claims_policy_t claims;
@@ -42,6 +43,9 @@ struct m2_verdict_t {
     const char *alg;
     int tries;                  /* signatures that were checked; 0 from the cache */
     const char *user;           /* NULL: none of M2MUserClaim is there */
+    struct {
+        const char *iss, *client, *kid, *alg;
+    } was;                      /* with M2_E_REVOKED: whose token it was, for the log */
     m2_times_t times;
     m2_proof_t proof;           /* of possession; jti is set where it is to be spent */
     apr_array_header_t *publish; /* of m2_publish_t: M2MClaim targets */

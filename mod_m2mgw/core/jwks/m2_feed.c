@@ -16,7 +16,9 @@ struct m2_feed_t {
     m2_keyring_t *ring;
     const m2_keyset_t *fixed;
     const apr_array_header_t *sources; /* of m2_fed_t */
-    const m2_keyset_t *composed; /* what the ring holds; NULL: nothing may be used */
+    int lists;            /* the ring holds an m2_parts_t, else a key set */
+    const void *composed; /* what the ring holds; NULL: nothing may be used */
+    apr_pool_t *pool;     /* of that */
     int warned;
 };
 
@@ -130,20 +132,16 @@ static void collect_all(composer_t *c)
             continue;
         }
         m2_generation_hold(c->set->pool, fed->source->current);
-        collect(c, fed->source->current->set, fed->issuer, 0);
+        collect(c, fed->source->current->object, fed->issuer, 0);
     }
 }
 
 /* The set of a feed as its sources are now; NULL when nothing in it may be used. */
-static m2_keyset_t *compose(m2_feed_t *feed)
+static const void *compose_keys(m2_feed_t *feed, apr_pool_t *pool)
 {
     composer_t c = { feed, NULL, NULL, NULL };
-    apr_pool_t *pool;
     int i;
 
-    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
-        return NULL;
-    }
     c.set = m2_keyset_make(pool);
     c.entries = apr_array_make(pool, 16, sizeof(entry_t *));
     c.by_kid = apr_hash_make(pool);
@@ -163,23 +161,54 @@ static m2_keyset_t *compose(m2_feed_t *feed)
             m2_keyset_add(c.set, entry->jwk, NULL); /* beyond M2_MAX_KEYS: not added */
         }
     }
-    if (!c.set->keys->nelts) {
-        apr_pool_destroy(pool);
-        return NULL;
+    return c.set->keys->nelts ? c.set : NULL;
+}
+
+static const void *compose_lists(const m2_feed_t *feed, apr_pool_t *pool)
+{
+    const int n = feed->sources->nelts;
+    m2_parts_t *parts = apr_pcalloc(pool, sizeof(*parts) + (apr_size_t)n * sizeof(void *));
+    int i;
+
+    for (i = 0; i < n; i++) {
+        const m2_keysource_t *source = APR_ARRAY_IDX(feed->sources, i, m2_fed_t).source;
+
+        if (source->usable) {
+            m2_generation_hold(pool, source->current);
+            parts->part[parts->n++] = source->current->object;
+        }
+        else {
+            parts->missing++;
+        }
     }
-    return c.set;
+    return parts;
+}
+
+/* Without memory nothing may be used. */
+static void compose(m2_feed_t *feed)
+{
+    apr_pool_t *pool;
+
+    feed->composed = NULL;
+    if (apr_pool_create_unmanaged(&pool) == APR_SUCCESS) {
+        feed->composed = feed->lists ? compose_lists(feed, pool) : compose_keys(feed, pool);
+        feed->pool = pool;
+        if (!feed->composed) {
+            apr_pool_destroy(pool);
+        }
+    }
 }
 
 static void publish(m2_feeds_t *feeds, m2_feed_t *feed)
 {
-    const m2_keyset_t *old = feed->composed;
+    apr_pool_t *old = feed->composed ? feed->pool : NULL;
     m2_retired_t *retired;
 
-    feed->composed = compose(feed);
+    compose(feed);
     m2_keyring_swap(feed->ring, feed->composed);
     if (old) {
-        retired = apr_palloc(old->pool, sizeof(*retired));
-        retired->pool = old->pool;
+        retired = apr_palloc(old, sizeof(*retired));
+        retired->pool = old;
         retired->grace = m2_grace_begin();
         retired->next = feeds->retired;
         feeds->retired = retired;
@@ -201,18 +230,31 @@ void m2_feeds_reclaim(m2_feeds_t *feeds)
     }
 }
 
-m2_feed_t *m2_feed_add(m2_feeds_t *feeds, m2_keyring_t *ring, const m2_keyset_t *fixed,
-                        const apr_array_header_t *sources)
+static m2_feed_t *add(m2_feeds_t *feeds, m2_keyring_t *ring, const m2_keyset_t *fixed,
+                      const apr_array_header_t *sources, int lists)
 {
     m2_feed_t *feed = apr_pcalloc(feeds->list->pool, sizeof(*feed));
 
     feed->ring = ring;
     feed->fixed = fixed;
     feed->sources = sources;
+    feed->lists = lists;
     APR_ARRAY_PUSH(feeds->list, m2_feed_t *) = feed;
     m2_keyring_set_feed(ring, feed);
     publish(feeds, feed);
     return feed;
+}
+
+m2_feed_t *m2_feed_add(m2_feeds_t *feeds, m2_keyring_t *ring, const m2_keyset_t *fixed,
+                        const apr_array_header_t *sources)
+{
+    return add(feeds, ring, fixed, sources, 0);
+}
+
+m2_feed_t *m2_feed_add_lists(m2_feeds_t *feeds, m2_keyring_t *ring,
+                             const apr_array_header_t *sources)
+{
+    return add(feeds, ring, NULL, sources, 1);
 }
 
 static int is_dirty(const m2_feed_t *feed)
@@ -250,7 +292,7 @@ void m2_feeds_destroy(m2_feeds_t *feeds)
 
         if (feed->composed) {
             m2_keyring_swap(feed->ring, NULL);
-            apr_pool_destroy(feed->composed->pool);
+            apr_pool_destroy(feed->pool);
         }
     }
     for (retired = feeds->retired; retired; retired = next) {

@@ -21,6 +21,13 @@ typedef struct m2_fed_t {
 /** The sources of a feed (of m2_fed_t); NULL for NULL. */
 const apr_array_header_t *m2_feed_sources(const m2_feed_t *feed);
 
+/* What a ring of lists holds: the current object of each source. Lists are asked one by one. */
+typedef struct m2_parts_t {
+    int missing; /* sources of which there is none that may be used */
+    int n;
+    const void *part[];
+} m2_parts_t;
+
 /** Whether a feed has a source that is fetched, so that asking for a key may help. */
 int m2_feed_fetched(const m2_feed_t *feed);
 
@@ -35,6 +42,10 @@ typedef struct m2_feeds_t {
 /** Feed ring from fixed keys (may be NULL) and sources (of m2_fed_t), and fill it. */
 m2_feed_t *m2_feed_add(m2_feeds_t *feeds, m2_keyring_t *ring, const m2_keyset_t *fixed,
                        const apr_array_header_t *sources);
+
+/** Likewise of sources that are lists: the ring holds an m2_parts_t. */
+m2_feed_t *m2_feed_add_lists(m2_feeds_t *feeds, m2_keyring_t *ring,
+                             const apr_array_header_t *sources);
 
 /** Compose every feed of a source that is dirty again. */
 void m2_feeds_publish(m2_feeds_t *feeds);

@@ -48,10 +48,10 @@ void m2_fetch_exit(void);
 /** A fetcher for one thread. tls is borrowed. NULL when there is no memory. */
 m2_fetch_t *m2_fetch_open(apr_pool_t *pool, const m2_fetch_tls_t *tls);
 
-/** Start a transfer of at most timeout seconds. etag, unless NULL, goes into If-None-Match.
- *  0 when too many are under way; fn is not called then. */
+/** Start a transfer of at most timeout seconds and max bytes. etag, unless NULL, goes into
+ *  If-None-Match. 0 when too many are under way; fn is not called then. */
 int m2_fetch_start(m2_fetch_t *fetch, const char *url, const char *etag, int timeout,
-                   m2_fetched_fn *fn, void *baton);
+                   apr_size_t max, m2_fetched_fn *fn, void *baton);
 
 /** Run transfers for at most `wait`, return early when one ends; fn is called from here and
  *  may start others. Returns how many are under way. */

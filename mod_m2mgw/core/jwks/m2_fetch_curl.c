@@ -26,6 +26,7 @@ typedef struct transfer_t {
     void *baton;
     char *body;
     apr_size_t n, room;
+    apr_size_t max; /* bytes */
     int too_large;
     int max_age;
     char etag[MAX_HEADER];
@@ -71,7 +72,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *baton)
     const apr_size_t n = size * count;
     char *grown;
 
-    if (n > M2_MAX_KEYSET_BYTES - t->n) {
+    if (n > t->max - t->n) {
         t->too_large = 1;
         return 0; /* curl ends the transfer */
     }
@@ -173,7 +174,7 @@ static void release(m2_fetch_t *fetch, transfer_t *t)
     fetch->active--;
 }
 
-static int set_limits(CURL *curl, int timeout)
+static int set_limits(CURL *curl, int timeout, apr_size_t max)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
     CURLcode fault = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -189,7 +190,7 @@ static int set_limits(CURL *curl, int timeout)
     fault |= curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)M2_MAX_REDIRECTS);
     fault |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout * 1000L);
     fault |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, timeout * 1000L);
-    fault |= curl_easy_setopt(curl, CURLOPT_MAXFILESIZE, (long)M2_MAX_KEYSET_BYTES);
+    fault |= curl_easy_setopt(curl, CURLOPT_MAXFILESIZE, (long)max);
     fault |= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* other threads' signals */
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* or ending a transfer would wait for a resolver that got stuck */
@@ -282,7 +283,7 @@ static struct curl_slist *headers_for(const char *etag)
 }
 
 int m2_fetch_start(m2_fetch_t *fetch, const char *url, const char *etag, int timeout,
-                   m2_fetched_fn *fn, void *baton)
+                   apr_size_t max, m2_fetched_fn *fn, void *baton)
 {
     transfer_t *t = fetch->transfers;
 
@@ -299,10 +300,11 @@ int m2_fetch_start(m2_fetch_t *fetch, const char *url, const char *etag, int tim
     fetch->active++;
     t->fn = fn;
     t->baton = baton;
+    t->max = max;
     t->max_age = M2_UNSET;
     t->headers = headers_for(etag);
     if (curl_easy_setopt(t->curl, CURLOPT_URL, url) != CURLE_OK || !set_callbacks(t)
-        || !set_limits(t->curl, timeout) || !set_tls(t->curl, fetch->tls, url)
+        || !set_limits(t->curl, timeout, max) || !set_tls(t->curl, fetch->tls, url)
         || curl_multi_add_handle(fetch->multi, t->curl) != CURLM_OK) {
         release(fetch, t);
         return 0;

@@ -27,12 +27,13 @@ m2_fetch_t *m2_fetch_open(apr_pool_t *pool, const m2_fetch_tls_t *tls)
 }
 
 int m2_fetch_start(m2_fetch_t *fetch, const char *url, const char *etag, int timeout,
-                   m2_fetched_fn *fn, void *baton)
+                   apr_size_t max, m2_fetched_fn *fn, void *baton)
 {
     (void)fetch;
     (void)url;
     (void)etag;
     (void)timeout;
+    (void)max;
     (void)fn;
     (void)baton;
     return 0;

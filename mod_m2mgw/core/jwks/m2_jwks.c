@@ -64,8 +64,8 @@ void m2_jwks_keep_copies(m2_jwks_t *jwks, apr_pool_t *process)
 }
 
 /* The source of that name, made when there is none; *pnew says which. */
-static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, m2_keysource_kind_t kind,
-                                    const char *name)
+static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, const m2_document_t *document,
+                                    m2_keysource_kind_t kind, const char *name)
 {
     m2_keysource_t *source;
     int i;
@@ -73,7 +73,8 @@ static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, m2_keysource_kin
     *pnew = 0;
     for (i = 0; i < jwks->sources->nelts; i++) {
         source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
-        if (source->kind == kind && m2_slice_is(m2_slice_z(source->name), name)) {
+        if (source->kind == kind && source->document == document
+            && m2_slice_is(m2_slice_z(source->name), name)) {
             return source;
         }
     }
@@ -81,25 +82,28 @@ static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, m2_keysource_kin
     source = apr_pcalloc(jwks->pool, sizeof(*source));
     source->pool = jwks->pool;
     source->kind = kind;
+    source->document = document;
     source->name = apr_pstrdup(jwks->pool, name);
     source->label = kind == M2_KEYSOURCE_FILE ? source->name
                                               : m2_url_label(jwks->pool, source->name);
     if (kind == M2_KEYSOURCE_FILE && jwks->process) {
-        source->copy = m2_copy_open(jwks->process, "jwks", name, M2_MAX_KEYSET_BYTES);
+        source->copy = m2_copy_open(jwks->process, document->suffix + 1, name, document->max);
     }
     return source;
 }
 
-m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
-                       m2_err_t *err)
+m2_code_t m2_jwks_list_file(m2_keysource_t **psource, m2_jwks_t *jwks,
+                            const m2_document_t *document, const char *path, int may_miss,
+                            m2_err_t *err)
 {
     m2_keysource_t *source;
     m2_code_t code = M2_OK;
     int fresh;
 
     *psource = NULL;
-    source = source_named(&fresh, jwks, M2_KEYSOURCE_FILE, path);
+    source = source_named(&fresh, jwks, document, M2_KEYSOURCE_FILE, path);
     if (fresh) {
+        source->may_miss = may_miss;
         code = m2_keysource_read(source, err);
     }
     if (code == M2_OK) {
@@ -112,10 +116,17 @@ m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *pa
     return code;
 }
 
-m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, const char *why)
+m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
+                       m2_err_t *err)
+{
+    return m2_jwks_list_file(psource, jwks, &m2_document_keys, path, 0, err);
+}
+
+m2_keysource_t *m2_jwks_list_kept(m2_jwks_t *jwks, const m2_document_t *document,
+                                  const char *path, const char *why)
 {
     int fresh;
-    m2_keysource_t *source = source_named(&fresh, jwks, M2_KEYSOURCE_FILE, path);
+    m2_keysource_t *source = source_named(&fresh, jwks, document, M2_KEYSOURCE_FILE, path);
 
     if (fresh) {
         m2_keysource_keep(source, why);
@@ -124,8 +135,14 @@ m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, const char 
     return source;
 }
 
-m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
-                      const char *url, int plain, m2_err_t *err)
+m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, const char *why)
+{
+    return m2_jwks_list_kept(jwks, &m2_document_keys, path, why);
+}
+
+static m2_code_t url_source(m2_keysource_t **psource, m2_jwks_t *jwks,
+                            const m2_document_t *document, m2_keysource_kind_t kind,
+                            const char *url, int plain, m2_err_t *err)
 {
     m2_keysource_t *source;
     int fresh;
@@ -137,13 +154,31 @@ m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_ki
     if (m2_url_check(jwks->pool, url, plain, err) != M2_OK) {
         return M2_E_CONFIG;
     }
-    source = source_named(&fresh, jwks, kind, url);
+    source = source_named(&fresh, jwks, document, kind, url);
     source->plain |= plain;
     if (fresh) {
         APR_ARRAY_PUSH(jwks->sources, m2_keysource_t *) = source;
     }
     *psource = source;
     return M2_OK;
+}
+
+m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
+                      const char *url, int plain, m2_err_t *err)
+{
+    return url_source(psource, jwks, &m2_document_keys, kind, url, plain, err);
+}
+
+m2_code_t m2_jwks_list_url(m2_keysource_t **psource, m2_jwks_t *jwks,
+                           const m2_document_t *document, const char *url, m2_err_t *err)
+{
+    return url_source(psource, jwks, document, M2_KEYSOURCE_URL, url, 0, err);
+}
+
+m2_feed_t *m2_jwks_feed_lists(m2_jwks_t *jwks, m2_keyring_t *ring,
+                              const apr_array_header_t *sources)
+{
+    return m2_feed_add_lists(&jwks->feeds, ring, sources);
 }
 
 m2_feed_t *m2_jwks_feed(m2_jwks_t *jwks, m2_keyring_t *ring, const m2_keyset_t *fixed,
@@ -207,9 +242,10 @@ void m2_jwks_share(m2_jwks_t *jwks, void *memory)
         source->seed = seed;
         source->waiters = waiters;
         if (source->current) {
-            m2_slot_set(&source->slot->checked, (apr_uint64_t)apr_time_now());
-            m2_slot_set(&source->slot->keys,
-                        (apr_uint64_t)source->current->set->keys->nelts);
+            m2_slot_set(&source->slot->checked, source->document->ages
+                                                    ? m2_slot_get(&source->own_checked)
+                                                    : (apr_uint64_t)apr_time_now());
+            m2_slot_set(&source->slot->keys, (apr_uint64_t)m2_keysource_entries(source));
         }
         m2_keysource_show_kept(source);
     }
@@ -247,6 +283,9 @@ void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now)
             source->state_path = state_dir ? m2_state_path(source, state_dir) : NULL;
             m2_slot_set(&source->slot->unstored, source->state_path == NULL);
             m2_keysource_restore(source, now);
+            m2_keysource_judge(source, now);
+        }
+        else if (source->document->ages) {
             m2_keysource_judge(source, now);
         }
     }
@@ -345,6 +384,9 @@ static const char *state_of(const m2_keysource_t *source, const m2_keysource_inf
                             apr_time_t now)
 {
     if (source->kind == M2_KEYSOURCE_FILE) {
+        if (source->document->ages && now - info->checked > m2_keysource_lifetime(source)) {
+            return "unavailable";
+        }
         return source->slot && m2_slot_get(&source->slot->failing) ? "broken" : "ok";
     }
     if (!info->checked || now - info->checked > m2_keysource_lifetime(source)) {
@@ -365,6 +407,7 @@ void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *
 
     memset(info, 0, sizeof(*info));
     info->name = source->name;
+    info->document = source->document;
     info->kind = kinds[source->kind];
     if (slot) {
         info->checked = (apr_time_t)m2_slot_get(&slot->checked);
@@ -379,5 +422,5 @@ void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *
                           : NULL;
     }
     info->state = state_of(source, info, now);
-    info->usable = info->keys > 0 && info->state[0] != 'u';
+    info->usable = (info->keys > 0 || source->document->ages) && info->state[0] != 'u';
 }

@@ -24,6 +24,7 @@
 #ifndef M2_JWKS_H
 #define M2_JWKS_H
 
+#include "jwks/m2_document.h"
 #include "jwks/m2_feed.h"
 #include "jwks/m2_fetch.h"
 #include "jwks/m2_jwks_ask.h"
@@ -45,6 +46,11 @@ void m2_jwks_keep_copies(m2_jwks_t *jwks, apr_pool_t *process);
 m2_code_t m2_jwks_file(m2_keysource_t **psource, m2_jwks_t *jwks, const char *path,
                        m2_err_t *err);
 
+/** Likewise of documents of another kind. may_miss: a file that is not there is empty. */
+m2_code_t m2_jwks_list_file(m2_keysource_t **psource, m2_jwks_t *jwks,
+                            const m2_document_t *document, const char *path, int may_miss,
+                            m2_err_t *err);
+
 /** The source of a file that cannot be used, and this is why: with the last text of it that any
  *  process believed. For the restart of a running server. m2_keysource_keys is NULL where there
  *  is none; its keys are then unavailable until the file is good. */
@@ -54,6 +60,16 @@ m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, const char 
  *  metadata names. M2_E_CONFIG for a URL that keys must not come from. */
 m2_code_t m2_jwks_url(m2_keysource_t **psource, m2_jwks_t *jwks, m2_keysource_kind_t kind,
                       const char *url, int plain, m2_err_t *err);
+
+/** Likewise of a list at a URL, and of a list file that cannot be used. */
+m2_code_t m2_jwks_list_url(m2_keysource_t **psource, m2_jwks_t *jwks,
+                           const m2_document_t *document, const char *url, m2_err_t *err);
+m2_keysource_t *m2_jwks_list_kept(m2_jwks_t *jwks, const m2_document_t *document,
+                                  const char *path, const char *why);
+
+/** Feed ring from sources that are lists: it holds an m2_parts_t. */
+m2_feed_t *m2_jwks_feed_lists(m2_jwks_t *jwks, m2_keyring_t *ring,
+                              const apr_array_header_t *sources);
 
 /** Feed ring from fixed keys (may be NULL) and sources (of m2_fed_t), and fill
  *  it. */
@@ -103,11 +119,12 @@ void m2_jwks_stop(m2_jwks_t *jwks);
 
 typedef struct m2_keysource_info_t {
     const char *name;  /* path, URL or issuer */
+    const m2_document_t *document; /* what it brings */
     const char *kind;  /* file, url or issuer */
     const char *state; /* fresh, stale, unavailable (a URL); ok, broken (a file) */
     const char *fault; /* of the last attempt, or NULL */
-    int keys;
-    int usable;         /* its keys are in use */
+    int keys;           /* or entries */
+    int usable;         /* they are in use */
     apr_time_t checked; /* last time the document was confirmed; 0: never */
     apr_time_t due;     /* next fetch; 0: none */
     apr_uint64_t fetches, failures, early, swaps;

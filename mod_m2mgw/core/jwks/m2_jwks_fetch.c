@@ -86,13 +86,13 @@ static void failed(m2_keysource_t *source, const char *why)
 
     if (row == 0 && source->current) {
         m2_log(M2_LOG_WARNING,
-               "%s: cannot be refreshed: %s; the last good keys stay in use for "
+               "%s: cannot be refreshed: %s; the last good %s stay in use for "
                "up to %d seconds",
-               source->label, why, source->refresh.max_stale);
+               source->label, why, source->document->noun, source->refresh.max_stale);
     }
     else if (row == 0) {
-        m2_log(M2_LOG_ERR, "%s: cannot be fetched: %s; there are no keys from it",
-               source->label, why);
+        m2_log(M2_LOG_ERR, "%s: cannot be fetched: %s; there are no %s from it",
+               source->label, why, source->document->noun);
     }
     m2_keysource_set_fault(source, why);
     m2_slot_count(&slot->failing);
@@ -164,16 +164,16 @@ static void store(m2_keysource_t *source, const m2_answer_t *answer)
 {
     const apr_uint64_t interval = interval_of(source, answer->max_age);
     const apr_uint64_t digest = m2_slot_hash(0, answer->body);
-    m2_keyset_t *set = m2_keyset_make(source->fetching);
+    const void *object;
     apr_status_t status;
     m2_err_t why;
     const int same = m2_slot_get(&source->slot->version)
                      && m2_slot_get(&source->slot->digest) == digest;
 
     m2_err_init(&why, source->fetching);
-    if (m2_keyset_parse(set, answer->body, source->label,
-                        M2_JWK_PUBLIC | (same ? M2_JWK_QUIET : 0), M2_KEYSET_LENIENT,
-                        &why)
+    if (source->document->parse(&object, source->fetching, answer->body, source->label,
+                                source->name, M2_JWK_PUBLIC | (same ? M2_JWK_QUIET : 0),
+                                M2_KEYSET_LENIENT, &why)
         != M2_OK) {
         failed(source, why.text + strlen(source->label) + 2); /* behind "NAME: " */
         return;
@@ -324,6 +324,8 @@ static int start(m2_keysource_t *source, const char *url)
 
     source->asked = m2_url_label(source->fetching, url);
     return m2_fetch_start(source->fetcher, url, etag, source->refresh.timeout,
+                          source->step == STEP_KEYS ? source->document->max
+                                                    : M2_MAX_KEYSET_BYTES,
                           source->step == STEP_KEYS ? on_keys : on_metadata, source);
 }
 
@@ -409,9 +411,9 @@ static void tell_age(m2_keysource_t *source, apr_time_t now)
     if (age > m2_keysource_lifetime(source)) {
         if (m2_keysource_note(source, (apr_uint64_t)checked + 1)) {
             m2_log(M2_LOG_ERR,
-                   "%s: not fetched for %d seconds, longer than max-stale: its keys "
+                   "%s: not fetched for %d seconds, longer than max-stale: its %s "
                    "are not used any more",
-                   source->label, (int)apr_time_sec(age));
+                   source->label, (int)apr_time_sec(age), source->document->noun);
         }
     }
 }

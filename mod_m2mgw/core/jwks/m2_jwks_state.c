@@ -19,10 +19,10 @@
 
 #include <openssl/evp.h>
 
-#define MAX_STATE (M2_MAX_KEYSET_BYTES + 8192) /* document and the line in front of it */
+#define MAX_LINE 8192 /* in front of the document */
 
 #define NAME_BYTES 32 /* of a copy, before its suffix */
-#define SUFFIX ".jwks"
+#define SUFFIX_BYTES 5 /* of every kind of document */
 #define SWEEP_AGE 60 /* seconds after which nobody is still writing a copy */
 
 const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
@@ -42,7 +42,7 @@ const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
     for (i = 0; i < NAME_BYTES / 2; i++) {
         apr_snprintf(name + 2 * i, 3, "%02x", digest[i]);
     }
-    return apr_psprintf(source->pool, "%s/%s" SUFFIX, state_dir, name);
+    return apr_psprintf(source->pool, "%s/%s%s", state_dir, name, source->document->suffix);
 }
 
 static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source,
@@ -95,10 +95,9 @@ apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
 /* `HASH.jwks.XXXXXX`: a copy that somebody was writing */
 static int is_temporary(const char *name)
 {
-    const apr_size_t n = strspn(name, "0123456789abcdef"), k = sizeof(SUFFIX) - 1;
+    const apr_size_t n = strspn(name, "0123456789abcdef"), k = SUFFIX_BYTES;
 
-    return n == NAME_BYTES && strlen(name) == n + k + 7
-           && m2_slice_is(m2_slice(name + n, k + 1), SUFFIX ".");
+    return n == NAME_BYTES && strlen(name) == n + k + 7 && name[n] == '.' && name[n + k] == '.';
 }
 
 void m2_state_sweep(const char *state_dir, apr_time_t now)
@@ -166,7 +165,8 @@ static int read_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t 
 {
     m2_file_t file;
 
-    if (m2_file_read(&file, pool, source->state_path, MAX_STATE, 0, NULL) != M2_OK) {
+    if (m2_file_read(&file, pool, source->state_path, source->document->max + MAX_LINE, 0, NULL)
+        != M2_OK) {
         return 0;
     }
     if (!is_trusted(&file.stamp) || (file.stamp.mode & 0002)) {

@@ -25,6 +25,8 @@ void m2_generation_hold(apr_pool_t *pool, m2_generation_t *generation)
     apr_pool_cleanup_register(pool, generation, drop_cleanup, apr_pool_cleanup_null);
 }
 
+/* --- key sets --- */
+
 /* For people: where each key comes from. Nobody else has these keys yet. */
 static void name_origin(m2_keyset_t *set, const char *origin)
 {
@@ -34,6 +36,32 @@ static void name_origin(m2_keyset_t *set, const char *origin)
         ((m2_jwk_t **)set->keys->elts)[i]->origin = origin;
     }
 }
+
+static m2_code_t parse_keys(const void **pobject, apr_pool_t *pool, m2_slice_t text,
+                            const char *label, const char *name, int flags, int mode,
+                            m2_err_t *err)
+{
+    m2_keyset_t *set = m2_keyset_make(pool);
+    const m2_code_t code = m2_keyset_parse(set, text, label, flags, (m2_keyset_mode_t)mode, err);
+
+    name_origin(set, name);
+    *pobject = set;
+    return code;
+}
+
+static int count_keys(const void *object)
+{
+    const m2_keyset_t *set = object;
+
+    return set->keys->nelts;
+}
+
+const m2_document_t m2_document_keys = {
+    "keys", ".jwks", M2_MAX_KEYSET_BYTES, M2_FILE_DECIDES, APR_USEC_PER_SEC / 2, 0, parse_keys,
+    count_keys,
+};
+
+/* --- documents --- */
 
 m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
                             m2_keyset_mode_t mode, m2_err_t *err)
@@ -50,18 +78,17 @@ m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
     generation = apr_pcalloc(pool, sizeof(*generation));
     generation->pool = pool;
     generation->holders = 1;
-    generation->set = m2_keyset_make(pool);
-    code = m2_keyset_parse(generation->set, text, source->label, flags, mode, &why);
+    code = source->document->parse(&generation->object, pool, text, source->label, source->name,
+                                   flags, (int)mode, &why);
     if (code != M2_OK) {
         m2_err_at(err, code, why.line, why.column, "%s", why.text);
         apr_pool_destroy(pool);
         return code;
     }
-    name_origin(generation->set, source->name);
     m2_generation_drop(source->current);
     source->current = generation;
     if (source->slot) {
-        m2_slot_set(&source->slot->keys, (apr_uint64_t)generation->set->keys->nelts);
+        m2_slot_set(&source->slot->keys, (apr_uint64_t)m2_keysource_entries(source));
     }
     return M2_OK;
 }
@@ -94,25 +121,38 @@ void m2_keysource_set_fault(m2_keysource_t *source, const char *fault)
     }
 }
 
+int m2_keysource_entries(const m2_keysource_t *source)
+{
+    return source->current ? source->document->count(source->current->object) : 0;
+}
+
 apr_time_t m2_keysource_lifetime(const m2_keysource_t *source)
 {
     const m2_refresh_t *refresh = &source->refresh;
     const int needed = refresh->ttl + 2 * refresh->timeout;
 
-    return apr_time_from_sec(refresh->max_stale > needed ? refresh->max_stale : needed);
+    return apr_time_from_sec(source->document->ages || refresh->max_stale > needed
+                                 ? refresh->max_stale
+                                 : needed);
 }
 
-/* A file keeps its last good set for ever; what was fetched must be confirmed. */
+/* A file has been checked by this process, whatever others have seen. */
+static apr_time_t last_checked(const m2_keysource_t *source)
+{
+    if (source->kind == M2_KEYSOURCE_FILE
+        || (source->slot && m2_slot_get(&source->slot->unstored))) {
+        return (apr_time_t)m2_slot_get(&source->own_checked);
+    }
+    return source->slot ? (apr_time_t)m2_slot_get(&source->slot->checked) : 0;
+}
+
+/* A file of keys keeps its last good set for ever; all else must be confirmed. */
 void m2_keysource_judge(m2_keysource_t *source, apr_time_t now)
 {
     int usable = source->current != NULL;
 
-    if (source->kind != M2_KEYSOURCE_FILE) {
-        const apr_time_t checked =
-            !source->slot ? 0
-            : m2_slot_get(&source->slot->unstored)
-                ? (apr_time_t)m2_slot_get(&source->own_checked)
-                : (apr_time_t)m2_slot_get(&source->slot->checked);
+    if (source->kind != M2_KEYSOURCE_FILE || source->document->ages) {
+        const apr_time_t checked = last_checked(source);
 
         usable = usable && checked && now - checked <= m2_keysource_lifetime(source);
     }
@@ -127,7 +167,7 @@ m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refre
 {
     const m2_refresh_t *other = &source->refresh;
 
-    if (source->kind == M2_KEYSOURCE_FILE) {
+    if (source->kind == M2_KEYSOURCE_FILE && !source->document->ages) {
         return M2_OK;
     }
     if (other->ttl
@@ -148,7 +188,7 @@ m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refre
 
 const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source)
 {
-    return source->current ? source->current->set : NULL;
+    return source->current ? source->current->object : NULL;
 }
 
 const char *m2_keysource_label(const m2_keysource_t *source)

@@ -6,6 +6,7 @@
 #ifndef M2_KEYSOURCE_INT_H
 #define M2_KEYSOURCE_INT_H
 
+#include "jwks/m2_document.h"
 #include "jwks/m2_fetch.h"
 #include "jwks/m2_keysource.h"
 
@@ -27,7 +28,7 @@ typedef struct m2_slot_t {
     apr_uint64_t ended;    /* attempts that ended, well or not */
     apr_uint64_t asked;    /* last early refresh that was granted */
     apr_uint64_t noted;    /* last thing that was logged: one process of all logs it */
-    apr_uint64_t keys;     /* in the document */
+    apr_uint64_t keys;     /* in the document, or entries */
     apr_uint64_t fetches, failures, early, swaps; /* counters for people */
     apr_uint64_t failing; /* attempts that failed since the last good one */
     apr_uint64_t unstored; /* what was fetched last could not be stored: until it can, every
@@ -49,13 +50,14 @@ typedef struct m2_waiters_t {
  * thread that ticks counts. */
 typedef struct m2_generation_t {
     apr_pool_t *pool;
-    m2_keyset_t *set;
+    const void *object; /* of the source's kind of document: a key set, a list */
     int holders;
 } m2_generation_t;
 
 struct m2_keysource_t {
     apr_pool_t *pool;         /* of the registry */
     m2_keysource_kind_t kind;
+    const m2_document_t *document; /* what its documents are */
     const char *name;         /* path, URL or issuer */
     const char *label;        /* it, for messages */
     int plain;                /* http is allowed to any host */
@@ -71,14 +73,17 @@ struct m2_keysource_t {
     /* a file */
     m2_watch_t watch;
     apr_uint64_t digest; /* of the text that current was read from */
+    apr_size_t size;     /* of that text */
     apr_time_t looked;
+    apr_time_t taking;     /* how long the last look took */
+    int may_miss;          /* a file that is not there is empty: somebody will make it */
     m2_copy_t *copy;       /* of what any process believed last; NULL: there is none */
     apr_uint64_t copied;   /* its version that current was read from */
     int broken;            /* what the file holds cannot be used */
     const char *kept_for;  /* why it counts from the start; NULL: the file was good */
     /* what is fetched */
     const char *state_path;
-    apr_uint64_t own_checked; /* when what is current was last confirmed */
+    apr_uint64_t own_checked; /* when what is current was last confirmed, by this process */
     apr_uint64_t own_due;     /* while nothing can be stored: the next fetch of this process */
     apr_uint64_t own_tried;   /* likewise the last one */
     apr_uint64_t own_digest;  /* of current, which this process fetched for itself; else 0 */
@@ -145,8 +150,11 @@ void m2_generation_drop(m2_generation_t *generation);
 m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
                             m2_keyset_mode_t mode, m2_err_t *err);
 
+/** How many keys or entries current holds. */
+int m2_keysource_entries(const m2_keysource_t *source);
+
 /** Until when a document that was confirmed at `checked` may be used, in microseconds:
- *  for max-stale, but never less than it takes to refresh it in good order. */
+ *  for max-stale; keys for never less than it takes to refresh them in good order. */
 apr_time_t m2_keysource_lifetime(const m2_keysource_t *source);
 
 /** Whether what the source holds may be used has to be looked at again. */

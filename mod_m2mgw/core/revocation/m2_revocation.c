@@ -1,41 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The set is one hash table. Its keys are the kind, the length of the scope, the scope and
- * the value, so that two different entries never share one.
+ * Lines and entries; what a set is made of is in m2_revocation_set.c.
  */
 #include "revocation/m2_revocation.h"
 
 #include "text/m2_lines.h"
 
-#include <apr_hash.h>
-
 #define TIME_DIGITS 16 /* 2^53 has as many */
 
-/* claims an entry is looked up by, the first that is there */
 typedef struct kind_row_t {
     m2_revoked_kind_t kind;
     const char *word;
     int has_time;
-    const char *claims[2];
 } kind_row_t;
 
 /* ORDER REVOKED */
 static const kind_row_t rows[] = {
-    { M2_REVOKED_JTI, "jti", 1, { "jti", NULL } },
-    { M2_REVOKED_CLIENT, "client", 1, { "client_id", "azp" } },
-    { M2_REVOKED_SUB, "sub", 1, { "sub", NULL } },
-    { M2_REVOKED_KID, "kid", 0, { NULL, NULL } },
-    { M2_REVOKED_CLAIM, "claim", 0, { NULL, NULL } },
+    { M2_REVOKED_JTI, "jti", 1 },
+    { M2_REVOKED_CLIENT, "client", 1 },
+    { M2_REVOKED_SUB, "sub", 1 },
+    { M2_REVOKED_KID, "kid", 0 },
+    { M2_REVOKED_CLAIM, "claim", 0 },
 };
 _Static_assert(sizeof(rows) / sizeof(*rows) == M2_REVOKED_KINDS, "a row for each kind");
-
-struct m2_revocation_t {
-    apr_pool_t *pool;
-    apr_hash_t *entries;       /* key -> apr_int64_t *, NOT-BEFORE or M2_UNSET */
-    apr_hash_t *path_names;    /* PATHs of claim entries, each once */
-    apr_array_header_t *paths; /* the same, of const char * */
-};
 
 const char *m2_revoked_word(m2_revoked_kind_t kind)
 {
@@ -229,73 +217,7 @@ m2_code_t m2_revoked_write(const char **pline, apr_pool_t *pool, const m2_revoke
                             M2_MAX_REVOCATION_LINE);
 }
 
-/* --- the set --- */
-
-m2_revocation_t *m2_revocation_make(apr_pool_t *pool)
-{
-    m2_revocation_t *set = apr_palloc(pool, sizeof(*set));
-
-    set->pool = pool;
-    set->entries = apr_hash_make(pool);
-    set->path_names = apr_hash_make(pool);
-    set->paths = apr_array_make(pool, 4, sizeof(const char *));
-    return set;
-}
-
-/* kind, length of scope (all ones: any), scope, value */
-static m2_slice_t key_make(apr_pool_t *pool, m2_revoked_kind_t kind, m2_slice_t scope,
-                           m2_slice_t value)
-{
-    apr_uint32_t length = scope.p ? (apr_uint32_t)scope.n : APR_UINT32_MAX;
-    apr_size_t n = 1 + sizeof(length) + scope.n + value.n;
-    char *key = apr_palloc(pool, n);
-
-    key[0] = (char)kind;
-    memcpy(key + 1, &length, sizeof(length));
-    if (scope.n) {
-        memcpy(key + 1 + sizeof(length), scope.p, scope.n);
-    }
-    if (value.n) {
-        memcpy(key + 1 + sizeof(length) + scope.n, value.p, value.n);
-    }
-    return m2_slice(key, n);
-}
-
-static m2_code_t path_add(m2_revocation_t *set, m2_slice_t path, m2_err_t *err)
-{
-    const char *name;
-
-    if (apr_hash_get(set->path_names, path.p, (apr_ssize_t)path.n)) {
-        return M2_OK;
-    }
-    if (set->paths->nelts >= M2_MAX_REVOCATION_PATHS) {
-        return m2_err_set(err, M2_E_CONFIG, "the list names more than %d different claims",
-                          M2_MAX_REVOCATION_PATHS);
-    }
-    name = m2_slice_dup(set->pool, path);
-    APR_ARRAY_PUSH(set->paths, const char *) = name;
-    apr_hash_set(set->path_names, name, (apr_ssize_t)path.n, name);
-    return M2_OK;
-}
-
-m2_code_t m2_revocation_add(m2_revocation_t *set, const m2_revoked_t *entry, m2_err_t *err)
-{
-    m2_slice_t key = key_make(set->pool, entry->kind, entry->scope, entry->value);
-    apr_int64_t *before = apr_hash_get(set->entries, key.p, (apr_ssize_t)key.n);
-    /* EXP only tells when an entry may go; a list that still has it means it */
-    apr_int64_t time = entry->kind == M2_REVOKED_JTI ? M2_UNSET : entry->time;
-
-    if (before) {
-        *before = *before == M2_UNSET || time == M2_UNSET ? M2_UNSET
-                  : *before > time                        ? *before
-                                                          : time;
-        return M2_OK;
-    }
-    before = apr_palloc(set->pool, sizeof(*before));
-    *before = time;
-    apr_hash_set(set->entries, key.p, (apr_ssize_t)key.n, before);
-    return entry->kind == M2_REVOKED_CLAIM ? path_add(set, entry->scope, err) : M2_OK;
-}
+/* --- a list --- */
 
 static m2_code_t line_add(void *data, apr_pool_t *temp, m2_slice_t line, m2_err_t *err)
 {
@@ -311,123 +233,6 @@ m2_code_t m2_revocation_parse(m2_revocation_t *set, m2_slice_t text, m2_err_t *e
         return m2_err_set(err, M2_E_CONFIG, "the list is larger than %d bytes",
                           M2_MAX_REVOCATION_BYTES);
     }
-    return m2_lines_read(set, set->pool, line_add, text, M2_MAX_REVOCATION_LINE, err);
-}
-
-unsigned int m2_revocation_count(const m2_revocation_t *set)
-{
-    return apr_hash_count(set->entries);
-}
-
-/* --- look-up --- */
-
-/* a token on its way through the kinds */
-typedef struct looking_t {
-    const m2_revocation_t *set;
-    apr_pool_t *pool;
-    const m2_json_t *claims;
-    m2_slice_t issuer;
-} looking_t;
-
-/* RFC 7519 4.1.6; an iat that is no time is as good as none */
-static int is_before(const looking_t *looking, apr_int64_t not_before)
-{
-    double iat;
-
-    return not_before == M2_UNSET
-           || m2_json_time(m2_json_get(looking->claims, "iat"), &iat) != M2_OK
-           || iat < (double)not_before;
-}
-
-static int is_listed(const looking_t *looking, m2_revoked_kind_t kind, m2_slice_t scope,
-                     m2_slice_t value)
-{
-    m2_slice_t key;
-    const apr_int64_t *before;
-
-    if (!value.p) {
-        return 0;
-    }
-    key = key_make(looking->pool, kind, scope, value);
-    before = apr_hash_get(looking->set->entries, key.p, (apr_ssize_t)key.n);
-    return before && is_before(looking, *before);
-}
-
-/* the text of a claim that names somebody: null is none */
-static m2_slice_t claim_text(const looking_t *looking, const char *name)
-{
-    const m2_json_t *json = m2_json_get(looking->claims, name);
-    m2_slice_t text = m2_json_string(json);
-
-    if (text.p || m2_json_type(json) == M2_JSON_NONE || m2_json_type(json) == M2_JSON_NULL) {
-        return text;
-    }
-    return m2_slice_z(m2_json_text(looking->pool, json));
-}
-
-/* jti, client, sub: the first of the row's claims that the token has */
-static int is_named(const looking_t *looking, const kind_row_t *row)
-{
-    m2_slice_t value = m2_slice(NULL, 0);
-    int i;
-
-    for (i = 0; i < 2 && row->claims[i] && !value.p; i++) {
-        value = claim_text(looking, row->claims[i]);
-    }
-    return looking->issuer.p && is_listed(looking, row->kind, looking->issuer, value);
-}
-
-static int has_value(const looking_t *looking, m2_slice_t path, const m2_json_t *json)
-{
-    apr_size_t i;
-
-    if (m2_json_type(json) == M2_JSON_NONE || m2_json_type(json) == M2_JSON_NULL) {
-        return 0;
-    }
-    if (is_listed(looking, M2_REVOKED_CLAIM, path,
-                  m2_slice_z(m2_json_text(looking->pool, json)))) {
-        return 1;
-    }
-    for (i = 0; m2_json_type(json) == M2_JSON_ARRAY && i < m2_json_length(json); i++) {
-        const char *text = m2_json_text(looking->pool, m2_json_at(json, i));
-
-        if (is_listed(looking, M2_REVOKED_CLAIM, path, m2_slice_z(text))) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int has_claim(const looking_t *looking)
-{
-    const apr_array_header_t *paths = looking->set->paths;
-    int i, found = 0;
-
-    for (i = 0; !found && i < paths->nelts; i++) {
-        const char *path = APR_ARRAY_IDX(paths, i, const char *);
-
-        found = has_value(looking, m2_slice_z(path), m2_json_path(looking->claims, path));
-    }
-    return found;
-}
-
-m2_revoked_kind_t m2_revocation_find(const m2_revocation_t *set, apr_pool_t *pool,
-                                     const m2_json_t *claims, m2_slice_t kid)
-{
-    looking_t looking = { set, pool, claims, m2_json_string(m2_json_get(claims, "iss")) };
-    int kind;
-
-    if (!apr_hash_count(set->entries)) {
-        return M2_REVOKED_KINDS;
-    }
-    for (kind = 0; kind < M2_REVOKED_KID; kind++) {
-        if (is_named(&looking, &rows[kind])) {
-            return rows[kind].kind;
-        }
-    }
-    if (is_listed(&looking, M2_REVOKED_KID, m2_slice(NULL, 0), kid)
-        || (looking.issuer.p && is_listed(&looking, M2_REVOKED_KID, looking.issuer, kid))) {
-        return M2_REVOKED_KID;
-    }
-    return has_claim(&looking) ? M2_REVOKED_CLAIM : M2_REVOKED_KINDS;
+    return m2_lines_read(set, m2_revocation_pool(set), line_add, text, M2_MAX_REVOCATION_LINE,
+                         err);
 }

@@ -18,7 +18,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define LAYOUT "m2-copy-1" /* another module may find the memory after an upgrade */
+#define LAYOUT "m2-copy-2" /* another module may find the memory after an upgrade */
 #define READ_TRIES 8       /* two writers in one reading are rare, eight are none */
 #define LOCK_TRIES 20
 #define LOCK_STEP 1000 /* microseconds between two of them */
@@ -31,6 +31,7 @@ typedef struct text_t {
 typedef struct shared_t {
     pid_t writer;         /* 0: nobody writes */
     apr_uint64_t version; /* 0: there is no text */
+    apr_uint64_t checked; /* when somebody last found the file to hold that text */
     text_t texts[2];
     char bytes[]; /* two times max; pages that nobody wrote take no memory */
 } shared_t;
@@ -126,6 +127,7 @@ static void write_next(m2_copy_t *copy, m2_slice_t text, apr_time_t now)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     memcpy(bytes_of(copy, version), text.p, text.n);
     shared->texts[version % 2] = (text_t){ text.n, now };
+    __atomic_store_n(&shared->checked, (apr_uint64_t)now, __ATOMIC_RELAXED);
     __atomic_store_n(&shared->version, version, __ATOMIC_RELEASE);
 }
 
@@ -187,4 +189,23 @@ m2_slice_t m2_copy_get(const m2_copy_t *copy, apr_uint64_t *pversion, apr_time_t
         }
     }
     return text;
+}
+
+void m2_copy_confirm(m2_copy_t *copy, apr_uint64_t version, apr_time_t now)
+{
+    if (copy && version
+        && __atomic_load_n(&copy->shared->version, __ATOMIC_ACQUIRE) == version) {
+        __atomic_store_n(&copy->shared->checked, (apr_uint64_t)now, __ATOMIC_RELEASE);
+    }
+}
+
+apr_time_t m2_copy_checked(const m2_copy_t *copy, apr_uint64_t version)
+{
+    apr_time_t checked;
+
+    if (!copy || !version) {
+        return 0;
+    }
+    checked = (apr_time_t)__atomic_load_n(&copy->shared->checked, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&copy->shared->version, __ATOMIC_ACQUIRE) == version ? checked : 0;
 }

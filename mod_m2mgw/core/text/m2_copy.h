@@ -45,4 +45,11 @@ int m2_copy_put(m2_copy_t *copy, apr_uint64_t *pversion, m2_slice_t text,
 m2_slice_t m2_copy_get(const m2_copy_t *copy, apr_uint64_t *pversion, apr_time_t *psince,
                        apr_pool_t *pool);
 
+/** The file was found to hold the text of that version still; without effect where another
+ *  counts by now. */
+void m2_copy_confirm(m2_copy_t *copy, apr_uint64_t version, apr_time_t now);
+
+/** When some process last found so; 0 where another version counts. */
+apr_time_t m2_copy_checked(const m2_copy_t *copy, apr_uint64_t version);
+
 #endif /* M2_COPY_H */

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -225,6 +226,7 @@ static m2_code_t look_and_read(m2_file_t *file, apr_pool_t *pool, int fd, const 
         return m2_err_set(err, M2_E_CONFIG, "%s is larger than %" APR_SIZE_T_FMT " bytes",
                           path, max);
     }
+    file->locked = (flags & M2_FILE_SHARED) && flock(fd, LOCK_SH | LOCK_NB) == 0;
     return read_open(file, pool, fd, path, err);
 }
 
@@ -323,6 +325,26 @@ static m2_look_t missing(m2_watch_t *watch, m2_file_t *file, apr_pool_t *pool,
     return bad(watch, file);
 }
 
+/* A file that writers lock is read before it has come to rest: it is whole. */
+static m2_look_t early(m2_watch_t *watch, m2_file_t *file, apr_pool_t *pool, const char *path,
+                       apr_size_t max, int flags)
+{
+    return m2_file_read(file, pool, path, max, flags, NULL) == M2_OK
+                   && (file->locked || watch->restless >= M2_LOOKS)
+               ? M2_LOOK_EARLY
+               : M2_LOOK_SAME;
+}
+
+void m2_watch_accept(m2_watch_t *watch, m2_file_t *file, int flags, apr_time_t now)
+{
+    taken(watch, file, 0, flags, now);
+}
+
+int m2_watch_rests(const m2_watch_t *watch)
+{
+    return !watch->fault && !watch->seen_missing && !watch->restless;
+}
+
 m2_look_t m2_file_watch(m2_watch_t *watch, m2_file_t *file, apr_pool_t *pool,
                         const char *path, apr_size_t max, int flags, apr_time_t now,
                         m2_err_t *err)
@@ -337,7 +359,10 @@ m2_look_t m2_file_watch(m2_watch_t *watch, m2_file_t *file, apr_pool_t *pool,
     watch->seen_missing = 0;
     if (!is_due(watch, &stamp, now)) {
         watch->seen = stamp;
-        return M2_LOOK_SAME;
+        watch->restless = m2_stamp_same(&stamp, &watch->taken) ? 0 : watch->restless + 1;
+        return (flags & M2_FILE_SHARED) && watch->restless
+                   ? early(watch, file, pool, path, max, flags)
+                   : M2_LOOK_SAME;
     }
     second = m2_stamp_same(&stamp, &watch->seen) || m2_stamp_same(&stamp, &watch->taken);
     watch->seen = stamp;

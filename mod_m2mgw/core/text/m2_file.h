@@ -44,10 +44,12 @@ typedef struct m2_file_t {
     m2_slice_t text; /* in the pool, a NUL behind it, wiped when the pool goes */
     m2_stamp_t stamp;
     m2_file_fault_t fault;
+    int locked; /* M2_FILE_SHARED: read under the readers' lock */
 } m2_file_t;
 
 #define M2_FILE_DECIDES 1 /* judge who may write it */
 #define M2_FILE_LINES 2   /* for m2_file_watch: a file of lines */
+#define M2_FILE_SHARED 4  /* its writers take flock(2) on it: readers do, too, without waiting */
 
 /**
  * Read the whole of path, at most max bytes. M2_E_NOT_FOUND when there is no such file, else
@@ -82,8 +84,12 @@ void m2_file_judge_modes(int judge);
 typedef enum m2_look_t {
     M2_LOOK_SAME,  /* nothing to do: as it was, or too fresh to be believed */
     M2_LOOK_TAKEN, /* it was read: file holds the text that counts now */
-    M2_LOOK_BAD    /* it cannot be taken, and this has not been said before */
+    M2_LOOK_BAD,   /* it cannot be taken, and this has not been said before */
+    M2_LOOK_EARLY  /* M2_FILE_SHARED: as M2_LOOK_SAME, but it was read, under the lock or at the
+                      fifth look in a row: m2_watch_accept if it makes sense to the caller */
 } m2_look_t;
+
+#define M2_LOOKS 5 /* in a row that found another file each: it never comes to rest */
 
 /* Between two looks; zeroed, or begun with what was read at the start. Owned by the one
  * thread that looks. */
@@ -94,6 +100,7 @@ typedef struct m2_watch_t {
     int seen_missing;      /* the last look found nothing to open */
     int partial;           /* the last line of what was taken has not counted yet */
     int fresh;             /* taken when a next write could still have the same times */
+    int restless;          /* looks in a row that found a file which was not believed */
 } m2_watch_t;
 
 /** Begin with a file that was just read; all of it counts. */
@@ -117,5 +124,12 @@ void m2_watch_begin(m2_watch_t *watch, const m2_file_t *file, apr_time_t now);
 m2_look_t m2_file_watch(m2_watch_t *watch, m2_file_t *file, apr_pool_t *pool,
                         const char *path, apr_size_t max, int flags, apr_time_t now,
                         m2_err_t *err);
+
+/** Behind M2_LOOK_EARLY: believe what was read, as M2_LOOK_TAKEN would; flags as for the look.
+ *  Of file->text the last line may go, if it has no end. */
+void m2_watch_accept(m2_watch_t *watch, m2_file_t *file, int flags, apr_time_t now);
+
+/** Whether the last look found the very file that was taken, and it was good. */
+int m2_watch_rests(const m2_watch_t *watch);
 
 #endif /* M2_FILE_H */

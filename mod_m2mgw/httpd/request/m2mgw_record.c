@@ -47,6 +47,12 @@ static void tell_token(m2mgw_decision_t *decision, const m2_verdict_t *verdict,
         decision->iss = iss.p ? m2_slice_dup(pool, iss) : NULL;
         decision->client = verdict->user;
     }
+    else if (verdict->code == M2_E_REVOKED) {
+        decision->kid = verdict->was.kid;
+        decision->alg = verdict->was.alg;
+        decision->iss = verdict->was.iss;
+        decision->client = verdict->was.client;
+    }
 }
 
 static void tell(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *ctx)
