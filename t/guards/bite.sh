@@ -63,10 +63,11 @@ bite floors 'm2_claims.c:.*static int seen' $core/token/m2_claims.c "append 'sta
 bite floors 'm2_new.c is in no room' $core/attic/m2_new.c "append 'int x;'"
 bite floors 'm2mctl_new.c .* includes httpd/m2mgw.h' mod_m2mgw/ctl/m2mctl_new.c \
     "append '#include \"httpd/m2mgw.h\"'"
-bite merge 'max_age is not merged' $config "sed -i '/dir->max_age = merge/d' \$FILE"
-bite merge 'leeway is not created' $config "sed -i '/dir->leeway = M2_UNSET/d' \$FILE"
-bite merge 'leeway is not merged' $config \
-    "sed -i 's/merge_int(inner->leeway, outer->leeway)/merge_int(outer->leeway, inner->leeway)/' \$FILE"
+bite merge 'max_age has no row' $config "sed -i '/ SAID(max_age,/d' \$FILE"
+bite merge 'issuers_narrow is not merged, inner' $config \
+    "sed -i 's/inner->issuers_narrow/outer->issuers_narrow/' \$FILE"
+bite merge '> leeway' $config \
+    "sed -i '/ SAID(leeway,/{h;d};/ SAID(max_age,/{G}' \$FILE"
 bite banned 'm2_b64.c:.*strncmp' $core/text/m2_b64.c "append 'int x(void) { return strncmp(a, b, 2); }'"
 bite banned 'm2_jws.c:.*memcmp' $core/token/m2_jws.c "append 'int x(void) { return memcmp(a, b, 2); }'"
 bite banned 'm2_b64.c:.*sprintf' $core/text/m2_b64.c "append 'int x(void) { sprintf(a, b); }'"

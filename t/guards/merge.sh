@@ -21,29 +21,26 @@ at_least 20 $(cat "$work/members")
 function_body() {
     code_of "$source" | sed -n "/^void \*$1(/,/^}/p"
 }
-function_body m2mgw_config_dir_create >"$work/create"
-function_body m2mgw_config_dir_merge >"$work/merge"
-need_files "$work/create" "$work/merge"
 
+# rows of the table: SAID(member, unset) or OWN(member, unset, inner and outer merged)
+code_of "$source" | sed -n '/^#define MEMBERS(/,/[^\\]$/p' | tr -d '\\\n' |
+    sed 's/ \(SAID\|OWN\)(/\n\1(/g' | grep -E '^(SAID|OWN)\([a-z]' >"$work/rows"
 while read -r member; do
-    grep -qE "\bdir->$member = " "$work/create" || complain "$member is not created"
+    grep -qE "^(SAID|OWN)\($member, [^ ]" "$work/rows" || complain "$member has no row"
 done <"$work/members"
-verdict "every member of m2mgw_dir_t is created"
+verdict "every member of m2mgw_dir_t is created and merged"
 
-while read -r member; do
-    grep -qE "\bdir->$member = .*\binner->$member\b.*\bouter->$member\b" "$work/merge" ||
-        tr '\n' ' ' <"$work/merge" | tr ';' '\n' |
-        grep -qE "\bdir->$member = .*\binner->$member\b.*\bouter->$member\b" ||
-        complain "$member is not merged"
-done <"$work/members"
-verdict "every member of m2mgw_dir_t is merged, inner before outer"
-
-for function in create merge; do
-    sed -n 's/.*\bdir->\([a-z_0-9]*\) = .*/\1/p' "$work/$function" >"$work/order"
-    cmp -s "$work/order" "$work/members" ||
-        diff "$work/members" "$work/order" | grep '^[<>]' >>"$work/complaints"
-    verdict "$function follows the order of the struct"
+grep '^OWN' "$work/rows" | while read -r row; do
+    member=$(echo "$row" | sed 's/^OWN(\([a-z_0-9]*\),.*/\1/')
+    echo "$row" | grep -qE "inner->$member\b.*\bouter->$member\b" ||
+        complain "$member is not merged, inner before outer"
 done
+verdict "what is merged in its own way takes the inner before the outer"
+
+sed 's/^[A-Z]*(\([a-z_0-9]*\),.*/\1/' "$work/rows" >"$work/order"
+cmp -s "$work/order" "$work/members" ||
+    diff "$work/members" "$work/order" | grep '^[<>]' >>"$work/complaints"
+verdict "rows follow the order of the struct"
 
 # the M2M server's record: members from `path` on are worked out, not said by directives
 header=$top/mod_m2mgw/issuer/m2mi.h

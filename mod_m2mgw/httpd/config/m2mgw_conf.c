@@ -11,68 +11,69 @@
 
 /* --- create and merge --- */
 
+/* A row for each member: what it is where nothing was said, and, for those of which not simply
+ * the inner section counts where it says something, what becomes of an inner and an outer. */
+#define MEMBERS(SAID, OWN)                                                                 \
+    SAID(engine, M2MGW_ENGINE_UNSET)                                                       \
+    SAID(sources, NULL)                                                                    \
+    SAID(forward_token, M2_UNSET)                                                          \
+    SAID(bypass_empty, M2_UNSET)                                                           \
+    SAID(keys, NULL)                                                                       \
+    OWN(bound, NULL, inner->keys ? inner->bound : outer->bound)                            \
+    SAID(refresh, NULL)                                                                    \
+    SAID(jwks_wait, M2_UNSET)                                                              \
+    SAID(algs, 0)                                                                          \
+    SAID(issuers, NULL)                                                                    \
+    OWN(issuers_narrow, 0, inner->issuers ? inner->issuers_narrow || !inner->keys          \
+        : !inner->keys && outer->issuers_narrow)                                           \
+    SAID(audiences, NULL)                                                                  \
+    SAID(types, NULL)                                                                      \
+    SAID(requires, NULL)                                                                   \
+    SAID(scopes, NULL)                                                                     \
+    SAID(leeway, M2_UNSET)                                                                 \
+    SAID(max_age, M2_UNSET)                                                                \
+    SAID(max_lifetime, M2_UNSET)                                                           \
+    SAID(ignore_expiration, M2_UNSET)                                                      \
+    SAID(replay, M2_UNSET)                                                                 \
+    SAID(constraint, M2_UNSET)                                                             \
+    SAID(dpop, NULL)                                                                       \
+    SAID(public_urls, NULL)                                                                \
+    SAID(certificate, NULL)                                                                \
+    SAID(resource, NULL)                                                                   \
+    SAID(mapping, NULL)                                                                    \
+    OWN(scrub, NULL, merge_scrub(pool, inner->scrub, outer->scrub))                        \
+    SAID(scrub_where, M2_UNSET)                                                            \
+    SAID(rules, NULL)                                                                      \
+    SAID(path_guard, M2_UNSET)                                                             \
+    SAID(operations, NULL)                                                                 \
+    SAID(operation_unknown, M2_UNSET)                                                      \
+    SAID(preflight, M2_UNSET)                                                              \
+    SAID(duplicates, M2_UNSET)                                                             \
+    SAID(limits, NULL)                                                                     \
+    SAID(limit_headers, M2_UNSET)                                                          \
+    SAID(user_claims, NULL)                                                                \
+    SAID(form_limit, M2_UNSET)                                                             \
+    SAID(form_other, M2_UNSET)                                                             \
+    SAID(method_names, NULL)                                                               \
+    SAID(realm, NULL)                                                                      \
+    SAID(profile, M2MGW_PROFILE_UNSET)                                                     \
+    SAID(any_document, M2_UNSET)                                                           \
+    SAID(trace_parent, M2_UNSET)                                                           \
+    SAID(stage, NULL)                                                                      \
+    SAID(api_name, NULL)                                                                   \
+    OWN(checks, 0, inner->checks | outer->checks)                                          \
+    SAID(section, NULL)
+
 void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
 {
     m2mgw_dir_t *dir = apr_pcalloc(pool, sizeof(*dir));
 
     (void)path;
-    dir->engine = M2MGW_ENGINE_UNSET;
-    dir->sources = NULL;
-    dir->forward_token = M2_UNSET;
-    dir->bypass_empty = M2_UNSET;
-    dir->keys = NULL;
-    dir->bound = NULL;
-    dir->refresh = NULL;
-    dir->jwks_wait = M2_UNSET;
-    dir->algs = 0;
-    dir->issuers = NULL;
-    dir->issuers_narrow = 0;
-    dir->audiences = NULL;
-    dir->types = NULL;
-    dir->requires = NULL;
-    dir->scopes = NULL;
-    dir->leeway = M2_UNSET;
-    dir->max_age = M2_UNSET;
-    dir->max_lifetime = M2_UNSET;
-    dir->ignore_expiration = M2_UNSET;
-    dir->replay = M2_UNSET;
-    dir->constraint = M2_UNSET;
-    dir->dpop = NULL;
-    dir->public_urls = NULL;
-    dir->certificate = NULL;
-    dir->resource = NULL;
-    dir->mapping = NULL;
-    dir->scrub = NULL;
-    dir->scrub_where = M2_UNSET;
-    dir->rules = NULL;
-    dir->path_guard = M2_UNSET;
-    dir->operations = NULL;
-    dir->operation_unknown = M2_UNSET;
-    dir->preflight = M2_UNSET;
-    dir->duplicates = M2_UNSET;
-    dir->limits = NULL;
-    dir->limit_headers = M2_UNSET;
-    dir->user_claims = NULL;
-    dir->form_limit = M2_UNSET;
-    dir->form_other = M2_UNSET;
-    dir->method_names = NULL;
-    dir->realm = NULL;
-    dir->profile = M2MGW_PROFILE_UNSET;
-    dir->any_document = M2_UNSET;
-    dir->trace_parent = M2_UNSET;
-    dir->stage = NULL;
-    dir->api_name = NULL;
-    dir->checks = 0;
-    dir->section = NULL;
+#define CREATE(member, unset, ...) dir->member = unset;
+    MEMBERS(CREATE, CREATE)
+#undef CREATE
     return dir;
 }
-
-static int merge_int(int inner, int outer)
-{
-    return inner != M2_UNSET ? inner : outer;
-}
-
-#define merge_ptr(inner, outer) ((inner) ? (inner) : (outer))
 
 /* Both chains, the inner one in front; it is nearly always one list. */
 static const m2_scrub_t *merge_scrub(apr_pool_t *pool, const m2_scrub_t *inner,
@@ -94,55 +95,12 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     const m2mgw_dir_t *outer = base, *inner = add;
     m2mgw_dir_t *dir = apr_pcalloc(pool, sizeof(*dir));
 
-    dir->engine = inner->engine != M2MGW_ENGINE_UNSET ? inner->engine : outer->engine;
-    dir->sources = merge_ptr(inner->sources, outer->sources);
-    dir->forward_token = merge_int(inner->forward_token, outer->forward_token);
-    dir->bypass_empty = merge_int(inner->bypass_empty, outer->bypass_empty);
-    dir->keys = merge_ptr(inner->keys, outer->keys);
-    dir->bound = inner->keys ? inner->bound : outer->bound;
-    dir->refresh = merge_ptr(inner->refresh, outer->refresh);
-    dir->jwks_wait = merge_int(inner->jwks_wait, outer->jwks_wait);
-    dir->algs = inner->algs ? inner->algs : outer->algs;
-    dir->issuers = merge_ptr(inner->issuers, outer->issuers);
-    dir->issuers_narrow = inner->issuers ? inner->issuers_narrow || !inner->keys
-                                         : !inner->keys && outer->issuers_narrow;
-    dir->audiences = merge_ptr(inner->audiences, outer->audiences);
-    dir->types = merge_ptr(inner->types, outer->types);
-    dir->requires = merge_ptr(inner->requires, outer->requires);
-    dir->scopes = merge_ptr(inner->scopes, outer->scopes);
-    dir->leeway = merge_int(inner->leeway, outer->leeway);
-    dir->max_age = merge_int(inner->max_age, outer->max_age);
-    dir->max_lifetime = merge_int(inner->max_lifetime, outer->max_lifetime);
-    dir->ignore_expiration = merge_int(inner->ignore_expiration, outer->ignore_expiration);
-    dir->replay = merge_int(inner->replay, outer->replay);
-    dir->constraint = merge_int(inner->constraint, outer->constraint);
-    dir->dpop = merge_ptr(inner->dpop, outer->dpop);
-    dir->public_urls = merge_ptr(inner->public_urls, outer->public_urls);
-    dir->certificate = merge_ptr(inner->certificate, outer->certificate);
-    dir->resource = merge_ptr(inner->resource, outer->resource);
-    dir->mapping = merge_ptr(inner->mapping, outer->mapping);
-    dir->scrub = merge_scrub(pool, inner->scrub, outer->scrub);
-    dir->scrub_where = merge_int(inner->scrub_where, outer->scrub_where);
-    dir->rules = merge_ptr(inner->rules, outer->rules);
-    dir->path_guard = merge_int(inner->path_guard, outer->path_guard);
-    dir->operations = merge_ptr(inner->operations, outer->operations);
-    dir->operation_unknown = merge_int(inner->operation_unknown, outer->operation_unknown);
-    dir->preflight = merge_int(inner->preflight, outer->preflight);
-    dir->duplicates = merge_int(inner->duplicates, outer->duplicates);
-    dir->limits = merge_ptr(inner->limits, outer->limits);
-    dir->limit_headers = merge_int(inner->limit_headers, outer->limit_headers);
-    dir->user_claims = merge_ptr(inner->user_claims, outer->user_claims);
-    dir->form_limit = inner->form_limit != M2_UNSET ? inner->form_limit : outer->form_limit;
-    dir->form_other = merge_int(inner->form_other, outer->form_other);
-    dir->method_names = merge_ptr(inner->method_names, outer->method_names);
-    dir->realm = merge_ptr(inner->realm, outer->realm);
-    dir->profile = inner->profile != M2MGW_PROFILE_UNSET ? inner->profile : outer->profile;
-    dir->any_document = merge_int(inner->any_document, outer->any_document);
-    dir->trace_parent = merge_int(inner->trace_parent, outer->trace_parent);
-    dir->stage = merge_ptr(inner->stage, outer->stage);
-    dir->api_name = merge_ptr(inner->api_name, outer->api_name);
-    dir->checks = inner->checks | outer->checks;
-    dir->section = merge_ptr(inner->section, outer->section);
+#define PICK(member, unset)                                                               \
+    dir->member = inner->member != (unset) ? inner->member : outer->member;
+#define MERGE(member, unset, merged) dir->member = merged;
+    MEMBERS(PICK, MERGE)
+#undef MERGE
+#undef PICK
     return dir;
 }
 
@@ -159,7 +117,8 @@ void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add)
     const m2mgw_server_t *outer = base, *inner = add;
     m2mgw_server_t *server = m2mgw_config_server_create(pool, NULL);
 
-    server->decision_log = merge_ptr(inner->decision_log, outer->decision_log);
+    server->decision_log = inner->decision_log ? inner->decision_log
+                                               : outer->decision_log;
     return server;
 }
 

@@ -51,60 +51,25 @@ static const m2mgw_word_t trace_words[] = {
 };
 static const m2mgw_word_t age_words[] = { { "Off", M2MGW_MAX_AGE_OFF }, { NULL, 0 } };
 
-#define AT(member) offsetof(m2mgw_dir_t, member)
-
-static const m2mgw_value_t engine = { AT(engine), M2MGW_NO_PLUGIN, engine_words, 0, 0, NULL };
-static const m2mgw_value_t forward = { AT(forward_token), M2MGW_NO_PLUGIN, on_off, 0, 0, NULL };
-static const m2mgw_value_t bypass = { AT(bypass_empty), M2MGW_PLUGIN_JWT, on_off, 0, 0, NULL };
-static const m2mgw_value_t jwks_wait = { AT(jwks_wait), M2MGW_NO_PLUGIN, NULL, 0, 3000,
-                                         "milliseconds" };
-static const m2mgw_value_t leeway = { AT(leeway), M2MGW_NO_PLUGIN, NULL, 0, 86400, "seconds" };
-static const m2mgw_value_t max_age = { AT(max_age), M2MGW_NO_PLUGIN, age_words, 1, 315360000,
-                                       "seconds" };
-static const m2mgw_value_t max_lifetime = { AT(max_lifetime), M2MGW_NO_PLUGIN, age_words, 1,
-                                            315360000, "seconds" };
-static const m2mgw_value_t ignore = { AT(ignore_expiration), M2MGW_PLUGIN_JWT, on_off, 0, 0,
-                                      NULL };
-static const m2mgw_value_t replay = { AT(replay), M2MGW_PLUGIN_JWT, replay_words, 0, 0, NULL };
-static const m2mgw_value_t path_guard = { AT(path_guard), M2MGW_NO_PLUGIN, on_off, 0, 0,
-                                          NULL };
-static const m2mgw_value_t unknown = { AT(operation_unknown), M2MGW_NO_PLUGIN, unknown_words, 0,
-                                       0, NULL };
-static const m2mgw_value_t preflight = { AT(preflight), M2MGW_NO_PLUGIN, preflight_words, 0, 0,
-                                         NULL };
-static const m2mgw_value_t constraint = { AT(constraint), M2MGW_NO_PLUGIN, constraint_words, 0,
-                                          0, NULL };
-static const m2mgw_value_t duplicate = { AT(duplicates), M2MGW_NO_PLUGIN, duplicate_words, 0,
-                                         0, NULL };
-static const m2mgw_value_t form_other = { AT(form_other), M2MGW_NO_PLUGIN, other_words, 0, 0,
-                                          NULL };
-static const m2mgw_value_t scrub = { AT(scrub_where), M2MGW_NO_PLUGIN, scrub_words, 0, 0, NULL };
-static const m2mgw_value_t limit_headers = { AT(limit_headers), M2MGW_NO_PLUGIN, on_off, 0, 0,
-                                             NULL };
-static const m2mgw_value_t profile = { AT(profile), M2MGW_NO_PLUGIN, profile_words, 0, 0,
-                                       NULL };
-
-static const m2mgw_value_t trace = { AT(trace_parent), M2MGW_NO_PLUGIN, trace_words, 0, 0,
-                                     NULL };
-static const m2mgw_value_t documents = { AT(any_document), M2MGW_NO_PLUGIN, document_words, 0,
-                                         0, NULL };
-
-static const apr_size_t issuers = AT(issuers), audiences = AT(audiences), types = AT(types),
-                        scopes = AT(scopes),
-                        user_claims = AT(user_claims), realm = AT(realm), stage = AT(stage),
-                        api_name = AT(api_name);
-
-#define INFO(value) ((void *)&(value))
+/* what a handler of m2mgw_set_value.c does its work on: a member of m2mgw_dir_t */
+#define VALUE(member, plugin, words, min, max, unit)                                      \
+    ((void *)&(const m2mgw_value_t){ offsetof(m2mgw_dir_t, member), plugin, words, min,    \
+                                     max, unit })
+#define WORD(member, words) VALUE(member, M2MGW_NO_PLUGIN, words, 0, 0, NULL)
+#define JWT_WORD(member, words) VALUE(member, M2MGW_PLUGIN_JWT, words, 0, 0, NULL)
+#define NUMBER(member, words, min, max, unit)                                             \
+    VALUE(member, M2MGW_NO_PLUGIN, words, min, max, unit)
+#define TEXT(member) ((void *)&(const apr_size_t){ offsetof(m2mgw_dir_t, member) })
 
 const command_rec m2mgw_config_commands[] = {
     /* clang-format off */
-    AP_INIT_TAKE1("M2MEngine", m2mgw_cfg_value, INFO(engine), SECTION,
+    AP_INIT_TAKE1("M2MEngine", m2mgw_cfg_value, WORD(engine, engine_words), SECTION,
         "On, Off or Shadow: whether requests here are decided, and whether the decision holds."),
     AP_INIT_RAW_ARGS("M2MToken", m2mgw_cfg_token, NULL, SECTION,
         "Where the token is: one or more of header:NAME, query:NAME, cookie:NAME, form:NAME."),
-    AP_INIT_TAKE1("M2MForwardToken", m2mgw_cfg_value, INFO(forward), SECTION,
+    AP_INIT_TAKE1("M2MForwardToken", m2mgw_cfg_value, WORD(forward_token, on_off), SECTION,
         "On or Off: whether the backend sees the token."),
-    AP_INIT_TAKE1("M2MBypassEmptyToken", m2mgw_cfg_value, INFO(bypass), SECTION,
+    AP_INIT_TAKE1("M2MBypassEmptyToken", m2mgw_cfg_value, JWT_WORD(bypass_empty, on_off), SECTION,
         "On or Off: whether a request without a token goes on unauthenticated."),
     AP_INIT_RAW_ARGS("M2MJwk", m2mgw_cfg_jwk, NULL, SECTION,
         "A key: a JWK as JSON or as NAME=VALUE words, or pem:PATH [kid=KID] [alg=ALGORITHM]; "
@@ -116,7 +81,8 @@ const command_rec m2mgw_config_commands[] = {
         "URL of the issuer whose metadata names the key set, and [plain-http=Allow]."),
     AP_INIT_RAW_ARGS("M2MJwksRefresh", m2mgw_cfg_refresh, NULL, SECTION,
         "ttl=, max-stale=, timeout=, cooldown= in seconds, for key sets at URLs."),
-    AP_INIT_TAKE1("M2MJwksWait", m2mgw_cfg_value, INFO(jwks_wait), SECTION,
+    AP_INIT_TAKE1("M2MJwksWait", m2mgw_cfg_value,
+        NUMBER(jwks_wait, NULL, 0, 3000, "milliseconds"), SECTION,
         "Milliseconds from 0 to 3000 that a request with an unknown kid waits for new keys."),
     AP_INIT_RAW_ARGS("M2MJwksTLS", m2mgw_cfg_jwks_tls, NULL, RSRC_CONF,
         "ca=FILE, cert=FILE, key=FILE, proxy=URL, no-proxy=HOST[,HOST...] for fetching key "
@@ -127,32 +93,37 @@ const command_rec m2mgw_config_commands[] = {
         "Check or Ignore: whether files that decide are refused when everybody may write them."),
     AP_INIT_RAW_ARGS("M2MAlgorithms", m2mgw_cfg_algorithms, NULL, SECTION,
         "The algorithms tokens may use, of those their key can do."),
-    AP_INIT_RAW_ARGS("M2MIssuer", m2mgw_cfg_list, INFO(issuers), SECTION,
+    AP_INIT_RAW_ARGS("M2MIssuer", m2mgw_cfg_list, TEXT(issuers), SECTION,
         "One or more values of which claim iss must be one."),
-    AP_INIT_RAW_ARGS("M2MAudience", m2mgw_cfg_list, INFO(audiences), SECTION,
+    AP_INIT_RAW_ARGS("M2MAudience", m2mgw_cfg_list, TEXT(audiences), SECTION,
         "One or more values of which claim aud must hold one."),
-    AP_INIT_RAW_ARGS("M2MTokenType", m2mgw_cfg_list, INFO(types), SECTION,
+    AP_INIT_RAW_ARGS("M2MTokenType", m2mgw_cfg_list, TEXT(types), SECTION,
         "One or more values of which header typ must be one."),
     AP_INIT_RAW_ARGS("M2MRequireClaim", m2mgw_cfg_require_claim, NULL, SECTION,
         "A claim that must exist and, where values follow, hold one of them."),
-    AP_INIT_RAW_ARGS("M2MScopeClaim", m2mgw_cfg_claim_list, INFO(scopes), SECTION,
+    AP_INIT_RAW_ARGS("M2MScopeClaim", m2mgw_cfg_claim_list, TEXT(scopes), SECTION,
         "The claims that scopes stand in; scope and scp by default."),
-    AP_INIT_TAKE1("M2MLeeway", m2mgw_cfg_value, INFO(leeway), SECTION,
+    AP_INIT_TAKE1("M2MLeeway", m2mgw_cfg_value,
+        NUMBER(leeway, NULL, 0, 86400, "seconds"), SECTION,
         "Seconds of clock difference allowed for exp, nbf and iat."),
-    AP_INIT_TAKE1("M2MMaxAge", m2mgw_cfg_value, INFO(max_age), SECTION,
+    AP_INIT_TAKE1("M2MMaxAge", m2mgw_cfg_value,
+        NUMBER(max_age, age_words, 1, 315360000, "seconds"), SECTION,
         "Seconds since iat that a token may be old, or Off."),
-    AP_INIT_TAKE1("M2MMaxLifetime", m2mgw_cfg_value, INFO(max_lifetime), SECTION,
+    AP_INIT_TAKE1("M2MMaxLifetime", m2mgw_cfg_value,
+        NUMBER(max_lifetime, age_words, 1, 315360000, "seconds"), SECTION,
         "Seconds from iat to exp that a token may live, or Off."),
-    AP_INIT_TAKE1("M2MIgnoreExpiration", m2mgw_cfg_value, INFO(ignore), SECTION,
+    AP_INIT_TAKE1("M2MIgnoreExpiration", m2mgw_cfg_value,
+        JWT_WORD(ignore_expiration, on_off), SECTION,
         "On or Off: whether exp is neither required nor checked."),
-    AP_INIT_TAKE1("M2MPreventJtiReplay", m2mgw_cfg_value, INFO(replay), SECTION,
+    AP_INIT_TAKE1("M2MPreventJtiReplay", m2mgw_cfg_value, JWT_WORD(replay, replay_words), SECTION,
         "On, Off or Observe: whether each jti is accepted once."),
     AP_INIT_RAW_ARGS("M2MReplayStore", m2mgw_cfg_replay_store, NULL, RSRC_CONF,
         "Where used tokens are remembered: shm[:PATH] [entries=N], memcache:HOST:PORT ..., "
         "redis:HOST:PORT."),
     AP_INIT_TAKE1("M2MReplayMaxLifetime", m2mgw_cfg_replay_lifetime, NULL, RSRC_CONF,
         "Seconds a token may live where replay is checked."),
-    AP_INIT_TAKE1("M2MSenderConstraint", m2mgw_cfg_value, INFO(constraint), SECTION,
+    AP_INIT_TAKE1("M2MSenderConstraint", m2mgw_cfg_value,
+        WORD(constraint, constraint_words), SECTION,
         "Off, Auto, DPoP, mTLS or Any: what a token must be bound to, and its sender prove."),
     AP_INIT_RAW_ARGS("M2MDPoP", m2mgw_cfg_dpop, NULL, SECTION,
         "algs=LIST, window=SECONDS, nonce=On|Off: which proofs of possession are accepted."),
@@ -168,7 +139,7 @@ const command_rec m2mgw_config_commands[] = {
         "URL that names this resource in its metadata (RFC 9728)."),
     AP_INIT_RAW_ARGS("M2MClaim", m2mgw_cfg_claim, NULL, SECTION,
         "A claim and where it goes: query:N, header:N, path:N, form:N, env:N."),
-    AP_INIT_TAKE1("M2MScrub", m2mgw_cfg_value, INFO(scrub), RSRC_CONF,
+    AP_INIT_TAKE1("M2MScrub", m2mgw_cfg_value, WORD(scrub_where, scrub_words), RSRC_CONF,
         "Host or Section: where headers that claims are mapped to are taken from clients."),
     AP_INIT_RAW_ARGS("M2MParameter", m2mgw_cfg_parameter, NULL, SECTION,
         "A name for rules and the source of its value, such as Token:client_id."),
@@ -180,26 +151,28 @@ const command_rec m2mgw_config_commands[] = {
         "ALLOW or DENY: what happens to a request that no rule decided."),
     AP_INIT_TAKE1("M2MPath", m2mgw_cfg_path, NULL, SECTION,
         "Template of the paths here, such as /users/{userId}/*, for Path:NAME."),
-    AP_INIT_TAKE1("M2MPathGuard", m2mgw_cfg_value, INFO(path_guard), SECTION,
+    AP_INIT_TAKE1("M2MPathGuard", m2mgw_cfg_value, WORD(path_guard, on_off), SECTION,
         "On or Off: whether paths that a backend could read as another section's are refused."),
     AP_INIT_RAW_ARGS("M2MOpenAPI", m2mgw_cfg_openapi, NULL, SECTION,
         "An OpenAPI document: FILE [base=PATH] [scheme=NAME,...] [unknown=Deny|NotFound|Pass]."),
     AP_INIT_RAW_ARGS("M2MOperation", m2mgw_cfg_operation, NULL, SECTION,
         "An operation: METHOD[,METHOD...] TEMPLATE [scope=S ...] [name=ID] [public]."),
-    AP_INIT_TAKE1("M2MOperationUnknown", m2mgw_cfg_value, INFO(unknown), SECTION,
+    AP_INIT_TAKE1("M2MOperationUnknown", m2mgw_cfg_value,
+        WORD(operation_unknown, unknown_words), SECTION,
         "Deny, NotFound or Pass: what becomes of a request that no operation describes."),
-    AP_INIT_TAKE1("M2MPreflight", m2mgw_cfg_value, INFO(preflight), SECTION,
+    AP_INIT_TAKE1("M2MPreflight", m2mgw_cfg_value, WORD(preflight, preflight_words), SECTION,
         "Deny or Pass: whether a CORS preflight of a described operation needs no token."),
-    AP_INIT_TAKE1("M2MDuplicateParameter", m2mgw_cfg_value, INFO(duplicate), SECTION,
+    AP_INIT_TAKE1("M2MDuplicateParameter", m2mgw_cfg_value,
+        WORD(duplicates, duplicate_words), SECTION,
         "First or Deny: what a name with several differing values means to rules."),
     AP_INIT_RAW_ARGS("M2MLimit", m2mgw_cfg_limit, NULL, SECTION,
         "NAME KEY COUNT/WINDOW [burst=] [null=] [when=] [special=] [shadow], or none: how many "
         "requests of one key pass."),
-    AP_INIT_TAKE1("M2MLimitHeaders", m2mgw_cfg_value, INFO(limit_headers), SECTION,
+    AP_INIT_TAKE1("M2MLimitHeaders", m2mgw_cfg_value, WORD(limit_headers, on_off), SECTION,
         "On or Off: whether answers tell what is left of limits."),
     AP_INIT_RAW_ARGS("M2MLimitStore", m2mgw_cfg_limit_store, NULL, RSRC_CONF,
         "Where the buckets of limits are kept: shm [entries=N]."),
-    AP_INIT_RAW_ARGS("M2MUserClaim", m2mgw_cfg_list, INFO(user_claims), SECTION,
+    AP_INIT_RAW_ARGS("M2MUserClaim", m2mgw_cfg_list, TEXT(user_claims), SECTION,
         "Claims of which the first present one becomes the user."),
     AP_INIT_TAKE1("M2MVerifyCache", m2mgw_cfg_verify_cache, NULL, RSRC_CONF,
         "entries=N per child process, or Off: how many verified tokens are remembered."),
@@ -209,21 +182,22 @@ const command_rec m2mgw_config_commands[] = {
         "FILE or \"|PROGRAM\" [what=refused|all] [format=json|text], or Off."),
     AP_INIT_TAKE1("M2MFormLimit", m2mgw_cfg_form_limit, NULL, SECTION,
         "Bytes of a form that may be read for a token or a parameter."),
-    AP_INIT_TAKE1("M2MFormOtherBodies", m2mgw_cfg_value, INFO(form_other), SECTION,
+    AP_INIT_TAKE1("M2MFormOtherBodies", m2mgw_cfg_value, WORD(form_other, other_words), SECTION,
         "Deny or Allow: bodies of other types where claims go into a form."),
     AP_INIT_RAW_ARGS("M2MMethodParameter", m2mgw_cfg_method_parameter, NULL, SECTION,
         "Parameters by which frameworks take another method than the request's, or None."),
-    AP_INIT_TAKE1("M2MRealm", m2mgw_cfg_text, INFO(realm), SECTION,
+    AP_INIT_TAKE1("M2MRealm", m2mgw_cfg_text, TEXT(realm), SECTION,
         "Realm of the WWW-Authenticate challenge."),
-    AP_INIT_TAKE1("M2MErrorProfile", m2mgw_cfg_value, INFO(profile), SECTION,
+    AP_INIT_TAKE1("M2MErrorProfile", m2mgw_cfg_value, WORD(profile, profile_words), SECTION,
         "rfc6750 or gateway: statuses and bodies of refusals."),
-    AP_INIT_TAKE1("M2MErrorDocuments", m2mgw_cfg_value, INFO(documents), SECTION,
+    AP_INIT_TAKE1("M2MErrorDocuments", m2mgw_cfg_value,
+        WORD(any_document, document_words), SECTION,
         "Static or Any: whether an ErrorDocument for a refusal may be more than a file."),
-    AP_INIT_TAKE1("M2MTraceParent", m2mgw_cfg_value, INFO(trace), SECTION,
+    AP_INIT_TAKE1("M2MTraceParent", m2mgw_cfg_value, WORD(trace_parent, trace_words), SECTION,
         "Off, Propagate or Generate: what becomes of the request header traceparent."),
-    AP_INIT_TAKE1("M2MStage", m2mgw_cfg_text, INFO(stage), SECTION,
+    AP_INIT_TAKE1("M2MStage", m2mgw_cfg_text, TEXT(stage), SECTION,
         "Value of $CaStage in rules."),
-    AP_INIT_TAKE1("M2MApiName", m2mgw_cfg_text, INFO(api_name), SECTION,
+    AP_INIT_TAKE1("M2MApiName", m2mgw_cfg_text, TEXT(api_name), SECTION,
         "Value of $CaApiName in rules."),
     AP_INIT_TAKE2("M2MPlugin", m2mgw_cfg_plugin, NULL, SECTION,
         "jwtAuth, accessControl or trafficControl, and a gateway plugin file of that kind."),
