@@ -61,7 +61,7 @@ static void bash_value_option(const m2mctl_option_t *option)
     }
 }
 
-static void bash(void)
+static void bash(const m2mctl_verb_t *const *verbs)
 {
     const m2mctl_verb_t *verb;
     int i;
@@ -69,13 +69,13 @@ static void bash(void)
     printf("# bash completion for m2mctl\n_m2mctl() {\n"
            "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
            "    local verbs='help'\n    local options='' files='' values='' words=''\n");
-    for (i = 0; (verb = m2mctl_verb_at(i)) != NULL; i++) {
+    for (i = 0; (verb = verbs[i]) != NULL; i++) {
         printf("    verbs+=' %s'\n", verb->name);
     }
     printf("    COMPREPLY=()\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
            "        COMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\"))\n        return\n    fi\n"
            "    case ${COMP_WORDS[1]} in\n    help) words=$verbs ;;\n");
-    for (i = 0; (verb = m2mctl_verb_at(i)) != NULL; i++) {
+    for (i = 0; (verb = verbs[i]) != NULL; i++) {
         printf("    %s)\n        options='--json --help", verb->name);
         each_option(verb, bash_option);
         printf("'\n        files=' ");
@@ -123,20 +123,20 @@ static void zsh_option(const m2mctl_option_t *option)
     printf("'");
 }
 
-static void zsh(void)
+static void zsh(const m2mctl_verb_t *const *verbs)
 {
     const m2mctl_verb_t *verb;
     int i;
 
     printf("#compdef m2mctl\n_m2mctl() {\n    local -a verbs\n    verbs=(\n");
-    for (i = 0; (verb = m2mctl_verb_at(i)) != NULL; i++) {
+    for (i = 0; (verb = verbs[i]) != NULL; i++) {
         printf("        '%s:", verb->name);
         zsh_text(verb->summary);
         printf("'\n");
     }
     printf("    )\n    if ((CURRENT == 2)); then\n        _describe verb verbs\n"
            "        return\n    fi\n    shift words\n    ((CURRENT--))\n    case $words[1] in\n");
-    for (i = 0; (verb = m2mctl_verb_at(i)) != NULL; i++) {
+    for (i = 0; (verb = verbs[i]) != NULL; i++) {
         const char *words = words_of(verb);
 
         printf("    %s)\n        _arguments '--json[print one JSON document]'", verb->name);
@@ -157,10 +157,10 @@ static int run_completion(m2mctl_t *ctl, void *options)
 
     (void)options;
     if (m2_slice_is(shell, "bash")) {
-        bash();
+        bash(ctl->verbs);
     }
     else if (m2_slice_is(shell, "zsh")) {
-        zsh();
+        zsh(ctl->verbs);
     }
     else {
         return m2mctl_usage(ctl, "completion takes bash or zsh");

@@ -19,15 +19,10 @@ static const m2mctl_verb_t *const verbs[] = {
     &m2mctl_keygen, &m2mctl_jwks,    &m2mctl_sign,
     &m2mctl_verify, &m2mctl_explain, &m2mctl_check,
     &m2mctl_client, &m2mctl_token,   &m2mctl_revoke,
-    &m2mctl_openapi, &m2mctl_completion,
+    &m2mctl_openapi, &m2mctl_completion, NULL,
 };
 
-#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
-
-const m2mctl_verb_t *m2mctl_verb_at(int i)
-{
-    return i >= 0 && (apr_size_t)i < VERBS ? verbs[i] : NULL;
-}
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]) - 1)
 
 /* notices of the core: a skipped key and the like */
 static void say(m2_level_t level, const char *text, void *baton)
@@ -147,6 +142,7 @@ int main(int argc, const char *const *argv, const char *const *env)
         return M2MCTL_USAGE;
     }
     m2_log_set(say, ctl.pool);
+    ctl.verbs = verbs;
     ctl.words = apr_array_make(ctl.pool, 4, sizeof(const char *));
     code = run(&ctl, argc, argv);
     if (fflush(stdout) != 0) {

@@ -28,6 +28,7 @@ typedef struct m2mctl_verb_t m2mctl_verb_t;
 /* one run of the tool */
 typedef struct m2mctl_t {
     apr_pool_t *pool;
+    const m2mctl_verb_t *const *verbs; /* all of them, in the order of the help; NULL ends */
     const m2mctl_verb_t *verb;
     int json;                   /* --json: one JSON document on standard output */
     apr_array_header_t *words;  /* of const char *: what is no option */
@@ -219,8 +220,5 @@ extern const m2mctl_verb_t m2mctl_token;
 extern const m2mctl_verb_t m2mctl_revoke;
 extern const m2mctl_verb_t m2mctl_openapi;
 extern const m2mctl_verb_t m2mctl_completion;
-
-/** The verbs in the order of the help; NULL behind the last. */
-const m2mctl_verb_t *m2mctl_verb_at(int i);
 
 #endif /* M2MCTL_H */
