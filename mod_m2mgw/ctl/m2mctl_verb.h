@@ -8,6 +8,9 @@
  * Exit codes are part of the public contract: 0 allow (or done), 1 deny, 2 usage or bad
  * input. Tokens and private keys are read from files and standard input, never from the
  * arguments, where other users of the machine could see them.
+ *
+ * The room ctl is the gateway on a command line: it explains and makes, with the same
+ * core. Never talks to a running server but by HTTP and files.
  */
 #ifndef M2MCTL_H
 #define M2MCTL_H

@@ -3,6 +3,8 @@
  *
  * The module itself, and what every file of its httpd side includes of the server: the record
  * that httpd loads, and the log it writes to.
+ *
+ * The room httpd puts the core into httpd. Never judges.
  */
 #ifndef M2MGW_H
 #define M2MGW_H

@@ -11,6 +11,8 @@
  *
  * Configuration is shared by all threads of a process; request code sees it const. What
  * changes while a server runs is behind m2mi_watch.h.
+ *
+ * The room issuer decides which client gets which token. Never knows the gateway.
  */
 #ifndef M2MI_H
 #define M2MI_H

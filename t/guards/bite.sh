@@ -63,6 +63,7 @@ bite floors 'm2_claims.c:.*static int seen' $core/token/m2_claims.c "append 'sta
 bite floors 'm2_new.c is in no room' $core/attic/m2_new.c "append 'int x;'"
 bite floors 'm2mctl_new.c .* includes httpd/m2mgw.h' mod_m2mgw/ctl/m2mctl_new.c \
     "append '#include \"httpd/m2mgw.h\"'"
+bite floors 'core/gate says 0 times' $core/gate/m2_gate.h "sed -i '/The room gate/d' \$FILE"
 bite merge 'max_age has no row' $config "sed -i '/ SAID(max_age,/d' \$FILE"
 bite merge 'issuers_narrow is not merged, inner' $config \
     "sed -i 's/inner->issuers_narrow/outer->issuers_narrow/' \$FILE"

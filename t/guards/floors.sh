@@ -50,6 +50,14 @@ verdict "every core file is in a room"
 flag 'f ~ /core\// && k == "\"" && (t == "-" || t > o)' ' is below what it includes:'
 verdict "core files include their own room and lower"
 
+# a room says at its door what it decides and what it never knows
+for room in $(sed -n 's|^\([a-z]*\) .*|core/\1|p' "$list") httpd httpd/config httpd/runtime \
+    httpd/request httpd/status issuer ctl; do
+    said=$(grep -lE "^ \* The room ${room##*/} " "$top/mod_m2mgw/$room"/*.h | wc -l)
+    [ "$said" -eq 1 ] || complain "$room says $said times what it decides"
+done
+verdict "every room has its caption"
+
 # headers of httpd and its modules, wherever they are installed
 flag 'f !~ /mod_m2mgw\/(httpd|issuer)\// && k == "<" &&
     h ~ /^(httpd|http_[a-z]+|ap_[a-z_]+|util_[a-z0-9_]+|scoreboard|mpm_common|mod_[a-z_]+)\.h$/' \

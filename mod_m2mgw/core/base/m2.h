@@ -6,6 +6,9 @@
  * that a file's include list shows what it truly depends on.
  *
  * Nothing in core/ knows a web server: it is handed pools, slices and a clock value.
+ *
+ * The room base decides what a result is called and how much is too much. Never knows a
+ * document, a key or a request.
  */
 #ifndef M2_H
 #define M2_H

@@ -5,6 +5,9 @@
  * found, facts somebody answers. First the token half (once per token and policy), then the
  * rules half (again for every URI, method or query the server makes of the request), and
  * when both passed the token is spent, where replay is prevented.
+ *
+ * The room gate decides: whether a request passes, and if not, why. Never knows httpd;
+ * what it needs of a host it is handed.
  */
 #ifndef M2_GATE_H
 #define M2_GATE_H

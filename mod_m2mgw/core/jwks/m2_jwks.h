@@ -20,6 +20,9 @@
  * A source's document is only ever replaced by one that holds a usable key. Documents that
  * were fetched are not trusted for symmetric keys, nor for more than max-stale seconds
  * behind the last time that somebody confirmed them.
+ *
+ * The room jwks decides when keys are read or fetched again, and whether what came may
+ * be used. Never knows a token.
  */
 #ifndef M2_JWKS_H
 #define M2_JWKS_H

@@ -5,6 +5,9 @@
  * with the mask of algorithms it can do: from type, curve and size, narrowed by `use`,
  * `key_ops` and `alg`. A token's `alg` must be in that mask, so an RSA key cannot be found
  * for HS256, whatever the token says. A key is immutable and may be used by all threads.
+ *
+ * The room key decides what a key can do and which of a set may verify. Never knows a
+ * token's claims, nor where a set came from.
  */
 #ifndef M2_JWK_H
 #define M2_JWK_H

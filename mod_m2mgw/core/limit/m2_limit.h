@@ -4,6 +4,9 @@
  * The limits of a section: which bucket a request takes from, and by which terms. Built by
  * M2MLimit or by a trafficControl script; compiled once. A request asks its parameters, gets
  * the list of what it takes (m2_limit_gather), and the store says whether it may.
+ *
+ * The room limit decides whether one more request of a key fits into its limit. Never
+ * knows who sent it.
  */
 #ifndef M2_LIMIT_H
 #define M2_LIMIT_H

@@ -10,6 +10,9 @@
  *
  * Read strictly: a parameter this endpoint knows may be there once (RFC 6749 3.2), a bad
  * percent escape or a NUL is an error, '&' alone separates.
+ *
+ * The room oauth decides what a client of the M2M server asks for and may have. Never
+ * knows whether it is that client, nor a web server.
  */
 #ifndef M2_OAUTH_H
 #define M2_OAUTH_H

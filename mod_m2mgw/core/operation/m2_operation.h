@@ -13,6 +13,9 @@
  * best counts, compared segment by segment from the left in that order:
  *
  *     /users/me  before  /users/{id}.json  before  /users/{id}  before  /users/ and a star
+ *
+ * The room operation decides which operation of an API a request is and what that needs.
+ * Never knows whether the caller has it.
  */
 #ifndef M2_OPERATION_H
 #define M2_OPERATION_H

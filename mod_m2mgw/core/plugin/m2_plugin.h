@@ -5,6 +5,9 @@
  * Absent fields take the gateway's defaults. Unknown, duplicate and
  * mistyped fields are errors with line and column; fields that are known and not supported
  * say so. Anchors, aliases, merge keys and tags other than the core ones are refused.
+ *
+ * The room plugin decides what a script of the cloud gateway means in structs of ours.
+ * Never knows the server that loads it.
  */
 #ifndef M2_PLUGIN_H
 #define M2_PLUGIN_H

@@ -7,6 +7,9 @@
  *
  * Nothing here remembers a proof. The caller has to spend its jti (m2_proof_spent_until),
  * last of all: a proof that is refused costs its owner nothing.
+ *
+ * The room proof decides whether the sender has the key that the token is bound to.
+ * Never knows whether the token itself is good.
  */
 #ifndef M2_PROOF_H
 #define M2_PROOF_H

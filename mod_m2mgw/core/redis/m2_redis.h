@@ -9,6 +9,9 @@
  * Whom to ask is found out by a thread of the process (m2_worker), never in a request: each
  * second where sentinels are, at once when a command met trouble. Names are resolved by that
  * of m2_names.
+ *
+ * The room redis decides which Redis is asked and whether it answered. Never knows what
+ * the answer is for.
  */
 #ifndef M2_REDIS_H
 #define M2_REDIS_H

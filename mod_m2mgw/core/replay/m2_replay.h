@@ -8,6 +8,9 @@
  * Everything that keeps a mark from being made is an answer of its own and refuses the
  * request; no store here forgets a live mark to make room. What outlives what is told in
  * docs/replay.md. A token is known here by the SHA-256 of (issuer, jti), nowhere by its text.
+ *
+ * The room replay decides whether a one-time token is used for the first time. Never
+ * knows what it is for.
  */
 #ifndef M2_REPLAY_H
 #define M2_REPLAY_H

@@ -12,6 +12,9 @@
  *
  * Times are Unix seconds. NOT-BEFORE revokes the tokens whose iat is before it or absent;
  * without it all are revoked. One line that does not parse makes the whole list bad.
+ *
+ * The room revocation decides whether a token that verifies has been taken back. Never
+ * knows where it was used.
  */
 #ifndef M2_REVOCATION_H
 #define M2_REVOCATION_H

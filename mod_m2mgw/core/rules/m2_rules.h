@@ -3,6 +3,9 @@
  *
  * The rules of a section, in order: condition, what follows from true and from false, and
  * what a refusal says. Built by directives or by a gateway plugin file, compiled once.
+ *
+ * The room rules decides whether a condition over a request and its token is true. Never
+ * knows how the host answers what it asks for.
  */
 #ifndef M2_RULES_H
 #define M2_RULES_H

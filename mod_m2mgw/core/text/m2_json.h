@@ -9,6 +9,9 @@
  * counts), depth over M2_MAX_JSON_DEPTH, more than M2_MAX_JSON_MEMBERS members in an object,
  * invalid UTF-8, \u0000, NUL bytes, numbers out of range, anything behind the value. Integers
  * of up to 40 digits keep their decimal text.
+ *
+ * The room text decides whether bytes are well spelt: base64url, JSON, forms, numbers,
+ * lines of a file. Never knows what they mean.
  */
 #ifndef M2_JSON_H
 #define M2_JSON_H

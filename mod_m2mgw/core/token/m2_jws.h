@@ -4,6 +4,10 @@
  * A compact JWS (RFC 7515 7.1): split without copying, header checks before any
  * cryptography, then one verification with a key chosen by somebody else. The caller goes
  * split -> header -> (choose key) -> verify -> payload, and stops at the first fault.
+ *
+ * The room token decides what a token says, whether that is true and acceptable, and
+ * what a backend is told of it. Never knows the time but from its caller, nor the
+ * request.
  */
 #ifndef M2_JWS_H
 #define M2_JWS_H

@@ -9,6 +9,9 @@
  * Nothing is ever sent twice: whether a store acted on a request whose answer was lost is
  * not known. A kept connection that the server has closed meanwhile is found out before it
  * is written to.
+ *
+ * The room wire decides how a server is reached and when it has had its time. Never
+ * knows what is said to it.
  */
 #ifndef M2_WIRE_H
 #define M2_WIRE_H

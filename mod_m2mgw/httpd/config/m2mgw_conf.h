@@ -5,6 +5,9 @@
  * is in force for a request once sections are merged and defaults filled in.
  *
  * Configuration is shared by all threads of a process; request code sees it const.
+ *
+ * The room config decides what directives mean and which contradict each other. Never
+ * knows a request.
  */
 #ifndef M2MGW_CONF_H
 #define M2MGW_CONF_H

@@ -7,6 +7,9 @@
  * (r->main), error documents. What concerns the token (found once, verified once per policy,
  * spent once) is kept with the initial request; what concerns the URI at hand (rules, what
  * was published, the refusal) with each request_rec.
+ *
+ * The room request takes a request_rec apart for the gate, carries out its verdict and
+ * answers. Never decides by itself what may pass.
  */
 #ifndef M2MGW_CTX_H
 #define M2MGW_CTX_H

@@ -215,26 +215,38 @@ static void keep_current(m2mgw_ctx_t *ctx, const request_rec *r)
     ctx->args = r->args;
 }
 
-/* The claims of a verified token are published before the rules are asked, so that both see
- * the request as the backend will. */
-static void decide(m2mgw_ctx_t *ctx, request_rec *r)
+/* What a client must not say is taken out before anything is read. */
+static void prepare(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const apr_time_t now = apr_time_now();
-    m2_err_t err;
-    m2_code_t found = M2_OK;
-
     m2mgw_request_id(ctx);
-    m2_err_init(&err, r->pool);
     m2mgw_scrub_env(ctx, r);
     m2mgw_scrub(ctx, r);
     m2mgw_certificate_scrub(ctx, r);
     m2mgw_set_request_id(ctx, r);
     m2mgw_operation_find(ctx, r);
-    if (ctx->effective.policy.keys) {
-        m2mgw_proof_keep(ctx);
-        found = m2mgw_token_take(ctx, r, &err);
-        m2mgw_proof_remove(ctx, r);
+}
+
+/* M2_OK with the one token of the request, or with none. */
+static m2_code_t take_token(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+{
+    m2_code_t found;
+
+    if (!ctx->effective.policy.keys) {
+        return M2_OK;
     }
+    m2mgw_proof_keep(ctx);
+    found = m2mgw_token_take(ctx, r, err);
+    m2mgw_proof_remove(ctx, r);
+    return found;
+}
+
+static void judge_caller(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
+{
+    m2_err_t err;
+    m2_code_t found;
+
+    m2_err_init(&err, r->pool);
+    found = take_token(ctx, r, &err);
     memset(&ctx->verdict, 0, sizeof(ctx->verdict));
     if (found != M2_OK) {
         deny(ctx, found, err.text ? err.text : "");
@@ -252,6 +264,16 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     else {
         judge_token(ctx, now);
     }
+}
+
+/* The claims of a verified token are published before the rules are asked, so that both see
+ * the request as the backend will. */
+static void decide(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const apr_time_t now = apr_time_now();
+
+    prepare(ctx, r);
+    judge_caller(ctx, r, now);
     publish(ctx, r);
     guard_method(ctx, r);
     judge_request(ctx, r, now);

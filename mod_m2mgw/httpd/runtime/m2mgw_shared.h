@@ -3,6 +3,9 @@
  *
  * Memory that all child processes share and that outlives restarts: it belongs to the process
  * that started, not to a reading of the configuration.
+ *
+ * The room runtime keeps what lives longer than a request: keys, marks, counters, logs.
+ * Never knows what a request is refused for before it is told.
  */
 #ifndef M2MGW_SHARED_H
 #define M2MGW_SHARED_H
