@@ -71,6 +71,25 @@ static void assert_source(const char *source, m2_source_t which, const char *arg
     }
 }
 
+/* what is written reads as the same again */
+static void test_written(void **state)
+{
+    static const char *const rows[][2] = {
+        { "Method", "Method" },          { "path", "Path" },
+        { "path:userId", "Path:userId" }, { "QUERY:Aa", "Query:Aa" },
+        { "Host", "Host" },              { "XFF", "XFF:0" },
+        { "XFF:-1", "XFF:-1" },          { "Token:act.sub", "Token:act.sub" },
+        { "Env:A", "Env:A" },            { "system:caclientip", "System:CaClientIp" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        assert_string_equal(m2_param_text(pool, declared(rows[i][0])), rows[i][1]);
+        assert_string_equal(m2_param_text(pool, declared(rows[i][1])), rows[i][1]);
+    }
+}
+
 static void assert_refused(const char *name, const char *source, const char *words)
 {
     int before = params->list->nelts;
@@ -356,6 +375,7 @@ int main(void)
         cmocka_unit_test_setup(test_source_words_in_any_case, fresh),
         cmocka_unit_test_setup(test_xff, fresh),
         cmocka_unit_test_setup(test_system, fresh),
+        cmocka_unit_test_setup(test_written, fresh),
         cmocka_unit_test_setup(test_refused_sources, fresh),
         cmocka_unit_test_setup(test_names, fresh),
         cmocka_unit_test_setup(test_declared_twice, fresh),

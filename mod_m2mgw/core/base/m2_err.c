@@ -107,6 +107,7 @@ static const m2_reason_t reasons[] = { /* ORDER CODE */
       M2_LOG_INFO, "httpd's Require does not grant access" }
 };
 /* clang-format on */
+_Static_assert(sizeof(reasons) / sizeof(reasons[0]) == M2_CODES, "ORDER CODE");
 
 void m2_err_init(m2_err_t *err, apr_pool_t *pool)
 {

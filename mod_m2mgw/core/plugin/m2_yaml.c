@@ -26,6 +26,8 @@ static const char *const type_words[] = { /* ORDER NODE */
 static const char *const tag_words[] = { /* ORDER NODE */
     "null", "bool", "int", "float", "str", "seq", "map",
 };
+_Static_assert(COUNT(type_words) == M2_NODE_MAP + 1 && COUNT(tag_words) == M2_NODE_MAP + 1,
+               "ORDER NODE");
 
 /* what a scalar without quotes means in YAML 1.1; `y` and `n` are left to be texts, as
  * common readers do */

@@ -181,6 +181,21 @@ static const source_word_t source_words[] = { /* ORDER SOURCE */
     { "System", NOT_SO, M2_SRC_SYSTEM, read_system },
 };
 
+const char *m2_param_text(apr_pool_t *pool, const m2_param_t *param)
+{
+    const char *arg = param->source == M2_SRC_XFF ? apr_itoa(pool, param->index) : param->arg;
+    apr_size_t i = 0;
+
+    while (i + 1 < COUNT(source_words) && source_words[i].named != (int)param->source
+           && source_words[i].plain != (int)param->source) {
+        i++;
+    }
+    return apr_pstrcat(pool, source_words[i].word,
+                       source_words[i].plain == (int)param->source
+                               && param->source != M2_SRC_XFF ? NULL : ":",
+                       arg ? arg : "", NULL);
+}
+
 /* --- declaring --- */
 
 #define SOURCES                                                                            \

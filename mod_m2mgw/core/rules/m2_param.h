@@ -68,6 +68,9 @@ m2_params_t *m2_params_make(apr_pool_t *pool);
 m2_code_t m2_params_declare(m2_params_t *params, const char *name, const char *source,
                             m2_err_t *err);
 
+/** The source of a parameter as M2MParameter writes it, such as `Token:client_id`. */
+const char *m2_param_text(apr_pool_t *pool, const m2_param_t *param);
+
 /** Index of a name, or -1. `Ca...` system names are declared on first use, so this is for
  *  configuration time; requests know parameters by their index. */
 int m2_params_find(m2_params_t *params, m2_slice_t name);

@@ -36,6 +36,7 @@ static const unsigned holds[] = { /* ORDER CMP, from M2_TOK_EQ on */
     ABOVE,
     ABOVE | SAME,
 };
+_Static_assert(sizeof(holds) / sizeof(holds[0]) == M2_TOK_GE - M2_TOK_EQ + 1, "ORDER CMP");
 
 /* --- operands --- */
 
@@ -125,6 +126,7 @@ static load_fn *const loaders[] = { /* ORDER OPERAND */
     load_null,     load_text,   load_number,    load_bool,
     load_variable, load_random, load_timestamp, load_timeofday,
 };
+_Static_assert(sizeof(loaders) / sizeof(loaders[0]) == M2_OPERAND_TIMEOFDAY + 1, "ORDER OPERAND");
 
 static int load(datum_t *datum, const m2_operand_t *operand, m2_facts_t *facts,
                 m2_err_t *err)
@@ -227,8 +229,8 @@ static m2_truth_t eval_connective(const m2_expr_t *expr, m2_facts_t *facts, m2_e
         errors += truth == M2_ERROR;
     }
     return errors                       ? M2_ERROR
-           : expr->kind == M2_NODE_AND  ? truth_of(yes == n)
-           : expr->kind == M2_NODE_OR   ? truth_of(yes > 0)
+           : expr->kind == M2_EXPR_AND  ? truth_of(yes == n)
+           : expr->kind == M2_EXPR_OR   ? truth_of(yes > 0)
                                         : truth_of(yes % 2);
 }
 
@@ -348,10 +350,11 @@ static m2_truth_t eval_matches(const m2_expr_t *expr, m2_facts_t *facts, m2_err_
 
 typedef m2_truth_t eval_fn(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err);
 
-static eval_fn *const evaluators[] = { /* ORDER NODE */
+static eval_fn *const evaluators[] = { /* ORDER EXPR */
     eval_connective, eval_connective, eval_connective, eval_not, eval_compare, eval_is_null,
     eval_like,       eval_cidr,       eval_in,         eval_has, eval_matches,
 };
+_Static_assert(sizeof(evaluators) / sizeof(evaluators[0]) == M2_EXPR_MATCHES + 1, "ORDER EXPR");
 
 static m2_truth_t eval(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 {

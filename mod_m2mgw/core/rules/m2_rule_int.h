@@ -110,22 +110,22 @@ typedef struct m2_operand_t {
     m2_decimal_t decimal; /* of a number */
 } m2_operand_t;
 
-typedef enum m2_node_t { /* ORDER NODE: evaluators in m2_rule_eval.c */
-    M2_NODE_AND,
-    M2_NODE_OR,
-    M2_NODE_XOR,
-    M2_NODE_NOT,
-    M2_NODE_COMPARE,
-    M2_NODE_IS_NULL,
-    M2_NODE_LIKE,
-    M2_NODE_CIDR,
-    M2_NODE_IN,
-    M2_NODE_HAS,
-    M2_NODE_MATCHES
-} m2_node_t;
+typedef enum m2_expr_kind_t { /* ORDER EXPR: evaluators in m2_rule_eval.c */
+    M2_EXPR_AND,
+    M2_EXPR_OR,
+    M2_EXPR_XOR,
+    M2_EXPR_NOT,
+    M2_EXPR_COMPARE,
+    M2_EXPR_IS_NULL,
+    M2_EXPR_LIKE,
+    M2_EXPR_CIDR,
+    M2_EXPR_IN,
+    M2_EXPR_HAS,
+    M2_EXPR_MATCHES
+} m2_expr_kind_t;
 
 struct m2_expr_t {
-    m2_node_t kind;
+    m2_expr_kind_t kind;
     int negate;                /* `!like`, `<> null`: on null it is false all the same */
     m2_tok_t compare;          /* M2_TOK_EQ .. M2_TOK_GE */
     m2_operand_t left, right;

@@ -52,7 +52,7 @@ static m2_code_t enter(parser_t *parser)
     return advance(parser);
 }
 
-static m2_expr_t *make_node(parser_t *parser, m2_node_t kind)
+static m2_expr_t *make_node(parser_t *parser, m2_expr_kind_t kind)
 {
     m2_expr_t *expr = apr_pcalloc(parser->pool, sizeof(*expr));
 
@@ -60,7 +60,7 @@ static m2_expr_t *make_node(parser_t *parser, m2_node_t kind)
     return expr;
 }
 
-static m2_expr_t *make_parent(parser_t *parser, m2_node_t kind, m2_expr_t *kid)
+static m2_expr_t *make_parent(parser_t *parser, m2_expr_kind_t kind, m2_expr_t *kid)
 {
     m2_expr_t *expr = make_node(parser, kind);
 
@@ -189,7 +189,7 @@ static m2_code_t parse_like(m2_expr_t *expr, parser_t *parser)
     if (code || (code = pattern_text(&raw, &column, parser))) {
         return code;
     }
-    expr->kind = M2_NODE_LIKE;
+    expr->kind = M2_EXPR_LIKE;
     expr->with.like = m2_like_compile(parser->pool, raw);
     return M2_OK;
 }
@@ -204,7 +204,7 @@ static m2_code_t parse_cidr(m2_expr_t *expr, parser_t *parser)
     if (code || (code = pattern_text(&raw, &column, parser))) {
         return code;
     }
-    expr->kind = M2_NODE_CIDR;
+    expr->kind = M2_EXPR_CIDR;
     expr->with.cidr = m2_cidr_compile(&why, parser->pool,
                                       m2_lex_unescape(parser->pool, raw));
     return expr->with.cidr ? M2_OK : m2_err_at(parser->err, M2_E_CONFIG, 0, column,
@@ -220,7 +220,7 @@ static m2_code_t parse_has(m2_expr_t *expr, parser_t *parser)
     if (code || (code = pattern_text(&raw, &column, parser))) {
         return code;
     }
-    expr->kind = M2_NODE_HAS;
+    expr->kind = M2_EXPR_HAS;
     expr->with.word = m2_lex_unescape(parser->pool, raw);
     return M2_OK;
 }
@@ -235,7 +235,7 @@ static m2_code_t parse_matches(m2_expr_t *expr, parser_t *parser)
     if (code || (code = pattern_text(&raw, &column, parser))) {
         return code;
     }
-    expr->kind = M2_NODE_MATCHES;
+    expr->kind = M2_EXPR_MATCHES;
     expr->with.regex = m2_regex_compile(&why, parser->pool,
                                         m2_lex_unescape(parser->pool, raw));
     return expr->with.regex ? M2_OK : m2_err_at(parser->err, M2_E_CONFIG, 0, column,
@@ -260,7 +260,7 @@ static m2_code_t parse_in(m2_expr_t *expr, parser_t *parser)
 {
     m2_code_t code = take(parser, M2_TOK_OPEN, "\"(\" and a list");
 
-    expr->kind = M2_NODE_IN;
+    expr->kind = M2_EXPR_IN;
     expr->items = apr_array_make(parser->pool, 4, sizeof(m2_operand_t));
     while (!code && !(code = parse_item(expr, parser))
            && parser->lexer.tok == M2_TOK_COMMA) {
@@ -273,6 +273,8 @@ static m2_code_t parse_in(m2_expr_t *expr, parser_t *parser)
 static operator_fn *const word_operators[] = { /* ORDER WORD */
     parse_like, parse_cidr, parse_in, parse_has, parse_matches,
 };
+_Static_assert(sizeof(word_operators) / sizeof(word_operators[0])
+                   == M2_TOK_MATCHES - M2_TOK_LIKE + 1, "ORDER WORD");
 
 static m2_code_t parse_word_operator(m2_expr_t *expr, parser_t *parser)
 {
@@ -299,7 +301,7 @@ static void ask_for_null(m2_expr_t *expr)
     if (expr->left.kind == M2_OPERAND_NULL) {
         expr->left = expr->right;
     }
-    expr->kind = M2_NODE_IS_NULL;
+    expr->kind = M2_EXPR_IS_NULL;
     expr->negate = expr->compare == M2_TOK_NE;
 }
 
@@ -324,7 +326,7 @@ static m2_code_t parse_comparison(m2_expr_t *expr, parser_t *parser)
 
 static m2_code_t parse_compare(m2_expr_t **pexpr, parser_t *parser)
 {
-    m2_expr_t *expr = *pexpr = make_node(parser, M2_NODE_COMPARE);
+    m2_expr_t *expr = *pexpr = make_node(parser, M2_EXPR_COMPARE);
     m2_code_t code = parse_operand(&expr->left, parser);
 
     if (!code && parser->lexer.tok >= M2_TOK_EQ && parser->lexer.tok <= M2_TOK_GE) {
@@ -353,7 +355,7 @@ static m2_code_t parse_unary(m2_expr_t **pexpr, parser_t *parser)
     }
     if (negation) {
         code = parse_unary(pexpr, parser);
-        *pexpr = make_parent(parser, M2_NODE_NOT, *pexpr);
+        *pexpr = make_parent(parser, M2_EXPR_NOT, *pexpr);
     }
     else if (!(code = parse_expr(pexpr, parser))) {
         code = take(parser, M2_TOK_CLOSE, "and, or, xor or \")\"");
@@ -378,7 +380,7 @@ static m2_code_t parse_expr(m2_expr_t **pexpr, parser_t *parser)
     if (code || !is_connective(tok)) {
         return code;
     }
-    *pexpr = make_parent(parser, (m2_node_t)(M2_NODE_AND + (tok - M2_TOK_AND)), *pexpr);
+    *pexpr = make_parent(parser, (m2_expr_kind_t)(M2_EXPR_AND + (tok - M2_TOK_AND)), *pexpr);
     while (!code && parser->lexer.tok == tok) {
         if (!(code = advance(parser)) && !(code = parse_unary(&kid, parser))) {
             APR_ARRAY_PUSH((*pexpr)->kids, m2_expr_t *) = kid;

@@ -197,6 +197,7 @@ static apr_size_t unit_xml(char *out, apr_size_t *pout, m2_slice_t value)
 static unit_fn *const units[] = { /* ORDER ESCAPE */
     unit_header, unit_text, unit_json, unit_xml
 };
+_Static_assert(sizeof(units) / sizeof(units[0]) == M2_ESCAPE_XML + 1, "ORDER ESCAPE");
 
 /* --- rendering --- */
 

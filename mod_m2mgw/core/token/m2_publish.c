@@ -11,16 +11,11 @@
 #include "text/m2_b64.h"
 #include "text/m2_form.h"
 
-
 #define ENCODING "encoding="
 
 static const char *const encoding_words[] = { "", "base64url", "percent" }; /* ORDER ENCODING */
 _Static_assert(sizeof(encoding_words) / sizeof(encoding_words[0]) == M2_ENCODINGS,
                "one word for each encoding");
-
-static const char *const place_words[] = { /* ORDER PLACE */
-    "query", "header", "path", "form", "env",
-};
 
 /* What httpd or CGI set from elsewhere (RFC 3875 4.1, ap_add_common_vars, mod_ssl), and what
  * our own code sets after a decision: a claim of that name would be overwritten by what the
@@ -152,33 +147,6 @@ static m2_code_t check_env_name(const char *name, m2_err_t *err)
     return M2_OK;
 }
 
-typedef m2_code_t check_name_fn(const char *name, m2_err_t *err);
-
-static check_name_fn *const check_name[] = { /* ORDER PLACE */
-    check_form_name, check_header_name, check_path_name, check_form_name, check_env_name,
-};
-
-/* how names of a place are read; path names are the administrator's alone, and environment
- * names are one table for httpd, in any case, which CGI folds like headers */
-static const struct place_reading_t {
-    m2_reading_t reading;
-    int kept; /* a set is kept of them, to look for in requests */
-} readings[] = { /* ORDER PLACE */
-    { M2_READ_FORM, 1 },   { M2_READ_HEADER, 1 }, { M2_READINGS, 0 },
-    { M2_READ_FORM, 1 },   { M2_READ_HEADER, 0 },
-};
-_Static_assert(COUNT(readings) == M2_PLACES, "one reading for each place");
-
-static int same_name(m2_place_t place, const char *a, const char *b)
-{
-    const m2_reading_t reading = readings[place].reading;
-
-    if (reading == M2_READINGS) {
-        return m2_slice_is(m2_slice_z(a), b);
-    }
-    return m2_name_same(a, b, reading);
-}
-
 /* --- values --- */
 
 /* What could leave the segment, or be decoded once more behind us. Some cut a segment at ';'
@@ -200,19 +168,47 @@ static int is_unsafe_field(const char *value)
     return has_control(value) || m2_value_has_edge(m2_slice_z(value));
 }
 
+/* --- places --- */
+
+/* What is to be known of a place. Names in a path are the administrator's alone; those of the
+ * environment are one table for httpd, in any case, which CGI folds like headers. */
+static const struct place_row_t {
+    const char *word;
+    m2_code_t (*check_name)(const char *name, m2_err_t *err);
+    m2_reading_t reading; /* how names are read; M2_READINGS: as they stand */
+    int kept;             /* a set is kept of them, to look for in requests */
+    int (*is_unsafe)(const char *value); /* besides line ends; NULL: nothing is */
+} places[] = { /* ORDER PLACE */
+    { "query", check_form_name, M2_READ_FORM, 1, NULL },
+    { "header", check_header_name, M2_READ_HEADER, 1, is_unsafe_field },
+    { "path", check_path_name, M2_READINGS, 0, is_unsafe_segment },
+    { "form", check_form_name, M2_READ_FORM, 1, NULL },
+    { "env", check_env_name, M2_READ_HEADER, 0, NULL },
+};
+_Static_assert(COUNT(places) == M2_PLACES, "a row for each place");
+
+const char *m2_place_word(m2_place_t place)
+{
+    return places[place].word;
+}
+
+static int same_name(m2_place_t place, const char *a, const char *b)
+{
+    const m2_reading_t reading = places[place].reading;
+
+    if (reading == M2_READINGS) {
+        return m2_slice_is(m2_slice_z(a), b);
+    }
+    return m2_name_same(a, b, reading);
+}
+
 static m2_code_t check_value(const m2_target_t *target, const char *value, m2_err_t *err)
 {
-    int bad = strpbrk(value, "\r\n") != NULL;
+    int (*is_unsafe)(const char *value) = places[target->place].is_unsafe;
 
-    if (target->place == M2_PLACE_HEADER) {
-        bad |= is_unsafe_field(value);
-    }
-    if (target->place == M2_PLACE_PATH) {
-        bad |= is_unsafe_segment(value);
-    }
-    if (bad) {
+    if (strpbrk(value, "\r\n") || (is_unsafe && is_unsafe(value))) {
         return m2_err_set(err, M2_E_CLAIM_UNSAFE, "claim %s cannot be put into a %s",
-                          target->claim, place_words[target->place]);
+                          target->claim, places[target->place].word);
     }
     return M2_OK;
 }
@@ -276,13 +272,13 @@ m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *cla
     if (!*claim) {
         return m2_err_set(err, M2_E_CONFIG, "the claim name is empty");
     }
-    for (i = 0; colon && i < COUNT(place_words); i++) {
-        if (m2_slice_is_nocase(m2_slice(word, n), place_words[i])) {
+    for (i = 0; colon && i < COUNT(places); i++) {
+        if (m2_slice_is_nocase(m2_slice(word, n), places[i].word)) {
             target->claim = apr_pstrdup(pool, claim);
             target->place = (m2_place_t)i;
             target->name = apr_pstrdup(pool, colon + 1);
             target->encoding = M2_ENCODING_NONE;
-            return check_name[i](target->name, err);
+            return places[i].check_name(target->name, err);
         }
     }
     return m2_err_set(
@@ -308,8 +304,8 @@ static void keep_name(m2_mapping_t *mapping, const m2_target_t *target)
 
     if (!mapping->names[place]) {
         mapping->names[place] = apr_array_make(pool, 4, sizeof(const char *));
-        mapping->sets[place] = readings[place].kept
-                                   ? m2_nameset_make(pool, readings[place].reading) : NULL;
+        mapping->sets[place] = places[place].kept
+                                   ? m2_nameset_make(pool, places[place].reading) : NULL;
     }
     APR_ARRAY_PUSH(mapping->names[place], const char *) = target->name;
     if (mapping->sets[place]) {
@@ -329,8 +325,8 @@ m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_er
             same_name(target->place, target->name, other->name)) {
             return m2_err_set(err, M2_E_CONFIG,
                               "%s:%s is a target already (as %s:%s of claim %s)",
-                              place_words[target->place], target->name,
-                              place_words[other->place], other->name, other->claim);
+                              places[target->place].word, target->name,
+                              places[other->place].word, other->name, other->claim);
         }
     }
     APR_ARRAY_PUSH(list, m2_target_t) = *target;
@@ -375,7 +371,7 @@ static m2_code_t set_encoding(m2_target_t *target, m2_encoding_t encoding, m2_er
     if (encoding != M2_ENCODING_NONE && target->place != M2_PLACE_HEADER
         && target->place != M2_PLACE_ENV) {
         return m2_err_set(err, M2_E_CONFIG, "%s:%s has an encoding of its own; " ENCODING
-                          " is for header:NAME and env:NAME", place_words[target->place],
+                          " is for header:NAME and env:NAME", places[target->place].word,
                           target->name);
     }
     target->encoding = all ? M2_ENCODING_BASE64URL : encoding;

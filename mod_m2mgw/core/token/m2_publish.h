@@ -11,7 +11,7 @@
 #include "request/m2_nameset.h"
 #include "text/m2_json.h"
 
-typedef enum m2_place_t { /* ORDER PLACE: words in m2_publish.c */
+typedef enum m2_place_t { /* ORDER PLACE: rows in m2_publish.c */
     M2_PLACE_QUERY,
     M2_PLACE_HEADER,
     M2_PLACE_PATH,
@@ -58,6 +58,9 @@ typedef struct m2_publish_t {
     const char *value; /* claim text (m2_json_text), not encoded; NULL: claim absent, only
                           scrub the name */
 } m2_publish_t;
+
+/** The word of a place, as in `query:NAME`. */
+const char *m2_place_word(m2_place_t place);
 
 /** Parse `query:N` etc.; M2_E_CONFIG with a sentence (unknown place, empty or unfit name:
  *  header names are tokens of RFC 9110 and not framing or hop-by-hop ones, path names are

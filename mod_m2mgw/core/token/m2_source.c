@@ -11,6 +11,12 @@
 static const char *const token_words[] = { /* ORDER TOKEN PLACE */
     "header", "query", "cookie", "form",
 };
+_Static_assert(sizeof(token_words) / sizeof(token_words[0]) == M2_TOKEN_FORM + 1, "a word a place");
+
+const char *m2_token_place_word(m2_token_place_t place)
+{
+    return token_words[place];
+}
 
 static int is_token(const char *z)
 {

@@ -20,6 +20,9 @@ typedef struct m2_token_source_t {
     const char *name;
 } m2_token_source_t;
 
+/** The word of a place, as in `header:NAME`. */
+const char *m2_token_place_word(m2_token_place_t place);
+
 /** Parse `header:NAME` etc. M2_E_CONFIG with a sentence. */
 m2_code_t m2_token_source_parse(m2_token_source_t *source, apr_pool_t *pool,
                                 const char *word, m2_err_t *err);

@@ -87,16 +87,13 @@ static const apr_array_header_t *both_lists(apr_pool_t *pool, const apr_array_he
 
 static void print_sources(const out_t *out, const m2mgw_sources_t *sources)
 {
-    static const char *const places[] = { "header", "query", "cookie", "form" };
     const char *text = "M2MToken";
     int i;
 
-    ROWS(places, M2_TOKEN_FORM);
-
     for (i = 0; i < sources->list->nelts; i++) {
         const m2_token_source_t *source = &APR_ARRAY_IDX(sources->list, i, m2_token_source_t);
-        text = apr_pstrcat(out->pool, text, " ", places[source->place], ":", source->name,
-                           NULL);
+        text = apr_pstrcat(out->pool, text, " ", m2_token_place_word(source->place), ":",
+                           source->name, NULL);
     }
     line(out, "%s", text);
 }
@@ -135,13 +132,11 @@ static void print_keys(const out_t *out, const m2_keyring_t *ring)
 
 static void print_mapping(const out_t *out, const m2_mapping_t *mapping)
 {
-    static const char *const places[] = { "query", "header", "path", "form", "env" };
     int i;
 
-    ROWS(places, M2_PLACES - 1);
     for (i = 0; mapping && i < mapping->targets->nelts; i++) {
         const m2_target_t *target = &APR_ARRAY_IDX(mapping->targets, i, m2_target_t);
-        line(out, "M2MClaim %s %s:%s%s", word(out, target->claim), places[target->place],
+        line(out, "M2MClaim %s %s:%s%s", word(out, target->claim), m2_place_word(target->place),
              target->name, m2_target_options(out->pool, target));
     }
 }
@@ -157,21 +152,6 @@ static void print_rule(const out_t *out, const m2_rule_t *rule)
          rule->message ? " errorMessage=..." : "", rule->body ? " responseBody=..." : "");
 }
 
-static void print_parameter(const out_t *out, const m2_param_t *param)
-{
-    static const char *const words[] = { /* ORDER SOURCE */
-        "Method", "Path", "Path:", "Query:", "Header:", "Form:", "Cookie:", "Host",
-        "Parameter:", "Token:", "XFF:", "Env:", "System",
-    };
-    const char *arg = param->arg ? param->arg : "";
-
-    ROWS(words, M2_SRC_SYSTEM);
-    if (param->source == M2_SRC_XFF) {
-        arg = apr_itoa(out->pool, param->index);
-    }
-    line(out, "M2MParameter %s %s%s", param->name, words[param->source], arg);
-}
-
 static void print_rules(const out_t *out, const m2_rules_t *rules)
 {
     int i;
@@ -181,7 +161,9 @@ static void print_rules(const out_t *out, const m2_rules_t *rules)
         return;
     }
     for (i = 0; i < rules->params->list->nelts; i++) {
-        print_parameter(out, &APR_ARRAY_IDX(rules->params->list, i, m2_param_t));
+        const m2_param_t *param = &APR_ARRAY_IDX(rules->params->list, i, m2_param_t);
+
+        line(out, "M2MParameter %s %s", param->name, m2_param_text(out->pool, param));
     }
     for (i = 0; i < rules->rules->nelts; i++) {
         print_rule(out, APR_ARRAY_IDX(rules->rules, i, const m2_rule_t *));
