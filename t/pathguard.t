@@ -203,6 +203,9 @@ my $special = <<"CONF";
     RewriteEngine On
     RewriteRule ^/alias/(.*)\$ /APP/\$1 [PT]
     RewriteRule ^/good/(.*)\$ /app/\$1 [PT]
+    RewriteCond %{QUERY_STRING} ^u=(.*)\$
+    RewriteRule ^/any\$ /%1 [PT,QSD]
+    ProxyPass /proxied $b/proxied
     <Directory \@DOCROOT\@/wp>
         Options +ExecCGI
         AddHandler cgi-script .cgi
@@ -427,6 +430,11 @@ for my $path ('/open/x%0ay', '/open/%7f', '/open/%01', '/open/..;/x', '/open/.;x
 # --- rewrites, indexes and error documents ---
 
 denies(ask('rewrites', '/alias/x'), 400, 'path_unsafe', 'a rewrite to another spelling');
+for my $dots ('proxied/../app/x', './app/x', 'proxied/./../app', 'proxied/..;/app/x') {
+    denies(ask('rewrites', "/any?u=$dots"), 400, 'path_unsafe', "a rewrite to $dots");
+}
+denies(ask('rewrites', '/any?u=app/x'), 401, 'token_missing', 'a rewrite to the section');
+is(ask('rewrites', '/any?u=proxied/..a/.x')->status, 200, 'control: a rewrite to dots that are names');
 denies(ask('rewrites', '/inside/x'), 400, 'path_unsafe', 'an internal redirect to another spelling');
 denies(ask('rewrites', '/good/x'), 401, 'token_missing', 'control: a rewrite to the section');
 like(ask('rewrites', '/2024/01/Hello-World/')->body, qr/\ARAN/, 'every path to one script, as WordPress has it');

@@ -174,6 +174,12 @@ static void test_marks(void **state)
     assert_int_equal(m2_path_marks("/a//"), M2_PATH_DEVICE);
     assert_int_equal(m2_path_marks("/a "), M2_PATH_DEVICE);
     assert_int_equal(m2_path_marks("/a /b"), M2_PATH_DEVICE);
+    assert_int_equal(m2_path_marks("/x/../a"), M2_PATH_DEVICE);
+    assert_int_equal(m2_path_marks("/./a"), M2_PATH_DEVICE);
+    assert_int_equal(m2_path_marks("/a/.."), M2_PATH_DEVICE);
+    assert_int_equal(m2_path_marks("/a/."), M2_PATH_DEVICE);
+    assert_int_equal(m2_path_marks("/.well-known/..a/a../...//."), M2_PATH_DEVICE);
+    assert_int_equal(m2_path_marks("/.well-known/..a/a../.../.a"), 0);
     assert_int_equal(m2_path_marks("/a\n/b"), M2_PATH_DEVICE | M2_PATH_CONTROL);
 }
 

@@ -19,6 +19,13 @@ static int is_blank(char c)
 
 /* --- marks --- */
 
+/* Whether the dot at p, behind a slash, begins a segment that is one dot or two. */
+static int is_dot_segment(const char *p)
+{
+    p += p[1] == '.' ? 2 : 1;
+    return *p == '/' || *p == '\0';
+}
+
 unsigned m2_path_marks(const char *path)
 {
     unsigned marks = 0;
@@ -36,7 +43,8 @@ unsigned m2_path_marks(const char *path)
         else if (c >= 'A' && c <= 'Z') {
             marks |= M2_PATH_CAPITAL;
         }
-        else if (c == '%' || c == ';' || c == '\\') {
+        else if (c == '%' || c == ';' || c == '\\'
+                 || (c == '.' && last == '/' && is_dot_segment(path))) {
             marks |= M2_PATH_DEVICE;
         }
         else if (is_control((unsigned char)c)) {

@@ -22,8 +22,9 @@
 /* what a path holds that can be read in more than one way: bits of m2_path_marks */
 #define M2_PATH_CONTROL 1u /* a byte below 0x20, or 0x7F */
 #define M2_PATH_CAPITAL 2u /* an ASCII capital */
-#define M2_PATH_DEVICE 4u  /* `%`, `;`, `\`, an empty segment, a blank or control byte at the
-                              end of one: a reading may differ by more than case */
+#define M2_PATH_DEVICE 4u  /* `%`, `;`, `\`, an empty segment, one of dots (httpd leaves those
+                              of a rewrite), a blank or control byte at the end of one: a
+                              reading may differ by more than case */
 
 #define M2_PATH_LAYERS 4                      /* backslashes, then three layers of escapes */
 #define M2_PATH_READINGS (M2_PATH_LAYERS + 1) /* one for each number of layers */
