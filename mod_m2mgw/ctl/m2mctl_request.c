@@ -278,6 +278,7 @@ static const struct place_t {
     { "cookie", find_in_cookie },
     { "form", find_in_form },
 };
+_Static_assert(sizeof(places) / sizeof(places[0]) == M2_TOKEN_FORM + 1, "a row for each place");
 
 m2_code_t m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
                             const apr_array_header_t *sources, m2_err_t *err)

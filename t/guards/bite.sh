@@ -99,6 +99,7 @@ bite reference 'M2MLeeway is in the command tables and not in conf' conf/m2mgw.c
 bite reference 'M2MLeeway is in the command tables and not in docs' docs/directives.md \
     "sed -i '/^#.*M2MLeeway/d' \$FILE"
 bite reference 'speaks of M2MNoSuch' docs/directives.md "append 'See M2MNoSuch.'"
+bite reference 'ARCHITECTURE.md speaks of m2_none.c' docs/ARCHITECTURE.md "append '\`m2_none.c\`'"
 bite reference 'links to docs/none.md' README.md "append '[x](docs/none.md)'"
 
 finish

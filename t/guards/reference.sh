@@ -61,4 +61,19 @@ for text in "$top"/*.md "$top"/docs/*.md "$top"/packaging/*.md; do
 done
 verdict "every link in the docs leads somewhere"
 
+# the map of the house names files and functions: they are there
+map=$top/docs/ARCHITECTURE.md
+need_files "$map"
+grep -oE '`(m2|judge_|prepare|publish|decide|hook_)[a-z0-9_]*(\.[ch])?`' "$map" | tr -d '`' | sort -u \
+    >"$work/named"
+# shellcheck disable=SC2046
+at_least 40 $(cat "$work/named")
+(cd "$top" && find mod_m2mgw -name '*.[ch]' | sed 's|.*/||' && cat $(find mod_m2mgw -name '*.[ch]') |
+    grep -oE '\b[a-z0-9_]{4,}\b') | sort -u >"$work/names"
+comm -23 "$work/named" "$work/names" | sed "s|^|ARCHITECTURE.md speaks of |" >>"$work/complaints"
+for room in $(sed -n 's|^\([a-z]*\) .*|\1|p' "$top/t/guards/floors.list"); do
+    grep -q "\`core/$room\`" "$map" || complain "ARCHITECTURE.md has no row for core/$room"
+done
+verdict "docs/ARCHITECTURE.md names what is there"
+
 finish

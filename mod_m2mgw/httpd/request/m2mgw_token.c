@@ -174,6 +174,7 @@ static const struct place_t {
     { find_cookie, remove_cookie, 0 },
     { find_form, remove_form, 0 },
 };
+_Static_assert(sizeof(places) / sizeof(places[0]) == M2_TOKEN_FORM + 1, "a row for each place");
 
 static int same_source(const m2mgw_found_t *seen, const m2_token_source_t *source)
 {
