@@ -112,7 +112,7 @@ void m2mgw_count_decision(const m2mgw_decision_t *decision)
     }
 }
 
-void m2mgw_count_token(int cached, apr_interval_time_t took)
+void m2mgw_count_token(int cached, int tries, apr_interval_time_t took)
 {
     m2mgw_tokens_t *tokens;
     int i = 0;
@@ -130,6 +130,7 @@ void m2mgw_count_token(int cached, apr_interval_time_t took)
     }
     add(&tokens->latency[i], 1);
     add(&tokens->latency_sum, (apr_uint64_t)took);
+    add(&tokens->tries, (apr_uint64_t)tries);
 }
 
 /* --- reading --- */

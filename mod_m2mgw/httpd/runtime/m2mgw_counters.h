@@ -15,6 +15,7 @@ typedef struct m2mgw_tokens_t {
     apr_uint64_t cached;                   /* found verified */
     apr_uint64_t latency[M2MGW_LATENCIES]; /* judged anew, by the time it took */
     apr_uint64_t latency_sum;              /* microseconds */
+    apr_uint64_t tries;                    /* signatures that were checked for them */
 } m2mgw_tokens_t;
 
 /* counters by reason */
@@ -28,9 +29,9 @@ typedef struct m2mgw_reasons_t {
 extern const int m2mgw_latency_bounds[M2MGW_LATENCIES];
 
 /** Count a decision, and one token: found in the verified-token cache, or judged anew in so
- *  many microseconds. Any thread, no lock. */
+ *  many microseconds with so many signatures checked. Any thread, no lock. */
 void m2mgw_count_decision(const m2mgw_decision_t *decision);
-void m2mgw_count_token(int cached, apr_interval_time_t took);
+void m2mgw_count_token(int cached, int tries, apr_interval_time_t took);
 
 /** Sums over all processes; zeros while nothing is counted. */
 void m2mgw_counted(m2mgw_reasons_t *sums);

@@ -264,6 +264,7 @@ static m2_json_t *verification(apr_pool_t *pool)
     }
     put(json, "count", count);
     put(json, "microseconds", tokens.latency_sum);
+    put(json, "tries", tokens.tries);
     m2_json_set_json(json, "buckets", buckets);
     return json;
 }

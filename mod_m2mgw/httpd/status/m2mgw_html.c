@@ -438,9 +438,10 @@ static void latency(request_rec *r, const m2_json_t *json)
     }
     m2mgw_page_table_end(r);
     if (count) {
-        ap_rprintf(r, "<p>%s tokens, %s &micro;s on average.</p>\n",
+        ap_rprintf(r, "<p>%s tokens, %s &micro;s on average; %s signatures checked.</p>\n",
                    m2mgw_page_number(r, count),
-                   m2mgw_page_number(r, m2mgw_status_int(json, "microseconds") / count));
+                   m2mgw_page_number(r, m2mgw_status_int(json, "microseconds") / count),
+                   m2mgw_page_number(r, m2mgw_status_int(json, "tries")));
     }
 }
 

@@ -28,6 +28,12 @@ static const metric_t cache_metrics[] = {
     { NULL, NULL, NULL, NULL }
 };
 
+static const metric_t verification_metrics[] = {
+    { "tries", "m2mgw_verification_tries_total", "counter",
+      "Signatures checked: more than tokens judged where no kid names the key." },
+    { NULL, NULL, NULL, NULL }
+};
+
 static const metric_t replay_metrics[] = {
     { "accepted", "m2mgw_replay_accepted_total", "counter", "Tokens marked as used." },
     { "replayed", "m2mgw_replay_replayed_total", "counter",
@@ -359,6 +365,7 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
     rules(r, m2_json_get(document, "rules"));
     limits(r, m2_json_get(document, "limits"));
     latency(r, m2_json_get(document, "verification"));
+    part(r, verification_metrics, m2_json_get(document, "verification"));
     part(r, cache_metrics, m2_json_get(document, "cache"));
     part(r, replay_metrics, m2_json_get(document, "replay"));
     source_states(r, sources);
