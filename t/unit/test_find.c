@@ -73,6 +73,16 @@ static void test_authorization(void **state)
     assert_string_equal(in_header("Authorization", NULL), "");
 }
 
+static void test_why_none(void **state)
+{
+    (void)state;
+    assert_null(m2_find_why_none(NULL));
+    assert_null(m2_find_why_none(" "));
+    assert_non_null(strstr(m2_find_why_none("x.y.z"), "no scheme"));
+    assert_non_null(strstr(m2_find_why_none("Token x.y.z"), "another scheme"));
+    assert_non_null(strstr(m2_find_why_none("Bearer "), "no token"));
+}
+
 static void test_other_header(void **state)
 {
     (void)state;
@@ -124,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(test_authorization),
+        unit(test_why_none),
         unit(test_other_header),
         unit(test_pairs),
     };

@@ -54,9 +54,32 @@ static void test_not_gzip(void **state)
                         "the gzip is broken");
 }
 
+static void test_plain(void **state)
+{
+    m2_slice_t text = z("\xef\xbb\xbf{}");
+
+    (void)state;
+    assert_null(m2_gzip_plain(&text, pool, 5));
+    assert_true(m2_slice_is(text, "{}"));
+    assert_null(m2_gzip_plain(&text, pool, 2));
+    assert_true(m2_slice_is(text, "{}"));
+    assert_string_equal(m2_gzip_plain(&text, pool, 1), "it is larger than 1 bytes");
+    text = pack(z("\xef\xbb\xbf[1]"));
+    assert_null(m2_gzip_plain(&text, pool, 6));
+    assert_true(m2_slice_is(text, "[1]"));
+    text = pack(z("123456"));
+    assert_string_equal(m2_gzip_plain(&text, pool, 5), "the gzip holds too much");
+    text = z("\xef\xbb"); /* half a mark is none */
+    assert_null(m2_gzip_plain(&text, pool, 5));
+    assert_int_equal(text.n, 2);
+    text = z(NULL);
+    assert_null(m2_gzip_plain(&text, pool, 5));
+    assert_int_equal(text.n, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { unit(test_undo), unit(test_not_gzip) };
+    const struct CMUnitTest tests[] = { unit(test_undo), unit(test_not_gzip), unit(test_plain) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

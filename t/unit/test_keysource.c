@@ -99,7 +99,7 @@ static void test_note(void **state)
     assert_true(m2_keysource_note(&source, 8));
     m2_keysource_set_fault(&source, "short");
     assert_string_equal(slot.fault, "short");
-    m2_keysource_set_fault(&source, apr_pstrcat(pool, apr_psprintf(pool, "%0200d", 1), NULL));
+    m2_keysource_set_fault(&source, apr_pstrcat(pool, apr_psprintf(pool, "%0900d", 1), NULL));
     assert_int_equal(strlen(slot.fault), M2_FAULT_BYTES - 1);
 }
 

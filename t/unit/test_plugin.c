@@ -363,6 +363,7 @@ static void test_yaml_refused(void **state)
     jwt_fault(2, 3, "is there twice", "jwk: { a: 1,\n  a: 2 }\n");
     jwt_fault(1, 12, "NUL", "parameter: \"a\\0b\"\n");
     jwt_fault(2, 1, "found a tab", "parameter: b\n\tjwk: c\n");
+    jwt_fault(3, 2, "a tab; YAML", "jwk: \xc3\xa4\njwks:\n-\tkty: x\n");
     jwt_fault(1, 13, "mapping values", "parameter: a: b\n");
     jwt_fault(1, 14, "UTF-8", "parameter: 'a\xff'\n");
     jwt_fault(2, 4, "control characters", "a: b\nc: \x01\n");

@@ -165,12 +165,15 @@ static m2_code_t check_token(m2_verdict_t *verdict, apr_pool_t *pool,
     return M2_OK;
 }
 
-static m2_code_t without_token(m2_verdict_t *verdict, const m2_policy_t *policy)
+static m2_code_t without_token(m2_verdict_t *verdict, const m2_policy_t *policy,
+                               const m2_services_t *services)
 {
     if (!policy->keys || policy->bypass_empty) {
         return M2_BYPASS;
     }
-    return m2_err_set(&verdict->err, M2_E_TOKEN_MISSING, "the request has no token");
+    return m2_err_set(&verdict->err, M2_E_TOKEN_MISSING, "%s",
+                      services && services->absent ? services->absent
+                                                   : "the request has no token");
 }
 
 static m2_code_t publish(m2_verdict_t *verdict, apr_pool_t *pool,
@@ -330,7 +333,7 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
 
     m2_err_init(&verdict->err, pool);
     if (!policy->keys || !token.p || !token.n) {
-        verdict->code = without_token(verdict, policy);
+        verdict->code = without_token(verdict, policy, services);
         return verdict->code = publish(verdict, pool, policy);
     }
     if (is_foreign(policy, services)) {

@@ -34,6 +34,7 @@ typedef struct m2_services_t {
     m2_missing_fn *missing;
     void *missing_baton;
     const m2_presented_t *presented; /* what came with the token; NULL: nothing */
+    const char *absent; /* why there is no token, for people; NULL: nothing is known */
 } m2_services_t;
 
 /**

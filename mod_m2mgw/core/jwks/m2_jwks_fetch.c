@@ -14,6 +14,7 @@
 #include "base/m2_log.h"
 #include "jwks/m2_jwks_state.h"
 #include "jwks/m2_url.h"
+#include "text/m2_gzip.h"
 
 #include <apr_file_io.h>
 #include <apr_uri.h>
@@ -259,27 +260,55 @@ static const char *shown(apr_pool_t *pool, m2_slice_t text)
     return copy;
 }
 
+/* The document of body, gzip and all; NULL with what is wrong in *pwrong. */
+static const m2_json_t *metadata_of(const char **pwrong, m2_keysource_t *source, m2_slice_t body)
+{
+    const char *wrong = m2_gzip_plain(&body, source->fetching, M2_MAX_KEYSET_BYTES);
+    const m2_json_t *metadata = NULL;
+
+    while (!wrong && body.n && apr_isspace(body.p[0])) {
+        body = m2_slice(body.p + 1, body.n - 1);
+    }
+    if (!wrong
+        && m2_json_parse(&metadata, source->fetching, body, M2_E_CONFIG, NULL) != M2_OK) {
+        wrong = body.n && body.p[0] == '<' ? "it is HTML or XML" : "it is no JSON";
+    }
+    *pwrong = wrong ? apr_psprintf(source->fetching, "the metadata at %s: %s", source->asked,
+                                   wrong)
+                    : NULL;
+    return metadata;
+}
+
 /* RFC 8414 3.3: metadata that names another issuer must not be used, or anybody who can
  * answer for one path of a host could speak for all of them. */
-static const char *keys_url(const char **purl, apr_pool_t *pool,
-                            const m2_keysource_t *source, m2_slice_t body)
+static const char *check_issuer(const m2_keysource_t *source, const m2_json_t *metadata)
 {
-    const m2_json_t *metadata;
-    m2_slice_t url, issuer;
+    apr_pool_t *pool = source->fetching;
+    m2_slice_t issuer = m2_json_string(m2_json_get(metadata, "issuer"));
+
+    if (m2_slice_is(issuer, source->name)) {
+        return NULL;
+    }
+    return apr_psprintf(pool, "the metadata at %s names another issuer: \"%s\" and not \"%s\"",
+                        source->asked, issuer.p ? shown(pool, issuer) : "", source->name);
+}
+
+static const char *keys_url(const char **purl, m2_keysource_t *source, m2_slice_t body)
+{
+    apr_pool_t *pool = source->fetching;
+    const char *wrong;
+    const m2_json_t *metadata = metadata_of(&wrong, source, body);
+    m2_slice_t url;
     m2_err_t why;
 
-    if (m2_json_parse(&metadata, pool, body, M2_E_CONFIG, NULL) != M2_OK) {
-        return "its metadata is no JSON";
-    }
-    issuer = m2_json_string(m2_json_get(metadata, "issuer"));
-    if (!m2_slice_is(issuer, source->name)) {
-        return apr_psprintf(pool, "its metadata names another issuer: \"%s\" and not \"%s\"",
-                            issuer.p ? shown(pool, issuer) : "", source->name);
+    wrong = wrong ? wrong : check_issuer(source, metadata);
+    if (wrong) {
+        return wrong;
     }
     url = m2_json_string(m2_json_get(metadata, "jwks_uri"));
     *purl = m2_slice_dup(pool, url);
     if (!*purl) {
-        return "its metadata has no jwks_uri";
+        return apr_psprintf(pool, "the metadata at %s has no jwks_uri", source->asked);
     }
     m2_err_init(&why, pool);
     if (m2_url_check(pool, *purl, source->plain, &why) != M2_OK) {
@@ -289,7 +318,8 @@ static const char *keys_url(const char **purl, apr_pool_t *pool,
     /* a public server must not send us to what listens on loopback */
     if (!source->plain && m2_slice_is_nocase(m2_slice(*purl, 5), "http:")
         && !m2_slice_is_nocase(m2_slice(source->name, 5), "http:")) {
-        return "its jwks_uri is no https:// URL";
+        return apr_psprintf(pool, "the jwks_uri of its metadata, \"%s\", is no https:// URL",
+                            m2_url_label(pool, shown(pool, url)));
     }
     return NULL;
 }
@@ -302,10 +332,15 @@ static void on_metadata(const m2_answer_t *answer, void *baton)
     const char *url = NULL, *fault = fault_of(answer, source);
 
     m2_slot_count(&source->slot->fetches);
-    fault = fault ? fault : keys_url(&url, source->fetching, source, answer->body);
+    fault = fault ? fault : keys_url(&url, source, answer->body);
     if (fault && source->step == STEP_OPENID) {
-        failed(source, fault);
+        failed(source, source->refused ? apr_pstrcat(source->fetching, fault, "; before that, ",
+                                                     source->refused, NULL)
+                                       : fault);
         return;
+    }
+    if (fault && !answer->fault && answer->status != 404) {
+        source->refused = fault;
     }
     source->step = fault ? STEP_OPENID : STEP_KEYS;
     if (!start(source,
@@ -355,6 +390,7 @@ static void claim(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t now)
         return;
     }
     source->fetcher = fetcher;
+    source->refused = NULL;
     source->step = STEP_KEYS;
     if (source->kind == M2_KEYSOURCE_ISSUER) {
         source->step = STEP_RFC8414;

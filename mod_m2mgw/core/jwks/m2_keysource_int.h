@@ -13,7 +13,7 @@
 #include "text/m2_copy.h"
 
 #define M2_KIDS 64         /* unknown kids a source remembers */
-#define M2_FAULT_BYTES 120 /* of the last fault's text */
+#define M2_FAULT_BYTES 640 /* of the last fault's text: two names of issuers and a URL */
 
 /* One per source, in memory all children share. Every member is read and written
  * atomically; `claimed` is won by compare-and-swap and guards the writing of the others
@@ -92,6 +92,7 @@ struct m2_keysource_t {
     int step;             /* of the fetch that is under way */
     apr_uint64_t claim;   /* what it set `claimed` to */
     const char *asked;    /* the URL that was asked last, for messages, in fetching */
+    const char *refused;  /* why metadata that the first step found was not taken, or NULL */
     const char *etag;     /* of current, in its pool */
 };
 

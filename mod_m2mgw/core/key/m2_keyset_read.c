@@ -304,28 +304,11 @@ static m2_code_t fill(reader_t *r)
     return code;
 }
 
-/* gzip and a byte order mark undone; NULL, or what is wrong. */
-static const char *plain_text(m2_slice_t *ptext, apr_pool_t *pool)
-{
-    const char *wrong = NULL;
-
-    if (m2_gzip_is(*ptext)) {
-        wrong = m2_gzip_undo(ptext, pool, *ptext, M2_MAX_KEYSET_BYTES);
-    }
-    else if (ptext->n > M2_MAX_KEYSET_BYTES) {
-        wrong = apr_psprintf(pool, "it is larger than %d bytes", M2_MAX_KEYSET_BYTES);
-    }
-    if (!wrong && starts_with(*ptext, "\xef\xbb\xbf")) {
-        *ptext = m2_slice(ptext->p + 3, ptext->n - 3);
-    }
-    return wrong;
-}
-
 m2_code_t m2_keyset_parse(m2_keyset_t *set, m2_slice_t text, const char *origin,
                           int flags, m2_keyset_mode_t mode, m2_err_t *err)
 {
     reader_t r = { set, origin, flags, mode, NULL, NULL, err };
-    const char *wrong = plain_text(&text, set->pool);
+    const char *wrong = m2_gzip_plain(&text, set->pool, M2_MAX_KEYSET_BYTES);
     const m2_json_t *json;
     m2_err_t why;
     m2_code_t code;

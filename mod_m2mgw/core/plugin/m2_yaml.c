@@ -105,6 +105,25 @@ static m2_code_t reader_fault(reader_t *r)
                      r->parser.problem ? r->parser.problem : "not readable");
 }
 
+/* Whether a tab stands where line and column of mark are, or in front of it on its line with
+ * nothing but blanks and dashes: what people cannot see. */
+static int is_tab(m2_slice_t text, const yaml_mark_t *mark)
+{
+    const char *p = text.p, *end = text.p + text.n;
+    size_t line, i;
+
+    for (line = 0; p && line < mark->line; line++) {
+        p = memchr(p, '\n', (apr_size_t)(end - p));
+        p = p ? p + 1 : NULL;
+    }
+    for (i = 0; p && p < end && i <= mark->column && strchr(" -\t", *p) && *p; i++, p++) {
+        if (*p == '\t') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static m2_code_t parser_fault(reader_t *r)
 {
     const yaml_mark_t *mark = &r->parser.problem_mark;
@@ -114,8 +133,9 @@ static m2_code_t parser_fault(reader_t *r)
         return reader_fault(r);
     }
     return m2_err_at(r->err, M2_E_CONFIG, (int)mark->line + 1, (int)mark->column + 1,
-                     "%s%s%s", context ? context : "", context ? ", " : "",
-                     r->parser.problem);
+                     "%s%s%s%s", context ? context : "", context ? ", " : "",
+                     r->parser.problem,
+                     is_tab(r->text, mark) ? ": a tab; YAML is indented with blanks" : "");
 }
 
 /* --- events to nodes --- */

@@ -165,6 +165,21 @@ m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *t
     return M2_OK;
 }
 
+const char *m2_find_why_none(const char *text)
+{
+    const m2_slice_t value = trim(m2_slice_z(text));
+
+    if (!value.n) {
+        return NULL;
+    }
+    if (is_scheme_alone(value)) {
+        return "Authorization holds a scheme and no token";
+    }
+    return memchr(value.p, ' ', value.n)
+               ? "Authorization holds another scheme than Bearer"
+               : "Authorization holds no scheme: \"Bearer \" is missing in front of the token";
+}
+
 int m2_find_is_dpop(const char *text)
 {
     m2_slice_t value = trim(m2_slice_z(text));

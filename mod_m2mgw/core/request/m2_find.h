@@ -22,6 +22,10 @@ typedef apr_array_header_t m2_tokens_t;
 m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *value,
                             m2_err_t *err);
 
+/** Why a value of Authorization in which no token was found has none, as a sentence for the
+ *  operator that quotes nothing of it; NULL when there is nothing to say. It may be NULL. */
+const char *m2_find_why_none(const char *value);
+
 /** Whether a header value with one token has it under the scheme `DPoP`; it may be NULL. */
 int m2_find_is_dpop(const char *value);
 

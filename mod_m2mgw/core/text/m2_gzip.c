@@ -5,6 +5,7 @@
  */
 #include "text/m2_gzip.h"
 
+#include <apr_strings.h>
 #include <zlib.h>
 
 #define FIRST_ROOM 16384
@@ -60,4 +61,22 @@ const char *m2_gzip_undo(m2_slice_t *ptext, apr_pool_t *pool, m2_slice_t packed,
     }
     *ptext = m2_slice(out, z.total_out);
     return status == Z_STREAM_END ? NULL : "the gzip is broken";
+}
+
+const char *m2_gzip_plain(m2_slice_t *ptext, apr_pool_t *pool, apr_size_t max)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    const apr_size_t n = sizeof(mark) - 1;
+    const char *wrong = NULL;
+
+    if (m2_gzip_is(*ptext)) {
+        wrong = m2_gzip_undo(ptext, pool, *ptext, max);
+    }
+    else if (ptext->n > max) {
+        wrong = apr_psprintf(pool, "it is larger than %" APR_SIZE_T_FMT " bytes", max);
+    }
+    if (!wrong && ptext->n >= n && m2_slice_is(m2_slice(ptext->p, n), mark)) {
+        *ptext = m2_slice(ptext->p + n, ptext->n - n);
+    }
+    return wrong;
 }

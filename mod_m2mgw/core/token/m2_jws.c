@@ -36,6 +36,10 @@ m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err)
         return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the token is longer than %d bytes",
                           M2_MAX_TOKEN);
     }
+    if (memchr(token.p, ' ', token.n)) {
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "a blank stands in the token, as it does "
+                          "where a client writes its scheme twice");
+    }
     for (p = token.p; (p = memchr(p, '.', (apr_size_t)(end - p))) != NULL; p++) {
         if (dots < 2) {
             dot[dots] = p;
@@ -47,7 +51,9 @@ m2_code_t m2_jws_split(m2_jws_t *jws, m2_slice_t token, m2_err_t *err)
                           "encrypted tokens are not supported");
     }
     if (dots != 2) {
-        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "a token has three parts");
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "a token has three parts, and this has %d: "
+                          "some providers give opaque ones unless they are asked for a JWT",
+                          dots + 1);
     }
     jws->token = token;
     jws->header64 = m2_slice(token.p, (apr_size_t)(dot[0] - token.p));

@@ -134,6 +134,22 @@ static const char *fresh_list(cmd_parms *cmd, const apr_array_header_t *list)
                 : NULL;
 }
 
+/* Values are separated by blanks; who writes commas gets one value that no token has. */
+static void tell_commas(cmd_parms *cmd, const apr_array_header_t *words)
+{
+    int i;
+
+    for (i = 0; i < words->nelts; i++) {
+        const char *word = APR_ARRAY_IDX(words, i, const char *);
+
+        if (strchr(word, ',')) {
+            m2mgw_cfg_notice(M2_LOG_NOTICE, "%s in %s: \"%s\" is one value with a comma in it; "
+                             "blanks separate values", cmd->cmd->name,
+                             m2mgw_cfg_place(cmd->pool, cmd->directive), word);
+        }
+    }
+}
+
 /* info: the offset of a const apr_array_header_t * in m2mgw_dir_t */
 const char *m2mgw_cfg_list(cmd_parms *cmd, void *dir, const char *args)
 {
@@ -150,6 +166,7 @@ const char *m2mgw_cfg_list(cmd_parms *cmd, void *dir, const char *args)
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "one or more words");
     }
     if (!bad) {
+        tell_commas(cmd, words);
         *plist = words;
     }
     return bad;
@@ -226,6 +243,7 @@ const char *m2mgw_cfg_require_claim(cmd_parms *cmd, void *dir, const char *args)
     if (m2_json_path_check(require->name, &err) != M2_OK) {
         return m2mgw_cfg_fault(cmd, &err);
     }
+    tell_commas(cmd, words);
     memmove(words->elts, words->elts + words->elt_size,
             (apr_size_t)(words->nelts - 1) * (apr_size_t)words->elt_size);
     words->nelts--;

@@ -69,6 +69,7 @@ static m2_services_t services_for(m2mgw_ctx_t *ctx, const m2_presented_t *presen
     services.spend_proof = spend_proof;
     services.spend_baton = ctx;
     services.presented = presented;
+    services.absent = ctx->token.p ? NULL : m2mgw_token_why_none(ctx, ctx->r);
     services.cache = m2mgw_cache();
     services.missing = missing_kid;
     services.missing_baton = ctx;
@@ -101,7 +102,7 @@ static void judge_token(m2mgw_ctx_t *ctx, apr_time_t now)
     if (ctx->token.p) {
         const int cached = judged->verdict.cached;
 
-        m2mgw_count_token(cached, cached ? 0 : apr_time_now() - now);
+        m2mgw_count_token(cached, judged->verdict.tries, cached ? 0 : apr_time_now() - now);
     }
     judged->next = root->judged;
     root->judged = judged;

@@ -316,6 +316,22 @@ m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
     return worst != M2_OK ? worst : code;
 }
 
+const char *m2mgw_token_why_none(const m2mgw_ctx_t *ctx, const request_rec *r)
+{
+    const apr_array_header_t *sources = ctx->effective.sources->list;
+    int i;
+
+    for (i = 0; i < sources->nelts; i++) {
+        const m2_token_source_t *source = &APR_ARRAY_IDX(sources, i, m2_token_source_t);
+
+        if (source->place == M2_TOKEN_HEADER
+            && m2_slice_is_nocase(m2_slice_z(source->name), "Authorization")) {
+            return m2_find_why_none(apr_table_get(r->headers_in, source->name));
+        }
+    }
+    return NULL;
+}
+
 /* text with the query's token values masked; text itself when there is nothing to mask.
  * tail is what follows the query (the protocol of a request line). */
 static const char *masked(request_rec *r, const char *text, const char *tail,

@@ -13,6 +13,9 @@
  *  M2_E_TOKEN_MULTIPLE, or a body fault. */
 m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 
+/** Why m2mgw_token_take found none, for people; NULL when there is nothing to say. */
+const char *m2mgw_token_why_none(const m2mgw_ctx_t *ctx, const request_rec *r);
+
 /** Mask the values of the virtual host's query token names in the request line of r and in
  *  its unparsed URI; with args also in r->args and in the backend's URL (only when the
  *  request is over). */
