@@ -177,6 +177,52 @@ for my $u ('/users/8/../7/x', '/users/7/../8/x', '/users//8/x', '/users/%38/x', 
 }
 $t->finish(more => 1);
 
+# --- as large as the gateway takes them: 160 parameters, 160 rules, conditions of 1024
+# characters, 50 KB in all ---
+
+sub wide {
+    my $n = 160;
+    return "parameters:\n" . join('', map { "  p$_: \"" . ($_ % 2 ? "Query:q$_" : "Header:X-H$_") . "\"\n" } 1 .. $n)
+        . "rules:\n" . join('', map { my $i = $_; "- name: rule$i\n  condition: \"\$p$i = 'v$i' and (" . join(' or ', map({ '$p' . (1 + ($i + $_) % $n) . " <> 'x$i'" } 1 .. 5), "\$p$i <> 'never'") . ")\"\n  ifTrue: DENY\n  statusCode: 403\n  errorMessage: \"no \${p$i}, it is rule $i of them\"\n" } 1 .. $n);
+}
+sub long {
+    my $text = "parameters:\n  a: \"Query:a\"\nrules:\n";
+    for (my $i = 1; length($text) < 49_000; $i++) {
+        my $condition = "\$a = 'v$i'";
+        $condition .= " or \$a = 'v${i}_" . length($condition) . "'" while length $condition < 1000;
+        $condition .= ' ' x (1023 - length $condition) . ' ';
+        $text .= "- name: r$i\n  condition: \"$condition\"\n  ifTrue: DENY\n";
+    }
+    return $text;
+}
+my ($wide, $long) = (wide(), long());
+cmp_ok(length $wide, '>', 40_000, 'a wide script of ' . length($wide) . ' bytes');
+my $w = M2MGW::Test->start(files => { 'wide.yaml' => $wide, 'long.yaml' => $long }, config => <<'CONF');
+<Location /wide>
+    M2MPlugin accessControl wide.yaml
+</Location>
+<Location /long>
+    M2MPlugin accessControl long.yaml
+</Location>
+ProxyPass / http://@BACKEND@/
+CONF
+passes($w->get('/wide'), 'a script of 160 parameters and 160 rules');
+denies($w->get('/wide?q159=v159'), 403, 'rule_denied', 'its last rule but one');
+$r = $w->get('/wide', headers => [ 'X-H160' => 'v160' ]);
+denies($r, 403, 'rule_denied', 'its last rule');
+is($r->header('X-Ca-Error-Message'), 'no v160, it is rule 160 of them', 'says so');
+my $rules = () = $long =~ /^- name/gm;
+passes($w->get('/long?a=v'), "conditions of 1024 characters, $rules of them");
+denies($w->get("/long?a=v$rules"), 403, 'rule_denied', 'the last');
+for my $c ([ 'wide.yaml' => 160 ], [ 'long.yaml' => $rules ]) {
+    my @before = times;
+    my $out = `@{[ M2MGW::Test::m2mctl() ]} check $w->{root}/$c->[0] 2>&1`;
+    my @after = times;
+    like($out, qr/\b$c->[1]\b/, "m2mctl check $c->[0]") or diag($out);
+    cmp_ok($after[2] + $after[3] - $before[2] - $before[3], '<', 2, 'is quick');
+}
+$w->finish(more => 1);
+
 # --- what stops the start ---
 
 my $key = "jwk:\n  kty: RSA\n  e: AQAB\n  n: $j->{n}\n";

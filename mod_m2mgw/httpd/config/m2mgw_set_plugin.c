@@ -126,6 +126,36 @@ static const char *load_plugin(m2mgw_section_t *section, cmd_parms *cmd,
     return kind->load(section, cmd, file);
 }
 
+/* The gateway's other kinds, and what an operator writes for them here. */
+static const struct {
+    const char *word, *instead;
+} other_kinds[] = {
+    { "ipControl", "write Require ip, or M2MRule with in_cidr" },
+    { "backendSignature", "give the backend a client certificate "
+                          "(SSLProxyMachineCertificateFile)" },
+    { "cors", "set the fields with Header, and let preflights pass with M2MPreflight" },
+    { "caching", "use CacheEnable; what a token protects is never cached" },
+    { "basicAuth", "use AuthType Basic in a section of its own" },
+    { "routing", "use ProxyPass, or RewriteRule with [P]" },
+    { "errorMapping", "use ErrorDocument, and ProxyErrorOverride for the backend's errors" },
+    { "circuitBreaker", "give BalancerMember its retry= and failonstatus=" },
+    { "remoteAuth", "tokens are verified here: name the keys with M2MJwks or M2MIssuerDiscovery" },
+};
+
+static const char *no_such_kind(cmd_parms *cmd, const char *kind)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(other_kinds) / sizeof(other_kinds[0]); i++) {
+        if (ap_cstr_casecmp(kind, other_kinds[i].word) == 0) {
+            return m2mgw_cfg_error(cmd, "scripts of kind %s are not read here, only " PLUGINS
+                                   "; %s", other_kinds[i].word, other_kinds[i].instead);
+        }
+    }
+    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes " PLUGINS "%s", kind,
+                           m2mgw_cfg_hint(cmd, kind, PLUGINS));
+}
+
 const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const char *file)
 {
     m2mgw_section_t *section;
@@ -140,6 +170,5 @@ const char *m2mgw_cfg_plugin(cmd_parms *cmd, void *dir, const char *kind, const 
             return load_plugin(section, cmd, &plugin_kinds[i], file);
         }
     }
-    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes " PLUGINS "%s", kind,
-                           m2mgw_cfg_hint(cmd, kind, PLUGINS));
+    return no_such_kind(cmd, kind);
 }
