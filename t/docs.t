@@ -11,7 +11,7 @@ use lib "$FindBin::Bin/lib";
 use M2MGW::Test;
 
 my $top = "$FindBin::Bin/..";
-my %files = (map({ $_ => jwks_json(jwk('p256', kid => 'K1')) } 'conf/jwks.json', 'conf/keys.json'), 'conf/partner.pem' => pem('p256#2'),
+my %files = (map({ $_ => jwks_json(jwk('p256', kid => 'K1')) } 'conf/jwks.json', 'conf/keys.json', 'conf/kubernetes-jwks.json'), 'conf/partner.pem' => pem('p256#2'),
     'conf/idp-ca.pem' => scalar(`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=ca 2>/dev/null`), 'conf/users' => "a:b\n", 'conf/gateway.pem' => pem('p256'),
     'conf/api.yaml' => "openapi: 3.0.3\nservers: [{url: /v1}]\npaths: {/users: {get: {}}}\n");
 my $blocks = 0;

@@ -6,7 +6,7 @@
 #
 #   my $idp = M2MGW::Idp->start($dir);
 #   $idp->serve('/jwks', body => $json, headers => { ETag => '"1"' });
-#   ... $idp->url('/jwks') ... $idp->ca ... $idp->count('/jwks') ...
+#   ... $idp->url('/jwks') ... $idp->ca ... $idp->count('/jwks') ... $idp->heads('/jwks') ...
 #   $idp->down; $idp->up;
 #
 # Options of serve: status, headers, body, delay (seconds before the answer), drip (seconds
@@ -93,6 +93,14 @@ sub last_request {
     return $all[-1] // '';
 }
 
+# The heads of all requests for a path so far, one after the other.
+sub heads {
+    my ($self, $path) = @_;
+    open my $fh, '<:raw', "$self->{dir}/heads" or return '';
+    local $/;
+    return join '', grep { (split / /)[1] eq $path } split /^(?=[A-Z]+ \S+ HTTP)/m, <$fh>;
+}
+
 sub down {
     my ($self) = @_;
     return if !$self->{pid};
@@ -163,6 +171,9 @@ sub answer {
     open my $log, '>>', "$d/log" or die $!;
     syswrite $log, "$method $path " . ($match // '-') . "\n";
     close $log;
+    open my $heads, '>>:raw', "$d/heads" or die $!;
+    syswrite $heads, $head;
+    close $heads;
     $self->reply($c, $path, $match);
 }
 
@@ -178,6 +189,7 @@ sub reply {
     my $head = "HTTP/1.1 $o->{status} X\r\n" . join('', map { "$_: $h{$_}\r\n" } sort keys %h)
         . 'Content-Length: ' . length($body) . "\r\nConnection: close\r\n\r\n";
     my $bytes = $head . $body;
+    utf8::downgrade($bytes); # IO::Socket::SSL would send its UTF-8
     if ($o->{drip}) {
         for my $b (split //, $bytes) { print {$c} $b or return; $c->flush; sleep $o->{drip} }
     }

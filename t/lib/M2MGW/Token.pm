@@ -38,6 +38,8 @@ sub unb64 {
 
 my %GEN = (
     rsa => [qw(genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048)],
+    rsa3072 => [qw(genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072)],
+    rsa4096 => [qw(genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096)],
     rsa1024 => [qw(genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024)],
     p256 => [qw(genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256)],
     p384 => [qw(genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384)],
@@ -176,7 +178,7 @@ sub der_to_raw {
 
 my %DEFAULT = (rsa => 'RS256', p256 => 'ES256', p384 => 'ES384', p521 => 'ES512',
                k256 => 'ES256', ed25519 => 'EdDSA', ed448 => 'EdDSA', oct => 'HS256',
-               rsa1024 => 'RS256', oct16 => 'HS256', oct48 => 'HS384', oct64 => 'HS512');
+               rsa1024 => 'RS256', rsa3072 => 'RS384', rsa4096 => 'RS512', oct16 => 'HS256', oct48 => 'HS384', oct64 => 'HS512');
 
 # mint(KEY, { claims }, { header members }): a token signed by the key's usual algorithm, with
 # alg in the header unless given; exp an hour ahead unless given. A value undef leaves the
