@@ -21,6 +21,7 @@ static void make(m2_keysource_kind_t kind)
     memset(&source, 0, sizeof(source));
     source.pool = pool;
     source.kind = kind;
+    source.document = &m2_document_keys;
     source.name = source.label = "x";
     source.slot = &slot;
     source.refresh = (m2_refresh_t){ 600, 60, 5, 60 };
