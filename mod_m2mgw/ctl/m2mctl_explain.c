@@ -14,6 +14,7 @@
 typedef struct explain_t {
     m2mctl_policy_t policy;
     m2mctl_request_t request;
+    m2mctl_guard_t guard;
     const char *token_file, *access, *rules, *path;
 } explain_t;
 
@@ -23,6 +24,10 @@ static const m2mctl_option_t explain_options[] = {
     { "access-control", M2MCTL_TEXT, SLOT(access), "FILE", "an accessControl script" },
     { "rules",      M2MCTL_TEXT, SLOT(rules), "FILE", "M2MParameter, M2MRule ... lines" },
     { "path",       M2MCTL_TEXT, SLOT(path), "TEMPLATE", "M2MPath for a script" },
+    { "section",    M2MCTL_LIST, SLOT(guard.sections), "PATH[=Off|Shadow]", "a <Location> with "
+                                     "directives of the module or a Require, for M2MPathGuard" },
+    { "path-guard", M2MCTL_TEXT, SLOT(guard.guard), "On|Off", "M2MPathGuard, default On" },
+    { "nocanon",    M2MCTL_FLAG, SLOT(guard.nocanon), NULL, "the raw path goes to the backend" },
     { "token-file", M2MCTL_TEXT, SLOT(token_file), "FILE", "the token; default: the one in "
                                                            "the request" },
     { NULL, M2MCTL_FLAG, 0, NULL, NULL },
@@ -70,24 +75,12 @@ static const char *shown(apr_pool_t *pool, m2_slice_t text)
     return out;
 }
 
-static int contains(m2_slice_t text, m2_slice_t part)
-{
-    apr_size_t i;
-
-    for (i = 0; part.n && i + part.n <= text.n; i++) {
-        if (m2_slice_eq(m2_slice(text.p + i, part.n), part)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static const char *value_words(const story_t *s, m2_slice_t value)
 {
     if (!value.p) {
         return "null";
     }
-    return contains(value, s->token)
+    return s->token.n && memmem(value.p, value.n, s->token.p, s->token.n)
                ? "[redacted]"
                : apr_pstrcat(s->pool, "\"", shown(s->pool, value), "\"", NULL);
 }
@@ -247,7 +240,6 @@ static void explain_token(story_t *s, const char *where)
         return;
     }
     m2_gate_token(&s->verdict, s->pool, policy, s->token, s->force->now, NULL);
-    m2_gate_scopes(&s->verdict, policy);
     pass = s->verdict.code == M2_OK || s->verdict.code == M2_BYPASS;
     if (!policy->keys) {
         tell(s, "token", 1, "no keys are in force, so none is looked for");
@@ -264,6 +256,63 @@ static void explain_token(story_t *s, const char *where)
     if (s->verdict.code == M2_E_CLAIM_UNSAFE ||
         s->verdict.code == M2_E_CLAIM_MISSING_PATH) {
         tell(s, "publish", 0, s->verdict.err.text);
+    }
+}
+
+/* --- what a backend could read otherwise --- */
+
+static int passes(const story_t *s)
+{
+    return s->verdict.code == M2_OK || s->verdict.code == M2_BYPASS;
+}
+
+static void refuse(story_t *s, const char *step, m2_code_t code, const char *why)
+{
+    s->verdict.code = code;
+    m2_err_init(&s->verdict.err, s->pool);
+    m2_err_set(&s->verdict.err, code, "%s", why);
+    tell(s, step, 0, why);
+}
+
+/* Before anything else: whose section the path is in. */
+static int explain_path(story_t *s, const explain_t *o)
+{
+    const char *why;
+    const int bad = m2mctl_path_judge(&why, s->ctl, &o->guard, m2mctl_request_path(s->request),
+                                      m2mctl_request_raw_path(s->request));
+
+    if (!bad && why) {
+        refuse(s, "path", M2_E_PATH_UNSAFE, why);
+    }
+    else if (!bad && o->guard.sections) {
+        tell(s, "path", 1, apr_pstrcat(s->pool, m2mctl_request_path(s->request), " is found in "
+                                       "the same sections however it is read", NULL));
+    }
+    return bad;
+}
+
+/* Behind the token, in front of the rules. */
+static void explain_readings(story_t *s, const explain_t *o)
+{
+    const m2_policy_t *policy = &s->force->policy;
+    m2_err_t err;
+    m2_code_t code;
+
+    m2_err_init(&err, s->pool);
+    code = m2mctl_judge_body(s->request, policy->mapping, &err);
+    if (code == M2_OK) {
+        m2mctl_publish(s->request, s->verdict.publish);
+        m2mctl_publish(s->request, s->verdict.env);
+        code = m2mctl_judge_method(s->request, policy->rules, &err);
+    }
+    if (code == M2_OK && m2_gate_reads_path(policy)
+        && m2mctl_path_is_ambiguous(s->pool, &o->guard, m2mctl_request_path(s->request),
+                                    m2mctl_request_raw_path(s->request))) {
+        code = m2_err_set(&err, M2_E_PATH_UNSAFE, "the path could mean another path to the "
+                          "backend");
+    }
+    if (code != M2_OK) {
+        refuse(s, "readings", code, err.text);
     }
 }
 
@@ -317,11 +366,9 @@ static void explain_rules(story_t *s)
     m2_facts_t facts;
     int i, ended = 0;
 
-    if (!rules || (v->code != M2_OK && v->code != M2_BYPASS)) {
+    if (!rules || !passes(s)) {
         return;
     }
-    m2mctl_publish(s->request, v->publish);
-    m2mctl_publish(s->request, v->env);
     m2mctl_answer(&facts, s->request, rules, v, s->token);
     tell_values(s, &facts, rules);
     for (i = 0; !ended && i < rules->rules->nelts; i++) {
@@ -500,13 +547,20 @@ static int run_explain(m2mctl_t *ctl, void *options)
         bad = m2mctl_usage(ctl, "there are neither keys nor rules");
     }
     bad = bad ? bad : m2mctl_request(&s.request, ctl, &o->request, force.now);
-    bad = bad ? bad : read_token(&s, o, &where);
+    bad = bad ? bad : explain_path(&s, o);
+    bad = bad || !passes(&s) ? bad : read_token(&s, o, &where);
     if (bad) {
         return bad;
     }
-    explain_token(&s, where);
+    if (passes(&s)) {
+        explain_token(&s, where);
+    }
+    if (passes(&s)) {
+        explain_readings(&s, o);
+        m2_gate_scopes(&s.verdict, &force.policy);
+    }
     explain_rules(&s);
-    pass = s.verdict.code == M2_OK || s.verdict.code == M2_BYPASS;
+    pass = passes(&s);
     if (ctl->json) {
         end_json(&s, pass);
     }

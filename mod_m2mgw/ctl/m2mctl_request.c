@@ -11,6 +11,7 @@
 #include "request/m2_body.h"
 #include "request/m2_cookie.h"
 #include "request/m2_find.h"
+#include "request/m2_method.h"
 #include "request/m2_nameset.h"
 #include "rules/m2_answer.h"
 
@@ -22,6 +23,7 @@ struct m2mctl_facts_t {
     apr_pool_t *pool;
     apr_time_t now;
     const char *body;
+    const char *raw_path;
     apr_table_t *headers, *env;
     double random;
     m2_answers_t answers;
@@ -101,24 +103,6 @@ static const char *host_of(apr_pool_t *pool, const char *text, apr_size_t n)
     return host;
 }
 
-/* percent-decoding of a path leaves '+' alone */
-static const char *decode_path(apr_pool_t *pool, const char *path, apr_size_t n)
-{
-    char *copy = apr_palloc(pool, n * 3 + 1), *out = copy;
-    apr_size_t i;
-
-    for (i = 0; i < n; i++) {
-        if (path[i] == '+') {
-            memcpy(out, "%2B", 3);
-            out += 3;
-        }
-        else {
-            *out++ = path[i];
-        }
-    }
-    return m2_form_decode(pool, m2_slice(copy, (apr_size_t)(out - copy))).p;
-}
-
 static int read_url(m2mctl_facts_t *request, m2mctl_t *ctl, const char *url)
 {
     m2_request_t *plain = &request->answers.request;
@@ -138,8 +122,10 @@ static int read_url(m2mctl_facts_t *request, m2mctl_t *ctl, const char *url)
     }
     mark = strchr(url, '?');
     plain->query = mark ? mark + 1 : NULL;
-    plain->path = decode_path(ctl->pool, url, mark ? (apr_size_t)(mark - url) : strlen(url));
-    return 0;
+    request->raw_path = apr_pstrmemdup(ctl->pool, url, strcspn(url, "?"));
+    plain->path = m2mctl_path(ctl->pool, request->raw_path);
+    return plain->path ? 0 : m2mctl_usage(ctl, "--url: httpd itself answers 400 or 404 to the "
+                                          "path %s", request->raw_path);
 }
 
 /* What is given by options of their own. */
@@ -183,6 +169,41 @@ int m2mctl_request(m2mctl_facts_t **prequest, m2mctl_t *ctl, const m2mctl_reques
     }
     *prequest = request;
     return bad;
+}
+
+const char *m2mctl_request_path(const m2mctl_facts_t *request)
+{
+    return request->answers.request.path;
+}
+
+const char *m2mctl_request_raw_path(const m2mctl_facts_t *request)
+{
+    return request->raw_path;
+}
+
+static const char *content_type(const m2mctl_facts_t *request)
+{
+    return apr_table_get(request->headers, "Content-Type");
+}
+
+static m2_body_kind_t body_kind(const m2mctl_facts_t *request)
+{
+    return request->body ? m2_body_kind(content_type(request),
+                                        apr_table_get(request->headers, "Content-Encoding"))
+                         : M2_BODY_NONE;
+}
+
+static int may_be_form(const m2mctl_facts_t *request)
+{
+    return body_kind(request) == M2_BODY_FORM || body_kind(request) == M2_BODY_UNTYPED;
+}
+
+static m2_code_t refuse_odd_form(const m2mctl_facts_t *request, m2_err_t *err)
+{
+    return m2_body_is_odd_form(body_kind(request), content_type(request))
+               ? m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the body is a form to some backends "
+                            "only, or in a character set that respells names")
+               : M2_OK;
 }
 
 /* --- finding the token --- */
@@ -248,22 +269,21 @@ static m2_code_t find_in_cookie(finding_t *f, const char *name)
     return code;
 }
 
-static m2_body_kind_t body_kind(const m2mctl_facts_t *request)
-{
-    return m2_body_kind(apr_table_get(request->headers, "Content-Type"),
-                        apr_table_get(request->headers, "Content-Encoding"));
-}
-
 static m2_code_t find_in_form(finding_t *f, const char *name)
 {
     m2mctl_facts_t *request = f->request;
-    m2_code_t code;
+    const int before = f->tokens->nelts;
+    m2_code_t code = refuse_odd_form(request, f->err);
 
-    if (!request->body || body_kind(request) != M2_BODY_FORM) {
-        return M2_OK;
+    if (code != M2_OK || !may_be_form(request)) {
+        return code;
     }
     code = find_in_text(f, request->body, M2_READ_FORM, name);
     request->body = m2_nameset_remove(request->pool, request->body, is_name, name);
+    if (code == M2_OK && f->tokens->nelts > before && body_kind(request) == M2_BODY_UNTYPED) {
+        return m2_err_set(f->err, M2_E_TOKEN_MULTIPLE, "the body has no type, so that only some "
+                          "backends would find the token %s in it", name);
+    }
     return code;
 }
 
@@ -382,6 +402,73 @@ void m2mctl_publish(m2mctl_facts_t *request, const apr_array_header_t *publish)
     if (request->body && body_kind(request) == M2_BODY_FORM) {
         request->body = publish_pairs(request->pool, request->body, M2_PLACE_FORM, publish);
     }
+}
+
+/* --- what a backend could read otherwise --- */
+
+m2_code_t m2mctl_judge_body(m2mctl_facts_t *request, const m2_mapping_t *mapping,
+                            m2_err_t *err)
+{
+    const m2_scrub_t scrub = { mapping, NULL };
+    m2_code_t code = mapping ? m2_publish_takes(&scrub, mapping, 0, body_kind(request),
+                                                content_type(request), err)
+                             : M2_OK;
+
+    return code == M2_OK && mapping && mapping->names[M2_PLACE_FORM]
+               ? refuse_odd_form(request, err) : code;
+}
+
+static int is_one_of(const void *names, m2_slice_t raw)
+{
+    return m2_nameset_find(names, raw) != NULL;
+}
+
+static int take_methods(m2mctl_facts_t *request)
+{
+    const char *method = request->answers.request.method;
+    const apr_table_t *copy = apr_table_copy(request->pool, request->headers);
+    const apr_array_header_t *all = apr_table_elts(copy);
+    int i, differs = 0;
+
+    for (i = 0; i < all->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(all, i, apr_table_entry_t);
+
+        if (m2_method_is_override(field->key)) {
+            differs |= m2_method_differs(m2_slice_z(field->val), method);
+            apr_table_unset(request->headers, field->key);
+        }
+    }
+    return differs;
+}
+
+static int take_methods_in(const char **ptext, const m2mctl_facts_t *request)
+{
+    m2_nameset_t *names = m2_nameset_make(request->pool, M2_READ_FORM);
+    int differs;
+
+    m2_nameset_add(names, "_method"); /* M2MMethodParameter's default */
+    differs = m2_method_differs_in(request->pool, *ptext, names,
+                                   request->answers.request.method);
+    *ptext = m2_nameset_remove(request->pool, *ptext, is_one_of, names);
+    return differs;
+}
+
+m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, m2_err_t *err)
+{
+    m2_request_t *plain = &request->answers.request;
+    int differs;
+
+    if (!rules || !m2_params_use(rules->params, M2_SRC_METHOD)) {
+        return M2_OK;
+    }
+    differs = take_methods(request);
+    differs |= take_methods_in(&plain->query, request);
+    if (may_be_form(request) && strcmp(plain->method, "POST") == 0) {
+        differs |= take_methods_in(&request->body, request);
+    }
+    return differs ? m2_err_set(err, M2_E_RULE_ERROR, "a header or parameter names another "
+                                "method than the request's")
+                   : M2_OK;
 }
 
 /* --- answering --- */

@@ -187,6 +187,17 @@ typedef struct m2mctl_facts_t m2mctl_facts_t;
 int m2mctl_request(m2mctl_facts_t **pfacts, m2mctl_t *ctl,
                    const m2mctl_request_t *options, apr_time_t now);
 
+/** Its path as sections and rules see it, and as the client wrote it. */
+const char *m2mctl_request_path(const m2mctl_facts_t *request);
+const char *m2mctl_request_raw_path(const m2mctl_facts_t *request);
+
+/** What the gateway finds in query, headers and body that a backend could take for other names
+ *  or another method, once claims are known: M2_E_BODY_UNSUPPORTED or M2_E_RULE_ERROR. The
+ *  names that frameworks take a method from go out. */
+m2_code_t m2mctl_judge_body(m2mctl_facts_t *request, const m2_mapping_t *mapping,
+                            m2_err_t *err);
+m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, m2_err_t *err);
+
 /** Find the token of a request, as the gateway does: in *ptoken, where it was in *pwhere (as
  * header:NAME and so on). It is taken out of query, cookies and body. M2_E_TOKEN_MULTIPLE or
  * M2_E_TOKEN_MALFORMED as the gateway's. */
@@ -199,6 +210,26 @@ void m2mctl_publish(m2mctl_facts_t *request, const apr_array_header_t *publish);
 /** Facts for the gate, over that request and what was decided about its token. */
 void m2mctl_answer(m2_facts_t *facts, m2mctl_facts_t *request, const m2_rules_t *rules,
                    const m2_verdict_t *verdict, m2_slice_t token);
+
+/* --- its path (m2mctl_path.c) --- */
+
+typedef struct m2mctl_guard_t {
+    apr_array_header_t *sections; /* of const char *: PATH, or PATH=On|Off|Shadow */
+    const char *guard;            /* On or Off; NULL: On */
+    int nocanon;                  /* the raw path goes to the backend */
+} m2mctl_guard_t;
+
+/** A raw path as httpd hands it to sections, in pool; NULL: it answers by itself. */
+const char *m2mctl_path(apr_pool_t *pool, const char *raw);
+
+/** Whether M2MPathGuard refuses a path: *pwhy is a sentence, or NULL. 0, or M2MCTL_USAGE after
+ *  saying why. */
+int m2mctl_path_judge(const char **pwhy, m2mctl_t *ctl, const m2mctl_guard_t *options,
+                      const char *path, const char *raw);
+
+/** Whether it could be another path to the backend than it is to rules. */
+int m2mctl_path_is_ambiguous(apr_pool_t *pool, const m2mctl_guard_t *options, const char *path,
+                             const char *raw);
 
 /* --- files of rule directives (m2mctl_rules.c) --- */
 

@@ -55,6 +55,9 @@ m2_code_t m2_gate_scopes(m2_verdict_t *verdict, const m2_policy_t *policy);
  *  Fills code, err, rule and refusal of verdict. */
 m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy, m2_facts_t *facts);
 
+/** Whether a claim goes into the path, or a rule decides by it. */
+int m2_gate_reads_path(const m2_policy_t *policy);
+
 /** Spend the proof of possession of a verdict that passed, then its token: once per initial
  *  request, after the rules, so that a refused request costs the caller nothing, and a refused
  *  proof no token. Observe never refuses. Does nothing where there is no proof, replay is off

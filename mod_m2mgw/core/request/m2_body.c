@@ -166,3 +166,9 @@ int m2_body_charset_is_plain(const char *type)
     }
     return 1;
 }
+
+int m2_body_is_odd_form(m2_body_kind_t kind, const char *type)
+{
+    return kind != M2_BODY_NONE && m2_body_names_form(type)
+           && (kind != M2_BODY_FORM || !m2_body_charset_is_plain(type));
+}

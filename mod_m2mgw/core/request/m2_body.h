@@ -25,6 +25,10 @@ m2_body_kind_t m2_body_kind(const char *type, const char *encoding);
 /** Whether a Content-Type speaks of a urlencoded form, in whatever spelling; it may be NULL. */
 int m2_body_names_form(const char *type);
 
+/** Whether a body is a form to some backends and not to others, or, a form by all accounts,
+ *  spells its names in other bytes; type may be NULL. */
+int m2_body_is_odd_form(m2_body_kind_t kind, const char *type);
+
 /** What a kind is called in a sentence. */
 const char *m2_body_words(m2_body_kind_t kind);
 

@@ -429,6 +429,33 @@ m2_code_t m2_publish_collect(apr_array_header_t **plist, apr_pool_t *pool,
     return code;
 }
 
+/* --- bodies that claims can be kept out of --- */
+
+int m2_scrub_maps_to(const m2_scrub_t *scrub, m2_place_t place)
+{
+    while (scrub && !scrub->mapping->names[place]) {
+        scrub = scrub->outer;
+    }
+    return scrub != NULL;
+}
+
+m2_code_t m2_publish_takes(const m2_scrub_t *scrub, const m2_mapping_t *mapping, int other,
+                           m2_body_kind_t kind, const char *type, m2_err_t *err)
+{
+    const int form = m2_scrub_maps_to(scrub, M2_PLACE_FORM);
+
+    if ((form || m2_scrub_maps_to(scrub, M2_PLACE_QUERY)) && !m2_body_charset_is_plain(type)) {
+        return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the character set of the Content-Type "
+                          "may respell names in query and form");
+    }
+    if (kind == M2_BODY_NONE || kind == M2_BODY_FORM || !mapping
+        || !mapping->names[M2_PLACE_FORM] || (kind == M2_BODY_OTHER && other)) {
+        return M2_OK;
+    }
+    return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "claims go into a form here, and this is %s",
+                      m2_body_words(kind));
+}
+
 const char *m2_claim_env_name(apr_pool_t *pool, const char *claim)
 {
     char *name = apr_pstrcat(pool, CLAIM_PREFIX, claim, NULL);

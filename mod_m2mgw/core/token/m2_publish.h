@@ -8,6 +8,7 @@
 #ifndef M2_PUBLISH_H
 #define M2_PUBLISH_H
 
+#include "request/m2_body.h"
 #include "request/m2_nameset.h"
 #include "text/m2_json.h"
 
@@ -93,6 +94,16 @@ m2_code_t m2_mapping_add(m2_mapping_t *mapping, const m2_target_t *target, m2_er
 m2_code_t m2_publish_collect(apr_array_header_t **plist, apr_pool_t *pool,
                              const m2_mapping_t *mapping, const m2_json_t *claims,
                              m2_err_t *err);
+
+/** Whether any claim list of scrub, which may be NULL, maps to place. */
+int m2_scrub_maps_to(const m2_scrub_t *scrub, m2_place_t place);
+
+/** Whether names can be taken out of a request with that Content-Type (which may be NULL, and
+ *  counts for a query, too) and that kind of body, and where mapping, which is in force and may
+ *  be NULL, sets some in a form, whether it is one; other: bodies with a type of their own may
+ *  pass there. M2_E_BODY_UNSUPPORTED with a sentence. */
+m2_code_t m2_publish_takes(const m2_scrub_t *scrub, const m2_mapping_t *mapping, int other,
+                           m2_body_kind_t kind, const char *type, m2_err_t *err);
 
 /** `M2M_CLAIM_<name>` for a claim name, other characters than letters and digits as '_'. */
 const char *m2_claim_env_name(apr_pool_t *pool, const char *claim);

@@ -35,14 +35,6 @@ static int is_mapped(const void *baton, m2_slice_t raw)
     return 0;
 }
 
-static int maps_to(const m2_scrub_t *scrub, m2_place_t place)
-{
-    while (scrub && !scrub->mapping->names[place]) {
-        scrub = scrub->outer;
-    }
-    return scrub != NULL;
-}
-
 static void scrub_headers(request_rec *r, const m2_scrub_t *scrub)
 {
     const apr_array_header_t *all = apr_table_elts(r->headers_in);
@@ -75,7 +67,7 @@ static void scrub_query(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const char *kept;
 
-    if (!r->args || !maps_to(ctx->scrub, M2_PLACE_QUERY)) {
+    if (!r->args || !m2_scrub_maps_to(ctx->scrub, M2_PLACE_QUERY)) {
         return;
     }
     kept = scrubbed(r->pool, r->args, ctx->scrub);
@@ -112,7 +104,7 @@ static int headers_are_clean(const m2mgw_ctx_t *ctx, const request_rec *r)
 void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r)
 {
     if (ctx->scrub) {
-        if (maps_to(ctx->scrub, M2_PLACE_HEADER) && !headers_are_clean(ctx, r)) {
+        if (m2_scrub_maps_to(ctx->scrub, M2_PLACE_HEADER) && !headers_are_clean(ctx, r)) {
             scrub_headers(r, ctx->scrub);
         }
         scrub_query(ctx, r);
@@ -202,33 +194,15 @@ static void publish_own(request_rec *r, const m2_verdict_t *verdict)
     }
 }
 
-/* Names mean what their bytes say in query and body, whatever the method: some frameworks
- * decode them by the charset of a Content-Type. */
-static m2_code_t check_charset(const m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
-{
-    const char *type = apr_table_get(r->headers_in, "Content-Type");
-
-    if ((maps_to(ctx->scrub, M2_PLACE_QUERY) || maps_to(ctx->scrub, M2_PLACE_FORM))
-        && !m2_body_charset_is_plain(type)) {
-        return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the character set of the Content-Type "
-                          "may respell names in query and form");
-    }
-    return M2_OK;
-}
-
-/* Where claims go into a form, what is not a form may be taken for one. */
-static m2_code_t check_kind(const m2mgw_ctx_t *ctx, m2_body_kind_t kind, m2_err_t *err)
+/* A subrequest has no body of its own. */
+static m2_code_t takes_body(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const m2_mapping_t *mapping = ctx->effective.policy.mapping;
-    const m2mgw_dir_t *dir = ctx->effective.dir;
+    const m2_body_kind_t kind = mapping && mapping->names[M2_PLACE_FORM] && !r->main
+                                    ? m2mgw_body_kind(ctx, r) : M2_BODY_NONE;
 
-    if (kind == M2_BODY_NONE || kind == M2_BODY_FORM || !mapping
-        || !mapping->names[M2_PLACE_FORM]
-        || (kind == M2_BODY_OTHER && dir->form_other == 1)) {
-        return M2_OK;
-    }
-    return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "claims go into a form here, and this is %s",
-                      m2_body_words(kind));
+    return m2_publish_takes(ctx->scrub, mapping, mapping && ctx->effective.dir->form_other == 1,
+                            kind, apr_table_get(r->headers_in, "Content-Type"), err);
 }
 
 /* What names are taken out of: a form, and where none of them is set, what some backends take
@@ -236,11 +210,10 @@ static m2_code_t check_kind(const m2mgw_ctx_t *ctx, m2_body_kind_t kind, m2_err_
 static m2_code_t text_to_scrub(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r,
                                m2_err_t *err)
 {
-    const m2_body_kind_t kind = m2mgw_body_kind(ctx, r);
-    m2_code_t code = check_kind(ctx, kind, err);
+    const m2_code_t code = m2mgw_body_form(ptext, ctx, r, err);
 
-    code = code ? code : m2mgw_body_form(ptext, ctx, r, err);
-    return code || kind != M2_BODY_UNTYPED ? code : m2mgw_body_text(ptext, ctx, r, err);
+    return code || m2mgw_body_kind(ctx, r) != M2_BODY_UNTYPED
+               ? code : m2mgw_body_text(ptext, ctx, r, err);
 }
 
 m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
@@ -248,9 +221,9 @@ m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
     const wanted_t wanted = { ctx->scrub, M2_PLACE_FORM };
     const char *pairs = "", *text, *kept;
     m2_slice_t form;
-    m2_code_t code = check_charset(ctx, r, err);
+    m2_code_t code = takes_body(ctx, r, err);
 
-    if (code != M2_OK || !maps_to(ctx->scrub, M2_PLACE_FORM) || r->main) {
+    if (code != M2_OK || !m2_scrub_maps_to(ctx->scrub, M2_PLACE_FORM) || r->main) {
         return code;
     }
     code = text_to_scrub(&form, ctx, r, err);
@@ -354,7 +327,7 @@ void m2mgw_line_scrub(m2mgw_ctx_t *ctx, request_rec *r)
     const char *line = r->the_request;
     const char *tail, *query, *old, *kept;
 
-    if (!maps_to(ctx->scrub, M2_PLACE_QUERY) || ctx->client_line || !line) {
+    if (!m2_scrub_maps_to(ctx->scrub, M2_PLACE_QUERY) || ctx->client_line || !line) {
         return;
     }
     tail = strrchr(line, ' ');

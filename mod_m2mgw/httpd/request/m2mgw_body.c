@@ -237,19 +237,12 @@ m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m
     return M2_OK;
 }
 
-/* What is a form to some backends and not to others, or spells its names in other bytes. */
-static int is_odd_form(m2_body_kind_t kind, const char *type)
-{
-    return kind != M2_BODY_NONE && m2_body_names_form(type)
-           && (kind != M2_BODY_FORM || !m2_body_charset_is_plain(type));
-}
-
 m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const m2_body_kind_t kind = m2mgw_body_kind(ctx, r);
 
     *pform = m2_slice(NULL, 0);
-    if (is_odd_form(kind, apr_table_get(owner_of(r)->headers_in, "Content-Type"))) {
+    if (m2_body_is_odd_form(kind, apr_table_get(owner_of(r)->headers_in, "Content-Type"))) {
         return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the body is a form to some backends "
                           "only, or in a character set that respells names");
     }

@@ -27,22 +27,6 @@ static pre_request_fn *choose_worker;
 
 static const char in_choice[] = "m2mgw-in-worker-choice";
 
-static int is_path_target(const m2_policy_t *policy)
-{
-    return policy->mapping && policy->mapping->names[M2_PLACE_PATH];
-}
-
-static int rules_read_path(const m2_policy_t *policy)
-{
-    const m2_rules_t *rules = policy->rules;
-
-    return is_path_target(policy)
-           || (rules
-               && (m2_params_use(rules->params, M2_SRC_PATH)
-                   || m2_params_use(rules->params, M2_SRC_PATH_NAME)
-                   || (rules->path && m2_params_use(rules->params, M2_SRC_PARAMETER))));
-}
-
 int m2mgw_path_is_raw(request_rec *r)
 {
     return apr_table_get(r->notes, "proxy-nocanon") != NULL
@@ -95,7 +79,7 @@ int m2mgw_path_is_unsafe(const m2mgw_effective_t *effective, request_rec *r)
         return 1;
     }
     return effective->dir->path_guard != 0
-           && (rules_read_path(policy) || effective->operations) && path_is_ambiguous(r);
+           && (m2_gate_reads_path(policy) || effective->operations) && path_is_ambiguous(r);
 }
 
 /* text with every old in its path (behind the authority, before the query) become new. */

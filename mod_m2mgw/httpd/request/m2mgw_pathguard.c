@@ -15,13 +15,11 @@
 #include "httpd/request/m2mgw_path.h"
 #include "httpd/request/m2mgw_response.h"
 
-#include "request/m2_path_reading.h"
+#include "request/m2_path_guard.h"
 
 #include <apr_fnmatch.h>
 
 #define SHORT_PATH 512 /* bytes that are folded without a pool */
-
-#define BIT(engine) (1u << (unsigned)(engine))
 
 /* written once, before the server has threads */
 static apr_size_t judged_note;
@@ -30,60 +28,19 @@ static apr_size_t judged_note;
 typedef struct look_t {
     request_rec *r;
     const m2mgw_guard_t *guard;
-    int only_missed;               /* the section says Off: its readings are data to it */
+    m2_path_guard_t compared;      /* of m2mgw_guarded_t */
     unsigned marks;
     const char *uri;               /* r->uri as the location walk sees it */
     const m2_path_entry_t *found;  /* what uri lies in when case does not count */
-    unsigned differing;            /* BIT(engine) of sections that are found by one side only */
-    unsigned left;                 /* those of them that only httpd finds */
-    unsigned covering;             /* BIT(engine) of all sections that are found */
-    const m2mgw_guarded_t *missed; /* the first that differs, one that was missed if any */
-    int was_missed;
-    const char *reading;           /* the reading that differs */
 } look_t;
 
-static void cover(look_t *look, const m2mgw_guarded_t *section)
+static m2_engine_t engine_of(const void *what)
 {
-    look->covering |= BIT(section->engine);
+    return (m2_engine_t)((const m2mgw_guarded_t *)what)->engine;
 }
-
-static void differ(look_t *look, const m2mgw_guarded_t *section, int was_missed,
-                   const char *reading)
-{
-    look->differing |= BIT(section->engine);
-    look->left |= was_missed ? 0 : BIT(section->engine);
-    if (!look->missed || (was_missed && !look->was_missed)) {
-        look->missed = section;
-        look->was_missed = was_missed;
-        look->reading = reading;
-    }
-}
-
-/* --- prefixes --- */
-
-/* What the reading finds and httpd does not, then what httpd finds and the reading does not.
- * A section that says Off keeps readings that stay within it, or that end up in none. */
-static void compare_prefixes(look_t *look, const char *reading)
-{
-    const m2_path_entry_t *read = m2_path_table_find(look->guard->prefixes, reading);
-    const m2_path_entry_t *entry;
-
-    for (entry = read; entry; entry = entry->outer) {
-        cover(look, entry->what);
-        if (!m2_path_entry_covers(entry, look->uri)) {
-            differ(look, entry->what, 1, reading);
-        }
-    }
-    for (entry = look->found; entry; entry = entry->outer) {
-        if (m2_path_entry_holds(entry, read) || !m2_path_entry_covers(entry, look->uri)) {
-            continue;
-        }
-        cover(look, entry->what);
-        if (!look->only_missed || read) {
-            differ(look, entry->what, 0, reading);
-        }
-    }
-}
+_Static_assert((int)M2MGW_ENGINE_OFF == (int)M2_ENGINE_OFF
+               && (int)M2MGW_ENGINE_ON == (int)M2_ENGINE_ON
+               && (int)M2MGW_ENGINE_SHADOW == (int)M2_ENGINE_SHADOW, "the same words");
 
 /* --- expressions --- */
 
@@ -138,15 +95,7 @@ static void compare_expression(look_t *look, const m2mgw_expression_t *e, const 
     }
     read = possible && reading_matches(look, e, reading);
     met = uri_matches(look, e);
-    if (read || met) {
-        cover(look, &e->section);
-    }
-    if (read && !met) {
-        differ(look, &e->section, 1, reading);
-    }
-    else if (met && !read && !look->only_missed) {
-        differ(look, &e->section, 0, reading);
-    }
+    m2_path_guard_add(&look->compared, &e->section, met, read, reading);
 }
 
 static void compare(look_t *look, const char *reading)
@@ -154,7 +103,8 @@ static void compare(look_t *look, const char *reading)
     const apr_array_header_t *list = look->guard->expressions;
     int i;
 
-    compare_prefixes(look, reading);
+    m2_path_guard_prefixes(&look->compared, look->guard->prefixes, look->found, look->uri,
+                           reading);
     for (i = 0; i < list->nelts; i++) {
         compare_expression(look, &APR_ARRAY_IDX(list, i, const m2mgw_expression_t), reading);
     }
@@ -196,16 +146,11 @@ static void compare_proxied(look_t *look, const m2mgw_proxied_t *p, const char *
                             const char *reading)
 {
     const char *slashed = apr_pstrcat(look->r->pool, reading, "/", NULL);
-    const int met = proxy_meets(p, url);
     const int read = proxy_reads(p, reading) || proxy_reads(p, slashed);
+    const int met = proxy_meets(p, url)
+                    || (read && proxy_meets(p, apr_pstrcat(look->r->pool, url, "/", NULL)));
 
-    if (met || read) {
-        cover(look, &p->section);
-    }
-    if (met != read && (read || !look->only_missed)
-        && !(read && proxy_meets(p, apr_pstrcat(look->r->pool, url, "/", NULL)))) {
-        differ(look, &p->section, read, reading);
-    }
+    m2_path_guard_add(&look->compared, &p->section, met, read, reading);
 }
 
 /* The path in an URL: behind its authority, before its query. */
@@ -273,7 +218,7 @@ static void look_for_sections(look_t *look, const m2_path_reading_t *readings, i
     for (i = 0; i < n; i++) {
         compare(look, readings[i].path);
     }
-    look->reading = apr_pstrdup(look->r->pool, look->reading);
+    look->compared.reading = apr_pstrdup(look->r->pool, look->compared.reading);
 }
 
 static const char *raw_path(const request_rec *r)
@@ -284,23 +229,23 @@ static const char *raw_path(const request_rec *r)
     return apr_pstrmemdup(r->pool, path, strcspn(path, "?"));
 }
 
-/* What is refused whatever sections there are, while a policy is in force somewhere. Only of
- * the readings a section may say that they are data. */
+/* What is refused whatever sections there are. Only of the readings a section may say that
+ * they are data. */
 static const char *always_unsafe(const look_t *look, const m2_path_reading_t *readings, int n)
 {
-    int i;
+    const char *why = m2_path_guard_always(look->marks, readings, n,
+                                           look->compared.only_missed);
 
-    if (look->marks & M2_PATH_CONTROL) {
-        return "the path holds a control byte";
+    if (!why && m2mgw_path_is_raw(look->r)
+        && m2_path_has_dots(look->r->pool, raw_path(look->r))) {
+        why = "the raw path is forwarded and has a segment that decodes to . or ..";
     }
-    for (i = 0; i < n && !look->only_missed; i++) {
-        if (readings[i].dots > 0) {
-            return "a backend could read a segment of the path as . or ..";
-        }
-    }
-    return m2mgw_path_is_raw(look->r) && m2_path_has_dots(look->r->pool, raw_path(look->r))
-               ? "the raw path is forwarded and has a segment that decodes to . or .."
-               : NULL;
+    return why;
+}
+
+static const m2mgw_guarded_t *missed(const look_t *look)
+{
+    return look->compared.missed;
 }
 
 static m2mgw_ctx_t *record(const look_t *look, const char *why, m2mgw_engine_t engine)
@@ -308,7 +253,7 @@ static m2mgw_ctx_t *record(const look_t *look, const char *why, m2mgw_engine_t e
     m2mgw_ctx_t *ctx = m2mgw_ctx_make(look->r);
     const m2mgw_dir_t *server = look->guard->dir;
 
-    m2mgw_ctx_close(ctx, look->missed && look->missed->dir ? look->missed->dir : server,
+    m2mgw_ctx_close(ctx, missed(look) && missed(look)->dir ? missed(look)->dir : server,
                     M2_E_PATH_UNSAFE, why);
     ctx->effective.engine = engine;
     ctx->effective.profile = m2mgw_profile_of(server);
@@ -320,23 +265,6 @@ static m2mgw_ctx_t *record(const look_t *look, const char *why, m2mgw_engine_t e
 static int refuse(const look_t *look, const char *why)
 {
     return m2mgw_refuse(record(look, why, M2MGW_ENGINE_ON), look->r);
-}
-
-/* What the difference comes to, in the words of M2MEngine. An open section that the backend
- * does not see is no way around another one, nor around the virtual host's own policy. */
-static m2mgw_engine_t consequence(const look_t *look)
-{
-    const unsigned on = BIT(M2MGW_ENGINE_ON), shadow = BIT(M2MGW_ENGINE_SHADOW);
-    const unsigned open = look->differing & BIT(M2MGW_ENGINE_OFF);
-    const int covered = (look->covering & on) != 0;
-
-    if (look->differing & on || (open && covered)
-        || (look->left && (covered || look->guard->host_is_on))) {
-        return M2MGW_ENGINE_ON;
-    }
-    return look->differing & shadow || (open && look->covering & shadow)
-               ? M2MGW_ENGINE_SHADOW
-               : M2MGW_ENGINE_OFF;
 }
 
 /* A refusal that is let pass: it is counted when the request is over, unless a section that
@@ -354,16 +282,16 @@ static void pass_in_shadow(const look_t *look, const char *why)
 
 static int conclude(const look_t *look)
 {
-    const m2mgw_engine_t engine = consequence(look);
+    const m2_engine_t engine = m2_path_guard_verdict(&look->compared, look->guard->host_is_on);
     const char *why;
 
-    if (engine == M2MGW_ENGINE_OFF) {
+    if (engine == M2_ENGINE_OFF) {
         return DECLINED;
     }
     why = apr_psprintf(look->r->pool, "a backend could read the path as \"%s\", which %s the "
-                       "section %s", *look->reading ? look->reading : "/",
-                       look->was_missed ? "is in" : "is not in", look->missed->written);
-    if (engine == M2MGW_ENGINE_ON) {
+                       "section %s", *look->compared.reading ? look->compared.reading : "/",
+                       look->compared.was_missed ? "is in" : "is not in", missed(look)->written);
+    if (engine == M2_ENGINE_ON) {
         return refuse(look, why);
     }
     pass_in_shadow(look, why);
@@ -391,7 +319,7 @@ static int judge(look_t *look)
         && begins_with(r->filename, "proxy:")) {
         compare_url(look, r->filename + strlen("proxy:"));
     }
-    return look->differing ? conclude(look) : DECLINED;
+    return look->compared.differing ? conclude(look) : DECLINED;
 }
 
 /* Subrequests are httpd's own questions, and an error document is the administrator's. */
@@ -421,8 +349,9 @@ int m2mgw_pathguard_judge(request_rec *r)
     memset(&look, 0, sizeof(look));
     look.r = r;
     look.guard = conf->guard;
-    look.only_missed = dir && dir->path_guard == 0;
-    return conf->guard->dir->path_guard == 0 && look.only_missed ? DECLINED : judge(&look);
+    look.compared.engine_of = engine_of;
+    look.compared.only_missed = dir && dir->path_guard == 0;
+    return conf->guard->dir->path_guard == 0 && look.compared.only_missed ? DECLINED : judge(&look);
 }
 
 void m2mgw_pathguard_register(void)
