@@ -50,6 +50,14 @@ M2MJwks file:\@ROOT\@/k.json
     M2MParameter any Parameter:who
     M2MRule who "\$who = 'me' and \$any = 'me'" ifFalse=DENY
 </Location>
+<Location /rule/shadow>
+    M2MEngine Shadow
+</Location>
+<Location /method>
+    M2MParameter m Method
+    M2MRule m "\$m = 'POST'" ifFalse=DENY
+    M2MEngine Shadow
+</Location>
 <Location /plain>
     M2MFormLimit 100
 </Location>
@@ -189,6 +197,15 @@ for my $body ([ 'application/json', '{"client_id":"x"}' ], [ 'multipart/form-dat
     is(body($t->post('/pub/off', $body->[1], headers => [ 'Content-Type' => $body->[0] ])), $body->[1], "an open section: $body->[0] passes as it is");
 }
 denies($t->post('/pub/off', 'a=' . 'x' x 65535, headers => [ @form ]), 413, 'body_too_large', 'an open section: a form that cannot be looked through');
+denies($t->post('/rule', 'a=' . 'x' x 65535, headers => [ @form, @auth ]), 413, 'body_too_large', 'a form that a rule would read');
+for my $url (qw(/rule/shadow /method)) {
+    my $form = 'a=' . 'x' x 65535;
+    for my $auth (\@auth, []) {
+        is(length(body($t->post($url, $form, headers => [ @form, @$auth ]))), length $form, "Shadow: it passes whole: $url");
+        is(length(body($t->request('POST', $url, headers => [ @form, @$auth, 'Transfer-Encoding' => 'chunked' ], body => chunks(5000, $form)))),
+           length $form, 'and chunked');
+    }
+}
 denies($t->post('/pub/off', 'a=1', headers => [ 'Content-Type' => "$type; charset=utf-7" ]), 415, 'body_unsupported', 'or in a character set that respells names');
 passes($t->get('/pub/off'), 'control: an open section without a body');
 for my $m (qw(PUT PATCH DELETE)) {

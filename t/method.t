@@ -119,6 +119,15 @@ for my $case (@reads) {
     }
     is(body($t->post(url($where), '{"_method":"DELETE"}', @auth, headers => [ 'Content-Type' => 'application/json' ])), '{"_method":"DELETE"}', "$where: JSON is not looked into");
     is(body($t->post(url($where), "a\0b=1\xff", @auth, headers => [ 'Content-Type' => $form ])), "a\0b=1\xff", "$where: a form without it stays as it is");
+    for my $type ("$form; charset=IBM037", 'charset=utf-16', "$form; charset=utf-8; charset=utf-7") {
+        $denied->($t->post(url($where), 'a=1', @auth, headers => [ 'Content-Type' => $type ]), "a form of type $type");
+        $denied->($t->get(url($where, 'a=1'), @auth, headers => [ 'Content-Type' => $type ]), "a query with type $type");
+    }
+    $denied->($t->post(url($where), 'a=1', @auth, headers => [ 'Content-Type' => $form, 'Content-Encoding' => 'gzip' ]), 'a form that is content-encoded');
+    $denied->($t->post(url($where), 'a=1', @auth, headers => [ 'Content-Encoding' => 'deflate' ]), 'an untyped body that is content-encoded');
+    passes($t->post(url($where), '{}', @auth, headers => [ 'Content-Type' => 'application/json', 'Content-Encoding' => 'gzip' ]), "$where: JSON that is content-encoded");
+    passes($t->post(url($where), '<a/>', @auth, headers => [ 'Content-Type' => 'text/xml; charset=gb2312' ]), "$where: another body in another character set");
+    passes($t->post(url($where, 'a=1'), 'a=1', @auth, headers => [ 'Content-Type' => "$form; charset=UTF-8" ]), "$where: a form in UTF-8");
     denies($t->post(url($where), 'a=' . 'x' x 2000, @auth, headers => [ 'Content-Type' => $form ]), 413, 'body_too_large', "$where: a form that cannot be looked through");
 }
 
@@ -139,6 +148,7 @@ for my $where ('if/other', 'if/theirs') {
 
 denies($t->get(url('named', 'verb=DELETE'), token => $token), 403, 'rule_error', 'M2MMethodParameter: its name');
 is($t->get(url('named', '_method=DELETE'), token => $token)->query, '_method=DELETE', 'and no other');
+passes($t->post(url('none', 'a=1'), 'a=1', token => $token, headers => [ 'Content-Type' => "$form; charset=gbk", 'Content-Encoding' => 'gzip' ]), 'None: no form is looked through');
 is($t->get(url('none', '_method=DELETE'), token => $token)->query, '_method=DELETE', 'None: a parameter like any other');
 denies($t->get(url('none'), token => $token, headers => [ 'X-HTTP-Method' => 'DELETE' ]), 403, 'rule_error', 'None: the headers count all the same');
 is($t->get(url('unread', '_method=DELETE'), token => $token)->query, '_method=DELETE', 'where nothing reads the method it is data');

@@ -196,6 +196,10 @@ $config .= <<'CONF';
 <Location /off>
     M2MEngine Off
 </Location>
+<Location /cookies>
+    M2MParameter c Cookie:c
+    M2MRule show "$c = '2'" ifFalse=DENY
+</Location>
 CONF
 
 $t = M2MGW::Test->start(config => $config, loglevel => 'warn m2mgw:info',
@@ -219,6 +223,10 @@ holds($t->get('/query?r=1'), '', 'and null renders as nothing');
 holds($t->get('/query?%71=1'), '1', 'a name that is encoded');
 holds($t->get('/header', headers => [ 'x-v' => 'h' ]), 'h', 'Header, in any case');
 holds($t->get('/cookie', headers => [ Cookie => 'b=1; c=2; cc=3' ]), '2', 'Cookie');
+passes($t->get('/cookies', headers => [ Cookie => 'a; c=2; b' ]), 'other names alone');
+for my $cookie ('c; c=2', 'c=2; c', 'c', 'b=1; c ;d=2') { # an empty one to PHP, none to others
+    denies($t->get('/cookies', headers => [ Cookie => $cookie ]), 403, 'rule_error', "a cookie's name alone: $cookie");
+}
 holds($t->get('/host', host => 'API.Example:81'), 'api.example', 'Host without port, lower case');
 holds($t->get('/parameter?p=q'), 'q', 'Parameter from the query');
 holds($t->post('/parameter?x=1', 'p=f', headers => [ 'Content-Type' => 'application/x-www-form-urlencoded' ]),

@@ -94,6 +94,11 @@ void m2_nameset_add(m2_nameset_t *names, const char *text)
     APR_ARRAY_PUSH(names->list, m2_name_t) = name;
 }
 
+int m2_nameset_is_empty(const m2_nameset_t *names)
+{
+    return names->list->nelts == 0;
+}
+
 apr_array_header_t *m2_nameset_list(apr_pool_t *pool, const m2_nameset_t *names)
 {
     apr_array_header_t *list = apr_array_make(pool, names->list->nelts + 1, sizeof(char *));

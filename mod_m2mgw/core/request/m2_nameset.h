@@ -20,6 +20,9 @@ void m2_nameset_add(m2_nameset_t *names, const char *name);
 /** The names as they were configured, of const char *; for a set without any, `None`. */
 apr_array_header_t *m2_nameset_list(apr_pool_t *pool, const m2_nameset_t *names);
 
+/** Whether there is no name in it. */
+int m2_nameset_is_empty(const m2_nameset_t *names);
+
 /** The name that some backend takes raw for, as it was configured; NULL: none. names may be
  *  NULL. */
 const char *m2_nameset_find(const m2_nameset_t *names, m2_slice_t raw);

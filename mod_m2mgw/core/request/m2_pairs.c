@@ -239,9 +239,11 @@ static void read_cookies(m2_pairs_t *pairs)
             || is_odd_cookie(cookie.value)) {
             entry.unclear = M2_UNCLEAR_COOKIE;
         }
-        if (cookie.value.p) {
-            add_entry(pairs, &entry);
+        if (!cookie.value.p) { /* PHP takes a name alone for one with an empty value */
+            entry.value = m2_slice("", 0);
+            entry.unclear = M2_UNCLEAR_COOKIE;
         }
+        add_entry(pairs, &entry);
         read_inner(pairs, cookie.raw);
         quoted |= opens_quote(cookie.value);
     }

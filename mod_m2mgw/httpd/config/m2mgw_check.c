@@ -257,13 +257,28 @@ static int is_location(const m2mgw_section_t *section)
     return 1;
 }
 
-static void add_query_names(m2mgw_server_t *server, apr_pool_t *pool,
-                            const m2mgw_sources_t *sources)
+static void add_elsewhere(m2mgw_server_t *server, apr_pool_t *pool,
+                          const m2_token_source_t *source)
+{
+    if (source->place == M2_TOKEN_HEADER
+        && m2_slice_is_nocase(m2_slice_z(source->name), "Authorization")) {
+        return;
+    }
+    if (!server->elsewhere) {
+        server->elsewhere = apr_array_make(pool, 4, sizeof(m2_token_source_t));
+    }
+    APR_ARRAY_PUSH(server->elsewhere, m2_token_source_t) = *source;
+}
+
+static void add_sources(m2mgw_server_t *server, apr_pool_t *pool,
+                        const m2mgw_sources_t *sources)
 {
     int i;
 
     for (i = 0; sources && i < sources->list->nelts; i++) {
         const m2_token_source_t *source = &APR_ARRAY_IDX(sources->list, i, m2_token_source_t);
+
+        add_elsewhere(server, pool, source);
         if (source->place == M2_TOKEN_QUERY) {
             if (!server->query_names) {
                 server->query_names = m2_nameset_make(pool, M2_READ_FORM);
@@ -294,7 +309,7 @@ static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
 {
     const m2mgw_dir_t *dir = section->dir;
 
-    add_query_names(server, pool, dir->sources);
+    add_sources(server, pool, dir->sources);
     if (server->scrubs_host) {
         add_header_names(server, dir->mapping);
     }

@@ -182,6 +182,8 @@ typedef struct m2mgw_decision_log_t {
 typedef struct m2mgw_server_t {
     m2_nameset_t *query_names;         /* every query: token name of the virtual host, masked in
                                         its request lines; NULL: none */
+    apr_array_header_t *elsewhere;     /* of m2_token_source_t: every place but Authorization in
+                                        which the virtual host finds tokens; NULL: none */
     m2_nameset_t *header_names;        /* headers that no client may send: those that claims are
                                         mapped to, and what servers take for a path */
     int scrubs_host;                 /* M2MScrub Host */

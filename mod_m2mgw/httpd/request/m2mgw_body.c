@@ -249,6 +249,11 @@ m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m
     return kind == M2_BODY_FORM ? m2mgw_body_text(pform, ctx, r, err) : M2_OK;
 }
 
+int m2mgw_body_is_too_large(const m2mgw_ctx_t *ctx)
+{
+    return ctx->root->body && ctx->root->body->code == M2_E_BODY_TOO_LARGE;
+}
+
 int m2mgw_body_is_broken(const m2mgw_ctx_t *ctx)
 {
     return ctx->root->body && ctx->root->body->broken;

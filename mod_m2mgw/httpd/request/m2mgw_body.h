@@ -22,6 +22,9 @@ m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m
 /** What the body of the client's request may be to a backend. */
 m2_body_kind_t m2mgw_body_kind(m2mgw_ctx_t *ctx, request_rec *r);
 
+/** Whether somebody wanted to read a body of this request that is over the limit. */
+int m2mgw_body_is_too_large(const m2mgw_ctx_t *ctx);
+
 /** Whether the client did not send all of the body that was read: nobody gets what there is. */
 int m2mgw_body_is_broken(const m2mgw_ctx_t *ctx);
 

@@ -141,7 +141,6 @@ static void guard_method(m2mgw_ctx_t *ctx, request_rec *r)
     m2_err_init(&err, r->pool);
     code = m2mgw_method_guard(ctx, r, &err);
     if (code != M2_OK && passes(ctx)) {
-        ctx->body_unusable |= code != M2_E_RULE_ERROR;
         deny(ctx, code, err.text);
     }
 }
@@ -173,6 +172,9 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
     }
     m2mgw_facts_init(&facts, ctx, r, now);
     m2_gate_rules(&ctx->verdict, policy, &facts);
+    if (ctx->verdict.code == M2_E_RULE_ERROR && m2mgw_body_is_too_large(ctx)) {
+        ctx->verdict.code = M2_E_BODY_TOO_LARGE; /* the sentence stays the rule's */
+    }
     if (passes(ctx) && m2mgw_operation_is_ambiguous(ctx, r)) {
         deny(ctx, M2_E_PATH_UNSAFE, "a lenient backend may read the path as another operation");
     }

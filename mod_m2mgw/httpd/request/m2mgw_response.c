@@ -258,6 +258,44 @@ static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *in)
     return ap_pass_brigade(f->next, in);
 }
 
+/* --- pages that include protected answers --- */
+
+static int carries(request_rec *r, const m2_token_source_t *source)
+{
+    const char *cookies = apr_table_get(r->headers_in, "Cookie");
+
+    switch (source->place) {
+    case M2_TOKEN_HEADER:
+        return apr_table_get(r->headers_in, source->name) != NULL;
+    case M2_TOKEN_QUERY:
+        return r->args != NULL;
+    case M2_TOKEN_COOKIE:
+        return cookies && strstr(cookies, source->name);
+    default:
+        return r->method_number == M_POST;
+    }
+}
+
+/* When the part of a page comes that is protected (SSI), the headers have gone. So a page that
+ * is parsed is private beforehand, where its request may carry a token that a part asks for
+ * and that shared caches do not know for one. */
+static int may_include(request_rec *r)
+{
+    const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
+                                                      &m2mgw_module);
+    const ap_filter_t *f;
+    int i;
+
+    for (f = conf->elsewhere ? r->output_filters : NULL; f; f = f->next) {
+        for (i = 0; f->frec->ftype <= AP_FTYPE_RESOURCE && i < conf->elsewhere->nelts; i++) {
+            if (carries(r, &APR_ARRAY_IDX(conf->elsewhere, i, m2_token_source_t))) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
 /* The decision this response comes of: an ErrorDocument may lie outside of all sections. */
 static m2mgw_ctx_t *decided(request_rec *r)
 {
@@ -276,6 +314,9 @@ void m2mgw_response_insert(request_rec *r)
 {
     m2mgw_ctx_t *ctx = r->main ? NULL : decided(r);
 
+    if (!r->main && (ctx ? ctx->token_elsewhere && !ctx->refused : may_include(r))) {
+        ap_add_output_filter_handle(private_filter_handle, NULL, r, r->connection);
+    }
     if (!ctx) {
         return;
     }
@@ -283,9 +324,6 @@ void m2mgw_response_insert(request_rec *r)
         ap_add_output_filter_handle(refusal_filter_handle, ctx, r, r->connection);
     }
     ap_add_output_filter_handle(id_filter_handle, ctx, r, r->connection);
-    if (ctx->token_elsewhere && !ctx->refused) {
-        ap_add_output_filter_handle(private_filter_handle, ctx, r, r->connection);
-    }
 }
 
 void m2mgw_response_register(void)
