@@ -254,7 +254,7 @@ static void test_when(void **state)
 static void test_store(void **state)
 {
     const char *policy, *limit;
-    m2_limit_spec_t spec = { 100 };
+    m2_limit_spec_t spec = { .entries = 100 };
     m2_limit_store_t *store;
     apr_array_header_t *uses;
     m2_limit_t *shadow;
@@ -289,18 +289,34 @@ static void test_store(void **state)
 static void test_store_words(void **state)
 {
     static const char *const bad[] = { "shm entries=0", "shm entries=1x", "shm colour=red",
-                                       "shm entries=-1", "disk", "" };
+                                       "shm entries=-1", "disk", "", "shm nodes=2",
+                                       "redis:a:1", "redis:a:1 nodes=0",
+                                       "redis:a:1 nodes=2 lease=50",
+                                       "redis:a:1 nodes=2 lease=2s",
+                                       "redis:a:1 nodes=2 lease=1001ms",
+                                       "redis:a:1 nodes=2 wait=1",
+                                       "redis-cluster:a:1 nodes=2 db=1" };
     apr_array_header_t *words = apr_array_make(pool, 2, sizeof(const char *));
     m2_limit_spec_t spec;
     size_t i;
 
     (void)state;
     APR_ARRAY_PUSH(words, const char *) = "SHM";
-    assert_int_equal(m2_limit_store_parse(&spec, words, &err), M2_OK);
+    assert_int_equal(m2_limit_spec_parse(&spec, words, &err), M2_OK);
     assert_int_equal(spec.entries, M2_LIMIT_ENTRIES);
     APR_ARRAY_PUSH(words, const char *) = "entries=500";
-    assert_int_equal(m2_limit_store_parse(&spec, words, &err), M2_OK);
-    assert_string_equal(m2_limit_store_describe(pool, &spec), "shm entries=500");
+    assert_int_equal(m2_limit_spec_parse(&spec, words, &err), M2_OK);
+    assert_string_equal(m2_limit_spec_describe(pool, &spec), "shm entries=500");
+#if defined(M2_HAVE_HIREDIS)
+    apr_array_clear(words);
+    APR_ARRAY_PUSH(words, const char *) = "redis-sentinel:m@a:1";
+    APR_ARRAY_PUSH(words, const char *) = "nodes=3";
+    APR_ARRAY_PUSH(words, const char *) = "lease=0";
+    assert_int_equal(m2_limit_spec_parse(&spec, words, &err), M2_OK);
+    assert_string_equal(m2_limit_spec_describe(pool, &spec),
+                        "redis-sentinel:m@a:1 prefix=m2m:limit: timeout=250ms nodes=3 "
+                        "lease=0ms entries=65536");
+#endif
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char *last = NULL, *rest = apr_pstrdup(pool, bad[i]), *word;
 
@@ -310,7 +326,7 @@ static void test_store_words(void **state)
             APR_ARRAY_PUSH(words, const char *) = word;
         }
         clean();
-        assert_int_equal(m2_limit_store_parse(&spec, words, &err), M2_E_CONFIG);
+        assert_int_equal(m2_limit_spec_parse(&spec, words, &err), M2_E_CONFIG);
     }
 }
 

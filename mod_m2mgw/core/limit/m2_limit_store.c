@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The front of the store of limits. It reads the clock, the one that nobody sets: a bucket
- * must not be full again because somebody changed the date.
+ * The front of the store. It reads the clock, the one that nobody sets: a bucket must not be
+ * full again because somebody changed the date.
  */
 #include "limit/m2_limit_store.h"
-
-#include "base/m2_log.h"
 
 #include <time.h>
 
 struct m2_limit_store_t {
     m2_limit_spec_t spec;
-    m2_lt_t *table;
+    m2_lt_t *table;             /* buckets of this server; the rows of all */
+    m2_limit_shared_t *shared;  /* NULL: there are no others */
 };
 
 static apr_uint64_t now_ns(void)
@@ -21,48 +20,6 @@ static apr_uint64_t now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (apr_uint64_t)t.tv_sec * M2_GCRA_SEC + (apr_uint64_t)t.tv_nsec;
-}
-
-/* --- words --- */
-
-static m2_code_t set_entries(m2_limit_spec_t *spec, const char *word, m2_err_t *err)
-{
-    const char *digits = word + 8;
-    char *end = NULL;
-    apr_int64_t n = m2_slice_is_nocase(m2_slice(word, strlen(word) < 8 ? 0 : 8), "entries=")
-                            && apr_isdigit(*digits)
-                        ? apr_strtoi64(digits, &end, 10)
-                        : 0;
-
-    if (n < 1 || n > M2_LIMIT_MAX_ENTRIES || *end) {
-        return m2_err_set(err, M2_E_CONFIG,
-                          "%s: the store shm has only the option entries=N, with N from 1 to %d",
-                          word, M2_LIMIT_MAX_ENTRIES);
-    }
-    spec->entries = (apr_uint32_t)n;
-    return M2_OK;
-}
-
-m2_code_t m2_limit_store_parse(m2_limit_spec_t *spec, const apr_array_header_t *words,
-                               m2_err_t *err)
-{
-    const char *kind = words->nelts ? APR_ARRAY_IDX(words, 0, const char *) : "";
-    m2_code_t code = M2_OK;
-    int i;
-
-    spec->entries = M2_LIMIT_ENTRIES;
-    if (!m2_slice_is_nocase(m2_slice_z(kind), "shm")) {
-        return m2_err_set(err, M2_E_CONFIG, "%s: must be shm [entries=N]", kind);
-    }
-    for (i = 1; code == M2_OK && i < words->nelts; i++) {
-        code = set_entries(spec, APR_ARRAY_IDX(words, i, const char *), err);
-    }
-    return code;
-}
-
-const char *m2_limit_store_describe(apr_pool_t *pool, const m2_limit_spec_t *spec)
-{
-    return apr_psprintf(pool, "shm entries=%u", spec->entries);
 }
 
 /* --- opening --- */
@@ -80,7 +37,14 @@ m2_code_t m2_limit_store_open(m2_limit_store_t **pstore, apr_pool_t *pool,
                           spec->entries);
     }
     *pstore = store;
-    return M2_OK;
+    return spec->redis ? m2_limit_shared_open(&store->shared, pool, process, &store->spec,
+                                              store->table, err)
+                       : M2_OK;
+}
+
+m2_code_t m2_limit_store_attach(m2_limit_store_t *store, apr_pool_t *pool, m2_err_t *err)
+{
+    return store->shared ? m2_limit_shared_attach(store->shared, pool, err) : M2_OK;
 }
 
 static int row_of(m2_limit_store_t *store, const char *scope, const char *name)
@@ -115,45 +79,24 @@ m2_code_t m2_limit_store_rows(m2_limit_store_t *store, const m2_limits_t *limits
 
 /* --- taking --- */
 
-/* Nobody can tell what is left: no door opens, and the client may come again. */
-static void refuse_all(m2_lt_take_t *takes, int n)
+const m2_limit_use_t *m2_limit_store_take(m2_limit_store_t *store, apr_array_header_t *list)
 {
+    m2_limit_use_t *uses = (m2_limit_use_t *)(void *)list->elts;
+    const int n = list->nelts < M2_LIMIT_TAKES ? list->nelts : M2_LIMIT_TAKES;
     int i;
 
-    for (i = 0; i < n; i++) {
-        memset(&takes[i].answer, 0, sizeof(takes[i].answer));
-        takes[i].answer.wait = takes[i].answer.full_in = M2_GCRA_SEC;
+    if (store->shared) {
+        m2_limit_shared_take(store->shared, uses, n, now_ns());
     }
-}
-
-const m2_limit_use_t *m2_limit_store_take(m2_limit_store_t *store, apr_array_header_t *uses)
-{
-    m2_lt_take_t takes[M2_LIMIT_TAKES];
-    const m2_limit_use_t *refusing = NULL;
-    const int n = uses->nelts < M2_LIMIT_TAKES ? uses->nelts : M2_LIMIT_TAKES;
-    int i;
-
-    for (i = 0; i < n; i++) {
-        const m2_limit_use_t *use = &APR_ARRAY_IDX(uses, i, m2_limit_use_t);
-
-        takes[i].row = use->row;
-        takes[i].shadow = use->limit->shadow;
-        takes[i].terms = &use->rate->terms;
-        takes[i].slot = NULL;
-        m2_lt_id(takes[i].id, store->table, use->bucket.p, use->bucket.n);
-    }
-    if (n && m2_lt_take(store->table, takes, n, now_ns()) < 0) {
-        refuse_all(takes, n);
+    else {
+        m2_limit_local_take(store->table, uses, n, 1, now_ns());
     }
     for (i = 0; i < n; i++) {
-        m2_limit_use_t *use = &APR_ARRAY_IDX(uses, i, m2_limit_use_t);
-
-        use->answer = takes[i].answer;
-        if (!refusing && !use->answer.passes && !use->limit->shadow) {
-            refusing = use;
+        if (!uses[i].answer.passes && !uses[i].limit->shadow) {
+            return &uses[i];
         }
     }
-    return refusing;
+    return NULL;
 }
 
 /* --- sums --- */
@@ -169,4 +112,12 @@ const m2_lt_stats_t *m2_limit_store_stats(apr_pool_t *pool, const m2_limit_store
 apr_uint64_t m2_limit_store_used(const m2_limit_store_t *store)
 {
     return m2_lt_used(store->table);
+}
+
+int m2_limit_store_remote(m2_limit_remote_t *remote, const m2_limit_store_t *store)
+{
+    if (store->shared) {
+        m2_limit_shared_stats(remote, store->shared);
+    }
+    return store->shared != NULL;
 }

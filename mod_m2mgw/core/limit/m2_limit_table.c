@@ -282,7 +282,12 @@ static slot_t *slot_for(m2_lt_t *table, const m2_lt_take_t *takes, int i, apr_ui
 
 static void count(apr_uint64_t *counter)
 {
-    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED); /* read without the lock */
+    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); /* also without the lock */
+}
+
+void m2_lt_count(m2_lt_t *table, int row, int passes)
+{
+    count(passes ? &table->rows[row].passed : &table->rows[row].refused);
 }
 
 static int is_own(const m2_lt_take_t *take)

@@ -56,6 +56,9 @@ void m2_lt_id(apr_uint64_t id[2], const m2_lt_t *table, const void *bytes, apr_s
  *  refused, -1: the lock is stuck, because a process that holds it was stopped. */
 int m2_lt_take(m2_lt_t *table, m2_lt_take_t *takes, int n, apr_uint64_t now);
 
+/** Count a request that was answered elsewhere, with nothing taken here. Thread-safe. */
+void m2_lt_count(m2_lt_t *table, int row, int passes);
+
 /** The sums of all M2_LIMIT_ROWS rows, in one walk over the table. */
 void m2_lt_stats(m2_lt_stats_t *stats, const m2_lt_t *table, apr_uint64_t now);
 

@@ -10,8 +10,6 @@
 
 #include "wire/m2_wire.h"
 
-#define M2_REDIS_MAX_ARGS 400
-
 typedef enum m2_redis_kind_t {
     M2_REDIS_NIL,
     M2_REDIS_STATUS, /* a simple text, such as OK */

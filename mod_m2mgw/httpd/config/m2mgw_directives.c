@@ -171,7 +171,7 @@ const command_rec m2mgw_config_commands[] = {
     AP_INIT_TAKE1("M2MLimitHeaders", m2mgw_cfg_value, WORD(limit_headers, on_off), SECTION,
         "On or Off: whether answers tell what is left of limits."),
     AP_INIT_RAW_ARGS("M2MLimitStore", m2mgw_cfg_limit_store, NULL, RSRC_CONF,
-        "Where the buckets of limits are kept: shm [entries=N]."),
+        "Where the buckets of limits are kept: shm [entries=N], or Redis with nodes=N [lease=]."),
     AP_INIT_RAW_ARGS("M2MUserClaim", m2mgw_cfg_list, TEXT(user_claims), SECTION,
         "Claims of which the first present one becomes the user."),
     AP_INIT_TAKE1("M2MVerifyCache", m2mgw_cfg_verify_cache, NULL, RSRC_CONF,

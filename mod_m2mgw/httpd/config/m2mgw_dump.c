@@ -415,7 +415,7 @@ static void print_globals(const out_t *out)
                                         : "(random)");
     line(out, "M2MDPoPStore %s", m2_replay_describe(out->pool,
                                                     m2mgw_cfg_dpop_spec(out->pool)));
-    line(out, "M2MLimitStore %s", m2_limit_store_describe(out->pool, &globals->limit_store));
+    line(out, "M2MLimitStore %s", m2_limit_spec_describe(out->pool, &globals->limit_store));
     line(out, globals->verify_cache ? "M2MVerifyCache entries=%d" : "M2MVerifyCache Off",
          globals->verify_cache);
 }

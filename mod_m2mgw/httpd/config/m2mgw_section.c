@@ -30,7 +30,7 @@ static const m2mgw_globals_t default_globals = {
     .replay_max_lifetime = M2_REPLAY_MAX_LIFETIME,
     .verify_cache = 4096,
     .recent_refusals = 512,
-    .limit_store = { M2_LIMIT_ENTRIES },
+    .limit_store = { .entries = M2_LIMIT_ENTRIES },
 };
 
 /* --- what is collected --- */

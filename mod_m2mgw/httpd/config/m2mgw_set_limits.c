@@ -120,21 +120,37 @@ const char *m2mgw_cfg_limit(cmd_parms *cmd, void *dir, const char *args)
 
 /* --- M2MLimitStore --- */
 
+/* Names of files as the server sees them. */
+static void make_absolute(cmd_parms *cmd, m2_redis_spec_t *redis)
+{
+    const char **pfile, *absolute;
+    int i;
+
+    for (i = 0; redis && (pfile = m2_redis_spec_file(redis, i)) != NULL; i++) {
+        absolute = *pfile ? ap_server_root_relative(cmd->pool, *pfile) : NULL;
+        *pfile = absolute ? absolute : *pfile;
+    }
+}
+
 const char *m2mgw_cfg_limit_store(cmd_parms *cmd, void *dir, const char *args)
 {
+    m2_limit_spec_t *spec = &m2mgw_cfg_globals()->limit_store;
     apr_array_header_t *words;
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     m2_err_t err;
 
     (void)dir;
     if (!bad) {
-        bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "shm [entries=N]");
+        bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "shm [entries=N], or " M2_REDIS_WORDS
+                              " with nodes=N [lease=50ms]");
     }
     if (bad) {
         return bad;
     }
     m2_err_init(&err, cmd->pool);
-    return m2_limit_store_parse(&m2mgw_cfg_globals()->limit_store, words, &err) == M2_OK
-               ? NULL
-               : m2mgw_cfg_fault(cmd, &err);
+    if (m2_limit_spec_parse(spec, words, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
+    }
+    make_absolute(cmd, spec->redis);
+    return NULL;
 }

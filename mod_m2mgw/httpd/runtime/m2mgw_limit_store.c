@@ -71,7 +71,20 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     return OK;
 }
 
+/* Without what it needs the store still has an answer: this server's part of each limit. */
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    m2_err_t err;
+
+    m2_err_init(&err, pchild);
+    if (store && m2_limit_store_attach(store, pchild, &err) != M2_OK) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-306: M2MLimitStore: %s",
+                     err.text ? err.text : "cannot be used");
+    }
+}
+
 void m2mgw_limit_store_register(void)
 {
+    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
 }

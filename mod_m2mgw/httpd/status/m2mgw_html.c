@@ -502,6 +502,7 @@ void m2mgw_status_html(request_rec *r, const m2_json_t *document)
     latency(r, m2_json_get(document, "verification"));
     part(r, "Verified-token cache", m2_json_get(document, "cache"));
     part(r, "Replay store", m2_json_get(document, "replay"));
+    part(r, "Limit store", m2_json_get(document, "limit_store"));
     m2mgw_page_end(r);
 }
 

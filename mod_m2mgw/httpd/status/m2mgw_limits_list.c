@@ -37,6 +37,24 @@ static void add_row(listing_t *listing, const m2_limit_t *limit, const char *nam
     m2_json_append(listing->list, json);
 }
 
+/* How requests were answered where several servers share the buckets. */
+static void add_remote(m2_json_t *document, apr_pool_t *pool, const m2_limit_store_t *store)
+{
+    m2_limit_remote_t remote;
+    m2_json_t *json = m2_json_make(pool);
+
+    if (!m2_limit_store_remote(&remote, store)) {
+        return;
+    }
+    m2_json_set_string(json, "store", remote.name);
+    m2_json_set_string(json, "state", remote.down ? "down" : "up");
+    m2_json_set_int(json, "asked", (apr_int64_t)remote.asked);
+    m2_json_set_int(json, "held", (apr_int64_t)remote.held);
+    m2_json_set_int(json, "local", (apr_int64_t)remote.local);
+    m2_json_set_int(json, "failed", (apr_int64_t)remote.failed);
+    m2_json_set_json(document, "limit_store", json);
+}
+
 void m2mgw_limits_list(m2_json_t *document, apr_pool_t *pool)
 {
     const m2_limit_store_t *store = m2mgw_limit_store();
@@ -50,6 +68,7 @@ void m2mgw_limits_list(m2_json_t *document, apr_pool_t *pool)
         m2_json_set_int(document, "limit_slots_used",
                         (apr_int64_t)m2_limit_store_used(store));
         m2_json_set_int(document, "limit_slots", m2mgw_globals()->limit_store.entries);
+        add_remote(document, pool, store);
     }
     for (i = 0; store && i < sections->nelts; i++) {
         const m2_limits_t *limits = APR_ARRAY_IDX(sections, i, m2mgw_section_t *)->limits;

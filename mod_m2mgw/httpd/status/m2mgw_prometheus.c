@@ -34,6 +34,18 @@ static const metric_t verification_metrics[] = {
     { NULL, NULL, NULL, NULL }
 };
 
+static const metric_t limit_store_metrics[] = {
+    { "asked", "m2mgw_limit_store_asked_total", "counter",
+      "Requests for which the shared store of limits was asked." },
+    { "held", "m2mgw_limit_store_held_total", "counter",
+      "Requests that a lease answered, or a bucket known to be empty." },
+    { "local", "m2mgw_limit_store_local_total", "counter",
+      "Requests that this server's part of limits answered." },
+    { "failed", "m2mgw_limit_store_failed_total", "counter",
+      "Questions that the shared store did not answer." },
+    { NULL, NULL, NULL, NULL }
+};
+
 static const metric_t replay_metrics[] = {
     { "accepted", "m2mgw_replay_accepted_total", "counter", "Tokens marked as used." },
     { "replayed", "m2mgw_replay_replayed_total", "counter",
@@ -368,6 +380,7 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
     part(r, verification_metrics, m2_json_get(document, "verification"));
     part(r, cache_metrics, m2_json_get(document, "cache"));
     part(r, replay_metrics, m2_json_get(document, "replay"));
+    part(r, limit_store_metrics, m2_json_get(document, "limit_store"));
     source_states(r, sources);
     for (metric = source_metrics; metric->name; metric++) {
         source_metric(r, metric, sources);
