@@ -11,6 +11,7 @@
 
 #include <apr_file_io.h>
 #include <apr_shm.h>
+#include <http_main.h>
 #include <unixd.h>
 
 #include <errno.h>
@@ -26,6 +27,7 @@ static m2_keyset_t *unavailable; /* an unknown kid is then nobody's fault */
 void m2mi_client_keys_reset(apr_pool_t *pconf)
 {
     registry = m2_jwks_make(pconf);
+    m2_jwks_keep_copies(registry, ap_pglobal);
     bracket = m2_keyring_make(pconf, NULL);
     unavailable = m2_keyset_make(pconf);
     unavailable->incomplete = 1;

@@ -121,6 +121,25 @@ static void test_late(void **state)
     assert_null(m2_copy_get(copy, &yours, NULL, pool).p);
 }
 
+/* What is no file is published without one; who finds it good still says so. */
+static void test_no_file(void **state)
+{
+    apr_uint64_t mine = 0;
+
+    (void)state;
+    assert_int_equal(m2_copy_version(copy), 0);
+    assert_int_equal(m2_copy_put(copy, &mine, m2_slice_z("one"), NULL, NOW), 1);
+    assert_int_equal(m2_copy_version(copy), mine);
+    assert_int_equal(m2_copy_checked(copy, mine), NOW);
+    m2_copy_confirm(copy, mine, NOW + 5);
+    m2_copy_confirm(copy, mine + 1, NOW + 9);
+    assert_int_equal(m2_copy_checked(copy, mine), NOW + 5);
+    assert_int_equal(m2_copy_put(copy, &mine, m2_slice_z("one"), NULL, NOW + 7), 1);
+    assert_int_equal(m2_copy_version(copy), mine);
+    assert_int_equal(m2_copy_checked(copy, mine), NOW + 7);
+    assert_int_equal(m2_copy_version(NULL), 0);
+}
+
 /* Others write without end, and are killed: what is read is one of the texts, whole. */
 static void test_killed_writers(void **state)
 {
@@ -180,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_read_back, setup_copy, teardown_copy),
         cmocka_unit_test_setup_teardown(test_open, setup_copy, teardown_copy),
         cmocka_unit_test_setup_teardown(test_late, setup_copy, teardown_copy),
+        cmocka_unit_test_setup_teardown(test_no_file, setup_copy, teardown_copy),
         cmocka_unit_test_setup_teardown(test_killed_writers, setup_copy, teardown_copy),
     };
 

@@ -95,6 +95,7 @@ typedef struct child_t {
 static child_t a, b;
 static char *memory;
 static const char *dir;
+static int copies; /* documents lie in memory of the process, too */
 static const m2_refresh_t refresh = { 600, 3600, 5, 60 };
 static const m2_fetch_tls_t tls;
 
@@ -104,6 +105,9 @@ static void make_child(child_t *c, m2_keysource_kind_t kind, const char *url,
     apr_array_header_t *sources = apr_array_make(pool, 1, sizeof(m2_fed_t));
 
     c->jwks = m2_jwks_make(pool);
+    if (copies) {
+        m2_jwks_keep_copies(c->jwks, pool);
+    }
     c->ring = m2_keyring_make(pool, NULL);
     assert_int_equal(m2_jwks_url(&c->source, c->jwks, kind, url, 0, &err), M2_OK);
     assert_int_equal(m2_keysource_refresh(c->source, &refresh, &err), M2_OK);
@@ -654,6 +658,70 @@ static void test_no_directory(void **state)
     assert_true(has(&b, "one"));
 }
 
+/* With memory that is shared, what one fetched is everybody's, though no disk holds it. */
+static void test_unstored_in_memory(void **state)
+{
+    (void)state;
+    copies = 1;
+    make_alone("/nonexistent/of/test_jwks");
+    reply_with(200, SET(ED("one")));
+    tick(&a, 0);
+    answer(&a);
+    m2_jwks_catch_up(b.jwks, apr_time_now()); /* a child that starts now */
+    assert_true(has(&b, "one"));
+    assert_int_equal(fetches, 1);
+    reply_with(200, SET(ED("two")));
+    tick(&a, 601);
+    answer(&a);
+    tick(&b, 601);
+    assert_true(has(&b, "two"));
+    assert_false(has(&b, "one"));
+    tick(&b, 3500); /* confirmed when the answer came, by the clock of this machine */
+    assert_true(has(&b, "two"));
+    tick(&b, 3605);
+    assert_false(has(&b, "two"));
+    copies = 0;
+}
+
+/* What lies on disk is older than what was fetched since it can be written no more. */
+static void test_restart_while_unstored(void **state)
+{
+    (void)state;
+    copies = 1;
+    make_both(M2_KEYSOURCE_URL, URL);
+    fetched(SET(ED("one")), 0);
+    a.source->state_path = b.source->state_path = "/nonexistent/of/test_jwks";
+    fetched(SET(ED("two")), 601);
+    assert_true(has(&a, "two") && has(&b, "two"));
+    make_both(M2_KEYSOURCE_URL, URL); /* another configuration of the same process */
+    assert_true(has(&a, "two"));
+    assert_false(has(&a, "one")); /* it was withdrawn */
+    assert_int_equal(fetches, 0);
+    copies = 0;
+}
+
+/* a file that cannot be read back now is read back later */
+static void test_unreadable_for_a_while(void **state)
+{
+    const char *path;
+
+    (void)state;
+    make_both(M2_KEYSOURCE_URL, URL);
+    fetched(SET(ED("one")), 0);
+    path = b.source->state_path;
+    b.source->state_path = "/nonexistent/of/test_jwks";
+    fetched(SET(ED("two")), 601);
+    assert_true(has(&a, "two"));
+    assert_true(has(&b, "one"));
+    clean();
+    tick(&b, 601);
+    assert_int_equal(logged, 0); /* once was enough */
+    b.source->state_path = path;
+    tick(&b, 602);
+    assert_true(has(&b, "two"));
+    assert_false(has(&b, "one"));
+}
+
 /* what a child that was killed was writing */
 static void test_sweep(void **state)
 {
@@ -739,6 +807,8 @@ int main(void)
         case_of(test_late_release),         case_of(test_unstored),
         case_of(test_unstored_expires),     case_of(test_stored_again),
         case_of(test_no_directory),         case_of(test_sweep),
+        case_of(test_unstored_in_memory),   case_of(test_restart_while_unstored),
+        case_of(test_unreadable_for_a_while),
         case_of(test_seats),
     };
 

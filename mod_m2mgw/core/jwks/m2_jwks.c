@@ -23,6 +23,9 @@ struct m2_jwks_t {
     apr_pool_t *process; /* where copies of files live; NULL: none are kept */
 };
 
+/* ORDER KIND: as m2_keysource_kind_t */
+static const char *const kinds[] = { "file", "url", "issuer" };
+
 /* --- configuration --- */
 
 /* In the parent the sets go when the configuration does; threads have ended by then. */
@@ -86,8 +89,12 @@ static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, const m2_documen
     source->name = apr_pstrdup(jwks->pool, name);
     source->label = kind == M2_KEYSOURCE_FILE ? source->name
                                               : m2_url_label(jwks->pool, source->name);
-    if (kind == M2_KEYSOURCE_FILE && jwks->process) {
-        source->copy = m2_copy_open(jwks->process, document->suffix + 1, name, document->max);
+    if (jwks->process) {
+        source->copy = m2_copy_open(jwks->process,
+                                    apr_pstrcat(jwks->pool, kinds[kind], document->suffix,
+                                                NULL),
+                                    name, document->max
+                                              + (kind == M2_KEYSOURCE_FILE ? 0 : M2_MAX_LINE));
     }
     return source;
 }
@@ -401,7 +408,6 @@ static const char *state_of(const m2_keysource_t *source, const m2_keysource_inf
 void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *jwks,
                   int i, apr_time_t now)
 {
-    static const char *const kinds[] = { "file", "url", "issuer" };
     const m2_keysource_t *source = APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *);
     const m2_slot_t *slot = source->slot;
 

@@ -15,7 +15,7 @@
  *
  * Children share one slot per source, without a lock: who may fetch (one of them, the
  * others see a claim that ends by itself), when the next fetch is due, and the version of
- * the document that lies in the state directory, from where all of them read it.
+ * the document, which all of them read from memory (m2_copy), or from the state directory.
  *
  * A source's document is only ever replaced by one that holds a usable key. Documents that
  * were fetched are not trusted for symmetric keys, nor for more than max-stale seconds
@@ -40,7 +40,7 @@ typedef struct m2_jwks_t m2_jwks_t;
 
 m2_jwks_t *m2_jwks_make(apr_pool_t *pool);
 
-/** Keep the last good text of each file that is named from now on, over restarts: in memory of
+/** Keep the last good text of each source that is named from now on, over restarts: in memory of
  *  `process`, the pool of the process. */
 void m2_jwks_keep_copies(m2_jwks_t *jwks, apr_pool_t *process);
 

@@ -16,7 +16,6 @@
 #include "jwks/m2_url.h"
 #include "text/m2_gzip.h"
 
-#include <apr_file_io.h>
 #include <apr_uri.h>
 
 #include <openssl/rand.h>
@@ -134,8 +133,8 @@ static void confirmed(m2_keysource_t *source, apr_uint64_t interval)
     release(source, now + jittered(interval));
 }
 
-/* A full disk or a directory of somebody else costs no keys: what cannot be handed to the other
- * children is used by this one, and they fetch for themselves. */
+/* A full disk or a directory of somebody else costs no keys: this child uses what it fetched, and
+ * so do the others where memory is shared; else they fetch for themselves. */
 static void keep_alone(m2_keysource_t *source, const m2_answer_t *answer, apr_uint64_t digest,
                        apr_status_t status)
 {
@@ -211,9 +210,7 @@ static void on_keys(const m2_answer_t *answer, void *baton)
 
     m2_slot_count(&source->slot->fetches);
     if (!answer->fault && answer->status == 304 && source->etag) {
-        if (source->state_path) {
-            apr_file_mtime_set(source->state_path, apr_time_now(), source->fetching);
-        }
+        m2_state_confirm(source, source->fetching);
         confirmed(source, interval_of(source, answer->max_age));
     }
     else if (fault) {
@@ -412,27 +409,56 @@ void m2_keysource_abandon(m2_keysource_t *source)
 
 /* --- every tick --- */
 
-static void pick_up(m2_keysource_t *source)
+/* While nothing can be stored on disk, what somebody fetched lies in memory. */
+static void pick_up_unstored(m2_keysource_t *source)
+{
+    const apr_uint64_t version = m2_copy_version(source->copy);
+    apr_time_t checked;
+    m2_state_t state;
+
+    if (version && version != source->copied && m2_state_take(&state, source, M2_JWK_QUIET)) {
+        source->own_digest = state.digest;
+        source->taken = UNSTORED;
+        m2_keysource_soil(source);
+    }
+    checked = m2_copy_checked(source->copy, source->copied);
+    if (checked > (apr_time_t)m2_slot_get(&source->own_checked)) {
+        m2_slot_set(&source->own_checked, (apr_uint64_t)checked);
+    }
+}
+
+/* What cannot be read now, for want of a descriptor perhaps, is tried again at the next tick. */
+static void pick_up_stored(m2_keysource_t *source)
 {
     const apr_uint64_t version = m2_slot_get(&source->slot->version);
     m2_state_t state;
 
-    if (m2_slot_get(&source->slot->unstored)) {
-        return; /* what lies there is older than what somebody has */
-    }
     m2_slot_set(&source->own_checked, m2_slot_get(&source->slot->checked));
     source->own_digest = 0;
     if (version == source->taken) {
         return;
     }
     if (m2_state_take(&state, source, M2_JWK_QUIET)) {
+        source->taken = version;
         m2_keysource_soil(source);
     }
-    else {
-        m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->label,
-               source->state_path);
+    else if (source->untaken != version) {
+        source->untaken = version;
+        m2_log(M2_LOG_ERR, "%s: %s cannot be read back", source->label, source->state_path);
     }
-    source->taken = version;
+}
+
+static void pick_up(m2_keysource_t *source, apr_time_t now)
+{
+    if (m2_slot_get(&source->slot->unstored)) {
+        pick_up_unstored(source);
+    }
+    else {
+        pick_up_stored(source);
+    }
+    if ((apr_time_t)source->own_checked > now) { /* the clock was set back */
+        m2_slot_set(&source->own_checked, (apr_uint64_t)now);
+    }
 }
 
 /* What people have to know about a source that stays away, once for all children. */
@@ -457,7 +483,7 @@ static void tell_age(m2_keysource_t *source, apr_time_t now)
 void m2_keysource_pick_up(m2_keysource_t *source, apr_time_t now)
 {
     if (source->slot) {
-        pick_up(source);
+        pick_up(source, now);
         m2_keysource_judge(source, now);
     }
 }

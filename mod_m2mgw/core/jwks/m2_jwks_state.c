@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Last good documents on disk, from where children that start later, and the next start of
- * the server, take them. A file of the state directory is a line of JSON about the document,
- * then the document as it came; its modification time is when the document was last
- * confirmed. Files are readable by the children's user alone: a key file may hold secrets.
+ * Last good documents that were fetched: in memory that all processes share, from where they
+ * take them, and on disk for the next start of the server. Either is a line of JSON about the
+ * document, then the document as it came; the modification time of a file is when the document
+ * was last confirmed. A full disk costs what a start would have found there, and nothing else.
  */
 #include "jwks/m2_jwks_state.h"
 
@@ -18,8 +18,6 @@
 #include <unistd.h>
 
 #include <openssl/evp.h>
-
-#define MAX_LINE 8192 /* in front of the document */
 
 #define NAME_BYTES 32 /* of a copy, before its suffix */
 #define SUFFIX_BYTES 5 /* of every kind of document */
@@ -58,20 +56,16 @@ static const char *state_line(apr_pool_t *pool, const m2_keysource_t *source,
     return apr_pstrcat(pool, m2_json_dump(pool, line), "\n", NULL);
 }
 
-/* Written whole under another name, then renamed: a reader sees the old file or the new.
- * */
-apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
-                            m2_slice_t document, const char *etag, apr_uint64_t interval)
+/* Written whole under another name, then renamed: a reader sees the old file or the new. */
+static apr_status_t write_file(const m2_keysource_t *source, apr_pool_t *pool, const char *line,
+                               m2_slice_t document)
 {
-    const char *line = state_line(pool, source, etag, interval);
     char *name = apr_pstrcat(pool, source->state_path, ".XXXXXX", NULL);
     apr_file_t *file;
-    apr_status_t status = APR_ENOENT;
+    apr_status_t status;
 
-    if (source->state_path) {
-        status = apr_file_mktemp(&file, name,
-                                 APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL, pool);
-    }
+    status = apr_file_mktemp(&file, name, APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL,
+                             pool);
     if (status != APR_SUCCESS) {
         return status;
     }
@@ -90,6 +84,33 @@ apr_status_t m2_state_write(const m2_keysource_t *source, apr_pool_t *pool,
         apr_file_remove(name, pool);
     }
     return status;
+}
+
+apr_status_t m2_state_write(m2_keysource_t *source, apr_pool_t *pool, m2_slice_t document,
+                            const char *etag, apr_uint64_t interval)
+{
+    const char *line = state_line(pool, source, etag, interval);
+    const apr_size_t n = strlen(line);
+    char *all = apr_palloc(pool, n + document.n);
+
+    memcpy(all, line, n);
+    memcpy(all + n, document.p, document.n);
+    m2_copy_put(source->copy, &source->copied, m2_slice(all, n + document.n), NULL,
+                apr_time_now());
+    return source->state_path ? write_file(source, pool, line, document) : APR_ENOENT;
+}
+
+void m2_state_confirm(m2_keysource_t *source, apr_pool_t *pool)
+{
+    const apr_time_t now = apr_time_now();
+
+    m2_copy_confirm(source->copy,
+                    m2_slot_get(&source->slot->unstored) /* else all have the same one */
+                        ? source->copied
+                        : m2_copy_version(source->copy), now);
+    if (source->state_path) {
+        apr_file_mtime_set(source->state_path, now, pool);
+    }
 }
 
 /* `HASH.jwks.XXXXXX`: a copy that somebody was writing */
@@ -161,12 +182,14 @@ static int is_trusted(const m2_stamp_t *stamp)
     return stamp->uid == 0 || stamp->uid == children_uid || stamp->uid == geteuid();
 }
 
-static int read_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t *source)
+static int read_file(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t *source)
 {
     m2_file_t file;
 
-    if (m2_file_read(&file, pool, source->state_path, source->document->max + MAX_LINE, 0, NULL)
-        != M2_OK) {
+    if (!source->state_path
+        || m2_file_read(&file, pool, source->state_path, source->document->max + M2_MAX_LINE,
+                        0, NULL)
+               != M2_OK) {
         return 0;
     }
     if (!is_trusted(&file.stamp) || (file.stamp.mode & 0002)) {
@@ -178,19 +201,32 @@ static int read_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t 
     return parse_state(state, pool, source, file.text);
 }
 
+/* What a process of this server fetched is no older than any file. */
+static int read_state(m2_state_t *state, apr_pool_t *pool, m2_keysource_t *source)
+{
+    apr_uint64_t version = 0;
+    const m2_slice_t text = m2_copy_get(source->copy, &version, &state->checked, pool);
+    const apr_time_t checked = m2_copy_checked(source->copy, version);
+
+    if (text.p && parse_state(state, pool, source, text)) {
+        source->copied = version;
+        state->checked = checked ? checked : state->checked;
+        return 1;
+    }
+    return read_file(state, pool, source);
+}
+
 int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags)
 {
-    const int kinds =
-        source->kind == M2_KEYSOURCE_FILE ? M2_JWK_PUBLIC | M2_JWK_OCT : M2_JWK_PUBLIC;
     apr_pool_t *pool;
     int taken;
 
     memset(state, 0, sizeof(*state));
-    if (!source->state_path || apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
         return 0;
     }
     taken = read_state(state, pool, source)
-            && m2_keysource_take(source, state->document, kinds | flags,
+            && m2_keysource_take(source, state->document, M2_JWK_PUBLIC | flags,
                                  M2_KEYSET_LENIENT, NULL)
                    == M2_OK;
     if (taken) {

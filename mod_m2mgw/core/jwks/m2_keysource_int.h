@@ -68,6 +68,8 @@ struct m2_keysource_t {
     m2_generation_t *current; /* NULL: none */
     int usable;               /* current may be used now */
     int dirty;                /* every feed of it is to be composed again */
+    m2_copy_t *copy;          /* of what any process believed last; NULL: none is kept */
+    apr_uint64_t copied;      /* its version that this process has */
     apr_uint64_t taken;       /* version that current was read from */
     apr_uint64_t seen;        /* likewise, once the rings have it; read by requests */
     /* a file */
@@ -77,13 +79,12 @@ struct m2_keysource_t {
     apr_time_t looked;
     apr_time_t taking;     /* how long the last look took */
     int may_miss;          /* a file that is not there is empty: somebody will make it */
-    m2_copy_t *copy;       /* of what any process believed last; NULL: there is none */
-    apr_uint64_t copied;   /* its version that current was read from */
     int broken;            /* what the file holds cannot be used */
     const char *kept_for;  /* why it counts from the start; NULL: the file was good */
     /* what is fetched */
     const char *state_path;
     apr_uint64_t own_checked; /* when what is current was last confirmed, by this process */
+    apr_uint64_t untaken;     /* version that could not be read, and was told of */
     apr_uint64_t own_due;     /* while nothing can be stored: the next fetch of this process */
     apr_uint64_t own_tried;   /* likewise the last one */
     apr_uint64_t own_digest;  /* of current, which this process fetched for itself; else 0 */

@@ -139,12 +139,14 @@ int m2_copy_put(m2_copy_t *copy, apr_uint64_t *pversion, m2_slice_t text,
     if (!copy || text.n > copy->max || !lock(copy->shared)) {
         return 0;
     }
-    if (!is_current(copy, text) && m2_file_stamp(&there, copy->path)
-        && m2_stamp_same(&there, stamp)) {
+    if (!is_current(copy, text)
+        && (!stamp
+            || (m2_file_stamp(&there, copy->path) && m2_stamp_same(&there, stamp)))) {
         write_next(copy, text, now);
     }
     if (is_current(copy, text)) {
         *pversion = copy->shared->version;
+        m2_copy_confirm(copy, *pversion, now);
     }
     unlock(copy->shared);
     return 1;
@@ -208,4 +210,9 @@ apr_time_t m2_copy_checked(const m2_copy_t *copy, apr_uint64_t version)
     }
     checked = (apr_time_t)__atomic_load_n(&copy->shared->checked, __ATOMIC_ACQUIRE);
     return __atomic_load_n(&copy->shared->version, __ATOMIC_ACQUIRE) == version ? checked : 0;
+}
+
+apr_uint64_t m2_copy_version(const m2_copy_t *copy)
+{
+    return copy ? __atomic_load_n(&copy->shared->version, __ATOMIC_ACQUIRE) : 0;
 }

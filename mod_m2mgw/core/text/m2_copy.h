@@ -31,8 +31,9 @@ m2_copy_t *m2_copy_open(apr_pool_t *process, const char *kind, const char *path,
 
 /**
  * Publish a text that was read from the file while it had that stamp, and was found good. A
- * text that the file holds no longer is dropped: somebody else publishes a later one.
- * *pversion becomes that of the text that counts now. 0 when it could not be published.
+ * text that the file holds no longer is dropped: somebody else publishes a later one. stamp is
+ * NULL for what is no file: then the last one counts. *pversion becomes that of the text that
+ * counts now, if that is this one. 0 when it could not be published.
  */
 int m2_copy_put(m2_copy_t *copy, apr_uint64_t *pversion, m2_slice_t text,
                 const m2_stamp_t *stamp, apr_time_t now);
@@ -45,11 +46,14 @@ int m2_copy_put(m2_copy_t *copy, apr_uint64_t *pversion, m2_slice_t text,
 m2_slice_t m2_copy_get(const m2_copy_t *copy, apr_uint64_t *pversion, apr_time_t *psince,
                        apr_pool_t *pool);
 
-/** The file was found to hold the text of that version still; without effect where another
- *  counts by now. */
+/** What was read or fetched is that version's text still; without effect where another counts
+ *  by now. */
 void m2_copy_confirm(m2_copy_t *copy, apr_uint64_t version, apr_time_t now);
 
 /** When some process last found so; 0 where another version counts. */
 apr_time_t m2_copy_checked(const m2_copy_t *copy, apr_uint64_t version);
+
+/** The version that counts now; 0: there is no text. */
+apr_uint64_t m2_copy_version(const m2_copy_t *copy);
 
 #endif /* M2_COPY_H */

@@ -10,7 +10,7 @@
 #   $idp->down; $idp->up;
 #
 # Options of serve: status, headers, body, delay (seconds before the answer), drip (seconds
-# between two bytes), repeat (the body so many times), type.
+# between two bytes), repeat (the body so many times), type, close (without an answer).
 package M2MGW::Idp;
 
 use strict;
@@ -183,6 +183,7 @@ sub reply {
     my $o = { status => 404, body => '' };
     if (open my $fh, '<:raw', $file) { local $/; $o = $json->decode(<$fh>) }
     sleep $o->{delay} if $o->{delay};
+    if ($o->{close}) { close $c; return }
     my $body = ($o->{body} // '') x ($o->{repeat} // 1);
     my %h = ('Content-Type' => $o->{type} // 'application/json', %{ $o->{headers} // {} });
     if ($match && ($h{ETag} // '') eq $match) { $o->{status} = 304; $body = '' }
