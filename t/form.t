@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Time::HiRes qw(sleep);
+use M2MGW::Names;
 use M2MGW::Test;
 
 my $b = 'http://@BACKEND@';
@@ -155,6 +156,18 @@ for my $way (sort keys %how) {
         $r = $send->('/others', $bytes, 'Content-Type' => 'application/json', Authorization => "Bearer $token");
         ok($r->reached && ($r->backend)[0]{body} eq $bytes, "$way: $size bytes of JSON arrive as they are where they may (M2MFormOtherBodies)");
     }
+}
+
+# --- every spelling, and what is none ---
+
+for my $where ([ '/pub', 'client_id=app%201&scope=r%26w&' ], [ '/pub/off', '' ], [ '/bypass', '' ]) {
+    my ($url, $ours) = @$where;
+    my @h = ('Content-Type' => $type, $ours ? (Authorization => "Bearer $token") : ());
+    for my $name (M2MGW::Names::alike('form')) {
+        is(body($t->post($url, "a=1&$name=evil&b=2", headers => \@h)), "${ours}a=1&b=2", "$url: $name is taken out");
+    }
+    my $others = join '&', map { "$_=1" } M2MGW::Names::others('form');
+    is(body($t->post($url, $others, headers => \@h)), $ours . $others, "$url: other names stay");
 }
 
 # --- limits and types ---

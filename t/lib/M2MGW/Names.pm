@@ -1,22 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The mod_m2mgw authors
 #
-# Spellings of the parameter client_id and of the header X-Client-Id, as data: what some
-# backend reads under that name. t/backends/run and t/backends.t send them to real backends.
+# Spellings of the parameter client_id and of the header X-Client-Id: what some backend reads
+# under that name, and what is somebody else's. The names are the rows of t/vectors/names.txt,
+# which the unit tests of core/request read, too; suites and t/backends ask here.
 package M2MGW::Names;
 
 use strict;
 use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
 
-# Queries and forms that hold FORGED under a name some backend reads as client_id.
-sub pairs {
-    return map { [ $_, "a=b&$_=FORGED" ] } (
-        'client_id', 'client%5Fid', '%63lient_id', 'Client_Id', 'client.id', 'client-id', 'client+id', 'client%20id',
-        '+client_id', '%20client_id', '%09client_id', 'client_id[]', 'client_id[0]', 'client_id[a]', 'client_id%5B%5D', 'client[id',
-        'client_id%00', 'client_id%00x', '.client_id', '%2Eclient_id', 'client_id.x', '[client_id]', 'client_id]x', '%EF%BB%BFclient_id',
-        'client%u005fid', 'client_id%20', 'client_id+',
-    ), ();
+my $TABLE = dirname(dirname(dirname(abs_path(__FILE__)))) . '/vectors/names.txt';
+my @rows;
+
+sub rows {
+    return @rows if @rows;
+    open my $fh, '<:raw', $TABLE or die "$TABLE: $!";
+    while (my $line = <$fh>) {
+        chomp $line;
+        push @rows, [ split /\t/, $line ] if $line !~ /^#/;
+    }
+    die "$TABLE: no rows" if @rows < 50;
+    return @rows;
 }
+
+sub spellings {
+    my ($kind, $place) = @_;
+    return map { $_->[2] } grep { $_->[0] eq $kind && ($_->[1] eq $place || $_->[1] eq 'both') } rows();
+}
+
+# What somebody takes for client_id in a "form" (a query, too) or a "cookie", and what nobody does.
+sub alike { my ($place) = @_; return spellings('alike', $place) }
+sub others { my ($place) = @_; return spellings('other', $place) }
+
+# Queries and forms that hold FORGED under a name some backend reads as client_id: [name, text].
+sub pairs { return map { [ $_, "a=b&$_=FORGED" ] } alike('form') }
 
 # Whole queries in which the name is ordinary and its place is not.
 sub places {
@@ -26,9 +45,13 @@ sub places {
     );
 }
 
-# Header lines.
-sub headers {
-    return map { [ $_, "$_: FORGED\r\n" ] } qw(X-Client-Id x-client-id X_Client_Id X-Client_Id X_CLIENT_ID X.Client.Id HTTP_X_CLIENT_ID);
+# Names of headers that CGI-style backends read as X-Client-Id.
+sub header_names {
+    return ('X-Client-Id', 'x-client-id', 'X-CLIENT-ID', 'X_Client_Id', 'X_CLIENT-ID', 'X_CLIENT_ID', 'X-Client_Id', 'X.Client.Id', 'x!client!id',
+            "X'Client'Id", 'X~Client~Id', 'X+Client+Id');
 }
+
+# Header lines.
+sub headers { return map { [ $_, "$_: FORGED\r\n" ] } grep { !/['!~+]/ } header_names() }
 
 1;
