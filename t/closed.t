@@ -149,7 +149,7 @@ for my $keys ($KEY, 'M2MJwks file:k.json', "$KEY\nM2MJwks file:k.json") {
 starts('one of several', inside('Location /x', "$KEY\nM2MAlgorithms RS256 HS256"));
 starts('keys that are fetched', inside('Location /x', "M2MJwks https://idp.example/k\nM2MAlgorithms RS256"));
 stops('inherited keys', "$KEY\n" . inside('Location /x', 'M2MAlgorithms ES256'), 3, 'M2MAlgorithms');
-stops('inherited algorithms', "M2MAlgorithms ES256\n" . inside('Location /x', $KEY), 3, 'M2MAlgorithms');
+stops('inherited algorithms', "M2MAlgorithms ES256\n" . inside('Location /x', $KEY), 1, 'M2MAlgorithms');
 
 # --- notices, printed whatever LogLevel is ---
 
@@ -172,6 +172,10 @@ notice(qr/a query target without a header or form target: .*uid/, inside('Locati
     inside('Location /x', "${sec}M2MClaim sub query:uid header:X-Uid"));
 notice(qr/several issuers, and a key source that is bound to none/, inside('Location /x', "$KEY\nM2MIssuer i j\nM2MJwks file:k.json"),
     inside('Location /x', "$KEY\nM2MIssuer i\nM2MJwks file:k.json"));
+notice(qr/several issuers, and a key source that is bound to none/, inside('Location /x', $sec) . inside('Location /x/y', 'M2MIssuer i j'),
+    inside('Location /x', $sec) . inside('Location /x/y', 'M2MIssuer j'));
+notice(qr/several issuers, and a key source that is bound to none/, "$KEY\n" . inside('Location /x', "M2MIssuer i j"),
+    "M2MJwks file:k.json issuer=i\n" . inside('Location /x', "M2MIssuer i j"));
 my %yaml = map { $_ => "parameters:\n  p: '$_:p'\nrules:\n- {name: r, condition: \"\$p = 'a'\", ifFalse: DENY}\n" } qw(Query Token);
 my %scripts = ('q.yaml' => $yaml{Query}, 't.yaml' => $yaml{Token});
 notice(qr/rules of its script read what clients send/, inside('Location /x', "${sec}M2MPlugin accessControl q.yaml"),
@@ -182,6 +186,9 @@ for my $off (inside('Files *.css', 'M2MEngine Off'), inside('Directory /srv', 'M
     notice(qr/not in force where the M2MEngine Off counts .*line 7 of/, inside('Location /x', $sec) . $off,
         inside('Location /x', "${sec}M2MEngine On") . $off);
 }
+notice(qr/not in force where the M2MEngine Off counts .*line 5 of/, "$KEY\n" . inside('Location /x', 'M2MRequireClaim r') . inside('Files *.css', 'M2MEngine Off'),
+    "$KEY\n" . inside('Location /x', "M2MRequireClaim r\nM2MEngine On") . inside('Files *.css', 'M2MEngine Off'));
+notice(qr/M2MEngine is on without keys/, inside('Location /x', 'M2MEngine On'), inside('Location /x', 'M2MEngine Shadow'));
 unlike(starts('an Off of the same kind', inside('Location /x', $sec) . inside('Location /x/open', 'M2MEngine Off')),
     qr/where the M2MEngine Off/, 'an Off of a narrower Location says what it means');
 notice(qr/a <Location> that covers it says M2MEngine Off/, inside('Location /x', 'M2MEngine Off') . inside('Location /x/y', $sec),

@@ -400,6 +400,8 @@ my $r = 'M2MRule r 1=1 ifTrue=DENY';
 refused("$r\nM2MRuleHeader r X-A", qr/takes RULE NAME TEMPLATE/, at => 'M2MRuleHeader');
 refused("$r\nM2MRuleHeader s X-A b", qr/there is no M2MRule s above it in its own section/, at => 'M2MRuleHeader');
 refused("$r\nM2MRuleHeader r Content-Length 5", qr/cannot set the header "Content-Length"/, at => 'M2MRuleHeader');
+refused("$r\nM2MRuleHeader r $_", qr/^M2MRuleHeader r: Content-Type takes no parameters/m, at => 'M2MRuleHeader')
+    for 'Content-Type text/%{CaClientIp}', 'content-type %{CaClientUa}';
 refused("$r\nM2MRuleHeader r 'X A' 5", qr/cannot set the header "X A"/, at => 'M2MRuleHeader');
 refused("$r\nM2MRuleHeader r X-A %{nobody}", qr/M2MRuleHeader r: X-A, column 1: /, at => 'M2MRuleHeader');
 refused('M2MDefaultAction PASS', qr/"PASS" is not allowed; it takes ALLOW or DENY/);

@@ -144,7 +144,8 @@ my $J = 'M2MJwks file:@ROOT@/keys.json';
 refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert\n</Location>", qr/from= is missing/, 'a header from anybody');
 refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=x\n</Location>", qr/not an address/, 'no address');
 refused("<Location /a>\n$J\nM2MClientCertificate tls\n</Location>", qr/ssl, or header:NAME/, 'another word');
-refused("<Location /a>\n$J\nM2MSenderConstraint mTLS\n</Location>", qr/needs mod_ssl/, 'mTLS without mod_ssl');
+refused("<Location /a>\n$J\nM2MSenderConstraint mTLS\n</Location>", qr/line 3 of [^\n]*\nM2MSenderConstraint mTLS: it needs mod_ssl/, 'mTLS without mod_ssl');
+refused("M2MSenderConstraint mTLS\n<Location /a>\n$J\n</Location>", qr/line 1 of [^\n]*\nM2MSenderConstraint mTLS: it needs mod_ssl/, 'nor inherited');
 refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=::1\nM2MClaim sub header:client_cert\n</Location>",
         qr/prove/, 'a claim in the name of the certificate');
 

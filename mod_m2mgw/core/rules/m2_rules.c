@@ -229,6 +229,10 @@ m2_code_t m2_rule_header(m2_rule_t *rule, m2_rules_t *rules, const char *name,
     if (code) {
         return code;
     }
+    if (is_content_type(name) && !m2_template_is_literal(header.value)) {
+        return m2_err_set(err, M2_E_CONFIG, "Content-Type takes no parameters: it decides how "
+                          "those of the body are escaped");
+    }
     if (!rule->headers) {
         rule->headers = apr_array_make(rules->pool, 2, sizeof(m2_rule_header_t));
     }

@@ -276,6 +276,18 @@ static void write_all(writer_t *writer, const m2_template_t *template, m2_escape
     }
 }
 
+int m2_template_is_literal(const m2_template_t *template)
+{
+    int i;
+
+    for (i = 0; i < template->parts->nelts; i++) {
+        if (APR_ARRAY_IDX(template->parts, i, part_t).index >= 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 const char *m2_template_render(const m2_template_t *template, apr_pool_t *pool,
                                m2_escape_t escape, m2_facts_t *facts)
 {

@@ -29,6 +29,9 @@ m2_code_t m2_template_compile(const m2_template_t **ptemplate, apr_pool_t *pool,
                               const char *text, m2_template_mark_t mark, m2_params_t *params,
                               m2_err_t *err);
 
+/** Whether there is no parameter in it. */
+int m2_template_is_literal(const m2_template_t *template);
+
 /** Render into pool: null as nothing, a value that holds facts->secret as [redacted], a
  *  value in error as nothing; cut at M2_MAX_TEMPLATE bytes. */
 const char *m2_template_render(const m2_template_t *template, apr_pool_t *pool,

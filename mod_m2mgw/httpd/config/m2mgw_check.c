@@ -140,16 +140,6 @@ static const char *check_closed(const ap_directive_t **pat, apr_pool_t *pool,
                         "M2MPlugin jwtAuth", (*pat)->directive);
 }
 
-static const ap_directive_t *directive_of(const m2mgw_section_t *section, const char *name)
-{
-    const ap_directive_t *d = section->first;
-
-    while (d && ap_cstr_casecmp(d->directive, name) != 0) {
-        d = d->next;
-    }
-    return d ? d : section->first;
-}
-
 /* Keys that stand here can do none of the algorithms allowed: every token is refused. */
 static const char *check_algorithms(const ap_directive_t **pat, apr_pool_t *pool,
                                     const m2mgw_section_t *section)
@@ -160,7 +150,7 @@ static const char *check_algorithms(const ap_directive_t **pat, apr_pool_t *pool
         || m2mgw_cfg_can_verify(dir) || is_fetched(m2mgw_cfg_keys_of(dir))) {
         return NULL;
     }
-    *pat = directive_of(section, section->dir->algs ? "M2MAlgorithms" : "M2MJwk");
+    *pat = m2mgw_cfg_stated_at(section, "M2MAlgorithms");
     return apr_psprintf(pool, "M2MAlgorithms: no key in force in this section can do one of "
                         "%s; the keys can do %s", m2_alg_mask_names(pool, dir->algs),
                         m2_alg_mask_names(pool, m2mgw_cfg_keys_of(dir)->keyset->algs));

@@ -31,7 +31,7 @@ static int orphan(const look_t *look)
 {
     const m2mgw_dir_t *dir = look->in_force.dir;
 
-    return look->own->engine != M2MGW_ENGINE_UNSET && look->active && look->in_force.closed
+    return look->own->engine == M2MGW_ENGINE_ON && look->active && look->in_force.closed
            && !dir->checks;
 }
 
@@ -90,17 +90,17 @@ static int bound_elsewhere(const look_t *look)
     return 0;
 }
 
-/* Whether the section has a key that is bound to no issuer. */
+/* Whether the section, which may be NULL, has a key that is bound to no issuer. */
 static int has_unbound(const m2mgw_section_t *section)
 {
     int i;
 
-    for (i = 0; section->key_sources && i < section->key_sources->nelts; i++) {
+    for (i = 0; section && section->key_sources && i < section->key_sources->nelts; i++) {
         if (!APR_ARRAY_IDX(section->key_sources, i, m2_fed_t).issuer) {
             return 1;
         }
     }
-    for (i = 0; section->fixed && i < section->fixed->keys->nelts; i++) {
+    for (i = 0; section && section->fixed && i < section->fixed->keys->nelts; i++) {
         if (!APR_ARRAY_IDX(section->fixed->keys, i, const m2_jwk_t *)->issuer) {
             return 1;
         }
@@ -115,7 +115,8 @@ static int unbound_keys(const look_t *look)
     const int issuers = (claims->issuers ? claims->issuers->nelts : 0)
                         + (claims->bound ? claims->bound->nelts : 0);
 
-    return look->own->keys && look->active && issuers > 1 && has_unbound(look->section);
+    return (look->own->keys || look->own->issuers) && look->active && look->in_force.policy.keys
+           && issuers > 1 && has_unbound(m2mgw_cfg_keys_of(look->in_force.dir));
 }
 
 static int no_audience(const look_t *look)
@@ -324,7 +325,8 @@ static const char *beaten_by_off(const look_t *look)
     int i;
 
     if (!look->active || own == IN_SERVER || look->own->engine != M2MGW_ENGINE_UNSET
-        || !(look->own->keys || look->own->rules || look->own->operations)) {
+        || !(look->own->keys || look->own->rules || look->own->operations
+             || look->own->checks)) {
         return NULL;
     }
     for (i = 0; i < sections->nelts; i++) {

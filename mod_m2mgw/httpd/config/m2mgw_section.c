@@ -92,6 +92,20 @@ void m2mgw_cfg_notice(m2_level_t level, const char *fmt, ...)
     va_end(args);
 }
 
+const ap_directive_t *m2mgw_cfg_stated_at(const m2mgw_section_t *section, const char *name)
+{
+    const ap_directive_t *inner = section->first, *d, *found = NULL;
+
+    while (inner && !found) {
+        d = inner->parent ? inner->parent->first_child : ap_conftree;
+        for (; d; d = d->next) {
+            found = ap_cstr_casecmp(d->directive, name) == 0 ? d : found;
+        }
+        inner = inner->parent;
+    }
+    return found ? found : section->first;
+}
+
 const char *m2mgw_cfg_place(apr_pool_t *pool, const ap_directive_t *directive)
 {
     return apr_psprintf(pool, "line %d of %s", directive->line_num, directive->filename);

@@ -89,6 +89,10 @@ void m2mgw_cfg_notice(m2_level_t level, const char *fmt, ...)
 /** What was noticed while directives were read: of m2mgw_notice_t. */
 const apr_array_header_t *m2mgw_cfg_notices(void);
 
+/** Where a directive of that name stands that counts for section: the last one in it, else in
+ *  what it is nested in; the first directive of ours in section where neither has one. */
+const ap_directive_t *m2mgw_cfg_stated_at(const m2mgw_section_t *section, const char *name);
+
 /** `line N of FILE` of a directive. */
 const char *m2mgw_cfg_place(apr_pool_t *pool, const ap_directive_t *directive);
 

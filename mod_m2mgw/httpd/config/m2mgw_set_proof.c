@@ -435,7 +435,7 @@ const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
     const m2mgw_dir_t *dir = m2mgw_cfg_resolved(pool, section);
     const char *name = taken_name(dir->mapping, dir->certificate);
 
-    *pat = section->first;
+    *pat = m2mgw_cfg_stated_at(section, "M2MClaim");
     if (name) {
         return apr_psprintf(pool, "M2MClaim: header:%s is the name of a header that clients "
                             "prove themselves with", name);
@@ -443,6 +443,7 @@ const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
     if (!dir->keys || dir->engine == M2MGW_ENGINE_OFF) {
         return NULL;
     }
+    *pat = m2mgw_cfg_stated_at(section, "M2MSenderConstraint");
     if (dir->constraint == M2_CONSTRAINT_DPOP && !dir->public_urls
         && !has_server_name(server_scope(section->first))) {
         return "M2MSenderConstraint DPoP: proofs are made for a URL, and this server has "
