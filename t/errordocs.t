@@ -78,6 +78,9 @@ my @case = (
     [ 'a late RewriteRule to http', '%D/x.php', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule \\.php\$ - [H=proxy:$b]\n</Directory>", { 'x.php' => 'source' } ],
     [ 'a late RewriteRule to FastCGI', '%D/x.php', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule \\.php\$ - [H=proxy:fcgi://127.0.0.1:\@PORT:fcgi\@]\n</Directory>", { 'x.php' => 'source' } ],
     [ 'RewriteRule [P] in the directory', '%D/x.php', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule \\.php\$ $b/p [P]\n</Directory>", { 'x.php' => 'source' } ],
+    (map { [ "RewriteRule of the server, $_", '%D/x.html', 'ours', "RewriteEngine On\nRewriteRule ^%D/x $_", { 'x.html' => 'source' }, control => 'none' ] }
+        'http://elsewhere.test/ [R=302]', '/there [R=307]', '- [F]', '- [G]', '- [R=200]', "$b/p [P]"),
+    [ 'Redirect', '%D/x.html', 'ours', 'Redirect %D http://elsewhere.test/', { 'x.html' => 'source' }, control => 'none' ],
     [ 'RewriteRule to a program', '%D/x.html', 'ours', "<Directory \@DOCROOT\@%D>\nRewriteEngine On\nRewriteRule html\$ /cgi/run.cgi\n</Directory>", { 'x.html' => 'source' } ],
 );
 my $policy = <<'CONF';

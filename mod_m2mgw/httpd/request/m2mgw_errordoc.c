@@ -237,6 +237,17 @@ static int serve(request_rec *r)
     return status == DECLINED ? HTTP_NOT_FOUND : status;
 }
 
+/* What another module wants to answer in the document's place, as mod_rewrite a redirect, does
+ * not count. */
+static int is_not_served(request_rec *r, const m2mgw_ctx_t *refusal, const char *why)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "M2-202: ErrorDocument %s is not served: %s "
+                  "(M2MErrorDocuments Static)", r->uri, why);
+    apr_table_unset(r->headers_out, "Location");
+    r->status = refusal->refused; /* mod_rewrite sets it to 200, and httpd would start anew */
+    return refusal->refused;
+}
+
 int m2mgw_error_document_handle(request_rec *r)
 {
     const m2mgw_ctx_t *refusal = refusal_of(r);
@@ -248,9 +259,7 @@ int m2mgw_error_document_handle(request_rec *r)
     }
     why = only_static(refusal) ? not_static(r) : NULL;
     if (why) {
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "M2-202: ErrorDocument %s is not served: %s "
-                      "(M2MErrorDocuments Static)", r->uri, why);
-        return refusal->refused;
+        return is_not_served(r, refusal, why);
     }
     status = discard_body(r);
     if (status != OK) {
@@ -282,7 +291,9 @@ static int hook_quick_handler(request_rec *r, int lookup)
         return DECLINED;
     }
     status = ap_process_request_internal(r);
-    return status == OK ? ap_invoke_handler(r) : status;
+    return status == OK ? ap_invoke_handler(r)
+                        : is_not_served(r, refusal,
+                                        apr_psprintf(r->pool, "it is answered %d", status));
 }
 
 void m2mgw_errordoc_register(void)
