@@ -206,7 +206,12 @@ stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml scheme=none\n</Locat
 stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/bad.yaml\n</Location>", qr/bad\.yaml: line 8, column \d+: .*but for names/s, 'a fault with file, line and column',
       'bad.yaml' => "openapi: 3.0.0\nservers: [{url: /api}]\ncomponents: {securitySchemes: {o: {type: oauth2}}}\nsecurity: [{o: []}]\n"
         . "paths:\n  /a/{x}:\n    get: {}\n  /a/{y}: {get: {}}\n");
-for my $c ([ 'get /api/a', qr/written GET/ ], [ 'G@T /api/a', qr/not a method/ ], [ 'GET api', qr{begins with /} ], [ 'GET /api/a colour', qr/"colour"/ ],
+stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/bad.yaml\n</Location>", qr/bad\.yaml: line 6, column 3: "a": a path begins with \//, 'a path without its slash',
+      'bad.yaml' => "openapi: 3.0.0\nservers: [{url: /api}]\ncomponents: {securitySchemes: {o: {type: oauth2}}}\nsecurity: [{o: []}]\npaths:\n  a: {get: {}}\n");
+stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml scheme=oauth,,x\n</Location>", qr/scheme= names one or more/, 'an empty word among schemes');
+for my $c ((map { [ "GET /api/a $_", qr/"\Q$_\E" says nothing/ ] } qw(scope= name=)), [ 'GET /api/a scope= public', qr/"scope=" says nothing/ ],
+           (map { [ "$_ /api/a", qr/\Q"$_" holds an empty method\E/ ] } 'GET,,PUT', 'GET,', ',GET', ','), [ 'GET /api/a name=a name=b', qr/name= is given twice/ ],
+           [ 'get /api/a', qr/written GET/ ], [ 'G@T /api/a', qr/not a method/ ], [ 'GET api', qr{begins with /} ], [ 'GET /api/a colour', qr/"colour"/ ],
            [ 'GET /api/a public scope=x', qr/one of them/ ], [ 'GET', qr/METHOD/ ], [ 'GET /a/../b', qr/"\.\."/ ]) {
     stops("<Location /api>\n$KEYS\nM2MOperation $c->[0]\n</Location>", $c->[1], "M2MOperation $c->[0]");
 }

@@ -315,6 +315,9 @@ static m2_code_t read_item(m2_apidoc_t *doc, const m2_node_t *path, const m2_nod
     m2_code_t code = m2_node_want(item, M2_WANT_MAP, path->text, doc->err);
     int i;
 
+    if (!code && path->text[0] != '/') {
+        code = m2_node_fault(path, doc->err, "\"%s\": a path begins with /", path->text);
+    }
     code = code ? code : resolve(&item, doc, item);
     code = code ? code : m2_node_want(item, M2_WANT_MAP, path->text, doc->err);
     code = code ? code : check_servers(doc, item);

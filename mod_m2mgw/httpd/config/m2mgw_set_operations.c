@@ -36,6 +36,24 @@ static const char *enter_operations(m2mgw_section_t **psection, cmd_parms *cmd, 
     return bad;
 }
 
+/* Words between commas; NULL where one of them is empty, which hardly is what was meant. */
+static apr_array_header_t *comma_words(apr_pool_t *pool, const char *text)
+{
+    apr_array_header_t *list = apr_array_make(pool, 2, sizeof(const char *));
+    apr_size_t n;
+
+    for (;; text += n + 1) {
+        n = strcspn(text, ",");
+        if (!n) {
+            return NULL;
+        }
+        APR_ARRAY_PUSH(list, const char *) = apr_pstrmemdup(pool, text, n);
+        if (!text[n]) {
+            return list;
+        }
+    }
+}
+
 /* --- M2MOpenAPI --- */
 
 typedef struct document_t {
@@ -67,13 +85,9 @@ static const char *set_base(document_t *document, cmd_parms *cmd, const char *va
 
 static const char *set_schemes(document_t *document, cmd_parms *cmd, const char *value)
 {
-    apr_array_header_t *list = apr_array_make(cmd->pool, 2, sizeof(const char *));
-    char *last, *name = apr_strtok(apr_pstrdup(cmd->pool, value), ",", &last);
+    const apr_array_header_t *list = comma_words(cmd->pool, value);
 
-    for (; name; name = apr_strtok(NULL, ",", &last)) {
-        APR_ARRAY_PUSH(list, const char *) = name;
-    }
-    if (!list->nelts) {
+    if (!list) {
         return m2mgw_cfg_error(cmd, "scheme= names one or more security schemes of the "
                                "document, separated by commas");
     }
@@ -246,13 +260,20 @@ static const char *take_word(m2_operation_t *operation, apr_array_header_t *scop
     const char *equals = strchr(word, '=');
     m2_slice_t name = m2_slice(word, equals ? (apr_size_t)(equals - word) : 0);
 
+    if (equals && !equals[1]) {
+        return m2mgw_cfg_error(cmd, "\"%s\" says nothing: a value stands behind it without a "
+                               "blank", word);
+    }
     if (equals && m2_slice_is_nocase(name, "scope")) {
         *pin_scopes = 1;
         add_scopes(scopes, cmd, equals + 1);
     }
     else if (equals && m2_slice_is_nocase(name, "name")) {
+        if (operation->name) {
+            return m2mgw_cfg_error(cmd, "name= is given twice");
+        }
         *pin_scopes = 0;
-        operation->name = equals[1] ? equals + 1 : NULL;
+        operation->name = equals + 1;
     }
     else if (ap_cstr_casecmp(word, "public") == 0) {
         *pin_scopes = 0;
@@ -293,10 +314,11 @@ static const char *take_words(m2_operation_t *operation, cmd_parms *cmd,
 const char *m2mgw_cfg_operation(cmd_parms *cmd, void *dir, const char *args)
 {
     m2_operation_t operation = { NULL, NULL, NULL, NULL, NULL, 0, 0 };
+    const apr_array_header_t *methods;
     apr_array_header_t *words;
     m2mgw_section_t *section;
     m2_err_t err;
-    char *method, *last;
+    int i;
     const char *bad = enter_operations(&section, cmd, dir);
 
     bad = bad ? bad : m2mgw_cfg_words(&words, cmd, args, 2, 0,
@@ -308,11 +330,14 @@ const char *m2mgw_cfg_operation(cmd_parms *cmd, void *dir, const char *args)
     }
     operation.path = APR_ARRAY_IDX(words, 1, const char *);
     m2_err_init(&err, cmd->pool);
-    method = apr_strtok(apr_pstrdup(cmd->pool, APR_ARRAY_IDX(words, 0, const char *)), ",",
-                        &last);
-    for (; !bad && method; method = apr_strtok(NULL, ",", &last)) {
-        operation.method = method;
-        bad = check_method(cmd, method);
+    methods = comma_words(cmd->pool, APR_ARRAY_IDX(words, 0, const char *));
+    if (!methods) {
+        return m2mgw_cfg_error(cmd, "\"%s\" holds an empty method",
+                               APR_ARRAY_IDX(words, 0, const char *));
+    }
+    for (i = 0; !bad && i < methods->nelts; i++) {
+        operation.method = APR_ARRAY_IDX(methods, i, const char *);
+        bad = check_method(cmd, operation.method);
         if (!bad && m2_operations_add(section->operations->table, "",
                                       cmd->directive->line_num, &operation, &err) != M2_OK) {
             bad = m2mgw_cfg_fault(cmd, &err);
