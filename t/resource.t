@@ -41,6 +41,22 @@ my $t = M2MGW::Test->start(config => <<'CONF', files => { 'keys.json' => $KEYS }
     M2MOperation POST /described/ scope=write
     ProxyPass http://@BACKEND@/described
 </Location>
+<Location /roles>
+    M2MJwks file:@ROOT@/keys.json
+    M2MIssuer https://idp.example/
+    M2MResource https://api.example/roles
+    M2MScopeClaim roles
+    M2MRequireClaim roles Orders.Read
+    M2MRequireClaim scope unread
+    <RequireAll>
+        Require m2m-scope Orders.Write
+        Require not m2m-scope Orders.Ban
+        <RequireNone>
+            Require m2m-scope Orders.Never
+        </RequireNone>
+    </RequireAll>
+    ProxyPass http://@BACKEND@/roles
+</Location>
 <Location /plain>
     M2MJwks file:@ROOT@/keys.json
     ProxyPass http://@BACKEND@/plain
@@ -86,6 +102,9 @@ ok(!exists $d->{authorization_servers}, 'nobody is named where nobody is known')
 $d = document('/described');
 is_deeply([sort @{ $d->{scopes_supported} // [] }], [qw(read read:all write)], 'scopes of operations');
 
+$d = document('/roles');
+is_deeply([sort @{ $d->{scopes_supported} // [] }], [qw(Orders.Read Orders.Write)], 'scopes of M2MScopeClaim, without what is refused');
+
 is($t->get("$AT/plain")->status, 404, 'a section without a name has none');
 is($t->get("$AT/order")->status, 404, 'nor has a beginning');
 is($t->get("$AT/orders/1")->status, 404, 'nor what lies below');
@@ -102,6 +121,22 @@ for my $case (['/orders', "https://api.example$AT/orders", 2],
 }
 unlike(join("\n", $t->get('/plain')->header('WWW-Authenticate')), qr/resource_metadata/,
        'without a name nothing is said');
+
+# --- below protection ---
+
+for my $handler (qw(m2m-resource-metadata m2m-status)) {
+    my $below = "<Location />\n    M2MJwks file:\@ROOT\@/keys.json\n    M2MIssuer https://i\n    M2MAudience a\n</Location>\n<Location /x>\n    SetHandler $handler\n%s</Location>\n";
+    my $notice = qr{<Location /x> in line \d+ of \S+ has SetHandler \Q$handler\E and stands below protection: .*M2MEngine Off};
+    my ($status, $text) = try_config(sprintf($below, ''), files => { 'keys.json' => $KEYS });
+    is($status, 0, "$handler below protection is legal");
+    like($text, $notice, '... and a notice');
+    ($status, $text) = try_config(sprintf($below, "    M2MEngine Off\n"), files => { 'keys.json' => $KEYS });
+    unlike($text, qr/stands below protection/, '... and none where M2MEngine is Off');
+    ($status, $text) = try_config(sprintf($below =~ s{<Location />}{<Location /y>}r, ''), files => { 'keys.json' => $KEYS });
+    unlike($text, qr/stands below protection/, '... nor beside it');
+    ($status, $text) = try_config("<VirtualHost *:1>\n    M2MJwks file:\@ROOT\@/keys.json\n    <Location /x>\n        SetHandler $handler\n    </Location>\n</VirtualHost>\n", files => { 'keys.json' => $KEYS });
+    like($text, $notice, '... but in a host that is protected');
+}
 
 sub refused {
     my ($config, $re, $name) = @_;

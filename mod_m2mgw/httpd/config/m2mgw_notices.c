@@ -6,6 +6,8 @@
  */
 #include "httpd/config/m2mgw_notices.h"
 
+#include "httpd/config/m2mgw_endpoints.h"
+
 #include "text/m2_file.h"
 
 typedef struct look_t {
@@ -478,6 +480,16 @@ static void add_globals(apr_array_header_t *all, apr_pool_t *pool)
     }
 }
 
+static void add_endpoints(apr_array_header_t *all, apr_pool_t *pool)
+{
+    const apr_array_header_t *texts = m2mgw_cfg_endpoints_below(pool);
+    int i;
+
+    for (i = 0; i < texts->nelts; i++) {
+        add_global(all, M2_LOG_NOTICE, APR_ARRAY_IDX(texts, i, const char *));
+    }
+}
+
 apr_array_header_t *m2mgw_cfg_all_notices(apr_pool_t *pool)
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();
@@ -486,6 +498,7 @@ apr_array_header_t *m2mgw_cfg_all_notices(apr_pool_t *pool)
     apr_size_t i;
 
     add_globals(all, pool);
+    add_endpoints(all, pool);
     for (i = 0; i < sizeof(notice_rows) / sizeof(notice_rows[0]); i++) {
         add_row(all, pool, &notice_rows[i], looks, sections->nelts);
     }

@@ -9,6 +9,8 @@
 
 #include "httpd/config/m2mgw_section.h"
 
+#include "token/m2_scope.h"
+
 typedef struct document_t {
     const server_rec *server; /* of the section; the main server's is every host's */
     const char *path;         /* decoded, whole */
@@ -32,7 +34,7 @@ static void add_required(apr_array_header_t *scopes, const ap_directive_t *d)
     for (; d; d = d->next) {
         const char *args = d->args;
 
-        if (d->first_child) {
+        if (d->first_child && ap_cstr_casecmp(d->directive, "<RequireNone") != 0) {
             add_required(scopes, d->first_child);
         }
         if (ap_cstr_casecmp(d->directive, "Require") != 0
@@ -46,19 +48,14 @@ static void add_required(apr_array_header_t *scopes, const ap_directive_t *d)
     }
 }
 
-static int is_scope_claim(const char *name)
-{
-    return m2_slice_is(m2_slice_z(name), "scope") || m2_slice_is(m2_slice_z(name), "scp");
-}
-
-static void add_claimed(apr_array_header_t *scopes, const apr_array_header_t *requires)
+static void add_claimed(apr_array_header_t *scopes, const m2_claims_policy_t *claims)
 {
     int i, j;
 
-    for (i = 0; requires && i < requires->nelts; i++) {
-        const m2_require_t *require = &APR_ARRAY_IDX(requires, i, m2_require_t);
+    for (i = 0; claims->requires && i < claims->requires->nelts; i++) {
+        const m2_require_t *require = &APR_ARRAY_IDX(claims->requires, i, m2_require_t);
 
-        for (j = 0; is_scope_claim(require->name) && require->values
+        for (j = 0; m2_scope_is(claims->scopes, require->name) && require->values
                     && j < require->values->nelts; j++) {
             add_once(scopes, APR_ARRAY_IDX(require->values, j, const char *));
         }
@@ -90,7 +87,7 @@ static apr_array_header_t *scopes_of(apr_pool_t *pool, const m2mgw_section_t *se
     if (section->where) {
         add_required(scopes, section->where->first_child);
     }
-    add_claimed(scopes, effective->policy.claims.requires);
+    add_claimed(scopes, &effective->policy.claims);
     if (effective->operations) {
         add_described(scopes, effective->operations->table);
     }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Documents that clients read before they have a token, and endpoints that give them one: where
+ * they stand below protection without saying so, they ask for a token themselves.
+ */
+#include "httpd/config/m2mgw_endpoints.h"
+
+#include <apr_fnmatch.h>
+#include <http_main.h>
+
+static m2mgw_dir_t *ours_of(ap_conf_vector_t *section)
+{
+    return ap_get_module_config(section, &m2mgw_module);
+}
+
+static int covers(const core_dir_config *outer, const char *path)
+{
+    const apr_size_t n = outer->d && !outer->r ? strlen(outer->d) : 0;
+
+    return n && strlen(path) >= n && m2_slice_is(m2_slice(path, n), outer->d)
+           && (outer->d[n - 1] == '/' || path[n] == '/' || !path[n]);
+}
+
+/* Whether what httpd merges for path, in its order, asks for a token. What has keys of its own
+ * is meant to. */
+static int needs_a_token(apr_pool_t *pool, const server_rec *s, const char *path)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const m2mgw_dir_t *dir = ours_of(s->lookup_defaults);
+    m2mgw_effective_t effective;
+    int i;
+
+    for (i = 0; i < core->sec_url->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+        const core_dir_config *at = ap_get_core_module_config(section);
+        m2mgw_dir_t *own = ours_of(section);
+
+        if (own && own->keys && at->d && strcmp(at->d, path) == 0) {
+            return 0;
+        }
+        if (own && covers(at, path)) {
+            dir = dir ? m2mgw_config_dir_merge(pool, (void *)dir, own) : own;
+        }
+    }
+    return dir && m2mgw_effective(&effective, dir);
+}
+
+/* Whether a directive counts in a server: it stands in it, or in the main one. */
+static int counts_in(const ap_directive_t *d, const server_rec *s)
+{
+    while (d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0) {
+        d = d->parent;
+    }
+    return !d || (s->is_virtual && s->defn_name && strcmp(d->filename, s->defn_name) == 0
+                  && d->line_num == (int)s->defn_line_number);
+}
+
+/* The path of the <Location> that a directive stands in; NULL for a pattern. */
+static const char *location_of(apr_pool_t *pool, const ap_directive_t *d)
+{
+    const char *args, *end, *path;
+
+    while (d && ap_cstr_casecmp(d->directive, "<Location") != 0) {
+        d = d->parent;
+    }
+    end = d ? ap_strrchr_c(d->args, '>') : NULL;
+    args = end ? apr_pstrmemdup(pool, d->args, (apr_size_t)(end - d->args)) : "";
+    path = ap_getword_conf(pool, &args);
+    return *path == '/' && !apr_fnmatch_test(path) ? path : NULL;
+}
+
+static int is_below(apr_pool_t *pool, const ap_directive_t *d)
+{
+    const char *path = location_of(pool, d);
+    const server_rec *s;
+
+    for (s = ap_server_conf; path && s; s = s->next) {
+        if (counts_in(d, s) && needs_a_token(pool, s, path)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* SetHandler is an expression by the time it is configuration, so it is looked for in the text
+ * that was read. */
+static void look(apr_array_header_t *texts, const ap_directive_t *d)
+{
+    apr_pool_t *pool = texts->pool;
+
+    for (; d; d = d->next) {
+        const char *args = d->args, *handler;
+
+        look(texts, d->first_child);
+        if (ap_cstr_casecmp(d->directive, "SetHandler") != 0) {
+            continue;
+        }
+        handler = ap_getword_conf(pool, &args);
+        if (ap_cstr_casecmpn(handler, "m2m-", 4) == 0 && is_below(pool, d)) {
+            APR_ARRAY_PUSH(texts, const char *) = apr_psprintf(
+                pool, "<Location %s> in %s has SetHandler %s and stands below protection: it asks "
+                "for a token itself, unless it says M2MEngine Off", location_of(pool, d),
+                m2mgw_cfg_place(pool, d), handler);
+        }
+    }
+}
+
+apr_array_header_t *m2mgw_cfg_endpoints_below(apr_pool_t *pool)
+{
+    apr_array_header_t *texts = apr_array_make(pool, 2, sizeof(const char *));
+
+    look(texts, ap_conftree);
+    return texts;
+}
