@@ -337,11 +337,16 @@ static void test_torn(void **state)
 
 static void test_silence(void **state)
 {
-    server_t *s = serve_text(NULL);
     const apr_time_t began = apr_time_now();
-    outcome_t o = fetch_from(s, NULL);
+    server_t *s;
+    outcome_t o;
 
     (void)state;
+    if (!may_wait()) {
+        return;
+    }
+    s = serve_text(NULL);
+    o = fetch_from(s, NULL);
     assert_non_null(o.fault);
     assert_int_equal(s->connections, 1);
     assert_true(apr_time_now() - began >= apr_time_from_sec(1));
@@ -412,11 +417,15 @@ static void test_schemes(void **state)
 /* https is TLS; whoever answers in the clear is not heard */
 static void test_no_tls_there(void **state)
 {
-    server_t *s = serve_text("HTTP/1.1 200 OK\r\n\r\n{\"keys\":[]}");
-    outcome_t o = fetch_with(&no_tls, s, apr_psprintf(pool, "https://127.0.0.1:%u/", s->port),
-                             NULL);
+    server_t *s;
+    outcome_t o;
 
     (void)state;
+    if (!may_wait()) {
+        return;
+    }
+    s = serve_text("HTTP/1.1 200 OK\r\n\r\n{\"keys\":[]}");
+    o = fetch_with(&no_tls, s, apr_psprintf(pool, "https://127.0.0.1:%u/", s->port), NULL);
     assert_non_null(o.fault);
     assert_int_equal(o.body.n, 0);
     end_server(s);

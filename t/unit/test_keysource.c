@@ -20,6 +20,7 @@ static void make(m2_keysource_kind_t kind)
     memset(&slot, 0, sizeof(slot));
     memset(&source, 0, sizeof(source));
     source.pool = pool;
+    source.document = &m2_document_keys;
     source.kind = kind;
     source.document = &m2_document_keys;
     source.name = source.label = "x";

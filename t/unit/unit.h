@@ -71,6 +71,14 @@ static UNUSED int teardown(void **state)
     return left;
 }
 
+/* Whether there is time for cases that wait: ./run test says M2_SLOW=1. */
+static UNUSED int may_wait(void)
+{
+    const char *word = getenv("M2_SLOW");
+
+    return word && m2_slice_is(m2_slice_z(word), "1");
+}
+
 #define unit(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static UNUSED m2_slice_t z(const char *text)
