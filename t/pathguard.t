@@ -197,6 +197,28 @@ my $special = <<"CONF";
     </Location>
 </VirtualHost>
 <VirtualHost *>
+    ServerName twins.test
+    ProxyPass / $b/
+    <Location /app>
+        M2MJwks file:\@ROOT\@/k.json
+    </Location>
+    <Location /APP>
+        M2MEngine Off
+    </Location>
+    <Location /SHADOW>
+        M2MEngine Shadow
+    </Location>
+    <Location /shadow>
+        M2MJwks file:\@ROOT\@/k.json
+    </Location>
+    <Location /require>
+        Require all denied
+    </Location>
+    <Location /require/>
+        M2MEngine Off
+    </Location>
+</VirtualHost>
+<VirtualHost *>
     ServerName rewrites.test
     DocumentRoot \@DOCROOT\@/wp
     DirectoryIndex index.cgi index.html
@@ -426,6 +448,14 @@ for my $path ('/open/x%0ay', '/open/%7f', '/open/%01', '/open/..;/x', '/open/.;x
     my $none = ask('none', $path);
     is($none->reached, 1, "where no policy is On it passes: $path") or diag(M2MGW::Test::describe($none));
 }
+
+# --- sections that differ only in case or by a slash, one of them open ---
+
+for my $path ('/app;v/x', '/%2561pp/x', '/App/x', '/shadow;v/x', '/Shadow/x', '/%2573hadow', '/require;x/y', '/REQUIRE') {
+    denies(ask('twins', $path), 400, 'path_unsafe', "twins: $path");
+}
+denies(ask('twins', '/app/x'), 401, 'token_missing', 'twins: the closed one');
+is(ask('twins', '/APP/x')->status, 200, 'twins: the open one, as it is written');
 
 # --- rewrites, indexes and error documents ---
 

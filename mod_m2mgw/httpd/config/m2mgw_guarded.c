@@ -127,18 +127,37 @@ static void add_to(m2mgw_guarded_t *section, const char *written, const m2mgw_di
     }
 }
 
+/* How strict an engine is; one that is not said is most often On. */
+static int strictness(m2mgw_engine_t engine)
+{
+    return engine == M2MGW_ENGINE_ON       ? 3
+           : engine == M2MGW_ENGINE_UNSET  ? 2
+           : engine == M2MGW_ENGINE_SHADOW ? 1
+                                           : 0;
+}
+
+/* Another spelling of the same path: a backend may take either for the other, so that the
+ * stricter one counts for both. A `Require` alone is On. */
+static void add_twin(m2mgw_guarded_t *section, const char *written, const m2mgw_dir_t *dir)
+{
+    const m2mgw_engine_t before = section->dir ? section->engine : M2MGW_ENGINE_ON;
+    const m2mgw_engine_t engine = dir->section ? dir->engine : M2MGW_ENGINE_ON;
+
+    add_to(section, written, dir);
+    section->engine = strictness(before) > strictness(engine) ? before : engine;
+}
+
 static void notice_twins(const maker_t *m, const char *one, const char *other)
 {
-    if (!m2_slice_is(m2_slice_z(one), other)) {
-        notice(m, M2_LOG_NOTICE, "<Location %s> and <Location %s> differ only in case or by a "
-               "slash at the end: backends may take one for the other, and so they count as "
-               "one", one, other);
-    }
+    notice(m, M2_LOG_NOTICE, "<Location %s> and <Location %s> differ only in case or by a "
+           "slash at the end: backends may take one for the other, and so they count as one, "
+           "the stricter", one, other);
 }
 
 static void add_prefix(const maker_t *m, const char *written, const m2mgw_dir_t *dir)
 {
     m2_path_entry_t *entry;
+    m2mgw_guarded_t *section;
 
     if (!m2_path_table_takes(written)) {
         notice(m, M2_LOG_NOTICE, "<Location %s> holds what backends read in several ways; it "
@@ -151,10 +170,14 @@ static void add_prefix(const maker_t *m, const char *written, const m2mgw_dir_t 
         entry->what = apr_pcalloc(m->pool, sizeof(m2mgw_guarded_t));
         ((m2mgw_guarded_t *)entry->what)->engine = M2MGW_ENGINE_UNSET;
     }
-    else {
-        notice_twins(m, ((m2mgw_guarded_t *)entry->what)->written, written);
+    section = entry->what;
+    if (!section->written || m2_slice_is(m2_slice_z(section->written), written)) {
+        add_to(section, written, dir);
     }
-    add_to(entry->what, written, dir);
+    else {
+        notice_twins(m, section->written, written);
+        add_twin(section, written, dir);
+    }
 }
 
 static const ap_regex_t *compile_blind(apr_pool_t *pool, const char *written)
