@@ -52,7 +52,7 @@ count_line() {
 # --- stages ----------------------------------------------------------------------------
 
 check_in() {
-    M2_SLOW=1 make -s -j"$jobs" -C "$@" check
+    M2_SLOW=${slow-1} make -s -j"$jobs" -C "$@" check
 }
 
 # test programs are built too, but not run
@@ -105,6 +105,7 @@ test_all() {
 
 # What a change is tried with before its last run: one compiler, one MPM, no sanitizers.
 test_quick() {
+    local slow='' # what only waits is left to the whole
     exec </dev/null
     mkdir -p "$build/log"
     stage gcc count_exit build_everything "$build/gcc" --enable-werror
