@@ -220,6 +220,15 @@ static int hook_handler(request_rec *r)
     return status;
 }
 
+/* Behind the core's upgrade handler: a request that was to be upgraded and is still here is one
+ * like any other. */
+static int hook_not_upgraded(request_rec *r)
+{
+    m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+    return ctx && ctx->in_force && ctx->uncharged ? or_declined(m2mgw_charge(ctx, r)) : DECLINED;
+}
+
 static void register_hooks(apr_pool_t *pool)
 {
     static const char *const after_rewrite[] = { "mod_rewrite.c", NULL };
@@ -243,6 +252,7 @@ static void register_hooks(apr_pool_t *pool)
                         AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(hook_guard, after_rewrite, before_proxy, APR_HOOK_FIRST);
     ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST - 1); /* and mod_cache */
+    ap_hook_handler(hook_not_upgraded, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
     m2mgw_trace_register();
     m2mgw_errordoc_register();
     m2mgw_nocache_register();

@@ -84,6 +84,7 @@ typedef struct m2mgw_ctx_t {
     const char *method;
     const char *args;           /* as we left them */
     m2_verdict_t verdict;       /* its code also by m2mgw_authz.c */
+    int uncharged;              /* left to the request that an upgrade makes of it */
     int body_unusable;          /* a body fault, which no engine mode lets pass */
     int error_document;         /* a local error document for our own refusal */
 

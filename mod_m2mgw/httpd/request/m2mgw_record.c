@@ -107,7 +107,7 @@ void m2mgw_record(request_rec *r)
     const m2mgw_ctx_t *ctx = deciding(r), *missed = missed_in_shadow(r);
     m2mgw_decision_t decision;
 
-    if (!ctx && !missed) {
+    if ((!ctx && !missed) || (ctx && ctx->uncharged)) { /* the upgrade's request is recorded */
         return;
     }
     tell(&decision, r, ctx ? ctx : missed);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * httpd judges a request that asks for h2c twice: as it came, and again as stream 1 behind the
+ * 101. What is spent by a request (tokens that count once, proofs, limits) is the second one's,
+ * or a token would be found used by its own request. It is foreseen as the core decides it.
+ */
+#include "httpd/request/m2mgw_upgrade.h"
+
+#include <http_protocol.h>
+
+int m2mgw_upgrade_is_due(request_rec *r)
+{
+    const char *upgrade = apr_table_get(r->headers_in, "Upgrade");
+    const char *connection = apr_table_get(r->headers_in, "Connection");
+    apr_array_header_t *offers = NULL;
+    const char *protocol;
+
+    if (!upgrade || !connection || r->main || !ap_find_token(r->pool, connection, "upgrade")
+        || ap_parse_token_list_strict(r->pool, upgrade, &offers, 0) || !offers
+        || !offers->nelts) {
+        return 0;
+    }
+    protocol = ap_select_protocol(r->connection, r, NULL, offers);
+    return protocol && strcmp(protocol, ap_get_protocol(r->connection)) != 0;
+}
