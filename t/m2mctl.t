@@ -60,7 +60,7 @@ sub ends {
 
 # --- help and usage ---
 
-my @verbs = qw(keygen jwks sign verify explain check client token revoke openapi completion);
+my @verbs = qw(keygen jwks sign verify explain check client token dpop revoke openapi completion);
 my $r = ends(m2mctl('', 'help'), 0, 'help');
 like($r->{out}, qr/^  $_ /m, "help names $_") for @verbs;
 for my $verb (@verbs) {

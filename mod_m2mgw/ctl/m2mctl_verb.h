@@ -251,6 +251,7 @@ extern const m2mctl_verb_t m2mctl_explain;
 extern const m2mctl_verb_t m2mctl_check;
 extern const m2mctl_verb_t m2mctl_client;
 extern const m2mctl_verb_t m2mctl_token;
+extern const m2mctl_verb_t m2mctl_dpop;
 extern const m2mctl_verb_t m2mctl_revoke;
 extern const m2mctl_verb_t m2mctl_openapi;
 extern const m2mctl_verb_t m2mctl_completion;
