@@ -96,6 +96,16 @@ static void unlock(void)
     __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
 }
 
+/* The thread may run before child_init is over: what was made there is handed over by the lock. */
+static void begin(void)
+{
+    while (!try_lock()) {
+        apr_sleep(TICK / 100); /* it looks, and finds that there is nothing to do yet */
+    }
+    ticking = 1;
+    unlock();
+}
+
 static apr_status_t stop(void *data)
 {
     int i;
@@ -182,7 +192,7 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
     m2mi_memory_child(pchild, s);
     m2mi_watch_child(s);
     m2mi_client_keys_child(pchild, s);
-    ticking = 1;
+    begin();
     apr_pool_pre_cleanup_register(pchild, NULL, stop);
 }
 

@@ -153,6 +153,12 @@ static apr_uint64_t slots_of(const m2_lt_t *table)
     return (apr_uint64_t)table->head->buckets * WAYS;
 }
 
+/* Writers hold the lock; the status page reads without it. */
+static void set(apr_uint64_t *member, apr_uint64_t value)
+{
+    __atomic_store_n(member, value, __ATOMIC_RELAXED);
+}
+
 static void recount(void *data)
 {
     m2_lt_t *table = data;
@@ -161,7 +167,7 @@ static void recount(void *data)
     for (i = 0; i < n; i++) {
         used += table->slots[i].full_at != 0;
     }
-    table->head->used = used;
+    set(&table->head->used, used);
 }
 
 static int take_lock(m2_lt_t *table)
@@ -233,8 +239,8 @@ static void sweep(m2_lt_t *table, apr_uint64_t now)
         slot_t *slot = &table->slots[table->head->hand++ % n];
 
         if (slot->full_at && slot->full_at <= now) {
-            slot->full_at = 0;
-            table->head->used--;
+            set(&slot->full_at, 0);
+            set(&table->head->used, table->head->used - 1);
         }
     }
 }
@@ -318,11 +324,11 @@ static void write_slot(m2_lt_t *table, const m2_lt_take_t *take)
     slot_t *slot = take->slot;
 
     if (!is_own(take)) {
-        table->head->used += slot->full_at == 0;
+        set(&table->head->used, table->head->used + (slot->full_at == 0));
         __atomic_store_n(&slot->full_at, 0, __ATOMIC_SEQ_CST);
         slot->id[0] = take->id[0];
         slot->id[1] = take->id[1];
-        slot->row = (apr_uint64_t)take->row;
+        set(&slot->row, (apr_uint64_t)take->row);
     }
     __atomic_store_n(&slot->full_at, take->answer.full_at, __ATOMIC_SEQ_CST);
 }

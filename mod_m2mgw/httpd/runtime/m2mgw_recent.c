@@ -3,7 +3,8 @@
  *
  * A ring in shared memory. A writer draws the next ticket and claims the place of that number:
  * the place's turn is odd while it is written, and even, and twice the ticket, afterwards. A
- * reader that finds another turn behind its copy than in front of it throws the copy away.
+ * reader that finds another turn behind its copy than in front of it throws the copy away. What
+ * it may read while somebody writes is written and read word by word.
  */
 #include "httpd/runtime/m2mgw_recent.h"
 
@@ -12,9 +13,16 @@
 
 #define KEY "m2mgw-recent"
 
+#define WORDS ((sizeof(m2mgw_refusal_t) + sizeof(apr_uint64_t) - 1) / sizeof(apr_uint64_t))
+
+typedef union record_t {
+    m2mgw_refusal_t refusal;
+    apr_uint64_t words[WORDS];
+} record_t;
+
 typedef struct place_t {
     apr_uint64_t turn; /* 0: never written */
-    m2mgw_refusal_t refusal;
+    apr_uint64_t words[WORDS]; /* of a record */
 } place_t;
 
 typedef struct ring_t {
@@ -55,9 +63,28 @@ static void fill(m2mgw_refusal_t *to, const m2mgw_decision_t *decision)
     m2mgw_utf8_copy(to->client, sizeof(to->client), decision->client);
 }
 
+static void write_words(place_t *place, const record_t *from)
+{
+    apr_size_t i;
+
+    for (i = 0; i < WORDS; i++) {
+        __atomic_store_n(&place->words[i], from->words[i], __ATOMIC_RELAXED);
+    }
+}
+
+static void read_words(record_t *to, const place_t *place)
+{
+    apr_size_t i;
+
+    for (i = 0; i < WORDS; i++) {
+        to->words[i] = __atomic_load_n(&place->words[i], __ATOMIC_RELAXED);
+    }
+}
+
 void m2mgw_recent_add(const m2mgw_decision_t *decision)
 {
     apr_uint64_t ticket;
+    record_t record;
     place_t *place;
 
     if (!ring) {
@@ -66,18 +93,21 @@ void m2mgw_recent_add(const m2mgw_decision_t *decision)
     ticket = __atomic_add_fetch(&ring->next, 1, __ATOMIC_RELAXED);
     place = place_of(ring, ticket);
     if (claim(place, ticket, ring->places)) {
-        fill(&place->refusal, decision);
+        memset(&record, 0, sizeof(record));
+        fill(&record.refusal, decision);
+        __atomic_thread_fence(__ATOMIC_RELEASE); /* no word is seen before the odd turn */
+        write_words(place, &record);
         __atomic_store_n(&place->turn, 2 * ticket, __ATOMIC_RELEASE);
     }
 }
 
 /* One copy; 0 when it is being written or was by another ticket. */
-static int copy(m2mgw_refusal_t *to, place_t *place, apr_uint64_t ticket)
+static int copy(record_t *to, place_t *place, apr_uint64_t ticket)
 {
     if (__atomic_load_n(&place->turn, __ATOMIC_ACQUIRE) != 2 * ticket) {
         return 0;
     }
-    *to = place->refusal;
+    read_words(to, place);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return __atomic_load_n(&place->turn, __ATOMIC_RELAXED) == 2 * ticket;
 }
@@ -86,12 +116,12 @@ static apr_array_header_t *copies(apr_pool_t *pool, ring_t *from)
 {
     apr_array_header_t *list = apr_array_make(pool, 16, sizeof(m2mgw_refusal_t));
     apr_uint64_t ticket = from ? __atomic_load_n(&from->next, __ATOMIC_RELAXED) : 0;
-    m2mgw_refusal_t one;
+    record_t one;
     apr_uint64_t n;
 
     for (n = 0; ticket > 0 && n < from->places; n++, ticket--) {
         if (copy(&one, place_of(from, ticket), ticket)) {
-            APR_ARRAY_PUSH(list, m2mgw_refusal_t) = one;
+            APR_ARRAY_PUSH(list, m2mgw_refusal_t) = one.refusal;
         }
     }
     return list;
@@ -112,8 +142,11 @@ static void carry_over(ring_t *to, ring_t *from, apr_pool_t *ptemp)
 
     for (i--; i >= 0; i--) {
         place_t *place = place_of(to, ++to->next);
+        record_t record;
 
-        place->refusal = APR_ARRAY_IDX(list, i, m2mgw_refusal_t);
+        memset(&record, 0, sizeof(record));
+        record.refusal = APR_ARRAY_IDX(list, i, m2mgw_refusal_t);
+        write_words(place, &record);
         place->turn = 2 * to->next;
     }
 }

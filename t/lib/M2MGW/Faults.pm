@@ -28,6 +28,7 @@ my $FAKETIME = (grep { -f } glob '/usr/lib/*/faketime/libfaketimeMT.so.1 /usr/li
 
 my $CONF = <<'CONF';
 MaxConnectionsPerChild 2000
+M2MDecisionLog logs/decisions what=all
 M2MStateDir @ROOT@/state
 M2MReplayStore shm:@ROOT@/run/replay
 M2MIssuerName http://127.0.0.1:@PORT@/idp
@@ -51,6 +52,11 @@ M2MGrantFile @ROOT@/grants
     M2MJwks file:@ROOT@/keys.json
     M2MParameter role Token:role
     M2MRule role "$role = 'admin'" ifTrue=ALLOW ifFalse=DENY
+    SetHandler m2m-jwks
+</Location>
+<Location /limit>
+    M2MJwks file:@ROOT@/keys.json
+    M2MLimit load * 100000000/1s
     SetHandler m2m-jwks
 </Location>
 <Location /once>
@@ -90,11 +96,11 @@ sub bad_tokens {
 }
 
 sub requests {
-    my @sections = qw(file url pem rules);
+    my @sections = qw(file url pem rules limit);
     my @bad = bad_tokens();
     my %form = (grant_type => 'client_credentials', client_id => 'app_x', client_secret => $SECRET);
     return {
-        accept => [ map { [ "/$_", token('ed25519#S', 'S') ] } @sections ],
+        accept => [ (map { [ "/$_", token('ed25519#S', 'S') ] } @sections, 'file', 'url'), [ '/status?format=json', undef ] ],
         refuse => [ (map { my $s = $_; map { [ "/$s", $_ ] } @bad } @sections, 'once', 'issued'),
                     (map { [ '/rules', $_ ] } token('ed25519#S', 'S', role => 'guest'), token('ed25519#S', 'S', role => undef)) ],
         once => key('oct#faults')->{text}, run => "$$-" . int time,
@@ -333,7 +339,7 @@ sub judge {
     for my $what (sort keys %zero) {
         is($sum->{$what}, 0, "$name: $zero{$what}") or diag(join "\n", grep { / $what: / } @{ $sum->{odd} });
     }
-    my @missing = grep { !$sum->{by}{"$_ good"} } qw(file url pem rules once again token issued);
+    my @missing = grep { !$sum->{by}{"$_ good"} } qw(file url pem rules limit status once again token issued);
     is("@missing", '', "$name: every section has answered well");
     my @crashes = $self->crashes;
     is(scalar @crashes, 0, "$name: no crash, no report of a sanitizer") or diag(join "\n", @crashes[0 .. ($#crashes > 9 ? 9 : $#crashes)]);

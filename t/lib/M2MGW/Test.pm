@@ -22,8 +22,8 @@
 # announce with expect_log(), and that no log holds text of a token.
 #
 # Environment: M2MGW_BUILD (build directory), M2MGW_MPM (event, prefork, worker), HTTPD,
-# HTTPD_MODULES, M2MGW_PRELOAD (libraries for LD_PRELOAD of httpd), M2MGW_KEEP=1 (keep the
-# server root), M2MGW_LOGLEVEL.
+# HTTPD_MODULES, M2MGW_PRELOAD (libraries for LD_PRELOAD of httpd), M2MGW_RUNNER (words before
+# httpd, such as "setarch -R"), M2MGW_KEEP=1 (keep the server root), M2MGW_LOGLEVEL.
 package M2MGW::Test;
 
 use strict;
@@ -246,7 +246,8 @@ sub write_config {
 # The words of a command: httpd with what it has to be loaded with.
 sub command {
     my ($self, @args) = @_;
-    my @env = $ENV{M2MGW_PRELOAD} ? ('env', "LD_PRELOAD=$ENV{M2MGW_PRELOAD}") : ();
+    my @env = ((split ' ', $ENV{M2MGW_RUNNER} // ''),
+               $ENV{M2MGW_PRELOAD} ? ('env', "LD_PRELOAD=$ENV{M2MGW_PRELOAD}") : ());
     return (@env, httpd_program(), '-f', "$self->{root}/conf/httpd.conf",
             (map { "-D$_" } @{ $self->{o}{define} // [] }), @args);
 }
