@@ -158,7 +158,7 @@ static m2_code_t check_file(file_t *f, look_fn *look)
 static void print_one(m2mctl_t *ctl, m2_json_t *list, const file_t *f, int good)
 {
     const char *where = m2mctl_place(ctl->pool, f->name, f->err);
-    const char *text = good ? f->summary : m2mctl_text(f->err, f->name);
+    const char *text = good ? f->summary : m2_err_behind(f->err, f->name);
     m2_json_t *json = m2_json_make(ctl->pool);
 
     if (!ctl->json) {

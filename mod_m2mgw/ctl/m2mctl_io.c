@@ -149,24 +149,11 @@ const char *m2mctl_place(apr_pool_t *pool, const char *origin, const m2_err_t *e
                        : apr_psprintf(pool, "%s:%d", origin, err->line);
 }
 
-const char *m2mctl_text(const m2_err_t *err, const char *origin)
-{
-    apr_size_t n = strlen(origin);
-
-    if (!err->text) {
-        return "cannot be used";
-    }
-    return n && strlen(err->text) > n + 2 &&
-                   m2_slice_is(m2_slice(err->text, n), origin) && err->text[n] == ':'
-               ? err->text + n + 2
-               : err->text;
-}
-
 int m2mctl_fault(m2mctl_t *ctl, const char *origin, const m2_err_t *err)
 {
     m2_err_t known = *err;
 
-    known.text = m2mctl_text(err, origin);
+    known.text = m2_err_behind(err, origin);
     report(ctl, m2mctl_place(ctl->pool, origin, err), &known);
     return M2MCTL_USAGE;
 }

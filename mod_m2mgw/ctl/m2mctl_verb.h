@@ -100,9 +100,6 @@ int m2mctl_usage(m2mctl_t *ctl, const char *fmt, ...)
 /** Say what is wrong with an input: ORIGIN:LINE:COLUMN: text. Returns M2MCTL_USAGE. */
 int m2mctl_fault(m2mctl_t *ctl, const char *origin, const m2_err_t *err);
 
-/** The text of a fault without the name of its origin, which some begin with. */
-const char *m2mctl_text(const m2_err_t *err, const char *origin);
-
 /** ORIGIN:LINE:COLUMN, as far as known. */
 const char *m2mctl_place(apr_pool_t *pool, const char *origin, const m2_err_t *err);
 
@@ -199,8 +196,8 @@ m2_code_t m2mctl_judge_body(m2mctl_facts_t *request, const m2_mapping_t *mapping
 m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, m2_err_t *err);
 
 /** Find the token of a request, as the gateway does: in *ptoken, where it was in *pwhere (as
- * header:NAME and so on). It is taken out of query, cookies and body. M2_E_TOKEN_MULTIPLE or
- * M2_E_TOKEN_MALFORMED as the gateway's. */
+ * header:NAME and so on). It is taken out of query and body, as in the gateway; cookies
+ * stay. M2_E_TOKEN_MULTIPLE or M2_E_TOKEN_MALFORMED as the gateway's. */
 m2_code_t m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
                             const apr_array_header_t *sources, m2_err_t *err);
 

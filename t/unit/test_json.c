@@ -385,6 +385,26 @@ static void test_reals(void **state)
     }
 }
 
+/* A container has its own text, and nothing that is longer, shorter or other. */
+static void test_has_containers(void **state)
+{
+    const m2_json_t *json, *list;
+
+    (void)state;
+    assert_int_equal(m2_json_parse(&json, pool, z("{\"l\":[[1,\"a b\"],{\"k\":null},[\"c\",\"d\"]]}"),
+                                   M2_E_CONFIG, &err), M2_OK);
+    list = m2_json_get(json, "l");
+    assert_true(m2_json_has(list, z("[1,\"a\\u0020b\"]"), 0));
+    assert_true(m2_json_has(list, z("{\"k\":null}"), 0));
+    assert_true(m2_json_has(list, z("c d"), 0));
+    assert_false(m2_json_has(list, z("c"), 0));
+    assert_false(m2_json_has(list, z("[1,\"a\\u0020b\"] "), 0));
+    assert_false(m2_json_has(list, z("[1,\"a\\u0020b\""), 0));
+    assert_false(m2_json_has(list, z("[1,\"a\\u0020c\"]"), 0));
+    assert_false(m2_json_has(list, z("{\"k\":nul}"), 0));
+    assert_false(m2_json_has(list, z(""), 0));
+}
+
 static void test_has(void **state)
 {
     const m2_json_t *words = parse("\"user:read  user:write \"");
@@ -551,6 +571,7 @@ static void test_two_readers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        unit(test_has_containers),
         unit(test_refused),  unit(test_nul_bytes), unit(test_errors_do_not_quote),
         unit(test_depth),    unit(test_width),     unit(test_types),
         unit(test_path),     unit(test_time),      unit(test_text),

@@ -6,6 +6,8 @@
  */
 #include "base/m2_err.h"
 
+#include "base/m2_slice.h"
+
 #include <apr_strings.h>
 
 #include <stdarg.h>
@@ -150,6 +152,19 @@ m2_code_t m2_err_at(m2_err_t *err, m2_code_t code, int line, int column, const c
         va_end(args);
     }
     return code;
+}
+
+const char *m2_err_behind(const m2_err_t *err, const char *origin)
+{
+    const apr_size_t n = strlen(origin);
+
+    if (!err->text) {
+        return "cannot be used";
+    }
+    return n && strlen(err->text) > n + 2 && m2_slice_is(m2_slice(err->text, n), origin)
+                   && err->text[n] == ':'
+               ? err->text + n + 2
+               : err->text;
 }
 
 const m2_reason_t *m2_reason_of(m2_code_t code)

@@ -57,6 +57,9 @@ m2_code_t m2_err_set(m2_err_t *err, m2_code_t code, const char *fmt, ...)
 m2_code_t m2_err_at(m2_err_t *err, m2_code_t code, int line, int column, const char *fmt,
                     ...) __attribute__((format(printf, 5, 6)));
 
+/** The text of err without the `ORIGIN: ` that may stand in front of it; borrowed. */
+const char *m2_err_behind(const m2_err_t *err, const char *origin);
+
 /** The row of a code a request can end with; that of M2_E_INTERNAL for any other value. */
 const m2_reason_t *m2_reason_of(m2_code_t code);
 

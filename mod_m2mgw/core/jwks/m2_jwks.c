@@ -387,17 +387,19 @@ int m2_jwks_count(const m2_jwks_t *jwks)
     return jwks->sources->nelts;
 }
 
+static const char unavailable[] = "unavailable";
+
 static const char *state_of(const m2_keysource_t *source, const m2_keysource_info_t *info,
                             apr_time_t now)
 {
     if (source->kind == M2_KEYSOURCE_FILE) {
         if (source->document->ages && now - info->checked > m2_keysource_lifetime(source)) {
-            return "unavailable";
+            return unavailable;
         }
         return source->slot && m2_slot_get(&source->slot->failing) ? "broken" : "ok";
     }
     if (!info->checked || now - info->checked > m2_keysource_lifetime(source)) {
-        return "unavailable";
+        return unavailable;
     }
     return now - info->checked
                    > apr_time_from_sec(source->refresh.ttl + source->refresh.timeout)
@@ -415,6 +417,7 @@ void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *
     info->name = source->name;
     info->document = source->document;
     info->kind = kinds[source->kind];
+    info->is_file = source->kind == M2_KEYSOURCE_FILE;
     if (slot) {
         info->checked = (apr_time_t)m2_slot_get(&slot->checked);
         info->due = (apr_time_t)m2_slot_get(&slot->due);
@@ -428,5 +431,5 @@ void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *
                           : NULL;
     }
     info->state = state_of(source, info, now);
-    info->usable = (info->keys > 0 || source->document->ages) && info->state[0] != 'u';
+    info->usable = (info->keys > 0 || source->document->ages) && info->state != unavailable;
 }

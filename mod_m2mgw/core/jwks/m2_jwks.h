@@ -124,6 +124,7 @@ typedef struct m2_keysource_info_t {
     const char *name;  /* path, URL or issuer */
     const m2_document_t *document; /* what it brings */
     const char *kind;  /* file, url or issuer */
+    int is_file;
     const char *state; /* fresh, stale, unavailable (a URL); ok, broken (a file) */
     const char *fault; /* of the last attempt, or NULL */
     int keys;           /* or entries */

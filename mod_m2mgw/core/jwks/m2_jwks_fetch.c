@@ -175,7 +175,7 @@ static void store(m2_keysource_t *source, const m2_answer_t *answer)
                                 source->name, M2_JWK_PUBLIC | (same ? M2_JWK_QUIET : 0),
                                 M2_KEYSET_LENIENT, &why)
         != M2_OK) {
-        failed(source, why.text + strlen(source->label) + 2); /* behind "NAME: " */
+        failed(source, m2_err_behind(&why, source->label));
         return;
     }
     status =

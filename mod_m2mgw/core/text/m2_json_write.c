@@ -7,8 +7,6 @@
 
 #include "text/m2_form.h"
 
-#include "base/m2_hold.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -106,16 +104,28 @@ static const char *scalar_text(char *buffer, const m2_json_t *json)
 
 /* --- compact JSON --- */
 
-/* A text that grows in a pool. */
+/* A text that grows in a pool; or, without one, that is held against the room bytes at p. */
 typedef struct text_t {
     apr_pool_t *pool;
     char *p;
     apr_size_t n, room;
     int one_word; /* no blank stands in it: those of strings are escaped */
+    int differs;
 } text_t;
+
+static void compare(text_t *text, const char *p, apr_size_t n)
+{
+    text->differs |= n > text->room - text->n
+                     || !m2_slice_eq(m2_slice(text->p + text->n, n), m2_slice(p, n));
+    text->n += text->differs ? 0 : n;
+}
 
 static void put(text_t *text, const char *p, apr_size_t n)
 {
+    if (!text->pool) {
+        compare(text, p, n);
+        return;
+    }
     if (text->room - text->n <= n) {
         apr_size_t room = (text->room + n) * 2 + 64;
         char *grown = apr_palloc(text->pool, room);
@@ -220,7 +230,7 @@ static void put_json(text_t *text, const m2_json_t *json)
 
 const char *m2_json_dump(apr_pool_t *pool, const m2_json_t *json)
 {
-    text_t text = { pool, NULL, 0, 0, 0 };
+    text_t text = { .pool = pool };
 
     put_json(&text, json);
     return text.p;
@@ -257,26 +267,36 @@ static int all_words(const m2_json_t *array)
     return 1;
 }
 
-static const char *joined(apr_pool_t *pool, const m2_json_t *array)
+static void put_words(text_t *text, const m2_json_t *array)
 {
-    text_t text = { pool, NULL, 0, 0, 0 };
     apr_size_t i;
 
-    put_z(&text, "");
+    put_z(text, "");
     for (i = 0; i < array->n; i++) {
         m2_slice_t s = m2_json_string(m2_json_element(array, i));
 
         if (i) {
-            put_z(&text, " ");
+            put_z(text, " ");
         }
-        put(&text, s.p, s.n);
+        put(text, s.p, s.n);
     }
-    return text.p;
+}
+
+/* The text of an array or an object. */
+static void put_container(text_t *text, const m2_json_t *json)
+{
+    if (json->type == M2_JSON_ARRAY && all_words(json)) {
+        put_words(text, json);
+    }
+    else {
+        text->one_word = 1;
+        put_json(text, json);
+    }
 }
 
 const char *m2_json_text(apr_pool_t *pool, const m2_json_t *json)
 {
-    text_t text = { pool, NULL, 0, 0, 1 };
+    text_t text = { .pool = pool };
     char buffer[MAX_NUMBER];
 
     if (!json) {
@@ -288,10 +308,7 @@ const char *m2_json_text(apr_pool_t *pool, const m2_json_t *json)
     if (json->type < M2_JSON_ARRAY) {
         return apr_pstrdup(pool, scalar_text(buffer, json));
     }
-    if (json->type == M2_JSON_ARRAY && all_words(json)) {
-        return joined(pool, json);
-    }
-    put_json(&text, json);
+    put_container(&text, json);
     return text.p;
 }
 
@@ -313,20 +330,13 @@ static int has_word(m2_slice_t text, m2_slice_t value)
     return 0;
 }
 
-/* Whether value is the text of a container, which is made for the comparison only. */
+/* Whether value is the text of a container. */
 static int is_container_text(const m2_json_t *json, m2_slice_t value)
 {
-    apr_pool_t *pool;
-    m2_hold_t hold;
-    int same = 0;
+    text_t text = { .p = (char *)(apr_uintptr_t)value.p, .room = value.n };
 
-    m2_hold_begin(&hold);
-    if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
-        same = m2_slice_is(value, m2_json_text(pool, json));
-        apr_pool_destroy(pool);
-    }
-    m2_hold_end(&hold);
-    return same;
+    put_container(&text, json);
+    return !text.differs && text.n == text.room;
 }
 
 static int is_text(const m2_json_t *json, m2_slice_t value)

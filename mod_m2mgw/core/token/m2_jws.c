@@ -223,17 +223,13 @@ m2_code_t m2_jws_payload(const m2_json_t **pclaims, m2_jws_t *jws, apr_pool_t *p
 
 /* --- signatures --- */
 
-/* A context that signs or verifies by alg with pkey; NULL when OpenSSL refuses. */
-static EVP_MD_CTX *context(const m2_alg_t *alg, EVP_PKEY *pkey, int sign)
+/* A context that signs by alg with pkey; NULL when OpenSSL refuses. */
+static EVP_MD_CTX *context(const m2_alg_t *alg, EVP_PKEY *pkey)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *params = NULL;
     int ok = ctx
-             && (sign ? EVP_DigestSignInit_ex(ctx, &params, alg->digest, NULL, NULL, pkey,
-                                              NULL)
-                      : EVP_DigestVerifyInit_ex(ctx, &params, alg->digest, NULL, NULL,
-                                                pkey, NULL))
-                    == 1;
+             && EVP_DigestSignInit_ex(ctx, &params, alg->digest, NULL, NULL, pkey, NULL) == 1;
 
     if (ok && alg->family == M2_FAMILY_RSA_PSS) { /* RFC 7518 3.5 */
         ok = EVP_PKEY_CTX_set_rsa_padding(params, RSA_PKCS1_PSS_PADDING) == 1
@@ -249,21 +245,8 @@ static EVP_MD_CTX *context(const m2_alg_t *alg, EVP_PKEY *pkey, int sign)
 static int verify_bytes(const m2_jws_t *jws, const m2_jwk_t *jwk, bytes_t signature,
                         apr_size_t n)
 {
-    EVP_MD_CTX *ctx;
-    int valid;
-
-    if (jwk->kept) {
-        return m2_kept_verify(jwk->kept, jws->alg, m2_slice((const char *)signature, n),
-                              jws->signed_part);
-    }
-    ctx = context(jws->alg, jwk->pkey, 0);
-    valid = ctx
-            && EVP_DigestVerify(ctx, signature, n, (bytes_t)jws->signed_part.p,
-                                jws->signed_part.n)
-                   == 1;
-
-    EVP_MD_CTX_free(ctx);
-    return valid;
+    return m2_kept_verify(jwk->kept, jws->alg, m2_slice((const char *)signature, n),
+                          jws->signed_part);
 }
 
 /* RFC 8017 8.1.2 and 8.2.2 step 1, RFC 8032 5.1.7: as long as the key says, no other. */
@@ -369,7 +352,7 @@ static int sign_pkey(m2_slice_t *psignature, apr_pool_t *pool, m2_slice_t text,
 {
     size_t n = (size_t)EVP_PKEY_get_size(jwk->pkey);
     unsigned char *out = apr_palloc(pool, n), *pair;
-    EVP_MD_CTX *ctx = context(alg, jwk->pkey, 1);
+    EVP_MD_CTX *ctx = context(alg, jwk->pkey);
     int ok = ctx && EVP_DigestSign(ctx, out, &n, (bytes_t)text.p, text.n) == 1;
 
     EVP_MD_CTX_free(ctx);

@@ -127,9 +127,9 @@ const char *m2mgw_cfg_text(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
-static const char *fresh_list(cmd_parms *cmd, const apr_array_header_t *list)
+static const char *fresh_list(cmd_parms *cmd, int given)
 {
-    return list ? m2mgw_cfg_error(cmd, "it was given in this section already; write all its "
+    return given ? m2mgw_cfg_error(cmd, "it was given in this section already; write all its "
                                   "values in one line")
                 : NULL;
 }
@@ -160,7 +160,7 @@ const char *m2mgw_cfg_list(cmd_parms *cmd, void *dir, const char *args)
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
 
     if (!bad) {
-        bad = fresh_list(cmd, *plist);
+        bad = fresh_list(cmd, *plist != NULL);
     }
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "one or more words");
@@ -201,7 +201,7 @@ const char *m2mgw_cfg_algorithms(cmd_parms *cmd, void *dir, const char *args)
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
 
     if (!bad) {
-        bad = fresh_list(cmd, section->dir->algs ? (const void *)section : NULL);
+        bad = fresh_list(cmd, section->dir->algs != 0);
     }
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "one or more names of algorithms");

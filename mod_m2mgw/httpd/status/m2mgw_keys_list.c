@@ -33,7 +33,7 @@ static const char *public_name(apr_pool_t *pool, const m2_keysource_info_t *info
 {
     const char *query = strchr(info->name, '?');
 
-    return info->kind[0] == 'f' || !query
+    return info->is_file || !query
                ? info->name
                : apr_pstrcat(
                    pool,
@@ -60,7 +60,7 @@ static m2_json_t *source_json(apr_pool_t *pool, const m2_keysource_info_t *info,
     if (info->checked) {
         put_span(json, "age", info->checked, now);
     }
-    if (info->kind[0] != 'f') {
+    if (!info->is_file) {
         put_span(json, "next_refresh", now, info->due);
     }
     m2_json_set_int(json, "fetches", (apr_int64_t)info->fetches);
