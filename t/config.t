@@ -298,7 +298,7 @@ refused('M2MJwk pem:nul.txt', qr/nul\.txt cannot be used: it holds no PEM block/
 refused('M2MJwk pem:rsa.pem use=sig', qr/"use=sig" is not allowed; pem:PATH takes kid=KID/, at => 'M2MJwk');
 refused('M2MJwk pem:rsa.pem alg=ES256', qr/cannot do its alg ES256/, at => 'M2MJwk');
 refused('M2MJwks file:none.json', qr{cannot read /\S+/none\.json: No such file}, at => 'M2MJwks');
-refused('M2MJwks file:', qr/"" is no file name/, at => 'M2MJwks');
+refused('M2MJwks file:', qr/"" is not a file name/, at => 'M2MJwks');
 refused('M2MJwks file:/', qr/is no regular file/, at => 'M2MJwks');
 refused('M2MJwks file:/dev/zero', qr/is no regular file/, at => 'M2MJwks');
 refused('M2MJwks file:broken.json', qr{broken\.json: bad JSON at 2:\d+}, at => 'M2MJwks');
@@ -311,8 +311,8 @@ refused('M2MJwks {"keys":1}', qr/member keys is no list/, at => 'M2MJwks');
 refused('M2MJwks rsa.json', qr{is not allowed; it takes file:PATH, https://URL, or a JSON set}, at => 'M2MJwks');
 refused('M2MJwks http://idp.example/k', qr/loopback address only/, at => 'M2MJwks');
 refused('M2MJwks http://127.0.0.1.example/k', qr/loopback address only/, at => 'M2MJwks');
-refused('M2MJwks http://localhost@idp.example/k', qr/no usable URL/, at => 'M2MJwks');
-refused('M2MJwks https:///k', qr/no usable URL/, at => 'M2MJwks');
+refused('M2MJwks http://localhost@idp.example/k', qr/not a usable URL/, at => 'M2MJwks');
+refused('M2MJwks https:///k', qr/not a usable URL/, at => 'M2MJwks');
 refused("M2MJwks https://idp/k\nM2MJwks https://idp/k", qr/is named twice/, at => 'M2MJwks');
 refused("M2MJwks file:single.json\nM2MJwks file:./single.json", qr/single\.json is named twice/, at => 'M2MJwks');
 refused("M2MIssuerDiscovery https://a\nM2MIssuerDiscovery https://a", qr/named twice/, at => 'M2MIssuerDiscovery');
@@ -322,7 +322,7 @@ refused('M2MJwks http://idp.example/k plain-http=Yes', qr/takes plain-http=Allow
 refused('M2MJwks file:single.json plain-http=Allow', qr/is not allowed; it takes issuer=/, at => 'M2MJwks');
 refused("M2MJwks file:single.json issuer=a\nM2MJwks file:single.json issuer=a", qr/named twice/, at => 'M2MJwks');
 refused("$KEY\nM2MRequireClaim /a~2 b", qr/JSON Pointer/, at => 'M2MRequireClaim');
-unlike(refused('M2MJwks https://user:pass@idp/k', qr/no usable URL/, at => 'M2MJwks'), qr/pass/, 'no password is printed');
+unlike(refused('M2MJwks https://user:pass@idp/k', qr/not a usable URL/, at => 'M2MJwks'), qr/pass/, 'no password is printed');
 ($bad, $said) = try("<Location /a>\nM2MJwks https://idp/k\nM2MJwksRefresh ttl=5\n</Location>\n"
     . "<Location /b>\nM2MJwks https://idp/k\n</Location>\n");
 ok($bad && $said =~ /line 6 of \S+\nM2MJwksRefresh: /, 'two policies for one URL') or diag($said);
@@ -414,7 +414,7 @@ refused('M2MPathGuard Shadow', qr/"Shadow" is not allowed; it takes On or Off/);
 refused('M2MFormOtherBodies Off', qr/"Off" is not allowed; it takes Allow or Deny/);
 refused('M2MMethodParameter', qr/takes NAME \[NAME ...\], or None/);
 refused('M2MMethodParameter _method None', qr/None stands alone/);
-refused('M2MMethodParameter " "', qr/" " is no usable parameter name/, at => 'M2MMethodParameter');
+refused('M2MMethodParameter " "', qr/" " is not a usable parameter name/, at => 'M2MMethodParameter');
 refused('M2MScrub Off', qr/"Off" is not allowed; it takes Host or Section/, server => 1);
 refused('M2MScrub Host', qr/M2MScrub not allowed in <Location> context/);
 refused('M2MDuplicateParameter Last', qr/"Last" is not allowed; it takes First or Deny/);
@@ -438,7 +438,7 @@ refused('M2MErrorDocuments On', qr/"On" is not allowed; it takes Static or Any/)
 refused("M2MStage \"a\x01b\"", qr/control characters/, at => 'M2MStage');
 refused("M2MApiName \"a\x7fb\"", qr/control characters/, at => 'M2MApiName');
 refused('M2MPlugin jwtAuth', qr/takes two arguments/, at => 'M2MPlugin');
-refused('M2MPlugin jwt jwt.yaml', qr/"jwt" is no kind of plugin file; it takes jwtAuth, accessControl or trafficControl/, at => 'M2MPlugin');
+refused('M2MPlugin jwt jwt.yaml', qr/unknown kind of plugin file "jwt"; it takes jwtAuth, accessControl or trafficControl/, at => 'M2MPlugin');
 refused('M2MPlugin trafficControl jwt.yaml', qr{jwt\.yaml: line \d+, column \d+: }, at => 'M2MPlugin');
 refused("M2MLimit a * 1/1s\nM2MPlugin trafficControl traffic.yaml", qr/sets what M2MLimit in line 2 of/, at => 'M2MPlugin');
 refused('M2MLimit', qr/it takes NAME KEY COUNT/, at => 'M2MLimit');
@@ -516,7 +516,7 @@ my @server = (
     ['M2MReplayMaxLifetime 0', qr/"0" is not allowed; it takes a number of seconds from 1/],
     ['M2MReplayMaxLifetime 1d', qr/"1d" is not allowed/], ['M2MVerifyCache 5', qr/"5" is not allowed; it takes entries=N/],
     ['M2MLimitStore', qr/takes shm \[entries=N\]/], ['M2MLimitStore disk', qr/disk: must be shm/],
-    ['M2MLimitStore shm entries=0', qr/entries=N/],
+    ['M2MLimitStore shm entries=0', qr/entries=0: must be a number/],
     ['M2MVerifyCache entries=0', qr/"entries=0" is not allowed/], ['M2MJwksTLS', qr/one or more of ca=FILE/],
     ['M2MJwksTLS ca=none.pem', qr{cannot read /\S+/none\.pem}], ['M2MJwksTLS cert=ca.pem', qr/cert= and key= belong together/],
     ['M2MJwksTLS proxy=ftp://h', qr/proxy=ftp:\/\/h is not allowed/], ['M2MJwksTLS crl=x', qr/no option "crl"; there are ca=/],
@@ -758,7 +758,7 @@ my $log = $t->error_log;
 for (['notice', qr/claim iss is not checked/], ['notice', qr/claim aud is not checked/], ['notice', qr/shared secrets/],
      ['warn', qr/M2MPreventJtiReplay needs exp/], ['warn', qr/a policy in <Proxy>/], ['notice', qr/XFF: reads/],
      ['warn', qr/M2MEngine Shadow: decisions are recorded/], ['notice', qr/M2MJwk in line \d+ of \S+: the key is left out/],
-     ['warn', qr/its keys or rules are not in force/], ['warn', qr/M2MJwksRefresh is without effect/]) {
+     ['warn', qr/its keys or rules are not in force/], ['warn', qr/M2MJwksRefresh has no effect here/]) {
     my ($level, $re) = @$_;
     my @lines = grep { $_ =~ $re } split /\n/, $log;
     is(scalar @lines, 1, "said once at start: $re");

@@ -304,7 +304,7 @@ for my $c ([ "M2MIssuerDiscovery https://idp.example/tenant/.well-known/openid-c
            [ "M2MIssuerDiscovery https://idp.example/.well-known/oauth-authorization-server/tenant", qr{it takes the issuer, .*"https://idp\.example/tenant"} ],
            map({ [ "M2MPlugin $_->[0] x.yaml", qr/scripts of kind $_->[0] are not read here, .*; .*$_->[1]/ ] } [ ipControl => 'Require ip' ], [ backendSignature => 'SSLProxyMachineCertificateFile' ], [ cors => 'M2MPreflight' ],
                [ caching => 'CacheEnable' ], [ basicAuth => 'AuthType Basic' ], [ routing => 'ProxyPass' ], [ errorMapping => 'ErrorDocument' ], [ circuitBreaker => 'BalancerMember' ], [ remoteAuth => 'M2MJwks' ]),
-           [ 'M2MPlugin nonsense x.yaml', qr/"nonsense" is no kind of plugin file/ ],
+           [ 'M2MPlugin nonsense x.yaml', qr/unknown kind of plugin file "nonsense"/ ],
            [ 'M2MPlugin accessControl tab.yaml', qr/tab\.yaml: line 3, column \d+: .*a tab; YAML is indented with blanks/ ]) {
     my ($status, $out) = try_config("<Location /x>\n    $c->[0]\n</Location>\n", files => { 'x.yaml' => "a: b\n", 'tab.yaml' => "parameters:\n  a: 'Query:a'\n\tb: 'Query:b'\n" });
     isnt($status, 0, "httpd -t refuses $c->[0]");

@@ -32,7 +32,7 @@ static int takes_value(const m2mctl_option_t *option)
     return option->kind != M2MCTL_FLAG && option->kind != M2MCTL_WORD;
 }
 
-/* the words of a verb that are no file names */
+/* the words of a verb that are not file names */
 static const char *words_of(const m2mctl_verb_t *verb)
 {
     return verb == &m2mctl_client       ? "add list grant revoke"

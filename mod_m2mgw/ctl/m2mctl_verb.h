@@ -34,7 +34,7 @@ typedef struct m2mctl_t {
     const m2mctl_verb_t *const *verbs; /* all of them, in the order of the help; NULL ends */
     const m2mctl_verb_t *verb;
     int json;                   /* --json: one JSON document on standard output */
-    apr_array_header_t *words;  /* of const char *: what is no option */
+    apr_array_header_t *words;  /* of const char *: what is not an option */
 } m2mctl_t;
 
 /* --- options --- */

@@ -154,7 +154,7 @@ static int has_providers(const server_rec *s, const char *path)
     return has;
 }
 
-/* whether clients may log in by what is no secret */
+/* whether clients may log in by what is not a secret */
 static int has_keys(const server_rec *s)
 {
     const m2mi_server_t *conf = ap_get_module_config(s->module_config, &m2m_issuer_module);

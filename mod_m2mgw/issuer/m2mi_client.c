@@ -14,7 +14,7 @@ static const m2mi_server_t *server_of(request_rec *r)
     return ap_get_module_config(r->server->module_config, &m2m_issuer_module);
 }
 
-/* Whether there is such a client: then its name is no secret in the wrong place. */
+/* Whether there is such a client: then its name is not a secret in the wrong place. */
 static int is_known(request_rec *r, const char *name)
 {
     const m2mi_server_t *conf = server_of(r);

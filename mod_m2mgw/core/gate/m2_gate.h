@@ -20,8 +20,8 @@
  *  M2_E_REPLAY_UNAVAILABLE. There is no way to ask without marking. */
 typedef m2_code_t m2_spend_fn(const m2_verdict_t *verdict, void *baton, m2_err_t *err);
 
-/** A token names a kid that the set of that generation does not hold: whether the ring may
- *  hold it by now, so that it is worth to choose once more. May wait. */
+/** A token names a kid that the set of that generation does not hold. Returns 1 if choosing
+ *  again may succeed, because the ring may hold it by now. May wait. */
 typedef int m2_missing_fn(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
                           void *baton);
 

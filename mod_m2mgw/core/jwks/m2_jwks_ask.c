@@ -32,8 +32,8 @@ static int is_wanted(const m2_keysource_t *source, apr_time_t now)
     return m2_keysource_is_claimed(source, now) || m2_keysource_is_due(source, now);
 }
 
-/* Who asked may wait for the answer, and so may others with that very kid; a stranger who
- * comes by meanwhile may not, or any fetch would hold as many threads as there are. */
+/* The request that asked may wait, and so may others with the same kid. Other requests do not,
+ * or one fetch could tie up every worker. */
 static int ask_source(m2_keysource_t *source, apr_uint64_t hash, apr_time_t now)
 {
     m2_slot_t *slot = source->slot;

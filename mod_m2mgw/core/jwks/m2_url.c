@@ -36,7 +36,7 @@ m2_code_t m2_url_check(apr_pool_t *pool, const char *url, int plain, m2_err_t *e
     if (*p || apr_uri_parse(pool, url, &uri) != APR_SUCCESS || !uri.scheme
         || !uri.hostname || !*uri.hostname || uri.user || uri.password || uri.fragment) {
         return m2_err_set(err, M2_E_CONFIG,
-                          "it is no usable URL: it needs a host, and user "
+                          "not a usable URL: it needs a host, and user "
                           "names, fragments, blanks and quotes are not allowed");
     }
     clear = m2_slice_is_nocase(m2_slice_z(uri.scheme), "http");

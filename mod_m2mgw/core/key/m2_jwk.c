@@ -96,7 +96,7 @@ static m2_code_t narrow(m2_jwk_reader_t *r, m2_alg_mask_t can)
 }
 
 /* RFC 7518 3.3: 2048 bits or more. An exponent of 1 would make every text its own
- * signature; even ones are no RSA. */
+ * signature; even ones are not RSA. */
 static m2_code_t check_rsa(m2_jwk_reader_t *r, const EVP_PKEY *pkey)
 {
     BIGNUM *n = NULL, *e = NULL;

@@ -56,7 +56,7 @@ m2_code_t m2_keyset_add_all(m2_keyset_t *set, const m2_keyset_t *other, const ch
  * Read a document into set: a `{"keys":[...]}` set, a single JWK, or a map of kid to PEM; a
  * byte order mark in front is passed over, gzip is undone. origin names it in messages (a file,
  * a URL, a directive). flags as for m2_jwk_from_json. M2_E_CONFIG when it holds no usable key,
- * or, in strict mode, a bad one (the text names the key by kid or position); what is no key set
+ * or, in strict mode, a bad one (the text names the key by kid or position); what is not a key set
  * is told for what it is. Skipped and oddly written keys are logged as notices (warnings when
  * bad).
  */

@@ -237,7 +237,7 @@ static m2_code_t read_pem_map(reader_t *r, const m2_json_t *json)
 
 /* --- documents --- */
 
-/* What a text is that is no JSON; NULL when nothing better can be said than where it ends to
+/* What a text is that is not JSON; NULL when nothing better can be said than where it ends to
  * be JSON. */
 static const char *kind_of_text(m2_slice_t text)
 {
@@ -250,7 +250,7 @@ static const char *kind_of_text(m2_slice_t text)
     return starts_with(text, "<") ? "it is HTML or XML and no key set" : NULL;
 }
 
-/* What a JSON document is that is no key set. */
+/* What a JSON document is that is not a key set. */
 static const char *kind_of_json(apr_pool_t *pool, const m2_json_t *json)
 {
     m2_slice_t uri = m2_json_string(m2_json_get(json, "jwks_uri"));

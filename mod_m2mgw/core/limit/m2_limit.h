@@ -38,7 +38,7 @@ typedef struct m2_limit_t {
     const m2_limit_rate_t *rate; /* NULL: only special values are limited */
     apr_hash_t *specials;       /* value -> m2_limit_rate_t *; NULL: none */
     const m2_expr_t *when;      /* NULL: always */
-    int null_denies;            /* a part that is null refuses; else it is no limit */
+    int null_denies;            /* a part that is null refuses; else it is not a limit */
     int shadow;
 } m2_limit_t;
 
@@ -92,7 +92,7 @@ m2_code_t m2_limit_gather(apr_array_header_t **puses, const m2_limit_t **plimit,
 /** Seconds to wait for Retry-After, rounded up, 1 at least. */
 apr_uint64_t m2_limit_retry(const m2_gcra_answer_t *answer);
 
-/** `"NAME";q=COUNT;w=SECONDS` and `"NAME";r=LEFT;t=SECONDS` of the uses that are no shadows,
+/** `"NAME";q=COUNT;w=SECONDS` and `"NAME";r=LEFT;t=SECONDS` of the uses that are not shadows,
  *  joined by commas (draft-ietf-httpapi-ratelimit-headers-11); "" when there are none. */
 void m2_limit_headers(const char **ppolicy, const char **plimit, apr_pool_t *pool,
                       const apr_array_header_t *uses);

@@ -51,7 +51,7 @@ int m2_lt_row(m2_lt_t *table, const char *name);
  *  a client sends cannot be made to meet another's bucket. */
 void m2_lt_id(apr_uint64_t id[2], const m2_lt_t *table, const void *bytes, apr_size_t n);
 
-/** Take one request from all n buckets, or from none when one that is no shadow refuses; now
+/** Take one request from all n buckets, or from none when one that is not a shadow refuses; now
  *  in nanoseconds of CLOCK_MONOTONIC. Answers are filled in every case. 1: it passes, 0: it is
  *  refused, -1: the lock is stuck, because a process that holds it was stopped. */
 int m2_lt_take(m2_lt_t *table, m2_lt_take_t *takes, int n, apr_uint64_t now);

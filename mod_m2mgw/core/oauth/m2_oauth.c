@@ -200,7 +200,7 @@ static int base64_padding(m2_slice_t text)
     return pad;
 }
 
-/* decoded, NUL-terminated and cleansed with pool; NULL when it is no base64 */
+/* decoded, NUL-terminated and cleansed with pool; NULL when it is not base64 */
 static bytes_t *base64_decode(apr_pool_t *pool, m2_slice_t text)
 {
     int pad = base64_padding(text);

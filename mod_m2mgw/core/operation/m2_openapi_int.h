@@ -23,7 +23,7 @@ typedef struct m2_apidoc_t {
     m2_err_t *err;
 } m2_apidoc_t;
 
-/** The value of a name in a mapping; NULL when it is not there, or map is no mapping. */
+/** The value of a name in a mapping; NULL when it is not there, or map is not a mapping. */
 const m2_node_t *m2_apidoc_get(const m2_node_t *map, const char *name);
 
 /** Record a notice at node. */

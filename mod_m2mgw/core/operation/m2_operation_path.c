@@ -26,7 +26,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* the byte that %XX at text means; -1 when it is no escape or one that may not be */
+/* the byte that %XX at text means; -1 when it is not an escape or one that may not be */
 static int escaped(const char *text, apr_size_t n)
 {
     int high = n > 2 ? hex_digit(text[1]) : -1;

@@ -33,7 +33,7 @@ typedef struct m2_redis_call_t {
 
 /** In the parent: reads the password, prepares TLS. spec must live as long as pool. user is
  *  who uses it ("replay store redis:..."), loss what a key costs that Redis drops for want of
- *  memory, both for the log. M2_E_CONFIG with a sentence; that nobody answers is no error. */
+ *  memory, both for the log. M2_E_CONFIG with a sentence; that nobody answers is not an error. */
 m2_code_t m2_redis_open(m2_redis_t **predis, apr_pool_t *pool, const m2_redis_spec_t *spec,
                         const char *user, const char *loss, m2_err_t *err);
 

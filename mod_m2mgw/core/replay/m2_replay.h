@@ -22,7 +22,7 @@
  * files. pool lives as long as the configuration. process lives as long as the parent
  * process does: a table in memory is kept there, so that a restart which asks for the same
  * or another table takes over every live mark. M2_E_CONFIG with a sentence when a table
- * cannot be made or its file is damaged; that a remote store does not answer is no error.
+ * cannot be made or its file is damaged; that a remote store does not answer is not an error.
  */
 m2_code_t m2_replay_open(m2_replay_t **pstore, apr_pool_t *pool, apr_pool_t *process,
                          const m2_replay_spec_t *spec, m2_err_t *err);

@@ -3,7 +3,7 @@
  *
  * Marks in Redis: one `SET key 1 NX EX ttl` per mark, and with wait= a WAIT behind it, on the
  * same connection. Any answer but OK and nil refuses the mark: out of memory, read-only
- * replica, loading, no permission, fewer replicas than asked for. No answer is no mark that
+ * replica, loading, no permission, fewer replicas than asked for. No answer is not a mark that
  * anybody may count on, and no leave to try again. What a failover loses: docs/replay.md.
  */
 #include "replay/m2_replay_store.h"

@@ -46,7 +46,7 @@ int m2_pairs_are_of(const m2_pairs_t *pairs, m2_slice_t text);
 m2_reply_t m2_pairs_get(const m2_pairs_t *pairs, const char *name);
 
 /** Whether some backend takes value, decoded, for less than it is: it begins or ends with a
- *  byte below 0x21, with U+0085 or U+00A0, or, where it is no UTF-8, with one of these in
+ *  byte below 0x21, with U+0085 or U+00A0, or, where it is not UTF-8, with one of these in
  *  Latin-1. */
 int m2_value_has_edge(m2_slice_t value);
 

@@ -6,7 +6,7 @@
  * Rails drop leading brackets and cut at the next; qs (Express, Koa) cuts at brackets, with
  * allowDots at dots; servlet containers and CGI programs compare in any case or fold '-';
  * many trim, some by Unicode's idea of a blank; old ASP reads %uXXXX; WSGI and CGI make '_'
- * of all that is no letter or digit in a header's name.
+ * of all that is not a letter or digit in a header's name.
  */
 #include "request/m2_reading.h"
 
@@ -134,7 +134,7 @@ typedef struct speller_t {
     m2_spelling_t *spelling;
     char *room;
     apr_size_t size;
-    apr_size_t n, solid;                /* bytes so far, and up to the last that is no blank */
+    apr_size_t n, solid;                /* bytes so far, and up to the last that is not a blank */
     apr_uint32_t hash, solid_hash;
     unsigned seen;                      /* CUT, DOT: no second one of a kind */
     int indices;

@@ -47,7 +47,7 @@ unsigned int m2_revocation_count(const m2_revocation_t *set);
  * Whether a verified token is revoked: claims are its payload, kid is that of the key which
  * verified it ("there is none" for a key without one). Returns the kind of entry that says
  * so, or M2_REVOKED_KINDS for a token that counts. A token without iss is covered by the
- * claim entries and by `kid *` alone. Uses pool for texts of claims that are no strings.
+ * claim entries and by `kid *` alone. Uses pool for texts of claims that are not strings.
  * No lock; costs the same whatever the size of the set, and a walk along the path for each PATH.
  */
 m2_revoked_kind_t m2_revocation_find(const m2_revocation_t *set, apr_pool_t *pool,

@@ -75,7 +75,7 @@ int m2_like_test(const m2_like_t *like, m2_slice_t value);
 
 /** NULL with a reason in *pwhy. */
 const m2_cidr_t *m2_cidr_compile(const char **pwhy, apr_pool_t *pool, m2_slice_t text);
-/** M2_ERROR when value is no address. */
+/** M2_ERROR when value is not an address. */
 m2_truth_t m2_cidr_test(const m2_cidr_t *cidr, m2_slice_t value);
 
 /** NULL with a reason in *pwhy (in pool). */

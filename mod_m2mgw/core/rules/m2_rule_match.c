@@ -62,7 +62,7 @@ const m2_like_t *m2_like_compile(apr_pool_t *pool, m2_slice_t raw)
     like->pieces = apr_array_make(pool, 3, sizeof(piece_t));
     for (i = 0; i < raw.n; i++) {
         if (raw.p[i] == '\\') {
-            i++; /* whatever it escapes is no wildcard */
+            i++; /* whatever it escapes is not a wildcard */
         }
         else if (raw.p[i] == '%') {
             add_piece(like, pool, m2_lex_unescape(pool, m2_slice(raw.p + from, i - from)));
@@ -168,7 +168,7 @@ static int read_plain(address_t *address, m2_slice_t text)
 }
 
 /* A zone (RFC 4007 11, `fe80::1%eth0`), which a server puts behind link-local addresses,
- * names the interface and is no part of the address. */
+ * names the interface and is not a part of the address. */
 static m2_slice_t without_zone(m2_slice_t text)
 {
     const char *percent = text.n ? memchr(text.p, '%', text.n) : NULL;
@@ -191,7 +191,7 @@ static int same_bits(const unsigned char *a, const unsigned char *b, unsigned bi
     return !rest || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
 }
 
-/* digits behind the slash; 129 (too long for any address) when they are no number */
+/* digits behind the slash; 129 (too long for any address) when they are not a number */
 static unsigned read_prefix(m2_slice_t text)
 {
     unsigned prefix = 0;
@@ -298,7 +298,7 @@ static const char *regex_error(apr_pool_t *pool, int number, apr_size_t offset)
                         (const char *)text, offset + 1);
 }
 
-/* Bytes, not characters: a value that is no UTF-8 is a value like any other. `$` is the very
+/* Bytes, not characters: a value that is not UTF-8 is a value like any other. `$` is the very
  * end, or a value with a line feed behind it would pass for one without. */
 const m2_regex_t *m2_regex_compile(const char **pwhy, apr_pool_t *pool, m2_slice_t text)
 {

@@ -177,7 +177,7 @@ static apr_size_t unit_json(char *out, apr_size_t *pout, m2_slice_t value)
 }
 
 /* Good for XML 1.0 and HTML, text and quoted attributes. Control bytes other than white
- * space are no XML characters, not even as references. */
+ * space are not XML characters, not even as references. */
 static apr_size_t unit_xml(char *out, apr_size_t *pout, m2_slice_t value)
 {
     static const char special[] = "&<>\"'\t\n\r";

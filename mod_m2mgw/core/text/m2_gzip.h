@@ -12,7 +12,7 @@
 /** Whether text begins like gzip. */
 int m2_gzip_is(m2_slice_t text);
 
-/** Undo it into pool. NULL, or what is wrong: bytes that are no gzip, or more than max of what
+/** Undo it into pool. NULL, or what is wrong: bytes that are not gzip, or more than max of what
  *  it holds. Thread-safe. */
 const char *m2_gzip_undo(m2_slice_t *ptext, apr_pool_t *pool, m2_slice_t packed, apr_size_t max);
 

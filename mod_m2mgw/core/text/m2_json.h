@@ -43,7 +43,7 @@ m2_code_t m2_json_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t te
 
 m2_json_type_t m2_json_type(const m2_json_t *json);
 
-/** Member of an object by exact name; NULL when json is no object or has none. */
+/** Member of an object by exact name; NULL when json is not an object or has none. */
 const m2_json_t *m2_json_get(const m2_json_t *json, const char *name);
 
 /** The value that a claim path leads to; NULL for none, and for JSON null. A path is a name;
@@ -52,10 +52,10 @@ const m2_json_t *m2_json_get(const m2_json_t *json, const char *name);
  *  JSON Pointer (RFC 6901). */
 const m2_json_t *m2_json_path(const m2_json_t *json, const char *path);
 
-/** M2_E_CONFIG for what is no claim path: an empty name, a pointer with a stray `~`. */
+/** M2_E_CONFIG for what is not a claim path: an empty name, a pointer with a stray `~`. */
 m2_code_t m2_json_path_check(const char *path, m2_err_t *err);
 
-/** A copy in one malloc'd block of *psize bytes, which is to be read and lives until
+/** A read-only copy in one malloc'd block of *psize bytes, which lives until
  *  m2_json_drop. NULL when json is NULL or memory is short. */
 m2_json_t *m2_json_keep(const m2_json_t *json, apr_size_t *psize);
 void m2_json_drop(m2_json_t *kept);
@@ -64,7 +64,7 @@ void m2_json_drop(m2_json_t *kept);
  *  other type. */
 m2_slice_t m2_json_string(const m2_json_t *json);
 
-/** Boolean value in *pvalue; 0 when json is no boolean. */
+/** Boolean value in *pvalue; 0 when json is not a boolean. */
 int m2_json_bool(const m2_json_t *json, int *pvalue);
 
 apr_size_t m2_json_length(const m2_json_t *array_or_object);

@@ -53,7 +53,7 @@ static inline const m2_json_t *m2_json_element(const m2_json_t *array, apr_size_
     return APR_ARRAY_IDX(array->is.elements, i, const m2_json_t *);
 }
 
-/** Member of that name; NULL when object is no object or has none. */
+/** Member of that name; NULL when object is not an object or has none. */
 m2_member_t *m2_json_member(const m2_json_t *object, m2_slice_t name);
 
 /** Append a member whose name lives as long as the object and is new to it. */

@@ -7,7 +7,7 @@
  */
 #include "text/m2_json_int.h"
 
-/* JSON null is no value. */
+/* JSON null is not a value. */
 static const m2_json_t *value_of(const m2_member_t *member)
 {
     return member && member->value->type != M2_JSON_NULL ? member->value : NULL;

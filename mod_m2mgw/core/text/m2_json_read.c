@@ -144,7 +144,7 @@ typedef struct quick_t {
 
 static m2_json_t *quick_value(quick_t *q);
 
-/* The next character that is no blank, 0 at the end. */
+/* The next character that is not a blank, 0 at the end. */
 static inline char quick_peek(quick_t *q)
 {
     while (q->p < q->end && (*q->p == ' ' || *q->p == '\n' || *q->p == '\t' || *q->p == '\r')) {

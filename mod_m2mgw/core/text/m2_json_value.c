@@ -288,7 +288,7 @@ static int is_utf8(const char *z)
     return 1;
 }
 
-/* A value of that text; NULL for NULL, and for what is no UTF-8, which JSON cannot hold. */
+/* A value of that text; NULL for NULL, and for what is not UTF-8, which JSON cannot hold. */
 static m2_json_t *string_make(apr_pool_t *pool, const char *text)
 {
     m2_json_t *json;

@@ -46,7 +46,7 @@ m2_code_t m2_times_read(m2_times_t *times, const m2_json_t *claims,
 m2_code_t m2_times_check(const m2_times_t *times, const m2_claims_policy_t *policy,
                          apr_time_t now, m2_err_t *err);
 
-/** Issuer, audience and required claims that are no scope claims; nothing here depends on the
+/** Issuer, audience and required claims that are not scope claims; nothing here depends on the
  *  time. */
 m2_code_t m2_claims_check(const m2_json_t *claims, const m2_claims_policy_t *policy,
                           m2_err_t *err);

@@ -48,7 +48,7 @@ m2_code_t m2_jws_header_unnamed(m2_jws_t *jws, apr_pool_t *pool, m2_err_t *err);
 int m2_jws_typ_is(const m2_jws_t *jws, const char *type);
 
 /** Verify the signature with jwk, whose mask must hold jws->alg.
- *  M2_OK, M2_E_TOKEN_MALFORMED (signature or payload is no base64url), M2_E_ALG_NOT_ALLOWED,
+ *  M2_OK, M2_E_TOKEN_MALFORMED (signature or payload is not base64url), M2_E_ALG_NOT_ALLOWED,
  *  M2_E_SIGNATURE_INVALID. Leaves OpenSSL's error queue empty. */
 m2_code_t m2_jws_verify(m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
                         m2_err_t *err);

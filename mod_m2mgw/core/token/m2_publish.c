@@ -107,7 +107,7 @@ static m2_code_t check_form_name(const char *name, m2_err_t *err)
 {
     /* a name that folds to nothing would match every nameless pair */
     if (has_control(name) || m2_name_is_unfit(name, M2_READ_FORM)) {
-        return m2_err_set(err, M2_E_CONFIG, "\"%s\" is no usable parameter name", name);
+        return m2_err_set(err, M2_E_CONFIG, "\"%s\" is not a usable parameter name", name);
     }
     return M2_OK;
 }
@@ -502,7 +502,8 @@ static void claimant_set(claimant_t *claimant, apr_pool_t *pool, const char *cla
             c = '_';
         }
         name[n + i] = c;
-        hash = (hash ^ (unsigned char)(c | 0x20)) * 16777619u; /* '_' is no letter's twin */
+        /* '_' | 0x20 is 0x7f, which no letter or digit folds to */
+        hash = (hash ^ (unsigned char)(c | 0x20)) * 16777619u;
     }
     name[n + length] = '\0';
     claimant->name = name;

@@ -33,7 +33,7 @@ const char *m2mgw_kept_read(m2mgw_kept_t *file, cmd_parms *cmd, const char *path
     memset(file, 0, sizeof(*file));
     file->path = *path ? ap_server_root_relative(cmd->pool, path) : NULL;
     if (!file->path) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is no file name", path);
+        return m2mgw_cfg_error(cmd, "\"%s\" is not a file name", path);
     }
     file->copy = m2_copy_open(ap_pglobal, cmd->cmd->name, file->path, max);
     m2_err_init(&err, cmd->pool);

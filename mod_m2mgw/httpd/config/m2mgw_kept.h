@@ -42,7 +42,7 @@ void m2mgw_kept_put(m2mgw_kept_t *file);
 
 /** At a restart, in place of a file that is bad: file->text becomes the last good one, its p NULL
  *  where there is none. The log and the status page tell why; `without` is what follows from
- *  having none. 0 when this is no restart, and the server has to stop. */
+ *  having none. 0 when this is not a restart, and the server has to stop. */
 int m2mgw_kept_stand_in(m2mgw_kept_t *file, const char *why, const char *without);
 
 /** The files that copies stand in for: of m2mgw_kept_fault_t. */

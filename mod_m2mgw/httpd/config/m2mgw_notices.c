@@ -373,8 +373,8 @@ static const notice_row_t notice_rows[] = {
     { in_proxy, NULL, M2_LOG_WARNING, "a policy in <Proxy> covers ProxyPass and server-level "
       "RewriteRule [P] only, not SetHandler proxy: and not what httpd serves itself; "
       "<Location> covers all" },
-    { idle_refresh, NULL, M2_LOG_WARNING, "M2MJwksRefresh is without effect: it belongs into the "
-      "section that names the URL, or into the server config" },
+    { idle_refresh, NULL, M2_LOG_WARNING, "M2MJwksRefresh has no effect here: put it in the "
+      "section that names the URL, or in the server config" },
     { uses_xff, NULL, M2_LOG_NOTICE, "XFF: reads X-Forwarded-For, which clients can write: use it "
       "only behind a proxy that overwrites it, or mod_remoteip and CaClientIp" },
     { shadow, NULL, M2_LOG_WARNING, "M2MEngine Shadow: decisions are recorded and every request "

@@ -94,7 +94,7 @@ const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_rule_header(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_default_action(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_path(cmd_parms *cmd, void *dir, const char *arg);
-/** The parameters and the path of a section, made if needed. They are no rules: only an M2MRule
+/** The parameters and the path of a section, made if needed. They are not rules: only an M2MRule
  *  replaces those of an outer section. */
 m2_rules_t *m2mgw_cfg_scope(m2mgw_section_t *section, apr_pool_t *pool);
 

@@ -381,7 +381,7 @@ static const char *add_file(m2mgw_section_t *section, cmd_parms *cmd, const char
     int kept;
 
     if (!bad && !full) {
-        bad = m2mgw_cfg_error(cmd, "\"%s\" is no file name", path);
+        bad = m2mgw_cfg_error(cmd, "\"%s\" is not a file name", path);
     }
     if (bad) {
         return bad;

@@ -152,7 +152,7 @@ static const char *no_such_kind(cmd_parms *cmd, const char *kind)
                                    "; %s", other_kinds[i].word, other_kinds[i].instead);
         }
     }
-    return m2mgw_cfg_error(cmd, "\"%s\" is no kind of plugin file; it takes " PLUGINS "%s", kind,
+    return m2mgw_cfg_error(cmd, "unknown kind of plugin file \"%s\"; it takes " PLUGINS "%s", kind,
                            m2mgw_cfg_hint(cmd, kind, PLUGINS));
 }
 

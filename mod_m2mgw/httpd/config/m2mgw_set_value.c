@@ -90,7 +90,7 @@ const char *m2mgw_cfg_method_parameter(cmd_parms *cmd, void *dir, const char *ar
             bad = words->nelts > 1 ? m2mgw_cfg_error(cmd, "None stands alone") : NULL;
         }
         else if (m2_name_is_unfit(word, M2_READ_FORM)) {
-            bad = m2mgw_cfg_error(cmd, "\"%s\" is no usable parameter name", word);
+            bad = m2mgw_cfg_error(cmd, "\"%s\" is not a usable parameter name", word);
         }
         else {
             m2_nameset_add(names, word);

@@ -249,7 +249,7 @@ const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd
 
     *ppath = ap_server_root_relative(cmd->pool, path);
     if (!*path || !*ppath) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is no file name", path);
+        return m2mgw_cfg_error(cmd, "\"%s\" is not a file name", path);
     }
     m2_err_init(&err, cmd->pool);
     if (m2_file_read(&file, cmd->pool, *ppath, max, M2_FILE_DECIDES, &err) != M2_OK) {

@@ -92,8 +92,8 @@ static void text_end(text_t *text)
     }
 }
 
-/* Appends the data of one brigade, all of it: who lets the request pass all the same has to
- * hand it on. *ended is set at the end of the body. */
+/* Appends the whole brigade even beyond the limit: in Shadow the request goes on, and the
+ * backend must get every byte. *ended is set at the end of the body. */
 static m2_code_t text_add_brigade(text_t *text, apr_bucket_brigade *bb, int *ended)
 {
     apr_bucket *b = APR_BRIGADE_FIRST(bb);

@@ -41,7 +41,7 @@ static void put_z(line_t *line, const char *z)
     put(line, z, strlen(z));
 }
 
-/* The inside of a quoted value, with JSON's escapes in both formats; what is no UTF-8 becomes
+/* The inside of a quoted value, with JSON's escapes in both formats; what is not UTF-8 becomes
  * the replacement character. DEL and C1 controls are escaped as well: terminals obey them. */
 static void put_escaped(line_t *line, const char *text, apr_size_t n)
 {

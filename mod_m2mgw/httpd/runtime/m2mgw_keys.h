@@ -13,7 +13,7 @@
 #include "key/m2_keyring.h"
 
 /** A token named a kid that is not in the ring: ask for a refresh, and wait at most wait
- *  milliseconds for it. Whether it is worth to choose again. */
+ *  milliseconds for it. Returns 1 if choosing again may succeed. */
 int m2mgw_keys_missing(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
                        int wait);
 

@@ -43,7 +43,7 @@ static void ill_sources(request_rec *r, const m2_json_t *list, int *pitems)
     }
 }
 
-/* Refusals that are no client's fault, and what to look at. */
+/* Refusals that are not a client's fault, and what to look at. */
 static void our_faults(request_rec *r, const m2_json_t *counts, int *pitems)
 {
     static const char *const faults[][2] = {

@@ -9,7 +9,7 @@
 #include "base/m2_err.h"
 #include "text/m2_json.h"
 
-/** Set a member to text that somebody else wrote; what is no UTF-8 in it is masked. */
+/** Set a member to text that somebody else wrote; what is not UTF-8 in it is masked. */
 void m2mgw_status_text(m2_json_t *json, apr_pool_t *pool, const char *name,
                        const char *text);
 
