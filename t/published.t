@@ -113,6 +113,7 @@ section('four', map { "M2MJwk " . join ' ', words("rsa#$_") } 1 .. 4);
 section('five', map { "M2MJwk " . join ' ', words("rsa#$_") } 1 .. 5);
 section('mixed', 'M2MJwk ' . join(' ', words('rsa#1')), "M2MJwk '" . jwk_json('p256') . "'");
 sub words { my $j = jwk($_[0], kid => $_[0] =~ s/.*#/k/r); return map { "$_=$j->{$_}" } sort keys %$j }
+section('issuers', 'M2MJwk ' . join(' ', words('rsa#1')) . ' issuer=https://one.example', 'M2MIssuer https://two.example');
 # claims as providers write them
 section('scp', 'M2MJwk ' . join(' ', words('rsa#1')), 'Require m2m-scope r w');
 section('path', 'M2MJwk ' . join(' ', words('rsa#1')), 'M2MRequireClaim resource_access.my.client.roles admin', 'M2MClaim "https://hasura.io/jwt/claims.x-hasura-role" header:X-Role',
@@ -197,6 +198,13 @@ costs('/mixed/x', mint('p256', {}), 1, 200, 'ok', 'only keys that can do the alg
 like($t->get('/status?format=prometheus')->body, qr/^m2mgw_verification_tries_total @{[ tries() ]}$/m, 'Prometheus has it');
 like($t->get('/status')->body, qr/signatures checked/, 'and the page');
 
+# --- issuers ---
+
+my $r = $t->get('/issuers/x', token => mint('rsa#1', { iss => 'https://three.example' }, { kid => 'k1' }));
+denies($r, 401, 'issuer_mismatch', 'an issuer that no key is bound to');
+passes($t->get('/issuers/x', token => mint('rsa#1', { iss => 'https://one.example' }, { kid => 'k1' })), 'that of the key');
+denies($t->get('/issuers/x', token => mint('rsa#1', { iss => 'https://two.example' }, { kid => 'k1' })), 401, 'issuer_mismatch', 'one that is listed, by a key that is bound to another');
+
 # --- claims as providers write them ---
 
 passes($t->get('/scp/x', token => mint('rsa#1', { scp => 'r w' })), 'scp as text');
@@ -204,7 +212,7 @@ passes($t->get('/scp/x', token => mint('rsa#1', { scp => [ 'r', 'w' ] })), 'scp 
 passes($t->get('/scp/x', token => mint('rsa#1', { scp => ['r'], scope => 'w' })), 'scope and scp');
 denies($t->get('/scp/x', token => mint('rsa#1', { scp => ['r w'] })), 403, 'insufficient_scope', 'one element with a blank');
 my %access = (resource_access => { 'my.client' => { roles => ['admin'] } });
-my $r = $t->get('/path/x', token => mint('rsa#1', { %access, 'https://hasura.io/jwt/claims' => { 'x-hasura-role' => 'user' }, 'a/b' => { c => 'p' } }));
+$r = $t->get('/path/x', token => mint('rsa#1', { %access, 'https://hasura.io/jwt/claims' => { 'x-hasura-role' => 'user' }, 'a/b' => { c => 'p' } }));
 passes($r, 'names with dots');
 is($r->sent('X-Role'), 'user', 'of a URL');
 is($r->sent('X-Pointer'), 'p', 'and a JSON Pointer');
@@ -251,6 +259,7 @@ $token = mint('rsa', {}, { kid => 'K' });
 passes(settled('/a/x', $token, $locked), 'the keys are used all the same');
 is(scalar(grep { $locked->get('/a/x', token => $token)->status != 200 } 1 .. 50), 0, 'by every child');
 like($locked->error_log, qr/notice.*cannot be stored in .*locked/, 'and a notice says why');
+like($locked->error_log, qr/notice.*M2MStateDir \S+\/locked: the server's User cannot write there/, 'as one did at the start');
 $locked->finish(more => 1);
 
 # --- the way there ---

@@ -474,6 +474,12 @@ static void add_globals(apr_array_header_t *all, apr_pool_t *pool)
                                                     "and User count",
                                                     globals->state_dir));
     }
+    if (globals->state_dir && !m2mgw_cfg_user_fills(globals->state_dir)) {
+        add_global(all, M2_LOG_NOTICE, apr_psprintf(pool, "M2MStateDir %s: the server's User "
+                                                    "cannot write there: keys that were fetched "
+                                                    "are not kept over restarts, and every child "
+                                                    "fetches for itself", globals->state_dir));
+    }
     if (!globals->file_modes) {
         add_global(all, M2_LOG_WARNING, "M2MFileModes Ignore: keys, scripts and other files that "
                    "decide are believed though everybody may write them");

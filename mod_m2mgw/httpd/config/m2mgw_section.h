@@ -119,6 +119,9 @@ int m2mgw_cfg_can_verify(const m2mgw_dir_t *dir);
  *  directories above. */
 int m2mgw_cfg_user_reads(const char *path);
 
+/** Likewise whether it can make files in a directory; 0 where there is none. */
+int m2mgw_cfg_user_fills(const char *path);
+
 /** The policy of a request that meets this section and those it lies in, and no other. */
 const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *section);
 

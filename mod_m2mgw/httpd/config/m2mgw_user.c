@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What the user that the children run as may read. The parent reads key files as root, the
- * children look after them, and an operator finds out at the first change.
+ * What the user that the children run as may read and fill. The parent reads key files as root,
+ * the children look after them, and an operator finds out at the first change.
  */
 #include "httpd/config/m2mgw_section.h"
 
@@ -64,6 +64,24 @@ static int may_reach(const user_t *user, char *path)
     return 1;
 }
 
+/* The user that the children will run as; 0 where that is not known, or root. */
+static int find_user(user_t *user)
+{
+    memset(user, 0, sizeof(*user));
+    user->id = ap_unixd_config.user_id;
+    user->n = MAX_GROUPS;
+    if (user->id == 0 || user->id == (uid_t)-1) {
+        return 0;
+    }
+    if (!ap_unixd_config.user_name
+        || getgrouplist(ap_unixd_config.user_name, ap_unixd_config.group_id, user->groups,
+                        &user->n) < 0) {
+        user->groups[0] = ap_unixd_config.group_id;
+        user->n = 1;
+    }
+    return 1;
+}
+
 int m2mgw_cfg_user_reads(const char *path)
 {
     char real[PATH_MAX];
@@ -72,17 +90,23 @@ int m2mgw_cfg_user_reads(const char *path)
     if (geteuid() != 0) {
         return access(path, R_OK) == 0;
     }
-    memset(&user, 0, sizeof(user));
-    user.id = ap_unixd_config.user_id;
-    user.n = MAX_GROUPS;
-    if (user.id == 0 || user.id == (uid_t)-1 || !realpath(path, real)) {
+    if (!find_user(&user) || !realpath(path, real)) {
         return 1;
     }
-    if (!ap_unixd_config.user_name
-        || getgrouplist(ap_unixd_config.user_name, ap_unixd_config.group_id, user.groups,
-                        &user.n) < 0) {
-        user.groups[0] = ap_unixd_config.group_id;
-        user.n = 1;
-    }
     return may_reach(&user, real) && may(&user, real, S_IROTH);
+}
+
+int m2mgw_cfg_user_fills(const char *path)
+{
+    char real[PATH_MAX];
+    user_t user;
+
+    if (geteuid() != 0) {
+        return access(path, W_OK | X_OK) == 0;
+    }
+    if (!realpath(path, real)) {
+        return 0;
+    }
+    return !find_user(&user)
+           || (may_reach(&user, real) && may(&user, real, S_IWOTH) && may(&user, real, S_IXOTH));
 }
