@@ -57,6 +57,12 @@ my $t = M2MGW::Test->start(config => <<'CONF', files => { 'keys.json' => $KEYS }
     </RequireAll>
     ProxyPass http://@BACKEND@/roles
 </Location>
+<Location /bound>
+    M2MJwks file:@ROOT@/keys.json issuer=https://bound.example
+    M2MIssuer https://idp.example/
+    M2MResource https://api.example/bound
+    ProxyPass http://@BACKEND@/bound
+</Location>
 <Location /plain>
     M2MJwks file:@ROOT@/keys.json
     ProxyPass http://@BACKEND@/plain
@@ -104,6 +110,9 @@ is_deeply([sort @{ $d->{scopes_supported} // [] }], [qw(read read:all write)], '
 
 $d = document('/roles');
 is_deeply([sort @{ $d->{scopes_supported} // [] }], [qw(Orders.Read Orders.Write)], 'scopes of M2MScopeClaim, without what is refused');
+
+is_deeply(document('/bound')->{authorization_servers}, ['https://idp.example/', 'https://bound.example'],
+          'issuers that keys are bound to, too');
 
 is($t->get("$AT/plain")->status, 404, 'a section without a name has none');
 is($t->get("$AT/order")->status, 404, 'nor has a beginning');

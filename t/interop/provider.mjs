@@ -2,8 +2,9 @@
 // Copyright The mod_m2mgw authors
 //
 // A token server that is not ours (npm oidc-provider): client_credentials, JWT access tokens
-// of two algorithms. Prints one line of JSON when it serves, ends with its standard input.
-import { generateKeyPairSync } from 'node:crypto';
+// of two algorithms, bound to a key where the client proves one (RFC 9449) with the server's
+// nonce. Prints one line of JSON when it serves, ends with its standard input.
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
@@ -27,6 +28,7 @@ server.listen(0, '127.0.0.1', () => {
         features: {
             devInteractions: { enabled: false },
             clientCredentials: { enabled: true },
+            dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
             resourceIndicators: {
                 enabled: true,
                 getResourceServerInfo: (ctx, audience) => ({

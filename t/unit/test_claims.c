@@ -246,6 +246,8 @@ static void test_bound_issuers(void **state)
     policy.issuers = list("https://other.example", NULL);
     assert_int_equal(check("{\"iss\":\"https://bound.example\"}"), M2_OK);
     assert_int_equal(check("{\"iss\":\"https://other.example\"}"), M2_OK);
+    assert_int_equal(check("{\"iss\":\"https://third.example\"}"), M2_E_ISSUER_MISMATCH);
+    assert_non_null(strstr(err.text, "\"https://other.example\", \"https://bound.example\""));
     policy.bound = NULL;
     assert_int_equal(check("{\"iss\":\"https://bound.example\"}"), M2_E_ISSUER_MISMATCH);
 }

@@ -164,6 +164,15 @@ static const m2_json_t *present(const m2_json_t *json)
     return m2_json_type(json) == M2_JSON_NULL ? NULL : json;
 }
 
+/* all that would have been accepted, for the message */
+static const apr_array_header_t *accepted(apr_pool_t *pool, const m2_claims_policy_t *policy)
+{
+    if (!policy->issuers || !policy->bound) {
+        return policy->issuers ? policy->issuers : policy->bound;
+    }
+    return apr_array_append(pool, policy->issuers, policy->bound);
+}
+
 static m2_code_t check_issuer(const m2_json_t *claims, const m2_claims_policy_t *policy,
                               m2_err_t *err)
 {
@@ -183,7 +192,7 @@ static m2_code_t check_issuer(const m2_json_t *claims, const m2_claims_policy_t 
                    || is_one_of(m2_json_string(iss), policy->bound)
                ? M2_OK
                : m2_claims_refuse(err, M2_E_ISSUER_MISMATCH, "iss", iss,
-                                  policy->issuers ? policy->issuers : policy->bound);
+                                  err ? accepted(err->pool, policy) : NULL);
 }
 
 /* RFC 7519 4.1.3: a string, or an array of strings; *pfound says whether one is accepted.

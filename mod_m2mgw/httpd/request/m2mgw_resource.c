@@ -167,15 +167,30 @@ static void set_bound(m2_json_t *json, apr_pool_t *pool, const m2mgw_effective_t
                      takes_certificates(effective));
 }
 
+/* Those that are listed, and those that keys are bound to. */
+static apr_array_header_t *issuers_of(apr_pool_t *pool, const m2_claims_policy_t *claims)
+{
+    const apr_array_header_t *lists[] = { claims->issuers, claims->bound };
+    apr_array_header_t *issuers = apr_array_make(pool, 2, sizeof(const char *));
+    int i, k;
+
+    for (i = 0; i < 2; i++) {
+        for (k = 0; lists[i] && k < lists[i]->nelts; k++) {
+            add_once(issuers, APR_ARRAY_IDX(lists[i], k, const char *));
+        }
+    }
+    return issuers;
+}
+
 static const char *make_text(apr_pool_t *pool, const m2mgw_section_t *section,
                              const m2mgw_effective_t *effective)
 {
     const apr_array_header_t *scopes = scopes_of(pool, section, effective);
-    const apr_array_header_t *issuers = effective->policy.claims.issuers;
+    const apr_array_header_t *issuers = issuers_of(pool, &effective->policy.claims);
     m2_json_t *json = m2_json_make(pool);
 
     m2_json_set_string(json, "resource", effective->dir->resource->url);
-    if (issuers && issuers->nelts) {
+    if (issuers->nelts) {
         set_list(json, pool, "authorization_servers", issuers);
     }
     if (scopes->nelts) {
