@@ -182,6 +182,8 @@ my @good = (
     ["M2MParameter x XFF:-1\nM2MRule r \"\$x = 'a'\" ifTrue=ALLOW", 'M2MParameter x XFF:-1'],
     ["M2MRule r 1=1 iftrue=allow IFFALSE=Deny statuscode=599",
      'M2MRule r ifTrue=ALLOW ifFalse=DENY statusCode=599'],
+    ['M2MRule r 1=1 shadow ifTrue=DENY', 'M2MRule r ifTrue=DENY statusCode=403 shadow'],
+    ['M2MRule r 1=1 ifTrue=DENY SHADOW', 'M2MRule r ifTrue=DENY statusCode=403 shadow'],
     ['M2MRule r 1=1 ifTrue=DENY errorMessage="two words" "responseBody=three more words"',
      'M2MRule r ifTrue=DENY statusCode=403 errorMessage=... responseBody=...'],
     ["M2MRule 'a rule' '1 = 1' ifTrue='DENY' 'errorMessage=it\\'s'",
@@ -390,6 +392,8 @@ refused('M2MRule r 1=1 ifTrue=DENY ifTrue=ALLOW', qr/M2MRule r: ifTrue is given 
 refused("M2MRule r 1=1 ifTrue=DENY statusCode=$_", qr/statusCode must be a number from 400 to 599, not "$_"/,
         at => 'M2MRule') for qw(200 399 600 4xx);
 refused('M2MRule r 1=1 ifTrue=DENY status=404', qr/M2MRule r: unknown option "status"; there are ifTrue/, at => 'M2MRule');
+refused("M2MRule r 1=1 ifTrue=DENY $_", qr/"$_" is not of the form NAME=VALUE|unknown option/, at => 'M2MRule') for qw(shadowed shadow=On);
+refused('M2MRule r 1=1 shadow', qr/M2MRule r: .*needs ifTrue or ifFalse/, at => 'M2MRule');
 refused('M2MRule r 1=1 DENY', qr/"DENY" is not of the form NAME=VALUE/, at => 'M2MRule');
 refused('M2MRule r 1=1 ifTrue=DENY errorMessage=%{nobody}', qr/M2MRule r: errorMessage, column 1: /, at => 'M2MRule');
 refused('M2MRule r 1=1 ifTrue=DENY errorMessage="no end', qr/the quote " is not closed/, at => 'M2MRule');

@@ -196,6 +196,18 @@ $config .= <<'CONF';
 <Location /off>
     M2MEngine Off
 </Location>
+<Location /shadowed>
+    M2MParameter q Query:q
+    M2MParameter ip Query:ip
+    M2MRule would "$q = 'x'" ifTrue=DENY statusCode=418 shadow
+    M2MRule letting "$q = 'y'" ifTrue=ALLOW Shadow
+    M2MRule broken "$ip in_cidr '10.0.0.0/8'" shadow ifTrue=DENY
+    M2MRule real "$q = 'y'" ifTrue=DENY
+</Location>
+<Location /status>
+    SetHandler m2m-status
+    ProxyPass !
+</Location>
 <Location /cookies>
     M2MParameter c Cookie:c
     M2MRule show "$c = '2'" ifFalse=DENY
@@ -263,6 +275,15 @@ holds($t->get('/deny?q=a&q=a'), 'a', 'Deny: repeated alike is no matter');
 denies($t->get('/deny?q=a&q=b'), 403, 'rule_error', 'Deny: repeated with differing values');
 denies($t->get('/deny?q=a&%71=b'), 403, 'rule_error', 'also when one is spelled otherwise');
 
+passes($t->get('/shadowed?q=x'), 'a rule in shadow refuses nobody');
+like($t->error_log, qr/M2-204: \S+ rule would \(shadow\) would refuse: rule_denied \[/, 'and says so');
+denies($t->get('/shadowed?q=y'), 403, 'rule_denied', 'nor does it let anybody past the rules behind it');
+passes($t->get('/shadowed?q=z&ip=none'), 'one that cannot be evaluated is told');
+like($t->error_log, qr/rule broken \(shadow\) would refuse: rule_error: /, 'with its reason');
+my %shadowed = map { ($_->{rule} => $_) } grep { $_->{section} =~ m{/shadowed} } @{ JSON::PP::decode_json($t->get('/status?format=json')->body)->{rules} };
+is_deeply([ map { "$_ $shadowed{$_}{allow} $shadowed{$_}{deny} " . ($shadowed{$_}{shadow} ? 1 : 0) } sort keys %shadowed ],
+          [ 'broken 0 1 1', 'letting 1 0 1', 'real 0 1 0', 'would 0 1 1' ], 'each is counted');
+like($t->get('/status?format=prometheus')->body, qr/rule="would",action="shadow_deny"\} 1$/m, 'in metrics, too');
 passes($t->get('/order?type=admin&userId=7&path=8'), 'an ALLOW ends the list');
 passes($t->get('/order?userId=7&path=7'), 'no rule speaks: the request passes');
 my $r = $t->get('/order?userId=7&path=8');

@@ -349,14 +349,17 @@ static int tell_rule(story_t *s, m2_facts_t *facts, const m2_rule_t *rule)
     truth = m2_expr_eval(rule->condition, facts, &err);
     action = truth == M2_TRUE ? rule->if_true : rule->if_false;
     if (truth == M2_ERROR) {
-        tell(s, "rule", 0, apr_psprintf(s->pool, "%s: cannot be evaluated (%s) -> DENY",
-                                        rule->name, err.text ? err.text : ""));
-        return 1;
+        tell(s, "rule", rule->shadow,
+             apr_psprintf(s->pool, "%s%s: cannot be evaluated (%s) -> DENY", rule->name,
+                          rule->shadow ? " (shadow, decides nothing)" : "",
+                          err.text ? err.text : ""));
+        return !rule->shadow;
     }
-    tell(s, "rule", action != M2_ACTION_DENY,
-         apr_psprintf(s->pool, "%s: condition is %s -> %s", rule->name, truths[truth],
+    tell(s, "rule", rule->shadow || action != M2_ACTION_DENY,
+         apr_psprintf(s->pool, "%s%s: condition is %s -> %s", rule->name,
+                      rule->shadow ? " (shadow, decides nothing)" : "", truths[truth],
                       actions[action]));
-    return action != M2_ACTION_NONE;
+    return !rule->shadow && action != M2_ACTION_NONE;
 }
 
 static void explain_rules(story_t *s)

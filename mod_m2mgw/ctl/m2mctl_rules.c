@@ -159,6 +159,9 @@ static m2_code_t add_options(rule_file_t *f, m2_rule_t *rule, const char *args)
 
     m2_err_init(&cause, f->pool);
     for (;;) {
+        if (m2_rule_takes_shadow(rule, &args)) {
+            continue;
+        }
         code = next_pair(&name, &value, f, &args);
         if (code || !name) {
             return code;

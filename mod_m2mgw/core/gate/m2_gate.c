@@ -369,11 +369,12 @@ m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy,
     m2_code_t code;
 
     verdict->rule = NULL;
+    verdict->shadowed = NULL;
     memset(&verdict->refusal, 0, sizeof(verdict->refusal));
     if (!policy->rules || !passes(verdict->code)) {
         return verdict->code; /* the first reason stands */
     }
-    code = m2_rules_decide(&verdict->rule, policy->rules, facts, err);
+    code = m2_rules_decide(&verdict->rule, &verdict->shadowed, policy->rules, facts, err);
     if (passes(code)) {
         return verdict->code;
     }

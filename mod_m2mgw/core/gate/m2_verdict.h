@@ -51,6 +51,7 @@ struct m2_verdict_t {
     apr_array_header_t *publish; /* of m2_publish_t: M2MClaim targets */
     apr_array_header_t *env;     /* of m2_publish_t: M2M_CLAIM_* */
     const m2_rule_t *rule;       /* rule that decided, or NULL */
+    apr_array_header_t *shadowed; /* of m2_shadowed_t: what rules in shadow would have done */
     m2_refusal_t refusal;        /* with M2_E_RULE_DENIED */
 };
 

@@ -189,8 +189,24 @@ m2_code_t m2_rule_option(m2_rule_t *rule, m2_rules_t *rules, const char *name,
             return options[i].set(rule, &words, err);
         }
     }
-    return m2_err_set(err, M2_E_CONFIG, "unknown option \"%s\"; there are " OPTIONS "%s", name,
+    return m2_err_set(err, M2_E_CONFIG, "unknown option \"%s\"; there are " OPTIONS
+                      " and the word shadow%s", name,
                       m2_nearest_hint(err ? err->pool : NULL, name, OPTIONS));
+}
+
+int m2_rule_takes_shadow(m2_rule_t *rule, const char **pargs)
+{
+    static const char word[] = "shadow";
+    const apr_size_t n = sizeof(word) - 1;
+    const char *at = *pargs + strspn(*pargs, " \t");
+
+    if (strlen(at) < n || !m2_slice_is_nocase(m2_slice(at, n), word)
+        || (at[n] && at[n] != ' ' && at[n] != '\t')) {
+        return 0;
+    }
+    rule->shadow = 1;
+    *pargs = at + n;
+    return 1;
 }
 
 static int is_content_type(const char *name)
@@ -257,16 +273,55 @@ m2_code_t m2_rules_add(m2_rules_t *rules, m2_rule_t *rule, m2_err_t *err)
 
 /* --- deciding --- */
 
-m2_code_t m2_rules_decide(const m2_rule_t **prule, const m2_rules_t *rules,
-                          m2_facts_t *facts, m2_err_t *err)
+/* Asks a rule in shadow, and remembers what it would have done, if anything. */
+static void ask_shadow(apr_array_header_t **pshadowed, const m2_rule_t *rule, m2_facts_t *facts)
+{
+    m2_shadowed_t shadowed = { rule, M2_OK, NULL };
+    m2_truth_t truth;
+    m2_action_t action;
+    m2_err_t err;
+
+    m2_err_init(&err, facts->pool);
+    truth = m2_expr_eval(rule->condition, facts, &err);
+    action = truth == M2_TRUE ? rule->if_true : rule->if_false;
+    if (truth == M2_ERROR) {
+        shadowed.code = M2_E_RULE_ERROR;
+        shadowed.why = err.text;
+    }
+    else if (action == M2_ACTION_NONE) {
+        return;
+    }
+    else if (action == M2_ACTION_DENY) {
+        shadowed.code = M2_E_RULE_DENIED;
+    }
+    if (!*pshadowed) {
+        *pshadowed = apr_array_make(facts->pool, 2, sizeof(m2_shadowed_t));
+    }
+    APR_ARRAY_PUSH(*pshadowed, m2_shadowed_t) = shadowed;
+}
+
+m2_code_t m2_rules_decide(const m2_rule_t **prule, apr_array_header_t **pshadowed,
+                          const m2_rules_t *rules, m2_facts_t *facts, m2_err_t *err)
 {
     int i;
 
+    if (pshadowed) {
+        *pshadowed = NULL;
+    }
+
     for (i = 0; i < rules->rules->nelts; i++) {
         const m2_rule_t *rule = APR_ARRAY_IDX(rules->rules, i, const m2_rule_t *);
-        m2_truth_t truth = m2_expr_eval(rule->condition, facts, err);
-        m2_action_t action = truth == M2_TRUE ? rule->if_true : rule->if_false;
+        m2_truth_t truth;
+        m2_action_t action;
 
+        if (rule->shadow) {
+            if (pshadowed) {
+                ask_shadow(pshadowed, rule, facts);
+            }
+            continue;
+        }
+        truth = m2_expr_eval(rule->condition, facts, err);
+        action = truth == M2_TRUE ? rule->if_true : rule->if_false;
         *prule = rule;
         if (truth == M2_ERROR) {
             return m2_err_set(err, M2_E_RULE_ERROR, "the condition cannot be evaluated");

@@ -27,6 +27,7 @@ typedef struct m2_rule_t {
     const m2_expr_t *condition;
     m2_action_t if_true;
     m2_action_t if_false;
+    int shadow;                    /* it is asked and told, and decides nothing */
     int status;                    /* 400..599, default 403 */
     const m2_template_t *message;  /* errorMessage, or NULL */
     const m2_template_t *body;     /* responseBody, or NULL */
@@ -53,12 +54,22 @@ typedef struct m2_refusal_t {
     apr_array_header_t *headers;      /* of m2_publish_t (place header), or NULL */
 } m2_refusal_t;
 
+/* what a rule in shadow would have done */
+typedef struct m2_shadowed_t {
+    const m2_rule_t *rule;
+    m2_code_t code;                   /* M2_OK, M2_E_RULE_DENIED or M2_E_RULE_ERROR */
+    const char *why;                  /* with M2_E_RULE_ERROR, without values; may be NULL */
+} m2_shadowed_t;
+
 m2_rules_t *m2_rules_make(apr_pool_t *pool);
 
 /** One word of a rule: `ifTrue=DENY`, `statusCode=404`, `errorMessage=...` (names in any
  *  case). mark says which template syntax texts use. M2_E_CONFIG with a sentence. */
 m2_code_t m2_rule_option(m2_rule_t *rule, m2_rules_t *rules, const char *name,
                          const char *value, m2_template_mark_t mark, m2_err_t *err);
+
+/** The word `shadow` among a rule's options, in any case: taken off *pargs, and 1. */
+int m2_rule_takes_shadow(m2_rule_t *rule, const char **pargs);
 
 /** Start a rule (not yet in the list): M2_E_CONFIG for a bad or repeated name, or a
  *  condition that does not compile (err->column set). */
@@ -77,10 +88,12 @@ m2_rule_t *m2_rules_named(const m2_rules_t *rules, const char *name);
 /**
  * Walk the rules. M2_OK (some rule allowed, or the default does), M2_E_RULE_DENIED,
  * M2_E_RULE_ERROR, M2_E_RULE_DEFAULT. *prule is the rule that decided, NULL for the default.
- * err says, without values, why a condition could not be evaluated.
+ * err says, without values, why a condition could not be evaluated. *pshadowed, where it is
+ * wanted, is what rules in shadow would have done, up to the one that decided: of
+ * m2_shadowed_t in facts->pool, NULL for none.
  */
-m2_code_t m2_rules_decide(const m2_rule_t **prule, const m2_rules_t *rules,
-                          m2_facts_t *facts, m2_err_t *err);
+m2_code_t m2_rules_decide(const m2_rule_t **prule, apr_array_header_t **pshadowed,
+                          const m2_rules_t *rules, m2_facts_t *facts, m2_err_t *err);
 
 /** Render what a rule's refusal says. */
 void m2_rule_refusal(m2_refusal_t *refusal, apr_pool_t *pool, const m2_rule_t *rule,

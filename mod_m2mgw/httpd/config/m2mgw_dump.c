@@ -146,10 +146,11 @@ static void print_rule(const out_t *out, const m2_rule_t *rule)
     static const char *const actions[] = { "", "ALLOW", "DENY" };
 
     ROWS(actions, M2_ACTION_DENY);
-    line(out, "M2MRule %s%s%s%s%s statusCode=%d%s%s", rule->name,
+    line(out, "M2MRule %s%s%s%s%s statusCode=%d%s%s%s", rule->name,
          rule->if_true ? " ifTrue=" : "", actions[rule->if_true],
          rule->if_false ? " ifFalse=" : "", actions[rule->if_false], rule->status,
-         rule->message ? " errorMessage=..." : "", rule->body ? " responseBody=..." : "");
+         rule->message ? " errorMessage=..." : "", rule->body ? " responseBody=..." : "",
+         rule->shadow ? " shadow" : "");
 }
 
 static void print_rules(const out_t *out, const m2_rules_t *rules)

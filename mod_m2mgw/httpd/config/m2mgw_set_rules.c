@@ -144,6 +144,9 @@ static const char *rule_options(m2_rule_t *rule, m2_rules_t *rules, cmd_parms *c
 
     m2_err_init(&err, cmd->pool);
     for (;;) {
+        if (m2_rule_takes_shadow(rule, &args)) {
+            continue;
+        }
         bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
         if (bad || !name) {
             return bad;
@@ -171,7 +174,7 @@ const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args)
     if (!bad && !condition) {
         bad = m2mgw_cfg_error(cmd, "it takes NAME CONDITION [ifTrue=ALLOW|DENY] "
                               "[ifFalse=ALLOW|DENY] [statusCode=N] [errorMessage=T] "
-                              "[responseBody=T]");
+                              "[responseBody=T] [shadow]");
     }
     if (bad) {
         return bad;

@@ -158,6 +158,24 @@ static void judge_operation(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
+/* What rules in shadow would have refused, for who is about to put them in force. */
+static void log_shadowed(const m2mgw_ctx_t *ctx, request_rec *r)
+{
+    const apr_array_header_t *all = ctx->verdict.shadowed;
+    int i;
+
+    for (i = 0; all && i < all->nelts; i++) {
+        const m2_shadowed_t *one = &APR_ARRAY_IDX(all, i, m2_shadowed_t);
+
+        if (one->code != M2_OK) {
+            ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "M2-204: %s: rule %s (shadow) would "
+                          "refuse: %s%s%s [%s]", r->uri, one->rule->name,
+                          m2_reason_of(one->code)->reason, one->why ? ": " : "",
+                          one->why ? one->why : "", ctx->root->request_id);
+        }
+    }
+}
+
 static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
 {
     const m2_policy_t *policy = &ctx->effective.policy;
@@ -173,6 +191,7 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
     }
     m2mgw_facts_init(&facts, ctx, r, now);
     m2_gate_rules(&ctx->verdict, policy, &facts);
+    log_shadowed(ctx, r);
     if (ctx->verdict.code == M2_E_RULE_ERROR && m2mgw_body_is_too_large(ctx)) {
         ctx->verdict.code = M2_E_BODY_TOO_LARGE; /* the sentence stays the rule's */
     }

@@ -67,6 +67,7 @@ static void tell(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *
     decision->status = final_status(r);
     decision->section = ctx->effective.dir ? ctx->effective.dir->section : NULL;
     decision->rule = ctx->require_denied ? NULL : ctx->verdict.rule;
+    decision->shadowed = ctx->verdict.shadowed;
     decision->request_id = ctx->root->request_id;
     decision->trace_id = apr_table_get(ctx->r->subprocess_env, "M2M_TRACE_ID");
     decision->vhost = r->server->server_hostname;
@@ -98,6 +99,7 @@ static void tell_missed(m2mgw_decision_t *decision, const m2mgw_ctx_t *ctx)
     decision->shadow = 1;
     decision->section = ctx->path_section;
     decision->rule = NULL;
+    decision->shadowed = NULL;
     decision->detail = ctx->path_shadow;
 }
 

@@ -88,10 +88,20 @@ static void count_reason(m2mgw_reasons_t *reasons, const m2mgw_decision_t *decis
     }
 }
 
+static void count_rule(const m2_rule_t *rule, int passes)
+{
+    if (rule && rule->number > 0) {
+        rule_row_t *row = &counters.rules[rule->number - 1];
+
+        add(passes ? &row->allow : &row->deny, 1);
+    }
+}
+
 void m2mgw_count_decision(const m2mgw_decision_t *decision)
 {
     const int passes = m2mgw_decision_passes(decision);
     const m2mgw_section_t *section = decision->section;
+    int i;
 
     if (!counters.board) {
         return;
@@ -105,10 +115,11 @@ void m2mgw_count_decision(const m2mgw_decision_t *decision)
             __atomic_store_n(&row->last_refusal, decision->time, __ATOMIC_RELAXED);
         }
     }
-    if (decision->rule && decision->rule->number > 0) {
-        rule_row_t *row = &counters.rules[decision->rule->number - 1];
+    count_rule(decision->rule, passes);
+    for (i = 0; decision->shadowed && i < decision->shadowed->nelts; i++) {
+        const m2_shadowed_t *one = &APR_ARRAY_IDX(decision->shadowed, i, m2_shadowed_t);
 
-        add(passes ? &row->allow : &row->deny, 1);
+        count_rule(one->rule, one->code == M2_OK);
     }
 }
 

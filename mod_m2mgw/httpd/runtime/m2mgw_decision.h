@@ -18,6 +18,8 @@ typedef struct m2mgw_decision_t {
     int status;                     /* the HTTP status of the answer */
     const m2mgw_section_t *section; /* whose policy it was */
     const m2_rule_t *rule;          /* that decided */
+    const apr_array_header_t *shadowed; /* of m2_shadowed_t: what rules in shadow would have
+                                           done; NULL: nothing */
     const char *request_id;
     const char *trace_id;
     const char *vhost;

@@ -179,6 +179,9 @@ static m2_json_t *rules(apr_pool_t *pool)
             m2mgw_status_text(json, pool, "rule", rule->name);
             put(json, "allow", allow);
             put(json, "deny", deny);
+            if (rule->shadow) {
+                m2_json_set_bool(json, "shadow", 1);
+            }
             m2_json_append(list, json);
         }
     }

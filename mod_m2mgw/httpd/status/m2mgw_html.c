@@ -193,8 +193,9 @@ static void rules(request_rec *r, const m2_json_t *list)
     for (i = 0; i < m2mgw_rows_shown(rows); i++) {
         const m2_json_t *rule = APR_ARRAY_IDX(rows, i, m2mgw_row_t).json;
 
-        ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td>",
+        ap_rprintf(r, "<tr><th scope=\"row\">%s%s</th><td class=\"n\">%s</td>",
                    m2mgw_page_text(r, rule, "rule"),
+                   m2_json_get(rule, "shadow") ? " (shadow)" : "",
                    m2mgw_page_number(r, m2mgw_status_int(rule, "deny")));
         ap_rprintf(r, "<td class=\"n\">%s</td><td>%s</td></tr>\n",
                    m2mgw_page_number(r, m2mgw_status_int(rule, "allow")),

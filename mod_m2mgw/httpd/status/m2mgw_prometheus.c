@@ -201,9 +201,11 @@ static void rules(request_rec *r, const m2_json_t *list)
         const char *labels = apr_pstrcat(r->pool, member_label(r, rule, "section"), ",",
                                          member_label(r, rule, "rule"), NULL);
 
-        sample(r, name, apr_pstrcat(r->pool, labels, ",action=\"allow\"", NULL),
+        const char *shadow = m2_json_get(rule, "shadow") ? "shadow_" : "";
+
+        sample(r, name, apr_pstrcat(r->pool, labels, ",action=\"", shadow, "allow\"", NULL),
                m2mgw_status_int(rule, "allow"));
-        sample(r, name, apr_pstrcat(r->pool, labels, ",action=\"deny\"", NULL),
+        sample(r, name, apr_pstrcat(r->pool, labels, ",action=\"", shadow, "deny\"", NULL),
                m2mgw_status_int(rule, "deny"));
     }
 }
