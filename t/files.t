@@ -61,6 +61,10 @@ for my $line (sort keys %line) {
     starts("$line, a link to another", $in, sub { rename "$_[0]/$file", "$_[0]/real"; symlink 'real', "$_[0]/$file" });
     stops("$line, a link into such a directory", $in, qr{lies in \S+/d/open, where},
         sub { mkdir "$_[0]/open"; rename "$_[0]/$file", "$_[0]/open/real"; symlink 'open/real', "$_[0]/$file"; chmod 0777, "$_[0]/open" });
+    stops("$line, a link to a link that lies in such a directory", $in, qr{lies in \S+/d/open, where},
+        sub { mkdir "$_[0]/$_" for qw(open good); rename "$_[0]/$file", "$_[0]/good/real"; symlink '../good/real', "$_[0]/open/link"; symlink 'open/link', "$_[0]/$file"; chmod 0777, "$_[0]/open" });
+    starts("$line, a link to a link", $in,
+        sub { mkdir "$_[0]/$_" for qw(more good); rename "$_[0]/$file", "$_[0]/good/real"; symlink "$_[0]/good/real", "$_[0]/more/link"; symlink 'more/link', "$_[0]/$file" });
     stops("$line, a FIFO", $in, qr{/d/$file is no regular file}, sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/$file", 0644) });
     stops("$line, a link to a FIFO", $in, qr{/d/$file is no regular file},
         sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/p", 0644); symlink 'p', "$_[0]/$file" });

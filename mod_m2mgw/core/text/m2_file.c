@@ -2,15 +2,14 @@
  * Copyright The mod_m2mgw authors
  *
  * Opened without waiting and looked at by its descriptor, so that what is judged is what is
- * read. The directory that counts is the one of the name and, behind a link, the one of what
- * the link leads to: who may write either can put another file in its place.
+ * read. The directories that count are the one of the name and, behind links, those of each
+ * link on the way: who may write one of them can put another file in its place.
  */
 #include "text/m2_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -90,6 +89,41 @@ static int is_replaceable(const char *path, char *dir, apr_size_t room)
     return stat(dir, &st) == 0 && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX);
 }
 
+#define MAX_LINKS 40 /* as Linux follows */
+
+/* at becomes what the link of that name leads to; 0 when it is no link, or too long. */
+static int follow(char *at, apr_size_t room)
+{
+    char target[PATH_MAX];
+    const ssize_t n = readlink(at, target, sizeof(target) - 1);
+    const char *slash = strrchr(at, '/');
+    const apr_size_t dir = slash ? (apr_size_t)(slash - at) + 1 : 0;
+
+    if (n < 0) {
+        return 0;
+    }
+    target[n] = '\0';
+    if (target[0] == '/') {
+        return apr_snprintf(at, room, "%s", target) == n;
+    }
+    return dir + (apr_size_t)n < room && apr_snprintf(at + dir, room - dir, "%s", target) == n;
+}
+
+/* the same of path and of every link behind it */
+static int any_is_replaceable(const char *path, char *dir, apr_size_t room)
+{
+    char at[PATH_MAX];
+    int links = 0;
+
+    apr_cpystrn(at, path, sizeof(at));
+    do {
+        if (is_replaceable(at, dir, room)) {
+            return 1;
+        }
+    } while (links++ < MAX_LINKS && follow(at, sizeof(at)));
+    return 0;
+}
+
 static m2_code_t refuse(m2_file_t *file, m2_file_fault_t fault, const char *path,
                         const char *why, m2_err_t *err)
 {
@@ -110,7 +144,7 @@ static m2_code_t refuse_errno(m2_file_t *file, int error, const char *path, m2_e
 
 static m2_code_t judge_modes(m2_file_t *file, const char *path, m2_err_t *err)
 {
-    char target[PATH_MAX], dir[PATH_MAX];
+    char dir[PATH_MAX];
 
     if (!modes_judged) {
         return M2_OK;
@@ -119,8 +153,7 @@ static m2_code_t judge_modes(m2_file_t *file, const char *path, m2_err_t *err)
         return refuse(file, M2_FILE_UNSAFE, path, "can be written by everybody: chmod o-w",
                       err);
     }
-    if (is_replaceable(path, dir, sizeof(dir))
-        || (realpath(path, target) && is_replaceable(target, dir, sizeof(dir)))) {
+    if (any_is_replaceable(path, dir, sizeof(dir))) {
         file->fault = M2_FILE_UNSAFE;
         return m2_err_set(err, M2_E_CONFIG, "%s lies in %s, where everybody may put another "
                           "file in its place: chmod o-w, or make it sticky", path, dir);
