@@ -6,6 +6,9 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "revocation/m2_revocation.h"
+#include "text/m2_lines.h"
+
 #include <stdio.h>
 
 typedef struct check_t {
@@ -14,8 +17,9 @@ typedef struct check_t {
 
 /* clang-format off */
 static const m2mctl_option_t check_options[] = {
-    { "type", M2MCTL_TEXT, offsetof(check_t, type), "KIND", "jwtAuth, accessControl, jwks or "
-                                                            "rules; default: as it looks" },
+    { "type", M2MCTL_TEXT, offsetof(check_t, type), "KIND", "jwtAuth, accessControl, jwks, "
+                                                            "rules or revocation; default: as it "
+                                                            "looks" },
     { "path", M2MCTL_TEXT, offsetof(check_t, path), "TEMPLATE", "M2MPath for accessControl" },
     { NULL, M2MCTL_FLAG, 0, NULL, NULL },
 };
@@ -94,6 +98,20 @@ static m2_code_t look_at_keys(file_t *f)
     return code;
 }
 
+/* The longest lists are longer than other files may be. */
+static m2_code_t look_at_revocation(file_t *f)
+{
+    m2_revocation_t *set = m2_revocation_make(f->pool);
+    m2_code_t code = m2mctl_read_list(&f->text, f->pool, f->name, f->err);
+
+    code = code ? code : m2_revocation_parse(set, f->text, f->err);
+    if (!code) {
+        f->summary = apr_psprintf(f->pool, "revocation list: entries: %u",
+                                  m2_revocation_count(set));
+    }
+    return code;
+}
+
 static look_fn *const looks[] = {NULL, look_at_jwt, look_at_access,
                                  look_at_keys}; /* ORDER
                                               KIND */
@@ -106,6 +124,7 @@ static const struct type_t {
     { "accessControl", look_at_access },
     { "jwks", look_at_keys },
     { "rules", look_at_rules },
+    { "revocation", look_at_revocation },
 };
 
 static look_fn *look_of(const char *word)
@@ -120,6 +139,22 @@ static look_fn *look_of(const char *word)
     return NULL;
 }
 
+/* the first entry says so */
+static int is_revocation(const file_t *f)
+{
+    m2_slice_t rest = f->text, line;
+    m2_revoked_t entry;
+
+    while (m2_line_next(&rest, &line)) {
+        const m2_code_t code = m2_revoked_read(&entry, f->pool, line, NULL);
+
+        if (code != M2_E_NOT_FOUND) {
+            return code == M2_OK;
+        }
+    }
+    return 0;
+}
+
 static m2_code_t guess(look_fn **plook, file_t *f)
 {
     static const char pem[] = "-----BEGIN ";
@@ -129,6 +164,10 @@ static m2_code_t guess(look_fn **plook, file_t *f)
     if (f->text.n >= sizeof(pem) - 1 &&
         m2_slice_is(m2_slice(f->text.p, sizeof(pem) - 1), pem)) {
         *plook = look_at_keys;
+        return M2_OK;
+    }
+    if (is_revocation(f)) {
+        *plook = look_at_revocation;
         return M2_OK;
     }
     if (m2mctl_are_rules(f->text)) {
@@ -147,7 +186,9 @@ static m2_code_t guess(look_fn **plook, file_t *f)
 
 static m2_code_t check_file(file_t *f, look_fn *look)
 {
-    m2_code_t code = m2mctl_read(&f->text, f->pool, f->name, f->err);
+    m2_code_t code = look == look_at_revocation
+                         ? M2_OK
+                         : m2mctl_read(&f->text, f->pool, f->name, f->err);
 
     if (!code && !look) {
         code = guess(&look, f);
@@ -209,7 +250,7 @@ static int run_check(m2mctl_t *ctl, void *options)
         return m2mctl_usage(ctl, "name the files to check");
     }
     if (o->type && !look) {
-        return m2mctl_usage(ctl, "--type is jwtAuth, accessControl, jwks or rules");
+        return m2mctl_usage(ctl, "--type is jwtAuth, accessControl, jwks, rules or revocation");
     }
     m2_err_init(&err, ctl->pool);
     if (o->path && m2_path_compile(&path, ctl->pool, o->path, &err)) {
@@ -227,11 +268,11 @@ static int run_check(m2mctl_t *ctl, void *options)
 const m2mctl_verb_t m2mctl_check = {
     "check",
     "FILE...",
-    "check scripts, key sets and rule files",
+    "check scripts, key sets, rule files and revocation lists",
     "Reads gateway plugin scripts (jwtAuth, accessControl), JWK sets, JWKs, PEM keys "
     "and\n"
-    "files of rule directives, as the server would at start. A fault is printed as\n"
-    "FILE:LINE:COLUMN: text, and the exit status is 2.\n",
+    "files of rule directives and revocation lists, as the server would at start. A fault is\n"
+    "printed as FILE:LINE:COLUMN: text, and the exit status is 2.\n",
     {{check_options, 0}},
     sizeof(check_t),
     run_check,

@@ -7,6 +7,7 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "revocation/m2_revocations.h"
 #include "token/m2_verify.h"
 
 #include <stdio.h>
@@ -142,7 +143,24 @@ static void tell_claims(story_t *s)
                       claims->requires->nelts));
 }
 
-static void step_claims(story_t *s, const m2_json_t *json, m2_err_t *err)
+static int tell_jti(story_t *s, int has)
+{
+    tell(s, "jti", has, has ? "is there; whether it was used before is known to the gateway only"
+                            : "is not there");
+    return has;
+}
+
+static void step_revocation(story_t *s, const m2_json_t *json, m2_slice_t kid, m2_err_t *err)
+{
+    const m2_keyring_t *ring = s->force->policy.revocation;
+
+    if (ring
+        && !failed(s, "revocation", m2_revocations_check(ring, s->pool, json, kid, err), err)) {
+        tell(s, "revocation", 1, "no list names it");
+    }
+}
+
+static void step_claims(story_t *s, const m2_json_t *json, m2_slice_t kid, m2_err_t *err)
 {
     m2_claims_policy_t claims = s->force->policy.claims;
     int replay = s->force->policy.replay == M2_REPLAY_ON;
@@ -154,17 +172,12 @@ static void step_claims(story_t *s, const m2_json_t *json, m2_err_t *err)
         return;
     }
     tell_claims(s);
-    if (replay) {
-        int has = m2_json_string(m2_json_get(json, "jti")).n > 0;
-
-        tell(s, "jti", has, has ? "is there; whether it was used before is known to the "
-                                  "gateway only" : "is not there");
-        if (!has) {
-            return;
-        }
+    if (replay && !tell_jti(s, m2_json_string(m2_json_get(json, "jti")).n > 0)) {
+        return;
     }
     if (!failed(s, "times", m2_times_check(&times, &claims, s->force->now, err), err)) {
         tell_times(s, &times);
+        step_revocation(s, json, kid, err);
     }
 }
 
@@ -197,7 +210,7 @@ static void step_token(story_t *s)
                                        : apr_psprintf(s->pool, "is right, after %d keys that "
                                                       "were tried as well", tries - 1));
     if (!failed(s, "payload", m2_jws_payload(&claims, &jws, s->pool, &err), &err)) {
-        step_claims(s, claims, &err);
+        step_claims(s, claims, m2_slice_z(jwk->kid), &err);
     }
 }
 
@@ -577,14 +590,10 @@ const m2mctl_verb_t m2mctl_explain = {
     "explain",
     "[-]",
     "why a request is allowed or denied, step by step",
-    "Decides as the gateway would, and tells each step. The policy comes from options "
-    "named\n"
-    "after directives or from --jwt-auth; the rules from --access-control or from a file "
-    "of\n"
-    "rule directives; the request from --url, --method, --header and so on. The token "
-    "is\n"
-    "looked for in that request, unless it comes from --token-file or, with -, from "
-    "standard\n"
+    "Decides as the gateway would, and tells each step. The policy comes from options named\n"
+    "after directives or from --jwt-auth; the rules from --access-control or from a file of\n"
+    "rule directives; the request from --url, --method, --header and so on. The token is\n"
+    "looked for in that request, unless it comes from --token-file or, with -, from standard\n"
     "input.\n",
     {{m2mctl_policy_options, offsetof(explain_t, policy)},
      {explain_options, 0},

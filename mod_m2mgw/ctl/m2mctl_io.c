@@ -6,6 +6,7 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "revocation/m2_revocation.h"
 #include "text/m2_file.h"
 
 #include <apr_file_io.h>
@@ -216,6 +217,16 @@ m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
         return M2_OK;
     }
     return read_stream(ptext, pool, path, err); /* no regular file, or it says why not */
+}
+
+m2_code_t m2mctl_read_list(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
+                           m2_err_t *err)
+{
+    m2_file_t file;
+    const m2_code_t code = m2_file_read(&file, pool, path, M2_MAX_REVOCATION_BYTES, 0, err);
+
+    *ptext = file.text;
+    return code;
 }
 
 static m2_code_t write_file(apr_file_t *file, const char *text, m2_err_t *err)

@@ -6,6 +6,8 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "revocation/m2_revocations.h"
+
 /* clang-format off */
 #define SLOT(member) offsetof(m2mctl_policy_t, member)
 const m2mctl_option_t m2mctl_policy_options[] = {
@@ -25,6 +27,7 @@ const m2mctl_option_t m2mctl_policy_options[] = {
     { "prevent-jti-replay", M2MCTL_FLAG, SLOT(prevent_replay), NULL, "jti and exp must be "
                                                                      "there" },
     { "bypass-empty-token", M2MCTL_FLAG, SLOT(bypass_empty), NULL, "no token is no fault" },
+    { "revocation",     M2MCTL_LIST, SLOT(revocation), "FILE", "a list of revoked tokens" },
     { "user-claim",     M2MCTL_LIST, SLOT(users), "NAME", "default client_id azp sub" },
     { "claim",          M2MCTL_LIST, SLOT(claims), "NAME TARGET...", "claim to publish" },
     { "now",            M2MCTL_NUMBER, SLOT(now), "SECONDS", "the clock, since 1970" },
@@ -227,6 +230,28 @@ static void set_rest(m2mctl_force_t *force, apr_pool_t *pool, const m2mctl_polic
     force->now = o->now.set ? apr_time_from_sec(o->now.value) : apr_time_now();
 }
 
+/* A ring of the lists, as the gateway has one. *porigin is the one that is read. */
+static m2_code_t read_lists(m2mctl_force_t *force, apr_pool_t *pool, const char **porigin,
+                            const apr_array_header_t *files, m2_err_t *err)
+{
+    const int n = files ? files->nelts : 0;
+    m2_parts_t *parts = apr_pcalloc(pool, sizeof(*parts) + (apr_size_t)n * sizeof(void *));
+    const void *object = parts;
+    m2_code_t code = M2_OK;
+    m2_slice_t text;
+
+    while (!code && parts->n < n) {
+        m2_revocation_t *set = m2_revocation_make(pool);
+
+        *porigin = APR_ARRAY_IDX(files, parts->n, const char *);
+        parts->part[parts->n++] = set;
+        code = m2mctl_read_list(&text, pool, *porigin, err);
+        code = code ? code : m2_revocation_parse(set, text, err);
+    }
+    force->policy.revocation = n ? m2_keyring_make(pool, object) : NULL;
+    return code;
+}
+
 int m2mctl_policy(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *o)
 {
     m2_keyset_t *keys = m2_keyset_make(ctl->pool);
@@ -250,6 +275,7 @@ int m2mctl_policy(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *o
         origin = o->plugin;
         code = read_script(force, keys, o, &err);
     }
+    code = code ? code : read_lists(force, ctl->pool, &origin, o->revocation, &err);
     if (code) {
         return m2mctl_fault(ctl, origin, &err);
     }

@@ -125,6 +125,10 @@ m2_code_t m2mctl_parse_keys(m2_keyset_t *set, m2_slice_t text, const char *origi
 /** The same, of a file. */
 m2_code_t m2mctl_read_keys(m2_keyset_t *set, const char *path, int flags, m2_err_t *err);
 
+/** The whole of a list, a regular file of at most M2_MAX_REVOCATION_BYTES. */
+m2_code_t m2mctl_read_list(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
+                           m2_err_t *err);
+
 /** NAME=VALUE split; M2_E_CONFIG without a name. */
 m2_code_t m2mctl_pair(const char **pname, const char **pvalue, apr_pool_t *pool,
                       const char *word, m2_err_t *err);
@@ -153,6 +157,7 @@ typedef struct m2mctl_policy_t {
         *claims;
     m2mctl_number_t leeway, max_age, now;
     int ignore_expiration, prevent_replay, bypass_empty;
+    apr_array_header_t *revocation;
 } m2mctl_policy_t;
 
 extern const m2mctl_option_t m2mctl_policy_options[];

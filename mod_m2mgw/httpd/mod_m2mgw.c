@@ -27,6 +27,7 @@
 #include "httpd/request/m2mgw_response.h"
 #include "httpd/request/m2mgw_token.h"
 #include "httpd/request/m2mgw_trace.h"
+#include "httpd/request/m2mgw_view.h"
 #include "httpd/runtime/m2mgw_cache.h"
 #include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/runtime/m2mgw_decisions.h"
@@ -269,6 +270,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_limit_store_register();
     m2mgw_keys_register();
     m2mgw_cache_register();
+    m2mgw_view_register();
     m2mgw_response_register();
     m2mgw_body_register();
     m2mgw_method_register(pool);

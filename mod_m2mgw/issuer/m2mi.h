@@ -334,6 +334,9 @@ m2_code_t m2mi_replay_mark(request_rec *r, const char *client, const char *owner
 const char *m2mi_list_open(m2mi_dir_t *dir, apr_pool_t *pool, server_rec *s,
                            const char *path);
 
+/** register_hooks: mod_m2mgw may ask which lists are written here. */
+void m2mi_lists_register(void);
+
 /** pre_config: forget the lists of the configuration before. */
 void m2mi_lists_reset(apr_pool_t *pconf);
 

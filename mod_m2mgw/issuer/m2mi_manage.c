@@ -197,6 +197,23 @@ const char *m2mi_list_open(m2mi_dir_t *dir, apr_pool_t *pool, server_rec *s,
     return m2mi_watch_open(&dir->list, pool, s, &list_kind, path, NULL);
 }
 
+static int m2m_issuer_writes(const char *path)
+{
+    int i;
+
+    for (i = 0; i < lists->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(lists, i, const char *), path) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void m2mi_lists_register(void)
+{
+    APR_REGISTER_OPTIONAL_FN(m2m_issuer_writes);
+}
+
 const char *m2mi_lists_make(apr_pool_t *pool)
 {
     const char *wrong = NULL;

@@ -198,9 +198,12 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
 
 static void register_hooks(apr_pool_t *pool)
 {
+    static const char *const before_gateway[] = { "mod_m2mgw.c", NULL };
+
     m2mi_mask_make(pool);
+    m2mi_lists_register();
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_check_config(m2mi_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(m2mi_check, NULL, before_gateway, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(m2mi_mask_query, NULL, NULL, APR_HOOK_REALLY_FIRST);

@@ -33,7 +33,8 @@ static m2_code_t first_reading(m2_keysource_t *source, apr_pool_t *pool, m2_err_
     if (code == M2_OK) {
         m2_watch_begin(&source->watch, &file, apr_time_now());
     }
-    else if (!source->may_miss || file.fault != M2_FILE_MISSING) {
+    else if (!source->may_miss || file.fault != M2_FILE_MISSING
+             || m2_copy_version(source->copy)) { /* there was one, and it is gone */
         return m2_err_set(err, M2_E_CONFIG, "%s", why.text);
     }
     note_text(source, file.text);

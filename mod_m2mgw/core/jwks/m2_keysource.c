@@ -123,7 +123,7 @@ void m2_keysource_set_fault(m2_keysource_t *source, const char *fault)
 
 int m2_keysource_entries(const m2_keysource_t *source)
 {
-    return source->current ? source->document->count(source->current->object) : 0;
+    return source->current ? source->document->count(source->current->object) : -1;
 }
 
 apr_time_t m2_keysource_lifetime(const m2_keysource_t *source)

@@ -31,6 +31,9 @@ m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refre
 /** What a file held when it was read strictly; NULL for others. */
 const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source);
 
+/** How many keys or entries it holds; -1 when it holds no document. */
+int m2_keysource_entries(const m2_keysource_t *source);
+
 /** Its path, URL or issuer, for people: without what may be secret in it. */
 const char *m2_keysource_label(const m2_keysource_t *source);
 

@@ -152,9 +152,6 @@ void m2_generation_drop(m2_generation_t *generation);
 m2_code_t m2_keysource_take(m2_keysource_t *source, m2_slice_t text, int flags,
                             m2_keyset_mode_t mode, m2_err_t *err);
 
-/** How many keys or entries current holds. */
-int m2_keysource_entries(const m2_keysource_t *source);
-
 /** Until when a document that was confirmed at `checked` may be used, in microseconds:
  *  for max-stale; keys for never less than it takes to refresh them in good order. */
 apr_time_t m2_keysource_lifetime(const m2_keysource_t *source);

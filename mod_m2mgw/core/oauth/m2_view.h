@@ -33,4 +33,8 @@ APR_DECLARE_OPTIONAL_FN(void, m2mgw_view,
                         (m2_view_t *view, const struct ap_conf_vector_t *section,
                          struct request_rec *r));
 
+/** Whether an issuer of this server writes the revocation list of that path. To be asked once
+ *  mod_m2m_issuer has checked its configuration, which it does before mod_m2mgw. */
+APR_DECLARE_OPTIONAL_FN(int, m2m_issuer_writes, (const char *path));
+
 #endif /* M2_VIEW_H */

@@ -378,6 +378,18 @@ int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     return OK;
 }
 
+/* Lists of revoked tokens are read here. */
+static int open_lists(apr_pool_t *pool, const m2mgw_section_t *section)
+{
+    const ap_directive_t *at = section->first;
+    const char *bad = m2mgw_cfg_open_lists(&at, pool, section);
+
+    if (bad) {
+        complain(at, bad);
+    }
+    return !bad;
+}
+
 int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();
@@ -387,7 +399,7 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     (void)plog;
     for (i = 0; i < sections->nelts; i++) {
         m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
-        if (!check_section(ptemp, section)) {
+        if (!check_section(ptemp, section) || !open_lists(pconf, section)) {
             return HTTP_INTERNAL_SERVER_ERROR;
         }
         fill_ring(section);

@@ -35,6 +35,7 @@
     SAID(max_lifetime, M2_UNSET)                                                           \
     SAID(ignore_expiration, M2_UNSET)                                                      \
     SAID(replay, M2_UNSET)                                                                 \
+    SAID(revocation, NULL)                                                                 \
     SAID(constraint, M2_UNSET)                                                             \
     SAID(dpop, NULL)                                                                       \
     SAID(public_urls, NULL)                                                                \
@@ -179,6 +180,7 @@ static void resolve_bound(m2_bound_policy_t *bound, const m2mgw_dir_t *dir)
 static void resolve_policy(m2_policy_t *policy, const m2mgw_dir_t *dir)
 {
     policy->keys = dir->keys;
+    policy->revocation = dir->revocation ? dir->revocation->ring : NULL;
     policy->algs = dir->algs ? dir->algs : ~(m2_alg_mask_t)0;
     policy->types = dir->types;
     resolve_claims(&policy->claims, dir);

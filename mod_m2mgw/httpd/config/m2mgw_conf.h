@@ -15,6 +15,7 @@
 #include "httpd/m2mgw.h"
 
 #include "gate/m2_gate.h"
+#include "jwks/m2_keysource.h"
 #include "operation/m2_operation.h"
 #include "plugin/m2_plugin.h"
 #include "limit/m2_limit_store.h"
@@ -77,6 +78,21 @@ typedef struct m2mgw_jwks_tls_t {
     const char *no_proxy; /* as curl takes it: hosts joined by commas */
 } m2mgw_jwks_tls_t;
 
+/* one M2MRevocation */
+typedef struct m2mgw_list_t {
+    const char *name;       /* absolute path, or URL */
+    int is_url;
+    int max_stale, ttl;     /* seconds */
+    m2_keysource_t *source; /* once all of the configuration has been read */
+    const ap_directive_t *at;
+} m2mgw_list_t;
+
+/* the revocation list group of a section */
+typedef struct m2mgw_revocation_t {
+    apr_array_header_t *lists; /* of m2mgw_list_t *; empty for none */
+    m2_keyring_t *ring;        /* of their sets; NULL for none */
+} m2mgw_revocation_t;
+
 /* M2MClientCertificate */
 typedef struct m2mgw_certificate_t {
     const char *header;       /* NULL: mod_ssl's */
@@ -136,6 +152,7 @@ typedef struct m2mgw_dir_t {
     int max_lifetime;                      /* M2MMaxLifetime, likewise */
     int ignore_expiration;                 /* M2MIgnoreExpiration */
     int replay;                            /* M2MPreventJtiReplay, m2_replay_use_t */
+    const m2mgw_revocation_t *revocation;  /* M2MRevocation */
     int constraint;                        /* M2MSenderConstraint, m2_constraint_t */
     const m2_proof_policy_t *dpop;         /* M2MDPoP */
     const apr_array_header_t *public_urls; /* M2MPublicURL, of const char *, normalised */

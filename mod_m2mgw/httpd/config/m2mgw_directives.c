@@ -122,6 +122,8 @@ const command_rec m2mgw_config_commands[] = {
         "redis:HOST:PORT."),
     AP_INIT_TAKE1("M2MReplayMaxLifetime", m2mgw_cfg_replay_lifetime, NULL, RSRC_CONF,
         "Seconds a token may live where replay is checked."),
+    AP_INIT_RAW_ARGS("M2MRevocation", m2mgw_cfg_revocation, NULL, SECTION,
+        "A list of revoked tokens: file:PATH or https://URL, [max-stale=] [ttl=], or none."),
     AP_INIT_TAKE1("M2MSenderConstraint", m2mgw_cfg_value,
         WORD(constraint, constraint_words), SECTION,
         "Off, Auto, DPoP, mTLS or Any: what a token must be bound to, and its sender prove."),

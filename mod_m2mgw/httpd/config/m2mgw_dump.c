@@ -301,6 +301,24 @@ static void print_response(const out_t *out, const m2mgw_effective_t *e)
     }
 }
 
+static void print_revocation(const out_t *out, const m2mgw_revocation_t *revocation)
+{
+    int i;
+
+    for (i = 0; revocation && i < revocation->lists->nelts; i++) {
+        const m2mgw_list_t *list = APR_ARRAY_IDX(revocation->lists, i, const m2mgw_list_t *);
+
+        if (list->is_url) {
+            line(out, "M2MRevocation %s max-stale=%d ttl=%d", m2_url_label(out->pool, list->name),
+                 list->max_stale, list->ttl);
+        }
+        else {
+            line(out, "M2MRevocation %s max-stale=%d",
+                 word(out, apr_pstrcat(out->pool, "file:", list->name, NULL)), list->max_stale);
+        }
+    }
+}
+
 static void print_certificate(const out_t *out, const m2mgw_certificate_t *certificate)
 {
     if (!certificate || !certificate->header) {
@@ -353,6 +371,7 @@ static void print_policy(const out_t *out, const m2mgw_effective_t *e)
     line(out, "M2MJwksWait %d", e->jwks_wait);
     print_claims_policy(out, &e->policy);
     line(out, "M2MPreventJtiReplay %s", replays[e->policy.replay]);
+    print_revocation(out, dir->revocation);
     print_bound(out, e);
     print_mapping(out, e->policy.mapping);
     print_rules(out, e->policy.rules);

@@ -56,6 +56,11 @@ void m2mgw_cfg_reset(apr_pool_t *pconf)
     m2_jwks_keep_copies(reading.registry, ap_pglobal);
 }
 
+apr_pool_t *m2mgw_cfg_pool(void)
+{
+    return reading.pool;
+}
+
 const apr_array_header_t *m2mgw_cfg_sections(void)
 {
     return reading.sections;

@@ -42,6 +42,8 @@ typedef struct m2mgw_section_t {
     const ap_directive_t *keys_at;               /* first directive of the keys group */
     const ap_directive_t *check_at;              /* first one that says what tokens must be
                                                     like, in a section, not a server */
+    m2mgw_revocation_t *revocation;
+    int no_revocation;                           /* M2MRevocation none */
     m2_mapping_t *mapping;
     m2_rules_t *rules;                           /* with the parameters that limits name, too */
     const ap_directive_t *default_at;            /* M2MDefaultAction, which needs an M2MRule */
@@ -61,6 +63,9 @@ typedef struct m2mgw_notice_t {
 
 /** Forget all sections, notices, key sources and global values of an earlier reading. */
 void m2mgw_cfg_reset(apr_pool_t *pconf);
+
+/** The pool of the configuration. */
+apr_pool_t *m2mgw_cfg_pool(void);
 
 /** All sections that hold directives of ours, in order: of m2mgw_section_t *. */
 const apr_array_header_t *m2mgw_cfg_sections(void);

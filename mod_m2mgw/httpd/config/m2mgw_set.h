@@ -115,6 +115,15 @@ const char *m2mgw_cfg_check_operations(const ap_directive_t **pat, apr_pool_t *p
 /** Make the operations of a section ready for requests. */
 void m2mgw_cfg_finish_operations(apr_pool_t *pool, const m2mgw_section_t *section);
 
+/* --- m2mgw_set_lists.c: lists of revoked tokens --- */
+
+const char *m2mgw_cfg_revocation(cmd_parms *cmd, void *dir, const char *args);
+
+/** Open the lists that a section names, once everything has been read; *pat is where the one
+ *  stands that cannot be. pool is the configuration's. */
+const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
+                                 const m2mgw_section_t *section);
+
 /* --- m2mgw_set_limits.c --- */
 
 const char *m2mgw_cfg_limit(cmd_parms *cmd, void *dir, const char *args);

@@ -103,9 +103,29 @@ static int may_get_keys(const m2mgw_section_t *section)
     return 0;
 }
 
+/* Whether every list of revoked tokens may be used now. */
+static int has_lists(const m2mgw_effective_t *effective)
+{
+    const m2_keyring_t *ring = effective->policy.revocation;
+    const void *lists;
+    const m2_parts_t *parts;
+    int there;
+
+    if (!ring) {
+        return 1;
+    }
+    parts = lists = m2_keyring_enter(ring);
+    there = parts && !parts->missing;
+    m2_keyring_leave(ring);
+    return there;
+}
+
 static const char *state_of(const m2mgw_section_t *section,
                             const m2mgw_effective_t *effective)
 {
+    if (!has_lists(effective)) {
+        return m2_reason_of(M2_E_REVOCATION_UNAVAILABLE)->reason;
+    }
     return (effective->closed && !may_get_keys(section))
                    || (effective->policy.keys && !has_keys(effective))
                ? m2_reason_of(M2_E_KEYS_UNAVAILABLE)->reason

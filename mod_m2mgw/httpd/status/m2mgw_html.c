@@ -18,7 +18,8 @@ static void begin_item(request_rec *r, int *pitems)
     ap_rputs((*pitems)++ ? "<li>" : "<ul class=\"attention\">\n<li>", r);
 }
 
-static void ill_sources(request_rec *r, const m2_json_t *list, int *pitems)
+/* what: "Keys", "Entries" */
+static void ill_sources(request_rec *r, const m2_json_t *list, const char *what, int *pitems)
 {
     int left = 0;
     apr_size_t i;
@@ -30,7 +31,7 @@ static void ill_sources(request_rec *r, const m2_json_t *list, int *pitems)
             continue;
         }
         begin_item(r, pitems);
-        ap_rprintf(r, "Keys from <b>%s</b> are %s", m2mgw_page_text(r, source, "source"),
+        ap_rprintf(r, "%s from <b>%s</b> are %s", what, m2mgw_page_text(r, source, "source"),
                    m2mgw_page_state(r, source));
         ap_rprintf(r, ", confirmed %s%s%s%s</li>\n",
                    m2mgw_page_member_span(r, source, "age", "never"),
@@ -39,7 +40,7 @@ static void ill_sources(request_rec *r, const m2_json_t *list, int *pitems)
                    m2mgw_page_text(r, source, "fault"));
     }
     if (left > M2MGW_PAGE_ROWS) {
-        ap_rprintf(r, "<li>and %d more key sources</li>\n", left - M2MGW_PAGE_ROWS);
+        ap_rprintf(r, "<li>and %d more sources</li>\n", left - M2MGW_PAGE_ROWS);
     }
 }
 
@@ -50,6 +51,8 @@ static void our_faults(request_rec *r, const m2_json_t *counts, int *pitems)
         { "keys_unavailable",
           "their key source has no keys that may be used, or has none yet" },
         { "replay_unavailable", "the replay store is full or does not answer" },
+        { "revocation_unavailable",
+          "a list of revoked tokens is not to be had, or was bad for too long" },
         { "rule_error", "a rule cannot be evaluated, the error log says which" },
         { "internal_error", "see the error log" },
     };
@@ -74,7 +77,8 @@ static void attention(request_rec *r, const m2_json_t *document)
     const apr_int64_t live = m2mgw_status_int(replay, "live");
     int items = 0;
 
-    ill_sources(r, m2_json_get(document, "sources"), &items);
+    ill_sources(r, m2_json_get(document, "sources"), "Keys", &items);
+    ill_sources(r, m2_json_get(document, "revocation"), "Revoked tokens", &items);
     our_faults(r, m2_json_get(document, "decisions"), &items);
     if (entries && live > entries / 10 * 8) {
         begin_item(r, &items);
@@ -349,24 +353,26 @@ static const char *next_refresh(request_rec *r, const m2_json_t *json)
                : m2mgw_page_member_span(r, json, "next_refresh", "");
 }
 
-static void sources(request_rec *r, const m2_json_t *list)
+/* counted: "#keys", "#entries" */
+static void sources(request_rec *r, const char *title, const char *counted,
+                    const m2_json_t *list)
 {
-    static const char *const columns[] = { "source",  "state",         "#keys",
-                                           "#age",    "#next refresh", "#fetches",
-                                           "#failed", "last fault",    NULL };
+    const char *const columns[] = { "source",  "state",         counted,
+                                    "#age",    "#next refresh", "#fetches",
+                                    "#failed", "last fault",    NULL };
     const apr_array_header_t *rows = ill_first(r, list);
     int i;
 
     if (!rows->nelts) {
         return;
     }
-    m2mgw_page_table(r, "Key sources", "wide", columns);
+    m2mgw_page_table(r, title, "wide", columns);
     for (i = 0; i < m2mgw_rows_shown(rows); i++) {
         const m2_json_t *source = APR_ARRAY_IDX(rows, i, m2mgw_row_t).json;
 
         ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td>%s</td><td class=\"n\">%s</td>",
                    m2mgw_page_text(r, source, "source"), m2mgw_page_state(r, source),
-                   m2mgw_page_text(r, source, "keys"));
+                   m2mgw_page_text(r, source, counted + 1));
         ap_rprintf(r, "<td class=\"n\">%s</td><td class=\"n\">%s</td>",
                    m2mgw_page_member_span(r, source, "age", "never read"),
                    next_refresh(r, source));
@@ -498,7 +504,8 @@ void m2mgw_status_html(request_rec *r, const m2_json_t *document)
     recent(r, m2_json_get(document, "recent"));
     rules(r, m2_json_get(document, "rules"));
     limits(r, m2_json_get(document, "limits"));
-    sources(r, m2_json_get(document, "sources"));
+    sources(r, "Lists of revoked tokens", "#entries", m2_json_get(document, "revocation"));
+    sources(r, "Key sources", "#keys", m2_json_get(document, "sources"));
     keys(r, m2_json_get(document, "keys"));
     latency(r, m2_json_get(document, "verification"));
     part(r, "Verified-token cache", m2_json_get(document, "cache"));

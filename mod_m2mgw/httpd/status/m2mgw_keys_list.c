@@ -9,6 +9,8 @@
 #include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/status/m2mgw_member.h"
 
+#include "revocation/m2_revocations.h"
+
 #include <apr_hash.h>
 
 #define MAX_ALIKE 32 /* keys of a section that only their bits tell apart, listed singly */
@@ -56,7 +58,7 @@ static m2_json_t *source_json(apr_pool_t *pool, const m2_keysource_info_t *info,
     m2_json_set_string(json, "kind", info->kind);
     m2_json_set_string(json, "state", info->state);
     m2_json_set_int(json, "usable", info->usable);
-    m2_json_set_int(json, "keys", info->keys);
+    m2_json_set_int(json, info->document == &m2_document_keys ? "keys" : "entries", info->keys);
     if (info->checked) {
         put_span(json, "age", info->checked, now);
     }
@@ -86,6 +88,22 @@ static m2_json_t *kept_json(apr_pool_t *pool, const m2mgw_kept_fault_t *fault)
     return json;
 }
 
+static m2_json_t *lists_json(apr_pool_t *pool, const m2_document_t *document, apr_time_t now)
+{
+    m2_json_t *list = m2_json_make_array(pool);
+    int i;
+
+    for (i = 0; i < m2_jwks_count(m2mgw_cfg_registry()); i++) {
+        m2_keysource_info_t info;
+
+        m2_jwks_info(&info, pool, m2mgw_cfg_registry(), i, now);
+        if (info.document == document) {
+            m2_json_append(list, source_json(pool, &info, now));
+        }
+    }
+    return list;
+}
+
 static m2_json_t *sources_json(apr_hash_t *by_name, apr_pool_t *pool, apr_time_t now)
 {
     m2_json_t *list = m2_json_make_array(pool);
@@ -96,6 +114,9 @@ static m2_json_t *sources_json(apr_hash_t *by_name, apr_pool_t *pool, apr_time_t
         m2_json_t *json;
 
         m2_jwks_info(&info, pool, m2mgw_cfg_registry(), i, now);
+        if (info.document != &m2_document_keys) {
+            continue;
+        }
         json = source_json(pool, &info, now);
         apr_hash_set(by_name, info.name, APR_HASH_KEY_STRING, json);
         m2_json_append(list, json);
@@ -206,4 +227,6 @@ void m2mgw_keys_list(m2_json_t *document, apr_pool_t *pool)
         m2_json_append(list, row->json);
     }
     m2_json_set_json(document, "keys", list);
+    m2_json_set_json(document, "revocation",
+                     lists_json(pool, &m2_document_revocations, now));
 }

@@ -75,6 +75,15 @@ static const metric_t source_metrics[] = {
     { NULL, NULL, NULL, NULL }
 };
 
+static const metric_t list_metrics[] = {
+    { "usable", "m2mgw_list_usable", "gauge", "1 while its entries are in use." },
+    { "entries", "m2mgw_list_entries", "gauge", "Entries of the list in use." },
+    { "age", "m2mgw_list_age_seconds", "gauge", "Since the list was found good." },
+    { "failures", "m2mgw_list_failures_total", "counter", "Refreshes that failed." },
+    { "swaps", "m2mgw_list_swaps_total", "counter", "Changes of the list in use." },
+    { NULL, NULL, NULL, NULL }
+};
+
 static void head(request_rec *r, const char *name, const char *type, const char *help)
 {
     ap_rprintf(r, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -386,6 +395,9 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
     source_states(r, sources);
     for (metric = source_metrics; metric->name; metric++) {
         source_metric(r, metric, sources);
+    }
+    for (metric = list_metrics; metric->name; metric++) {
+        source_metric(r, metric, m2_json_get(document, "revocation"));
     }
     keys(r, m2_json_get(document, "keys"));
 }

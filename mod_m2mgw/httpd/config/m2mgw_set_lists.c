@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Lists of revoked tokens (M2MRevocation). A list is opened once all of the configuration has
+ * been read: only then is it known whether an issuer of this server writes it, so that it need
+ * not be there yet.
+ */
+#include "httpd/config/m2mgw_kept.h"
+#include "httpd/config/m2mgw_set.h"
+
+#include "oauth/m2_view.h"
+#include "revocation/m2_revocations.h"
+
+#define USAGE "file:PATH or https://URL, [max-stale=SECONDS] [ttl=SECONDS], or none"
+#define FETCH_TIMEOUT 5 /* seconds that one fetch may take */
+#define MAX_STALE 86400
+#define TTL 60
+#define MOST_SECONDS 31536000
+#define MOST_TTL 86400
+
+/* --- the directive --- */
+
+static int has_prefix(const char *word, const char *prefix)
+{
+    return ap_cstr_casecmpn(word, prefix, strlen(prefix)) == 0;
+}
+
+static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *args)
+{
+    const char *name, *value, *bad;
+    int *pseconds, most;
+
+    for (;;) {
+        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        if (bad || !name) {
+            return bad;
+        }
+        pseconds = ap_cstr_casecmp(name, "max-stale") == 0 ? &list->max_stale
+                   : ap_cstr_casecmp(name, "ttl") == 0     ? &list->ttl
+                                                           : NULL;
+        most = pseconds == &list->ttl ? MOST_TTL : MOST_SECONDS;
+        if (!pseconds || *pseconds || !m2mgw_cfg_number(pseconds, value, 1, most)) {
+            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes " USAGE ", each "
+                                   "option once", name, value);
+        }
+    }
+}
+
+/* A list that has to be confirmed within max-stale is asked for twice in that time. */
+static void set_defaults(m2mgw_list_t *list)
+{
+    if (list->ttl && !list->is_url) {
+        m2mgw_cfg_notice(M2_LOG_NOTICE, "M2MRevocation in line %d of %s: ttl= has no effect on a "
+                         "file, which is watched", list->at->line_num, list->at->filename);
+    }
+    list->max_stale = list->max_stale ? list->max_stale : MAX_STALE;
+    list->ttl = list->ttl ? list->ttl : TTL;
+    if (list->ttl > (list->max_stale + 1) / 2) {
+        list->ttl = (list->max_stale + 1) / 2;
+    }
+}
+
+static const char *set_place(m2mgw_list_t *list, cmd_parms *cmd, const char *word)
+{
+    if (has_prefix(word, "file:") && word[5]) {
+        list->name = ap_server_root_relative(cmd->pool, word + 5);
+        return list->name ? NULL
+                          : m2mgw_cfg_error(cmd, "\"%s\" is no file name", word + 5);
+    }
+    if (has_prefix(word, "https:") || has_prefix(word, "http:")) {
+        if (m2_url_is_plain(cmd->pool, word)) {
+            return m2mgw_cfg_error(cmd, "a list over http:// may come from a loopback address "
+                                   "only: whoever can change it could let revoked tokens in");
+        }
+        list->name = word;
+        list->is_url = 1;
+        return NULL;
+    }
+    return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes " USAGE, word);
+}
+
+static int is_named(const m2mgw_revocation_t *revocation, const char *name)
+{
+    int i;
+
+    for (i = 0; i < revocation->lists->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(revocation->lists, i, m2mgw_list_t *)->name, name) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static m2mgw_revocation_t *revocation_of(m2mgw_section_t *section, apr_pool_t *pool)
+{
+    if (!section->revocation) {
+        section->revocation = apr_pcalloc(pool, sizeof(*section->revocation));
+        section->revocation->lists = apr_array_make(pool, 2, sizeof(m2mgw_list_t *));
+        section->dir->revocation = section->revocation;
+    }
+    return section->revocation;
+}
+
+static const char *add_list(m2mgw_section_t *section, cmd_parms *cmd, const char *word,
+                            const char *args)
+{
+    m2mgw_revocation_t *revocation = revocation_of(section, cmd->pool);
+    m2mgw_list_t *list = apr_pcalloc(cmd->pool, sizeof(*list));
+    const char *bad = set_place(list, cmd, word);
+
+    list->at = cmd->directive;
+    bad = bad ? bad : read_options(list, cmd, args);
+    if (!bad && is_named(revocation, list->name)) {
+        bad = m2mgw_cfg_error(cmd, "%s is named twice in this section", word);
+    }
+    set_defaults(list);
+    APR_ARRAY_PUSH(revocation->lists, m2mgw_list_t *) = list;
+    return bad;
+}
+
+const char *m2mgw_cfg_revocation(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2mgw_section_t *section;
+    const char *word = NULL;
+    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
+    int none;
+
+    if (!bad) {
+        bad = m2mgw_cfg_word(&word, cmd, &args);
+    }
+    if (!bad && (!word || !*word)) {
+        bad = m2mgw_cfg_error(cmd, "it takes " USAGE);
+    }
+    if (bad) {
+        return bad;
+    }
+    none = ap_cstr_casecmp(word, "none") == 0;
+    if ((none && (section->revocation || *args)) || section->no_revocation) {
+        return m2mgw_cfg_error(cmd, "none stands alone, and does not go with other lists of its "
+                               "section");
+    }
+    if (none) {
+        section->no_revocation = 1;
+        revocation_of(section, cmd->pool);
+        return NULL;
+    }
+    bad = m2mgw_cfg_needs(cmd, "mod_watchdog.c");
+    return bad ? bad : add_list(section, cmd, word, args);
+}
+
+/* --- opening --- */
+
+static int is_written_here(const char *path)
+{
+    APR_OPTIONAL_FN_TYPE(m2m_issuer_writes) *writes =
+        APR_RETRIEVE_OPTIONAL_FN(m2m_issuer_writes);
+
+    return writes && writes(path);
+}
+
+/* A running server that is restarted goes on with what the list held before; it is not empty
+ * because somebody removed it. */
+static const char *stand_in(m2mgw_list_t *list, const char *wrong)
+{
+    m2_keysource_t *source = m2_jwks_list_kept(m2mgw_cfg_registry(), &m2_document_revocations,
+                                               list->name, wrong);
+
+    m2mgw_cfg_notice(M2_LOG_ERR, "M2MRevocation: %s; %s", wrong,
+                     m2_keysource_entries(source) >= 0
+                         ? "the entries it held before stay in use"
+                         : "what needs it is answered 503 until it is good");
+    list->source = source;
+    return NULL;
+}
+
+static const char *open_file(m2mgw_list_t *list, m2_err_t *err)
+{
+    const m2_code_t code = m2_jwks_list_file(&list->source, m2mgw_cfg_registry(),
+                                             &m2_document_revocations, list->name,
+                                             is_written_here(list->name), err);
+
+    if (code == M2_OK) {
+        return NULL;
+    }
+    return m2mgw_kept_restarts() ? stand_in(list, err->text) : err->text;
+}
+
+static const char *open_list(m2mgw_list_t *list, m2_err_t *err)
+{
+    const m2_refresh_t refresh = { list->ttl, list->max_stale, FETCH_TIMEOUT,
+                                   list->ttl < FETCH_TIMEOUT ? list->ttl : FETCH_TIMEOUT };
+    const char *bad = NULL;
+
+    if (!list->is_url) {
+        bad = open_file(list, err);
+    }
+    else if (m2_jwks_list_url(&list->source, m2mgw_cfg_registry(), &m2_document_revocations,
+                              list->name, err) != M2_OK) {
+        bad = err->text;
+    }
+    if (!bad && m2_keysource_refresh(list->source, &refresh, err) != M2_OK) {
+        bad = err->text;
+    }
+    return bad;
+}
+
+const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
+                                 const m2mgw_section_t *section)
+{
+    m2mgw_revocation_t *revocation = section->revocation;
+    apr_array_header_t *sources;
+    const char *bad;
+    m2_err_t err;
+    int i;
+
+    if (!revocation || !revocation->lists->nelts) {
+        return NULL;
+    }
+    sources = apr_array_make(pool, revocation->lists->nelts, sizeof(m2_fed_t));
+    for (i = 0; i < revocation->lists->nelts; i++) {
+        m2mgw_list_t *list = APR_ARRAY_IDX(revocation->lists, i, m2mgw_list_t *);
+
+        *pat = list->at;
+        m2_err_init(&err, pool);
+        bad = open_list(list, &err);
+        if (bad) {
+            return apr_pstrcat(pool, "M2MRevocation: ", bad, NULL);
+        }
+        APR_ARRAY_PUSH(sources, m2_fed_t) = (m2_fed_t){ list->source, NULL };
+    }
+    revocation->ring = m2_keyring_make(pool, NULL);
+    m2_jwks_feed_lists(m2mgw_cfg_registry(), revocation->ring, sources);
+    return NULL;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * What mod_m2m_issuer asks about the sections of its endpoints.
+ */
+#include "httpd/request/m2mgw_view.h"
+
+#include "httpd/config/m2mgw_section.h"
+#include "httpd/request/m2mgw_proof.h"
+#include "httpd/runtime/m2mgw_proofs.h"
+
+#include "oauth/m2_view.h"
+
+static void view_proof(m2_view_t *view, const m2mgw_dir_t *dir)
+{
+    if (dir->dpop) {
+        view->proof = *dir->dpop;
+    }
+    view->nonce_key = m2mgw_proofs_nonce_key();
+}
+
+static void view_certificate(m2_view_t *view, const m2mgw_dir_t *dir, request_rec *r)
+{
+    const m2mgw_certificate_t *certificate = dir->certificate;
+
+    view->certificate_by_header = certificate && certificate->header;
+    view->certificate_verified = certificate && certificate->verified;
+    if (r && view->certificate_by_header) {
+        view->certificate = m2mgw_certificate(r, certificate);
+    }
+}
+
+static void view_revocation(m2_view_t *view, const m2mgw_dir_t *dir)
+{
+    const m2mgw_revocation_t *revocation = dir->revocation;
+    int i;
+
+    view->revocations = revocation ? revocation->lists->nelts : 0;
+    for (i = 0; i < view->revocations; i++) {
+        const m2mgw_list_t *list = APR_ARRAY_IDX(revocation->lists, i, const m2mgw_list_t *);
+
+        if (!list->is_url) {
+            view->revocation = list->name;
+        }
+    }
+}
+
+static void m2mgw_view(m2_view_t *view, const struct ap_conf_vector_t *section,
+                       struct request_rec *r)
+{
+    const m2mgw_dir_t *dir = section ? ap_get_module_config(section, &m2mgw_module) : NULL;
+
+    if (dir && !r && dir->section) { /* as httpd will merge it */
+        dir = m2mgw_cfg_in_force(m2mgw_cfg_pool(), dir->section);
+    }
+    if (dir) {
+        view_proof(view, dir);
+        view_certificate(view, dir, r);
+        view_revocation(view, dir);
+    }
+}
+
+void m2mgw_view_register(void)
+{
+    APR_REGISTER_OPTIONAL_FN(m2mgw_view);
+}
