@@ -802,11 +802,13 @@ my @directives = map { slurp($_) =~ /AP_INIT_\w+\("(M2M\w+)"/g }
 is_deeply([ grep { $example !~ /^\s*#?$_ /m } @directives ], [], 'conf/m2m-issuer.conf has every directive');
 $example =~ s{^\s*SSL.*\n}{}mg;
 $example =~ s{/etc/apache2/m2m/}{\@ROOT\@/}g;
-$example =~ s{^(\s*)#(M2M)}{$1$2}mg;
+$example =~ s{^(\s*)#(M2M|DBDriver)}{$1$2}mg;
 $example =~ s{\*:443}{*:\@PORT\@};
 my $ssl = -f M2MGW::Test::modules_dir() . '/mod_ssl.so';
 $example =~ s{^\s*M2MClientCert.*\n}{}m if !$ssl;
-($status, $text) = try(undef, undef, conf => $example, modules => $ssl ? ['ssl'] : [], mode => [ 0600, '2026.jwk' ],
+my $has_dbd = -f M2MGW::Test::modules_dir() . '/mod_dbd.so';
+$example =~ s{^\s*(?:DBDriver|M2MGrantQuery).*\n}{}mg if !$has_dbd;
+($status, $text) = try(undef, undef, conf => $example, modules => [ $ssl ? 'ssl' : (), $has_dbd ? 'dbd' : () ], mode => [ 0600, '2026.jwk' ],
     files => { '2026.jwk' => key('rsa')->{text}, 'app_billing.jwks' => jwks_json(jwk('p256')) });
 is($status, 0, 'and is right, with all that is commented out') or diag($text);
 done_testing();

@@ -72,6 +72,8 @@ typedef struct m2mi_client_keys_t {
 typedef struct m2mi_grants_t {
     m2_grants_t *fixed;   /* M2MGrant; never NULL */
     const char *file;     /* M2MGrantFile, or NULL */
+    const char *query;    /* M2MGrantQuery, the label it is prepared under; or NULL */
+    const struct m2_dbd_host_t *dbd; /* where it is asked */
     m2mi_watch_t *watch;  /* opened by the check, where there is a file */
 } m2mi_grants_t;
 
@@ -156,6 +158,7 @@ typedef struct m2mi_call_t {
     apr_int64_t now;         /* seconds */
     const char *text;        /* why it ended, a constant sentence */
     const m2_json_t *answer; /* of a success; NULL: an empty body */
+    m2_grants_t *queried;    /* what M2MGrantQuery gave for the client; NULL: not asked yet */
     m2_proof_t proof;        /* where jkt is set */
     const char *jkt;         /* key that the token is bound to, or NULL */
     apr_time_t proof_until;  /* how long the proof is remembered */
@@ -229,6 +232,14 @@ const char *m2mi_metadata_text(apr_pool_t *pool, const m2mi_server_t *conf, int 
 
 /** Read the file of grants and watch it, once. NULL, or a sentence. */
 const char *m2mi_grants_open(m2mi_grants_t *grants, apr_pool_t *pool, server_rec *s);
+
+/** One `%s` in a query, for the client. NULL, or a sentence. */
+const char *m2mi_grants_query_set(m2mi_grants_t *grants, cmd_parms *cmd, const char *sql);
+
+/** What M2MGrantQuery grants the client of a call, in call->queried; asked once a call. May wait
+ *  for the database: never between enter and leave. M2_E_KEYS_UNAVAILABLE when it does not
+ *  answer, which is logged. */
+m2_code_t m2mi_grants_query(m2mi_call_t *call);
 
 /** The table in force, NULL for none, until leave in the same thread; never wait between. */
 const m2_grants_t *m2mi_grants_enter(const m2mi_server_t *conf);
@@ -314,7 +325,7 @@ void m2mi_proof_nonce(request_rec *r);
 /* --- m2mi_replay.c: each assertion once --- */
 
 /** M2MAssertionStore; NULL or a sentence. */
-const char *m2mi_replay_set(apr_pool_t *pool, int argc, char *const argv[]);
+const char *m2mi_replay_set(cmd_parms *cmd, int argc, char *const argv[]);
 void m2mi_replay_reset(void);
 
 /** post_config hook: room for used assertions, where any client has keys. */

@@ -356,6 +356,15 @@ static const char *set_grant_file(cmd_parms *cmd, void *dir, const char *path)
     return grants->file ? NULL : wrong(cmd, "has an invalid path");
 }
 
+static const char *set_grant_query(cmd_parms *cmd, void *dir, const char *sql)
+{
+    m2mi_grants_t *grants = grants_of(cmd);
+
+    (void)dir;
+    return grants->query ? wrong(cmd, "is said twice")
+                         : wrong(cmd, m2mi_grants_query_set(grants, cmd, sql));
+}
+
 static const char *set_lifetime(cmd_parms *cmd, void *dir, const char *word)
 {
     char *end;
@@ -382,7 +391,7 @@ static const char *set_store(cmd_parms *cmd, void *dir, int argc, char *const ar
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
     (void)dir;
-    return bad ? bad : wrong(cmd, m2mi_replay_set(cmd->pool, argc, argv));
+    return bad ? bad : wrong(cmd, m2mi_replay_set(cmd, argc, argv));
 }
 
 /* the providers of a section; what they cost is known to all processes */
@@ -462,6 +471,8 @@ const command_rec m2mi_commands[] = {
         "AUDIENCE CLIENT PERMISSION...: what a client may ask for."),
     AP_INIT_TAKE1("M2MGrantFile", set_grant_file, NULL, RSRC_CONF,
         "A file of such lines, read again when it changes."),
+    AP_INIT_TAKE1("M2MGrantQuery", set_grant_query, NULL, RSRC_CONF,
+        "SQL with one %s, the client: rows of audience and permission, asked for each token."),
     AP_INIT_TAKE1("M2MTokenLifetime", set_lifetime, NULL, RSRC_CONF,
         "Seconds a token lives, default 1200."),
     AP_INIT_TAKE1("M2MFileModes", set_file_modes, NULL, RSRC_CONF,

@@ -2,9 +2,12 @@
  * Copyright The mod_m2mgw authors
  *
  * What clients are granted: M2MGrant and the watched M2MGrantFile, as one table. A revocation
- * counts as soon as the changed file is believed (m2mi_watch.h).
+ * counts as soon as the changed file is believed (m2mi_watch.h). M2MGrantQuery adds what a
+ * database grants the one client that asks, at the time it asks.
  */
 #include "issuer/m2mi.h"
+
+#include "issuer/m2mi_dbd.h"
 
 /* fixed grants and the text's, in pool */
 static const char *grants_parse(const void **pobject, apr_pool_t *pool, const char *path,
@@ -49,4 +52,80 @@ void m2mi_grants_leave(const m2mi_server_t *conf)
     if (conf->grants && conf->grants->watch) {
         m2mi_watch_leave(conf->grants->watch);
     }
+}
+
+/* --- M2MGrantQuery --- */
+
+/* exactly one `%s`, and no other `%` but doubled ones */
+static int has_one_place(const char *sql)
+{
+    int places = 0;
+
+    for (; (sql = strchr(sql, '%')) != NULL; sql += 2) {
+        if (sql[1] != '%' && sql[1] != 's') {
+            return 0;
+        }
+        places += sql[1] == 's';
+    }
+    return places == 1;
+}
+
+const char *m2mi_grants_query_set(m2mi_grants_t *grants, cmd_parms *cmd, const char *sql)
+{
+    const char *missing = m2mi_dbd_missing(cmd);
+    apr_ssize_t n = APR_HASH_KEY_STRING;
+
+    if (missing) {
+        return missing;
+    }
+    if (!has_one_place(sql)) {
+        return "takes a query with one %s in it, for the client";
+    }
+    grants->query = apr_psprintf(cmd->pool, "m2m_grants_%08x", apr_hashfunc_default(sql, &n));
+    grants->dbd = m2mi_dbd_host(cmd->pool, cmd->server);
+    m2mi_dbd_prepare(cmd->server, grants->query, sql);
+    return NULL;
+}
+
+/* A row that is no grant may be read by nobody as one: the whole answer is bad. */
+static int take_row(void *baton, const char *const *columns, char *why)
+{
+    m2mi_call_t *call = baton;
+    apr_pool_t *pool = call->r->pool;
+    m2_grant_t grant = { { NULL, 0 }, m2_slice_z(call->who.client), NULL };
+    m2_err_t err;
+
+    m2_err_init(&err, pool);
+    grant.audience = m2_slice_z(columns[0]);
+    grant.permissions = apr_array_make(pool, 1, sizeof(m2_slice_t));
+    APR_ARRAY_PUSH(grant.permissions, m2_slice_t) = m2_slice_z(columns[1]);
+    if (!columns[0] || !columns[1] || !m2_scope_word_ok(grant.audience)
+        || !m2_scope_word_ok(APR_ARRAY_IDX(grant.permissions, 0, m2_slice_t))) {
+        apr_cpystrn(why, "a row is no audience and permission", M2_DBD_WHY);
+        return 0;
+    }
+    if (m2_grants_add(call->queried, &grant, &err) != M2_OK) {
+        apr_cpystrn(why, err.text, M2_DBD_WHY);
+        return 0;
+    }
+    return 1;
+}
+
+m2_code_t m2mi_grants_query(m2mi_call_t *call)
+{
+    const m2mi_grants_t *grants = call->conf->grants;
+    const char *args[] = { call->who.client };
+    char why[M2_DBD_WHY] = "";
+
+    if (call->queried) {
+        return M2_OK;
+    }
+    call->queried = m2_grants_make(call->r->pool);
+    if (!grants || !grants->query
+        || m2_dbd_read(grants->dbd, grants->query, 1, args, 2, take_row, call, why)) {
+        return M2_OK;
+    }
+    call->queried = NULL;
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, call->r, "M2-730: M2MGrantQuery: %s", why);
+    return M2_E_KEYS_UNAVAILABLE;
 }

@@ -65,8 +65,9 @@ static m2_oauth_error_t list_check(m2mi_call_t *call)
 static int may_ask(m2mi_call_t *call, const char *audience)
 {
     const m2_grants_t *grants = m2mi_grants_enter(call->conf);
-    int may = grants && m2_grants_introspects(grants, call->r->pool, call->who.client,
-                                              audience);
+    int may = m2_grants_introspects(call->queried, call->r->pool, call->who.client, audience)
+              || (grants && m2_grants_introspects(grants, call->r->pool, call->who.client,
+                                                  audience));
 
     m2mi_grants_leave(call->conf);
     return may;
@@ -78,6 +79,9 @@ static m2_oauth_error_t introspect(m2mi_call_t *call)
     m2_inspected_t token;
     m2_oauth_error_t rc;
 
+    if (m2mi_grants_query(call) != M2_OK) {
+        return m2mi_stop(call, M2_OAUTH_UNAVAILABLE, "there are no grants at the moment");
+    }
     if (!may_ask(call, NULL)) {
         return m2mi_stop(call, M2_OAUTH_FORBIDDEN,
                          "the client is not granted .introspect on any audience");

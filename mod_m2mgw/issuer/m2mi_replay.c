@@ -7,7 +7,9 @@
  */
 #include "issuer/m2mi.h"
 
+#include "issuer/m2mi_dbd.h"
 #include "issuer/m2mi_share.h"
+#include "replay/m2_replay_dbd.h"
 
 #include <unixd.h>
 
@@ -35,8 +37,23 @@ static void make_absolute(const char **pfile, apr_pool_t *pool)
     *pfile = absolute ? absolute : *pfile;
 }
 
-const char *m2mi_replay_set(apr_pool_t *pool, int argc, char *const argv[])
+/* A store in a database: what is in force for the main server, where the directive stands. */
+static const char *use_database(cmd_parms *cmd)
 {
+    const char *missing = m2mi_dbd_missing(cmd), *label, *sql;
+    int i;
+
+    for (i = 0; !missing && m2_replay_dbd_statement(&label, &sql, cmd->pool, spec->table, i);
+         i++) {
+        m2mi_dbd_prepare(cmd->server, label, sql);
+    }
+    spec->dbd = m2mi_dbd_host(cmd->pool, cmd->server);
+    return missing;
+}
+
+const char *m2mi_replay_set(cmd_parms *cmd, int argc, char *const argv[])
+{
+    apr_pool_t *pool = cmd->pool;
     apr_array_header_t *words = apr_array_make(pool, argc, sizeof(const char *));
     m2_err_t err;
     int i;
@@ -51,7 +68,7 @@ const char *m2mi_replay_set(apr_pool_t *pool, int argc, char *const argv[])
     for (i = 0; m2_replay_spec_file(spec, i); i++) {
         make_absolute(m2_replay_spec_file(spec, i), pool);
     }
-    return NULL;
+    return spec->kind == M2_REPLAY_DBD ? use_database(cmd) : NULL;
 }
 
 /* --- the parent --- */

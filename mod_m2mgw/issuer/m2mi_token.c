@@ -15,13 +15,19 @@ static m2_code_t scope_resolve(m2_scope_t *scope, m2mi_call_t *call, m2_err_t *e
 {
     const m2_token_request_t *request = &call->request;
     apr_pool_t *pool = call->r->pool;
-    const m2_grants_t *grants = m2mi_grants_enter(call->conf);
-    m2_code_t rc = M2_E_KEYS_UNAVAILABLE;
+    const m2_grants_t *grants;
+    m2_code_t rc = m2mi_grants_query(call);
 
+    if (rc != M2_OK) {
+        return rc;
+    }
+    rc = M2_E_KEYS_UNAVAILABLE;
+    grants = m2mi_grants_enter(call->conf);
     if (grants || !call->conf->grants) {
-        rc = m2_grants_resolve(scope, pool, grants ? grants : m2_grants_make(pool),
-                               call->who.client, m2_slice_z(request->scope),
-                               request->resource, err);
+        m2_grants_join(call->queried, grants);
+        rc = m2_grants_resolve(scope, pool, call->queried, call->who.client,
+                               m2_slice_z(request->scope), request->resource, err);
+        m2_grants_join(call->queried, NULL);
     }
     m2mi_grants_leave(call->conf);
     return rc;

@@ -303,6 +303,22 @@ static void tables_add_up(void **state)
     assert_string_equal(ask(fixed, "b", "a|.all"), "one"); /* untouched */
 }
 
+/* What a database gave beside what a file says, without a copy of the file. */
+static void tables_join(void **state)
+{
+    m2_grants_t *file = table("a b one\na b .introspect\nx b far\n");
+    m2_grants_t *own = table("a b two\na b one\n");
+
+    (void)state;
+    m2_grants_join(own, file);
+    assert_string_equal(ask(own, "b", "a|.all"), "two one");
+    assert_string_equal(ask(own, "b", "x|.all"), "far");
+    assert_string_equal(ask(own, "c", "a|one"), "!");
+    m2_grants_join(own, NULL);
+    assert_string_equal(ask(own, "b", "x|far"), "!");
+    assert_string_equal(ask(file, "b", "a|.all"), "one"); /* untouched */
+}
+
 static void ids(void **state)
 {
     (void)state;
@@ -333,6 +349,7 @@ int main(void)
         cmocka_unit_test(introspection),
         cmocka_unit_test(limits),
         cmocka_unit_test(tables_add_up),
+        cmocka_unit_test(tables_join),
         cmocka_unit_test(ids),
     };
 

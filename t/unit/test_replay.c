@@ -198,6 +198,11 @@ static void test_parse_good(void **state)
     assert_string_equal(spec->redis->sentinel_password_file, "f");
     assert_string_equal(spec->prefix, "p:");
     assert_int_equal(spec->wait, 2);
+    spec = spec_of("dbd:");
+    assert_string_equal(m2_replay_describe(pool, spec), "dbd:m2m_replay");
+    spec = spec_of("dbd:s.t prefix=x:");
+    assert_string_equal(m2_replay_describe(pool, spec), "dbd:s.t prefix=x:");
+    assert_null(open_spec(spec)); /* no host that has a database */
     spec = spec_of("redis-cluster:a:1,b:2 timeout=1");
     assert_int_equal(spec->redis->mode, M2_REDIS_CLUSTER);
     assert_string_equal(m2_replay_describe(pool, spec),
@@ -252,6 +257,10 @@ static const char *const bad_lines[][2] = {
     { "redis-cluster:a:1 db=0", "a cluster has only one" },
     { "redis-cluster:/s", "no unix socket" },
     { "redis-clusters:a:1", "must be shm" },
+    { "dbd:a b", "only the options prefix=" },
+    { "dbd:1a", "must be dbd: or dbd:TABLE" },
+    { "dbd:a.b.c", "must be dbd:" },
+    { "dbd:.a", "must be dbd:" },
     { "memcache:a:1 wait=1", "wait=1" },
     { "redis:a:1 timeout=0", "timeout=0" },
     { "redis:a:1 timeout=61", "timeout=61" },

@@ -17,6 +17,7 @@ struct m2_grants_t {
     apr_hash_t *pairs; /* "AUDIENCE|CLIENT" -> apr_array_header_t of const char * */
     apr_hash_t *clients;    /* CLIENT -> itself */
     apr_hash_t *inspectors; /* CLIENT -> itself: has .introspect somewhere */
+    const m2_grants_t *more; /* m2_grants_join */
 };
 
 /* the characters of an RFC 6749 3.3 scope-token, less the '|' that separates its halves */
@@ -226,11 +227,33 @@ int m2_grants_knows(const m2_grants_t *grants, const char *client)
     return apr_hash_get(grants->clients, client, APR_HASH_KEY_STRING) != NULL;
 }
 
+static const apr_array_header_t *pair_at(const m2_grants_t *grants, const char *key)
+{
+    return apr_hash_get(grants->pairs, key, APR_HASH_KEY_STRING);
+}
+
 static const apr_array_header_t *granted_at(const m2_grants_t *grants, apr_pool_t *pool,
                                             m2_slice_t audience, const char *client)
 {
-    return apr_hash_get(grants->pairs, pair_key(pool, audience, m2_slice_z(client)),
-                        APR_HASH_KEY_STRING);
+    const char *key = pair_key(pool, audience, m2_slice_z(client));
+    const apr_array_header_t *own = pair_at(grants, key);
+    const apr_array_header_t *more = grants->more ? pair_at(grants->more, key) : NULL;
+    apr_array_header_t *both;
+    int i;
+
+    if (!own || !more) {
+        return own ? own : more;
+    }
+    both = apr_array_copy(pool, own);
+    for (i = 0; i < more->nelts; i++) {
+        list_add(both, m2_slice_z(APR_ARRAY_IDX(more, i, const char *)), NULL);
+    }
+    return both;
+}
+
+void m2_grants_join(m2_grants_t *grants, const m2_grants_t *other)
+{
+    grants->more = other;
 }
 
 int m2_grants_introspects(const m2_grants_t *grants, apr_pool_t *pool, const char *client,

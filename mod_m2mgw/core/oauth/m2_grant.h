@@ -70,6 +70,9 @@ m2_code_t m2_grants_add(m2_grants_t *grants, const m2_grant_t *grant, m2_err_t *
 /** Add everything other has. */
 m2_code_t m2_grants_add_all(m2_grants_t *grants, const m2_grants_t *other, m2_err_t *err);
 
+/** From now on grants has what other has as well (NULL: no more), which must live as long. */
+void m2_grants_join(m2_grants_t *grants, const m2_grants_t *other);
+
 /** Add every line of a grant file. M2_E_CONFIG with err->line on the first bad one. */
 m2_code_t m2_grants_parse(m2_grants_t *grants, m2_slice_t text, m2_err_t *err);
 

@@ -25,6 +25,7 @@ static const m2_replay_impl_t *const stores[] = { /* ORDER STORE */
 #else
     [M2_REPLAY_REDIS] = NULL,
 #endif
+    [M2_REPLAY_DBD] = &m2_replay_dbd,
 };
 
 _Static_assert(sizeof(stores) / sizeof(stores[0]) == M2_REPLAY_KINDS, "ORDER STORE");

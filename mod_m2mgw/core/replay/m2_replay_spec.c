@@ -7,11 +7,12 @@
 #include "replay/m2_replay_spec.h"
 
 #define PREFIX "m2m:jti:"
+#define MAX_TABLE 40 /* bytes of its name */
 #define ON(kind) (1u << (kind))
 
 /* clang-format off */
 static const char *const kinds[] = { /* ORDER STORE */
-    "shm", "memcache", "redis"
+    "shm", "memcache", "redis", "dbd"
 };
 /* clang-format on */
 
@@ -69,7 +70,7 @@ static const struct option_t {
 } options[] = {
     { "entries", ON(M2_REPLAY_SHM), set_entries },
     { "wait", ON(M2_REPLAY_REDIS), set_wait },
-    { "prefix", ON(M2_REPLAY_MEMCACHE), set_prefix },
+    { "prefix", ON(M2_REPLAY_MEMCACHE) | ON(M2_REPLAY_DBD), set_prefix },
     { "timeout", ON(M2_REPLAY_MEMCACHE), set_timeout },
     { NULL, 0, NULL }
 };
@@ -118,6 +119,31 @@ static m2_code_t set_redis(m2_replay_spec_t *spec, apr_pool_t *pool, const char 
     return m2_redis_spec_start(&spec->redis, pool, word, PREFIX, err);
 }
 
+/* Letters, digits and `_`, with its schema in front of a dot. */
+static int is_table(const char *name)
+{
+    const char *p = name;
+    int dots = 0;
+
+    while (apr_isalnum(*p) || *p == '_' || (*p == '.' && p > name && p[1] && p[1] != '.')) {
+        dots += *p++ == '.';
+    }
+    return *name && !*p && dots <= 1 && !apr_isdigit(*name) && p - name <= MAX_TABLE;
+}
+
+static m2_code_t set_table(m2_replay_spec_t *spec, apr_pool_t *pool, const char *table,
+                           m2_err_t *err)
+{
+    if (!is_table(table)) {
+        return m2_err_set(err, M2_E_CONFIG,
+                          "dbd:%s: must be dbd: or dbd:TABLE, letters, digits and _, with a "
+                          "schema in front of a dot", table);
+    }
+    spec->table = apr_pstrdup(pool, table);
+    spec->prefix = "";
+    return M2_OK;
+}
+
 static m2_code_t set_store(m2_replay_spec_t *spec, apr_pool_t *pool, const char *word,
                            m2_err_t *err)
 {
@@ -127,18 +153,23 @@ static m2_code_t set_store(m2_replay_spec_t *spec, apr_pool_t *pool, const char 
     if (m2_redis_built_in() && m2_redis_spec_is(word)) {
         return set_redis(spec, pool, word, err);
     }
-    while (i < M2_REPLAY_REDIS && !m2_host_kind(&rest, word, kinds[i])) {
+    while (i < M2_REPLAY_KINDS
+           && (i == M2_REPLAY_REDIS || !m2_host_kind(&rest, word, kinds[i]))) {
         i++;
     }
-    if (i == M2_REPLAY_REDIS) {
+    if (i == M2_REPLAY_KINDS) {
         return m2_err_set(err, M2_E_CONFIG,
-                          "%s: must be shm[:PATH], memcache:HOST:PORT, " M2_REDIS_WORDS "%s",
+                          "%s: must be shm[:PATH], memcache:HOST:PORT, dbd:[TABLE], "
+                          M2_REDIS_WORDS "%s",
                           word, m2_redis_built_in() ? "" : " (redis is not built in here)");
     }
     spec->kind = (m2_replay_kind_t)i;
     if (spec->kind == M2_REPLAY_MEMCACHE) {
         return m2_hosts_read(spec->hosts, kinds[i], rest ? rest : "", M2_REPLAY_MAX_HOSTS,
                              err);
+    }
+    if (spec->kind == M2_REPLAY_DBD) {
+        return set_table(spec, pool, rest && *rest ? rest : M2_REPLAY_TABLE, err);
     }
     if (rest && !*rest) {
         return m2_err_set(err, M2_E_CONFIG, "%s: a path is missing behind the colon", word);
@@ -202,7 +233,8 @@ m2_code_t m2_replay_parse(m2_replay_spec_t **pspec, apr_pool_t *pool,
 const char *m2_replay_name(apr_pool_t *pool, const m2_replay_spec_t *spec)
 {
     const char *name = apr_pstrcat(pool, kinds[spec->kind],
-                                   spec->path ? ":" : NULL, spec->path, NULL);
+                                   spec->path || spec->table ? ":" : NULL,
+                                   spec->path ? spec->path : spec->table, NULL);
     int i;
 
     if (spec->redis) {
@@ -222,6 +254,9 @@ const char *m2_replay_describe(apr_pool_t *pool, const m2_replay_spec_t *spec)
 
     if (spec->kind == M2_REPLAY_SHM) {
         return apr_psprintf(pool, "%s entries=%u", text, spec->entries);
+    }
+    if (spec->kind == M2_REPLAY_DBD) {
+        return *spec->prefix ? apr_pstrcat(pool, text, " prefix=", spec->prefix, NULL) : text;
     }
     if (spec->kind == M2_REPLAY_MEMCACHE) {
         return apr_psprintf(pool, "%s prefix=%s timeout=%dms", text, spec->prefix,

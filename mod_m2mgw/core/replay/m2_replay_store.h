@@ -31,6 +31,7 @@ typedef struct m2_replay_counters_t {
     apr_uint64_t marked, replayed, full, errors;
     apr_uint64_t last_log; /* second of the last line about a store in trouble */
     apr_uint64_t unlogged; /* troubles since */
+    apr_uint64_t last_clear; /* dbd: second of the last clearing up */
 } m2_replay_counters_t;
 
 typedef struct m2_replay_t m2_replay_t;
@@ -62,6 +63,7 @@ struct m2_replay_t {
 extern const m2_replay_impl_t m2_replay_shm;      /* m2_replay_shm.c */
 extern const m2_replay_impl_t m2_replay_memcache; /* m2_replay_memcache.c */
 extern const m2_replay_impl_t m2_replay_redis;    /* m2_replay_redis.c, where it is built */
+extern const m2_replay_impl_t m2_replay_dbd;      /* m2_replay_dbd.c */
 
 /** Seconds a remote store has to remember: up to expires_at, rounded up, and two more,
  *  because their clocks tick in whole seconds of their own. */

@@ -4,7 +4,9 @@
  * Directives of the whole server process. They stand in the server config only: there is
  * one replay store, one cache and one fetcher, whatever virtual host a request is for.
  */
+#include "httpd/config/m2mgw_dbd.h"
 #include "httpd/config/m2mgw_set.h"
+#include "replay/m2_replay_dbd.h"
 
 #include <apr_file_info.h>
 
@@ -168,6 +170,19 @@ static void make_absolute(const char **pfile, cmd_parms *cmd)
     *pfile = absolute ? absolute : *pfile;
 }
 
+/* A store in a database: what is in force for the main server, where directives are global. */
+static const char *use_database(cmd_parms *cmd, m2_replay_spec_t *spec)
+{
+    const char *bad = m2mgw_cfg_needs_dbd(cmd), *label, *sql;
+    int i;
+
+    for (i = 0; !bad && m2_replay_dbd_statement(&label, &sql, cmd->pool, spec->table, i); i++) {
+        m2mgw_dbd_prepare(cmd->server, label, sql);
+    }
+    spec->dbd = m2mgw_dbd_host(cmd->pool, cmd->server);
+    return bad;
+}
+
 const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pwords,
                             cmd_parms *cmd, const char *args)
 {
@@ -179,7 +194,7 @@ const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pword
 
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, "shm[:PATH] [entries=N], "
-                              "memcache:HOST:PORT [HOST:PORT ...], " M2_REDIS_WORDS);
+                              "memcache:HOST:PORT [HOST:PORT ...], dbd:[TABLE], " M2_REDIS_WORDS);
     }
     if (bad) {
         return bad;
@@ -195,7 +210,7 @@ const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pword
     if (pwords) {
         *pwords = words;
     }
-    return NULL;
+    return spec->kind == M2_REPLAY_DBD ? use_database(cmd, spec) : NULL;
 }
 
 const char *m2mgw_cfg_replay_store(cmd_parms *cmd, void *dir, const char *args)

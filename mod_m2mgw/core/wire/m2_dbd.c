@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Each call takes a connection and gives it back, with a pool of its own that goes with it.
+ * What a driver says of an error may hold a value, so the first line of it is all that is
+ * told.
+ */
+#include "wire/m2_dbd.h"
+
+#include "base/m2_hold.h"
+
+#include <apr_strings.h>
+
+#include <string.h>
+
+#define MAX_COLUMNS 8
+#define MAX_ROWS 1000000 /* of one answer */
+
+/* --- a connection --- */
+
+/* Its pool; NULL with why. SIGTERM is held back until give. */
+static apr_pool_t *take(m2_dbd_t *db, m2_hold_t *hold, const m2_dbd_host_t *host, char *why)
+{
+    apr_pool_t *pool = NULL;
+
+    m2_hold_begin(hold);
+    if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
+        if (host->take(db, pool, host->baton)) {
+            return pool;
+        }
+        apr_pool_destroy(pool);
+    }
+    m2_hold_end(hold);
+    apr_cpystrn(why, "no connection to the database", M2_DBD_WHY);
+    return NULL;
+}
+
+static void give(m2_dbd_t *db, const m2_hold_t *hold, const m2_dbd_host_t *host,
+                 apr_pool_t *pool)
+{
+    host->give(db, host->baton);
+    apr_pool_destroy(pool);
+    m2_hold_end(hold);
+}
+
+static apr_dbd_prepared_t *prepared(const m2_dbd_t *db, const char *label, char *why)
+{
+    apr_dbd_prepared_t *statement =
+        db->prepared ? apr_hash_get(db->prepared, label, APR_HASH_KEY_STRING) : NULL;
+
+    if (!statement) {
+        apr_cpystrn(why, "the statement is not prepared", M2_DBD_WHY);
+    }
+    return statement;
+}
+
+static void complain(const m2_dbd_t *db, int rv, char *why)
+{
+    const char *text = apr_dbd_error(db->driver, db->handle, rv);
+
+    apr_snprintf(why, M2_DBD_WHY, "the database says: %.150s", text ? text : "nothing of it");
+    why[strcspn(why, "\r\n")] = '\0';
+}
+
+/* --- statements --- */
+
+int m2_dbd_change(const m2_dbd_host_t *host, const char *label, int n, const char **args,
+                  char *why)
+{
+    apr_dbd_prepared_t *statement;
+    int rv, rows = -1;
+    apr_pool_t *pool;
+    m2_hold_t hold;
+    m2_dbd_t db;
+
+    pool = take(&db, &hold, host, why);
+    if (!pool) {
+        return -1;
+    }
+    statement = prepared(&db, label, why);
+    if (statement) {
+        rv = apr_dbd_pquery(db.driver, pool, db.handle, &rows, statement, n, args);
+        if (rv) {
+            complain(&db, rv, why);
+            rows = -1;
+        }
+    }
+    give(&db, &hold, host, pool);
+    return rows;
+}
+
+static int read_rows(const m2_dbd_t *db, apr_pool_t *pool, apr_dbd_results_t *results,
+                     int columns, m2_dbd_row_fn *fn, void *baton, char *why)
+{
+    const char *texts[MAX_COLUMNS];
+    apr_dbd_row_t *row = NULL;
+    int i, rows = 0, more = 1;
+
+    while (more && apr_dbd_get_row(db->driver, pool, results, &row, -1) == 0) {
+        for (i = 0; i < columns; i++) {
+            texts[i] = apr_dbd_get_entry(db->driver, row, i);
+        }
+        if (++rows > MAX_ROWS) {
+            apr_cpystrn(why, "the database has too many rows for this", M2_DBD_WHY);
+        }
+        more = rows <= MAX_ROWS && fn(baton, texts, why);
+    }
+    return more;
+}
+
+int m2_dbd_read(const m2_dbd_host_t *host, const char *label, int n, const char **args,
+                int columns, m2_dbd_row_fn *row, void *baton, char *why)
+{
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_prepared_t *statement;
+    int rv, ok = 0;
+    apr_pool_t *pool;
+    m2_hold_t hold;
+    m2_dbd_t db;
+
+    pool = take(&db, &hold, host, why);
+    if (!pool) {
+        return 0;
+    }
+    statement = prepared(&db, label, why);
+    if (statement) {
+        /* all rows at once: an answer that is left unread would be in the next one's way */
+        rv = apr_dbd_pselect(db.driver, pool, db.handle, &results, statement, 1, n, args);
+        if (rv || !results) {
+            complain(&db, rv, why);
+        }
+        else if (apr_dbd_num_cols(db.driver, results) < columns || columns > MAX_COLUMNS) {
+            apr_snprintf(why, M2_DBD_WHY, "the query gives fewer than %d columns", columns);
+        }
+        else {
+            ok = read_rows(&db, pool, results, columns, row, baton, why);
+        }
+    }
+    give(&db, &hold, host, pool);
+    return ok;
+}

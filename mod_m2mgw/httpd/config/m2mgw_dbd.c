@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Through mod_dbd's optional functions, so that the module loads where mod_dbd is not.
+ */
+#include "httpd/config/m2mgw_dbd.h"
+
+#include <apr_strings.h>
+
+#include <mod_dbd.h>
+
+static int take(m2_dbd_t *db, apr_pool_t *pool, void *server)
+{
+    APR_OPTIONAL_FN_TYPE(ap_dbd_open) *open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
+    ap_dbd_t *dbd = open ? open(pool, server) : NULL;
+
+    if (!dbd) {
+        return 0;
+    }
+    db->driver = dbd->driver;
+    db->handle = dbd->handle;
+    db->prepared = dbd->prepared;
+    db->own = dbd;
+    return 1;
+}
+
+static void give(m2_dbd_t *db, void *server)
+{
+    APR_OPTIONAL_FN_TYPE(ap_dbd_close) *close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+
+    close(server, db->own);
+}
+
+const m2_dbd_host_t *m2mgw_dbd_host(apr_pool_t *pool, server_rec *s)
+{
+    const m2_dbd_host_t host = { take, give, s };
+
+    return apr_pmemdup(pool, &host, sizeof(host));
+}
+
+int m2mgw_dbd_prepare(server_rec *s, const char *label, const char *sql)
+{
+    APR_OPTIONAL_FN_TYPE(ap_dbd_prepare) *prepare = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_prepare);
+
+    if (prepare) {
+        prepare(s, sql, label);
+    }
+    return prepare != NULL;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * Through mod_dbd's optional functions, so that the module loads where mod_dbd is not.
+ */
+#include "issuer/m2mi_dbd.h"
+
+#include <apr_strings.h>
+
+#include <mod_dbd.h>
+
+/* --- what is needed --- */
+
+static int has_driver(const ap_directive_t *siblings)
+{
+    while (siblings && ap_cstr_casecmp(siblings->directive, "DBDriver") != 0) {
+        siblings = siblings->next;
+    }
+    return siblings != NULL;
+}
+
+const char *m2mi_dbd_missing(cmd_parms *cmd)
+{
+    const ap_directive_t *d;
+
+    if (!ap_find_linked_module("mod_dbd.c")) {
+        return "needs mod_dbd, which is not loaded";
+    }
+    for (d = cmd->directive; d->parent; d = d->parent) {
+        if (has_driver(d->parent->first_child)) {
+            return NULL;
+        }
+    }
+    return has_driver(ap_conftree) ? NULL : "needs a DBDriver in its server";
+}
+
+/* --- connections --- */
+
+static int take(m2_dbd_t *db, apr_pool_t *pool, void *server)
+{
+    APR_OPTIONAL_FN_TYPE(ap_dbd_open) *open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
+    ap_dbd_t *dbd = open ? open(pool, server) : NULL;
+
+    if (!dbd) {
+        return 0;
+    }
+    db->driver = dbd->driver;
+    db->handle = dbd->handle;
+    db->prepared = dbd->prepared;
+    db->own = dbd;
+    return 1;
+}
+
+static void give(m2_dbd_t *db, void *server)
+{
+    APR_OPTIONAL_FN_TYPE(ap_dbd_close) *close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+
+    close(server, db->own);
+}
+
+const m2_dbd_host_t *m2mi_dbd_host(apr_pool_t *pool, server_rec *s)
+{
+    const m2_dbd_host_t host = { take, give, s };
+
+    return apr_pmemdup(pool, &host, sizeof(host));
+}
+
+int m2mi_dbd_prepare(server_rec *s, const char *label, const char *sql)
+{
+    APR_OPTIONAL_FN_TYPE(ap_dbd_prepare) *prepare = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_prepare);
+
+    if (prepare) {
+        prepare(s, sql, label);
+    }
+    return prepare != NULL;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * mod_dbd, as the core wants to see a database.
+ */
+#ifndef M2MI_DBD_H
+#define M2MI_DBD_H
+
+#include "issuer/m2mi_module.h"
+
+#include "wire/m2_dbd.h"
+
+/** NULL, or what is missing for a directive: mod_dbd, or a DBDriver in its server or in the
+ *  main one. */
+const char *m2mi_dbd_missing(cmd_parms *cmd);
+
+/** The database of a server's DBD directives, in pool. */
+const m2_dbd_host_t *m2mi_dbd_host(apr_pool_t *pool, server_rec *s);
+
+/** Have a statement prepared under label on every connection; before mod_dbd's post_config.
+ *  0 when mod_dbd is not loaded. */
+int m2mi_dbd_prepare(server_rec *s, const char *label, const char *sql);
+
+#endif /* M2MI_DBD_H */

@@ -1,0 +1,323 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The mod_m2mgw authors
+#
+# One-time tokens, used assertions and grants in a database through mod_dbd: SQLite always,
+# PostgreSQL where it is installed. The statements are those of conf/sql. A database that does
+# not answer is 503, never a second acceptance.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP ();
+use M2MGW::Test;
+use M2MGW::Redis;
+use M2MGW::Replay;
+use Time::HiRes qw(sleep time);
+
+my $MODULES = M2MGW::Test::modules_dir();
+plan(skip_all => 'mod_dbd is not installed') if !-f "$MODULES/mod_dbd.so";
+
+my $SQL = "$FindBin::Bin/../conf/sql";
+my $SECRET = 'correct horse+battery/staple%';
+my $USERS = join '', map { "$_:\$2y\$05\$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC\n" }
+    qw(app_db app_file app_none);
+my $jti = 0;
+sub token { mint('oct', { sub => 'a', iss => 'https://as', jti => "d$$-" . ++$jti }) }
+
+my $CONFIG = <<'CONF';
+LogLevel info
+M2MJwks file:@ROOT@/k.json
+M2MReplayStore dbd:
+M2MAssertionStore dbd:
+<Location /one>
+    M2MPreventJtiReplay On
+</Location>
+AliasMatch ^/one @DOCROOT@/index.html
+M2MIssuerName http://127.0.0.1:@PORT@/idp
+M2MSigningKey @ROOT@/rsa.pem kid=main
+M2MGrant api://file app_file read
+M2MGrantQuery "SELECT audience, permission FROM m2m_grants WHERE client = %s"
+M2MClientKeys app_jwt file:@ROOT@/app_jwt.json
+<Location /idp>
+    M2MEngine Off
+</Location>
+<Location /idp/token>
+    SetHandler m2m-token
+    M2MClientProvider file
+    AuthUserFile @ROOT@/clients
+</Location>
+<Location /idp/jwks>
+    SetHandler m2m-jwks
+</Location>
+CONF
+
+sub files {
+    return { 'k.json' => jwk_json('oct', kid => 'K'), 'rsa.pem' => key('rsa')->{text},
+             'app_jwt.json' => jwks_json(jwk('p256#2', kid => 'c1')), clients => $USERS };
+}
+
+# --- databases ---
+
+# A file of SQLite that the children may write; sql() runs statements in it.
+sub sqlite {
+    my ($t) = @_;
+    my $self = bless { file => "$t->{root}/state/m2m.db" }, 'SQLite';
+    $self->sql(slurp("$SQL/m2m-sqlite.sql"));
+    my @all = glob "$self->{file}*";
+    chown +(getpwnam M2MGW::Test::user())[2, 3], @all unless $>;
+    return $self;
+}
+
+sub SQLite::sql {
+    my ($self, $sql) = @_;
+    open my $in, '|-', 'sqlite3', '-cmd', '.timeout 20000', $self->{file}, '-cmd',
+        ".output $self->{file}.out" or die "sqlite3: $!";
+    print {$in} $sql;
+    close $in or die "sqlite3 failed\n";
+    my $out = -e "$self->{file}.out" ? main::slurp("$self->{file}.out") : '';
+    unlink "$self->{file}.out";
+    return $out;
+}
+
+sub SQLite::directives { "DBDriver sqlite3\nDBDParams $_[0]{file}\n" }
+
+# Nobody else may write until the code is over.
+sub SQLite::blocked {
+    my ($self, $code) = @_;
+    open my $in, '|-', 'sqlite3', $self->{file} or die "sqlite3: $!";
+    $in->autoflush(1);
+    print {$in} ".timeout 20000\nBEGIN IMMEDIATE;\n.shell touch $self->{file}.locked\n";
+    main::until_true(30, sub { -e "$self->{file}.locked" }) or die "no lock\n";
+    $code->();
+    print {$in} "COMMIT;\n";
+    close $in;
+    unlink "$self->{file}.locked";
+}
+
+# A cluster of its own on a unix socket, run by somebody who is not root.
+sub postgresql {
+    my ($t) = @_;
+    my ($bin) = sort { $b cmp $a } glob '/usr/lib/postgresql/*/bin';
+    my $dir = File::Temp::tempdir('m2mgw-pg-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    my @who = $> ? () : (getpwnam('postgres') || getpwnam('nobody'))[2, 3];
+    my $self = bless { bin => $bin, dir => $dir, owner => $$,
+                       who => @who ? [ (getpwnam('postgres'))[2, 3] ] : undef }, 'Postgres';
+    chown @{ $self->{who} }, $dir if $self->{who};
+    chmod 0755, $dir;
+    $self->run("$bin/initdb", '-A', 'trust', '-U', 'm2m', '--no-sync', '-D', "$dir/data")
+        or die "initdb failed:\n" . main::slurp("$dir/log");
+    $self->start;
+    $self->sql(main::slurp("$SQL/m2m-postgresql.sql"));
+    return $self;
+}
+
+sub Postgres::become {
+    my ($self) = @_;
+    return if !$self->{who};
+    POSIX::setgid($self->{who}[1]);
+    $) = "$self->{who}[1] $self->{who}[1]";
+    POSIX::setuid($self->{who}[0]);
+}
+
+# What is run has the directory as its own and tells its log: the process.
+sub Postgres::spawn {
+    my ($self, @command) = @_;
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        $self->become;
+        chdir $self->{dir};
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>>', "$self->{dir}/log" or POSIX::_exit(126);
+        open STDERR, '>&', \*STDOUT;
+        no warnings 'exec';
+        exec @command;
+        POSIX::_exit(127);
+    }
+    return $pid;
+}
+
+sub Postgres::run {
+    my ($self, @command) = @_;
+    my $pid = $self->spawn(@command);
+    waitpid $pid, 0;
+    return $? == 0;
+}
+
+sub Postgres::start {
+    my ($self) = @_;
+    $self->{pid} = $self->spawn("$self->{bin}/postgres", '-D', "$self->{dir}/data", '-k',
+        $self->{dir}, '-c', 'listen_addresses=', '-c', 'fsync=off', '-c', 'shared_buffers=16MB',
+        '-c', 'max_connections=60');
+    main::until_true(60, sub { eval { $self->sql('SELECT 1'); 1 } })
+        or die "PostgreSQL did not start:\n" . main::slurp("$self->{dir}/log");
+}
+
+sub Postgres::stop {
+    my ($self) = @_;
+    return if !$self->{pid} || $self->{owner} != $$;
+    kill 'INT', $self->{pid}; # a fast shutdown
+    waitpid $self->{pid}, 0;
+    $self->{pid} = 0;
+}
+
+sub Postgres::DESTROY { local $?; $_[0]->stop }
+
+sub Postgres::sql {
+    my ($self, $sql) = @_;
+    my $pid = open(my $out, '-|') // die "fork: $!";
+    if (!$pid) {
+        open STDERR, '>', '/dev/null';
+        no warnings 'exec';
+        exec "$self->{bin}/psql", '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h',
+            $self->{dir}, '-U', 'm2m', '-d', 'postgres', '-c', $sql;
+        POSIX::_exit(127);
+    }
+    local $/;
+    my $text = <$out> // '';
+    close $out or die "psql failed\n";
+    return $text;
+}
+
+sub Postgres::directives {
+    "DBDriver pgsql\nDBDParams \"host=$_[0]{dir} user=m2m dbname=postgres connect_timeout=2 "
+        . "options='-c statement_timeout=2000'\"\n";
+}
+
+sub Postgres::blocked {
+    my ($self, $code) = @_;
+    $self->stop;
+    $code->();
+    $self->start;
+}
+
+# --- what each of them owes ---
+
+sub ask_token {
+    my ($t, $client, $scope) = @_;
+    my $body = "grant_type=client_credentials&client_id=$client&client_secret="
+        . ($SECRET =~ s/([^A-Za-z0-9_.~-])/sprintf '%%%02X', ord $1/ger)
+        . '&scope=' . ($scope =~ s/([^A-Za-z0-9_.~-])/sprintf '%%%02X', ord $1/ger);
+    my $r = $t->request('POST', '/idp/token', body => $body,
+                        headers => [ 'Content-Type' => 'application/x-www-form-urlencoded' ]);
+    $r->{json} = eval { JSON::PP::decode_json($r->body) } // {};
+    return $r;
+}
+
+sub ask_jwt {
+    my ($t, $id) = @_;
+    my $issuer = 'http://127.0.0.1:' . $t->port . '/idp';
+    my $assertion = mint('p256#2', { iss => 'app_jwt', sub => 'app_jwt', aud => $issuer,
+                                     exp => time + 60, jti => $id }, { kid => 'c1' });
+    my $body = "grant_type=client_credentials&client_assertion=$assertion&client_assertion_type="
+        . 'urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&scope=api%3A%2F%2Fdb%7Cread';
+    my $r = $t->request('POST', '/idp/token', body => $body,
+                        headers => [ 'Content-Type' => 'application/x-www-form-urlencoded' ]);
+    $r->{json} = eval { JSON::PP::decode_json($r->body) } // {};
+    return $r;
+}
+
+sub check {
+    my ($name, $make) = @_;
+    my $t = M2MGW::Test->prepare(files => files(), modules => ['dbd'], issuer => 1);
+    chmod 0600, "$t->{root}/rsa.pem";
+    my $db = $make->($t);
+    $db->sql("INSERT INTO m2m_grants (client, audience, permission) VALUES "
+        . "('app_db', 'api://db', 'read'), ('app_db', 'api://db', 'write'), "
+        . "('app_file', 'api://file', 'more'), ('app_jwt', 'api://db', 'read');");
+    $db->sql("INSERT INTO m2m_replay (id, expires) VALUES ('dead', 1);");
+    $t->begin($db->directives . $CONFIG);
+    $t->expect_log(qr/M2-10\d:/, qr/M2-70\d:/, qr/client_assertion/, qr/AH006\d\d|DBD/i,
+                   qr/replay_unavailable|replay store dbd/, qr/M2-730/, qr/M2-71\d|M2-72\d/);
+
+    my $one = token();
+    is($t->get('/one', token => $one)->status, 200, "$name: the first use");
+    denies($t->get('/one', token => $one), 401, 'jti_replayed', "$name: the second use");
+    my @bad;
+    for my $round (1 .. 4) {
+        my $seen = volley([ $t->port ], '/one', token(), 16);
+        push @bad, join ', ', map { "$_: $seen->{$_}" } sort keys %$seen
+            if ($seen->{'200 ok'} // 0) != 1 || ($seen->{'401 jti_replayed'} // 0) != 15;
+    }
+    is("@bad", '', "$name: of 16 at once one is accepted");
+    ok(until_true(60, sub { $db->sql("SELECT COUNT(*) FROM m2m_replay WHERE id = 'dead';") == 0 }),
+       "$name: rows of dead tokens are deleted");
+    $t->reload;
+    denies($t->get('/one', token => $one), 401, 'jti_replayed', "$name: after a restart");
+
+    is(ask_jwt($t, 'a1')->status, 200, "$name: an assertion");
+    is(ask_jwt($t, 'a1')->status, 401, "$name: and not twice");
+
+    my $r = ask_token($t, 'app_db', 'api://db|.all');
+    is($r->status, 200, "$name: a grant of the database") or diag($r->body);
+    is(join(' ', sort split ' ', $r->{json}{scope} // ''), 'api://db|read api://db|write',
+       "$name: all of it");
+    is(ask_token($t, 'app_db', 'api://db|admin')->{json}{error}, 'invalid_scope',
+       "$name: no more than that");
+    is(ask_token($t, 'app_none', 'api://db|read')->{json}{error}, 'invalid_scope',
+       "$name: of that client alone");
+    $r = ask_token($t, 'app_file', 'api://file|.all');
+    is(join(' ', sort split ' ', $r->{json}{scope} // ''), 'api://file|more api://file|read',
+       "$name: it joins what directives grant");
+    $db->sql("DELETE FROM m2m_grants WHERE permission = 'write';");
+    is(ask_token($t, 'app_db', 'api://db|write')->{json}{error}, 'invalid_scope',
+       "$name: a grant that is deleted is gone at once");
+    $db->sql("INSERT INTO m2m_grants VALUES ('app_db', 'api://db', 'a b');");
+    is(ask_token($t, 'app_db', 'api://db|read')->status, 503, "$name: a row that is no grant");
+    $db->sql("DELETE FROM m2m_grants WHERE permission = 'a b';");
+
+    my $kept = token();
+    $db->blocked(sub {
+        my $r = $t->get('/one', token => $kept);
+        denies($r, 503, 'replay_unavailable', "$name: it does not answer");
+        ok($r->header('Retry-After'), "$name: with Retry-After");
+        denies($t->get('/one', token => $one), 503, 'replay_unavailable',
+               "$name: neither is a used one accepted");
+        return if $name eq 'SQLite'; # which can be read all the time
+        $r = ask_token($t, 'app_db', 'api://db|read');
+        is($r->status, 503, "$name: no grants");
+        is($r->{json}{error}, 'temporarily_unavailable', "$name: told as such");
+        ok($r->header('Retry-After'), "$name: with Retry-After");
+    });
+    my $again = until_true(60, sub { $t->get('/one', token => token())->status == 200 });
+    ok($again, "$name: it answers again");
+    my $said; # each connection that broke is found out by one request
+    ok(until_true(60, sub {
+        $said = $t->get('/one', token => $one);
+        $said->status != 503;
+    }), "$name: on all connections");
+    denies($said, 401, 'jti_replayed', "$name: and has forgotten nothing");
+    $t->finish(more => 1);
+}
+
+# --- what httpd -t refuses ---
+
+my $text;
+(undef, $text) = try_config("M2MReplayStore dbd:\n");
+like($text, qr/M2MReplayStore: it needs mod_dbd, which is not loaded/, 'mod_dbd is needed');
+(undef, $text) = try_config("M2MReplayStore dbd:\n", modules => ['dbd']);
+like($text, qr/M2MReplayStore: it needs a DBDriver in its server/, 'and a driver');
+for my $bad ('dbd:a;b', 'dbd:1', 'dbd:a.b.c', 'dbd:x timeout=1', 'dbd:' . 'x' x 41) {
+    (undef, $text) = try_config("DBDriver sqlite3\nM2MReplayStore $bad\n", modules => ['dbd']);
+    like($text, qr/M2MReplayStore:? .*(?:must be dbd:|only the options)/, $bad);
+}
+(undef, $text) = try_config("M2MGrantQuery \"SELECT 1\"\n", issuer => 1);
+like($text, qr/M2MGrantQuery needs mod_dbd/, 'so does M2MGrantQuery');
+for my $bad ('SELECT 1, 2', 'SELECT %s, %s', 'SELECT %d', 'SELECT %') {
+    (undef, $text) = try_config("DBDriver sqlite3\nM2MGrantQuery \"$bad\"\n", modules => ['dbd'],
+                                issuer => 1);
+    like($text, qr/M2MGrantQuery takes a query with one %s/, $bad);
+}
+
+SKIP: {
+    my @drivers = glob '/usr/lib/*/apr-util-1/apr_dbd_sqlite3*.so /usr/lib64/apr-util-1/apr_dbd_sqlite3*.so';
+    skip('sqlite3 or its driver is not installed', 1) if !installed('sqlite3') || !@drivers;
+    check('SQLite', \&sqlite);
+}
+SKIP: {
+    my @drivers = glob '/usr/lib/*/apr-util-1/apr_dbd_pgsql*.so /usr/lib64/apr-util-1/apr_dbd_pgsql*.so';
+    skip('PostgreSQL or its driver is not installed', 1)
+        if !glob('/usr/lib/postgresql/*/bin/initdb') || !@drivers;
+    check('PostgreSQL', \&postgresql);
+}
+done_testing();
