@@ -151,6 +151,28 @@ starts('keys that are fetched', inside('Location /x', "M2MJwks https://idp.examp
 stops('inherited keys', "$KEY\n" . inside('Location /x', 'M2MAlgorithms ES256'), 3, 'M2MAlgorithms');
 stops('inherited algorithms', "M2MAlgorithms ES256\n" . inside('Location /x', $KEY), 1, 'M2MAlgorithms');
 
+# --- sections and names that cannot mean what they say ---
+
+for my $path ('app', 'app/x', './x') {
+    stops("<Location $path>", inside("Location $path", $KEY), 2, "M2MJwk: <Location $path> covers no request: a path begins with /");
+}
+stops("<Location $_>", inside("Location $_", $KEY), 2, "M2MJwk: <Location $_> covers no request: httpd resolves") for '/x/../app', '/app/.', '/./x';
+starts("<Location $_>", inside("Location \"$_\"", $KEY)) for '/app', '/.well-known/x', '/a..b/...', '*', '?x', '*://b/', 'http://127.0.0.1:1/app';
+stops('<Location app> around <If>', "<Location app>\n" . inside('If "true"', $KEY) . "</Location>\n", 3, 'M2MJwk: <Location app> covers no request');
+stops('<Proxy unix:|>', inside('Proxy "unix:/s|http://localhost/app"', $KEY), 2, 'M2MJwk: <Proxy unix:/s|http://localhost/app> covers no request');
+starts('<Proxy> of the URL behind it', inside('Proxy "http://localhost/app"', $KEY));
+for my $name ('Authorization', 'AUTHORIZATION') {
+    stops("a claim in $name", inside('Location /x', "$KEY\nM2MClaim sub header:$name"), 3, 'M2MClaim: tokens are looked for in header:Authorization here');
+}
+stops('a claim where its own section finds tokens', inside('Location /x', "$KEY\nM2MToken header:X-T\nM2MClaim sub header:x_t"), 4, 'M2MClaim: tokens are looked for in header:X-T here');
+stops('a claim where another section finds tokens', inside('Location /x', "$KEY\nM2MToken header:X-T") . inside('Location /y', "$KEY\nM2MClaim sub header:X-T"), 7,
+    'M2MClaim: header:X-T is where another section');
+stops('Authorization, where another section finds tokens', inside('Location /x', $KEY) . inside('Location /y', "$KEY\nM2MToken query:t\nM2MClaim sub header:Authorization"), 7,
+    'M2MClaim: header:Authorization is where another section');
+starts('M2MScrub Section', "M2MScrub Section\n" . inside('Location /x', $KEY) . inside('Location /y', "$KEY\nM2MToken query:t\nM2MClaim sub header:Authorization"));
+starts('where nobody finds tokens in it', inside('Location /y', "$KEY\nM2MToken query:t\nM2MClaim sub header:Authorization"));
+starts('a token and a claim in one form', inside('Location /y', "$KEY\nM2MToken form:a\nM2MClaim sub form:a"));
+
 # --- notices, printed whatever LogLevel is ---
 
 sub notice {
@@ -176,6 +198,14 @@ notice(qr/several issuers, and a key source that is bound to none/, inside('Loca
     inside('Location /x', $sec) . inside('Location /x/y', 'M2MIssuer j'));
 notice(qr/several issuers, and a key source that is bound to none/, "$KEY\n" . inside('Location /x', "M2MIssuer i j"),
     "M2MJwks file:k.json issuer=i\n" . inside('Location /x', "M2MIssuer i j"));
+notice(qr/wider <Location> behind this one .*: line 4 of/, inside('Location /w/y', 'M2MRequireClaim role admin') . inside('Location /w', "${sec}M2MRequireClaim sub") =~ s/\n\z//r,
+    inside('Location /w', "${sec}M2MRequireClaim sub") . inside('Location /w/y', 'M2MRequireClaim role admin'));
+notice(qr/no path fits its M2MPath, .*Location \/x>/, inside('Location /x', "${sec}M2MPath /y/{id}\nM2MParameter i Path:id\nM2MRule r \"\$i = '7'\" ifTrue=DENY"),
+    inside('Location /x', "${sec}M2MPath /{a}/{id}/*\nM2MParameter i Path:id\nM2MRule r \"\$i = '7'\" ifTrue=DENY"));
+notice(qr/without query and fragment: <Location \/q\?x=1>/, inside('Location "/q?x=1"', $sec), inside('Location /q', $sec));
+notice(qr/looked for where a claim is mapped to, .*: query:a/, inside('Location /x', "${sec}M2MToken query:a\nM2MClaim sub query:A header:X-A"),
+    inside('Location /x', "${sec}M2MToken query:a\nM2MClaim sub query:b header:X-A"));
+notice(qr/ProxyRequests On/, "ProxyRequests On\n" . inside('Location /x', $sec), "ProxyRequests On\n" . inside('Proxy http://127.0.0.1:1/', $sec));
 my %yaml = map { $_ => "parameters:\n  p: '$_:p'\nrules:\n- {name: r, condition: \"\$p = 'a'\", ifFalse: DENY}\n" } qw(Query Token);
 my %scripts = ('q.yaml' => $yaml{Query}, 't.yaml' => $yaml{Token});
 notice(qr/rules of its script read what clients send/, inside('Location /x', "${sec}M2MPlugin accessControl q.yaml"),

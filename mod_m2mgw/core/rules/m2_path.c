@@ -160,6 +160,28 @@ static int fit(m2_slice_t *pvalue, const m2_path_template_t *path, m2_slice_t re
     return !rest.p;
 }
 
+int m2_path_may_lie_below(const m2_path_template_t *path, const char *prefix)
+{
+    m2_slice_t rest = m2_slice_z(prefix + 1);
+    int i;
+
+    for (i = 0; rest.n; i++) {
+        const segment_t *segment;
+
+        if (i == path->segments->nelts) {
+            return 0;
+        }
+        segment = &APR_ARRAY_IDX(path->segments, i, const segment_t);
+        if (segment->kind == REST) {
+            return 1;
+        }
+        if (!fits(segment, next_segment(&rest))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 m2_code_t m2_path_value(m2_slice_t *pvalue, const m2_path_template_t *path,
                         const char *uri_path, const char *name)
 {

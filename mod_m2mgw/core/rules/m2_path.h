@@ -22,6 +22,10 @@ m2_code_t m2_path_compile(const m2_path_template_t **ppath, apr_pool_t *pool,
 m2_code_t m2_path_value(m2_slice_t *pvalue, const m2_path_template_t *path,
                         const char *uri_path, const char *name);
 
+/** Whether a path that fits the template can be prefix, which begins with a slash, or lie below
+ *  it, as httpd reckons for a <Location>. */
+int m2_path_may_lie_below(const m2_path_template_t *path, const char *prefix);
+
 /** Whether the template has a placeholder {name}. */
 int m2_path_has(const m2_path_template_t *path, const char *name);
 

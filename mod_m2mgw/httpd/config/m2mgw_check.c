@@ -10,6 +10,7 @@
 #include "httpd/config/m2mgw_guarded.h"
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_notices.h"
+#include "httpd/config/m2mgw_places.h"
 #include "httpd/config/m2mgw_set.h"
 
 #include "base/m2_log.h"
@@ -157,7 +158,8 @@ static const char *check_algorithms(const ap_directive_t **pat, apr_pool_t *pool
 }
 
 static section_check_fn *const section_checks[] = {
-    check_rules, check_keys, check_closed, check_algorithms, m2mgw_cfg_check_operations,
+    m2mgw_cfg_check_place, m2mgw_cfg_check_names,      check_rules,           check_keys,
+    check_closed,          check_algorithms,           m2mgw_cfg_check_operations,
     m2mgw_cfg_check_proof, m2mgw_cfg_check_resource,
 };
 
@@ -252,6 +254,7 @@ static void add_elsewhere(m2mgw_server_t *server, apr_pool_t *pool,
 {
     if (source->place == M2_TOKEN_HEADER
         && m2_slice_is_nocase(m2_slice_z(source->name), "Authorization")) {
+        server->reads_authorization = 1;
         return;
     }
     if (!server->elsewhere) {
@@ -300,6 +303,7 @@ static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
     const m2mgw_dir_t *dir = section->dir;
 
     add_sources(server, pool, dir->sources);
+    server->reads_authorization |= dir->keys && !m2mgw_cfg_resolved(pool, section)->sources;
     if (server->scrubs_host) {
         add_header_names(server, dir->mapping);
     }
@@ -311,10 +315,67 @@ static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
     }
 }
 
+/* The header that some section looks for tokens in, and another has claims mapped to, which
+ * M2MScrub Host takes out of every request of the virtual host; NULL: none. */
+static const char *lost_source(const m2mgw_server_t *server)
+{
+    int i;
+
+    if (server->reads_authorization
+        && m2_nameset_find(server->header_names, m2_slice_z("Authorization"))) {
+        return "Authorization";
+    }
+    for (i = 0; server->elsewhere && i < server->elsewhere->nelts; i++) {
+        const m2_token_source_t *source = &APR_ARRAY_IDX(server->elsewhere, i,
+                                                         m2_token_source_t);
+
+        if (source->place == M2_TOKEN_HEADER
+            && m2_nameset_find(server->header_names, m2_slice_z(source->name))) {
+            return source->name;
+        }
+    }
+    return NULL;
+}
+
+static int maps_to_header(const m2mgw_section_t *section, const char *header)
+{
+    const m2_mapping_t *mapping = section->dir->mapping;
+    const apr_array_header_t *names = mapping ? mapping->names[M2_PLACE_HEADER] : NULL;
+    int i;
+
+    for (i = 0; names && i < names->nelts; i++) {
+        if (m2_header_name_like(APR_ARRAY_IDX(names, i, const char *), header)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int check_sources(apr_pool_t *pool, const m2mgw_server_t *server)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    const char *lost = lost_source(server);
+    int i;
+
+    for (i = 0; lost && i < sections->nelts; i++) {
+        const m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+
+        if (maps_to_header(section, lost)) {
+            complain(m2mgw_cfg_stated_at(section, "M2MClaim"),
+                     apr_psprintf(pool, "M2MClaim: header:%s is where another section of the "
+                                  "virtual host looks for tokens, and what claims are mapped to "
+                                  "is taken out of every request (M2MScrub Host): every token "
+                                  "would be lost", lost));
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* A virtual host has its own sections and those of the main server, which httpd merges
  * below its own. Records are made anew: a host without directives of ours would share the
  * main server's, and must not be written to twice. */
-static void make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s)
+static const m2mgw_server_t *make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s)
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();
     const m2mgw_server_t *said = ap_get_module_config(s->module_config, &m2mgw_module);
@@ -337,6 +398,7 @@ static void make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s
     }
     server->guard = m2mgw_guarded(pool, main_server, s);
     ap_set_module_config(s->module_config, &m2mgw_module, server);
+    return server;
 }
 
 /* `httpd -t` runs no post_config, and what it logs would be cut off by LogLevel. */
@@ -409,7 +471,9 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     for (each = s; each; each = each->next) {
-        make_server(pconf, s, each);
+        if (!check_sources(ptemp, make_server(pconf, s, each))) {
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
     if (ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
         print_notices(ptemp);

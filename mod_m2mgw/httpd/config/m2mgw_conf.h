@@ -201,6 +201,7 @@ typedef struct m2mgw_server_t {
                                         its request lines; NULL: none */
     apr_array_header_t *elsewhere;     /* of m2_token_source_t: every place but Authorization in
                                         which the virtual host finds tokens; NULL: none */
+    int reads_authorization;           /* some section finds tokens there */
     m2_nameset_t *header_names;        /* headers that no client may send: those that claims are
                                         mapped to, and what servers take for a path */
     int scrubs_host;                 /* M2MScrub Host */

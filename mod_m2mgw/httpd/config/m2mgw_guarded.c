@@ -263,6 +263,12 @@ static void add_proxies(maker_t *m)
         proxy ? ap_get_module_config(m->server->module_config, proxy) : NULL;
     int i;
 
+    m->notices = 1;
+    if (conf && conf->req && m2_path_table_all(m->prefixes)->nelts + m->expressions->nelts) {
+        notice(m, M2_LOG_WARNING, "ProxyRequests On: httpd compares the whole URL of a forward "
+               "request with <Location>, so that a policy for a path does not cover one; "
+               "<Proxy URL> does");
+    }
     for (i = 0; conf && i < conf->sec_proxy->nelts; i++) {
         const ap_conf_vector_t *vector =
             APR_ARRAY_IDX(conf->sec_proxy, i, const ap_conf_vector_t *);

@@ -7,6 +7,7 @@
 #include "httpd/config/m2mgw_notices.h"
 
 #include "httpd/config/m2mgw_endpoints.h"
+#include "httpd/config/m2mgw_places.h"
 
 #include "text/m2_file.h"
 
@@ -346,6 +347,26 @@ static const char *beaten_by_off(const look_t *look)
     return NULL;
 }
 
+static const char *overridden(const look_t *look)
+{
+    return m2mgw_cfg_overridden(look->pool, look->section);
+}
+
+static const char *misfit(const look_t *look)
+{
+    return m2mgw_cfg_misfit(look->pool, look->section);
+}
+
+static const char *lost_query(const look_t *look)
+{
+    return m2mgw_cfg_lost_query(look->pool, look->section);
+}
+
+static const char *beside_path(const look_t *look)
+{
+    return m2mgw_cfg_beside_path(look->pool, look->section);
+}
+
 static int unconstrained(const look_t *look)
 {
     return look->active && look->own->constraint == M2_CONSTRAINT_OFF;
@@ -397,6 +418,14 @@ static const notice_row_t notice_rows[] = {
       "of it will not be seen: " },
     { NULL, beaten_by_off, M2_LOG_NOTICE, "it says nothing about M2MEngine, so that it is not "
       "in force where the M2MEngine Off counts that stands in the section in " },
+    { NULL, overridden, M2_LOG_WARNING, "httpd merges sections in the order they stand, and a "
+      "wider <Location> behind this one says the same directives again, so that its lines count; "
+      "put this one behind it: " },
+    { NULL, misfit, M2_LOG_WARNING, "no path fits its M2MPath, so that Path: is always null, in " },
+    { NULL, lost_query, M2_LOG_WARNING, "tokens are looked for where a claim is mapped to, which "
+      "is taken out of requests: every such token is lost: " },
+    { NULL, beside_path, M2_LOG_WARNING, "httpd compares decoded paths with <Location>, without "
+      "query and fragment: " },
     { unconstrained, NULL, M2_LOG_WARNING, "M2MSenderConstraint Off: a token that is bound to its "
       "owner's key or certificate is accepted from anybody" },
 };

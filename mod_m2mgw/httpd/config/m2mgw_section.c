@@ -319,8 +319,7 @@ const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *s
     return outer ? m2mgw_config_dir_merge(pool, (void *)outer, section->dir) : section->dir;
 }
 
-/* <Location OUTER> covers what <Location inner> covers. */
-static int covers(const char *outer, const char *inner)
+int m2mgw_cfg_covers(const char *outer, const char *inner)
 {
     const apr_size_t n = strlen(outer);
 
@@ -339,7 +338,7 @@ static const m2mgw_dir_t *add_locations(const m2mgw_dir_t *dir, apr_pool_t *pool
 
         if (other->location && other->server->is_virtual != main_server
             && (main_server || other->server == section->server)
-            && covers(other->location, section->location)) {
+            && m2mgw_cfg_covers(other->location, section->location)) {
             dir = dir ? m2mgw_config_dir_merge(pool, (void *)dir, other->dir) : other->dir;
         }
     }

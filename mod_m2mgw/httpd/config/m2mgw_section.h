@@ -94,6 +94,9 @@ void m2mgw_cfg_notice(m2_level_t level, const char *fmt, ...)
 /** What was noticed while directives were read: of m2mgw_notice_t. */
 const apr_array_header_t *m2mgw_cfg_notices(void);
 
+/** Whether <Location OUTER> covers what <Location INNER> does, by their paths. */
+int m2mgw_cfg_covers(const char *outer, const char *inner);
+
 /** Where a directive of that name stands that counts for section: the last one in it, else in
  *  what it is nested in; the first directive of ours in section where neither has one. */
 const ap_directive_t *m2mgw_cfg_stated_at(const m2mgw_section_t *section, const char *name);
