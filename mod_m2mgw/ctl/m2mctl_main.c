@@ -19,8 +19,8 @@ static const m2mctl_verb_t *const verbs[] = {
     &m2mctl_keygen, &m2mctl_jwks,    &m2mctl_sign,
     &m2mctl_verify, &m2mctl_explain, &m2mctl_check,
     &m2mctl_client, &m2mctl_token,   &m2mctl_dpop,
-    &m2mctl_revoke,
-    &m2mctl_openapi, &m2mctl_completion, NULL,
+    &m2mctl_revoke, &m2mctl_openapi, &m2mctl_test,
+    &m2mctl_completion, NULL,
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]) - 1)

@@ -4,13 +4,17 @@
  * What verify and explain hold a token against: options named after directives, or a
  * jwtAuth script. Defaults are those of the directives.
  */
-#include "ctl/m2mctl_verb.h"
+#include "ctl/m2mctl_force.h"
 
 #include "revocation/m2_revocations.h"
 
 /* clang-format off */
 #define SLOT(member) offsetof(m2mctl_policy_t, member)
 const m2mctl_option_t m2mctl_policy_options[] = {
+    { "policy",         M2MCTL_TEXT, SLOT(dump), "FILE", "a dump of httpd -t -D DUMP_M2M_JSON" },
+    { "location",       M2MCTL_TEXT, SLOT(location), "PATH", "of the dump: the section that covers "
+                                                            "it" },
+    { "vhost",          M2MCTL_TEXT, SLOT(vhost), "NAME", "of the dump: its virtual host" },
     { "jwks",           M2MCTL_LIST, SLOT(jwks), "FILE", "keys: JWK set, JWK or PEM" },
     { "jwk",            M2MCTL_LIST, SLOT(jwk), "TEXT", "a public key as JSON or words; "
                                                         "file:PATH with such" },
@@ -284,4 +288,54 @@ int m2mctl_policy(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *o
         force->policy.keys = m2_keyring_make(ctl->pool, keys);
     }
     return 0;
+}
+
+/* a dump says all of it but the keys that it cannot have */
+static int contradicts(const m2mctl_policy_t *o)
+{
+    return o->plugin || o->algorithms || o->issuers || o->audiences || o->types || o->requires
+           || o->users || o->claims || o->leeway.set || o->max_age.set || o->ignore_expiration
+           || o->prevent_replay || o->bypass_empty;
+}
+
+/* the path of a URL, decoded as httpd has it where it is plain */
+static const char *path_of(apr_pool_t *pool, const char *url)
+{
+    const char *rest = strstr(url, "://");
+
+    if (rest && rest < url + strcspn(url, "/?")) {
+        url = rest + 3 + strcspn(rest + 3, "/?");
+    }
+    return *url == '/' ? apr_pstrmemdup(pool, url, strcspn(url, "?#")) : "/";
+}
+
+int m2mctl_policy_at(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *o,
+                     const char *url)
+{
+    m2_keyset_t *keys = m2_keyset_make(ctl->pool);
+    const char *origin = "--jwks";
+    m2_err_t err;
+    int bad;
+
+    if (!o->dump) {
+        return o->location || o->vhost
+                   ? m2mctl_usage(ctl, "--location and --vhost go with --policy")
+                   : m2mctl_policy(force, ctl, o);
+    }
+    if (contradicts(o)) {
+        return m2mctl_usage(ctl, "--policy says all of the policy; beside it go --location, "
+                            "--vhost, --jwks, --jwk and --now");
+    }
+    m2_err_init(&err, ctl->pool);
+    if (read_keys(keys, &origin, o, &err)) {
+        return m2mctl_fault(ctl, origin, &err);
+    }
+    bad = m2mctl_dump(force, ctl, o->dump,
+                      o->location ? o->location : path_of(ctl->pool, url ? url : "/"), o->vhost,
+                      keys);
+    force->now = o->now.set ? apr_time_from_sec(o->now.value) : apr_time_now();
+    if (!bad && read_lists(force, ctl->pool, &origin, o->revocation, &err)) {
+        bad = m2mctl_fault(ctl, origin, &err);
+    }
+    return bad;
 }

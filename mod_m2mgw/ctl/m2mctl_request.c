@@ -171,6 +171,11 @@ int m2mctl_request(m2mctl_facts_t **prequest, m2mctl_t *ctl, const m2mctl_reques
     return bad;
 }
 
+const char *m2mctl_method(const m2mctl_facts_t *request)
+{
+    return request->answers.request.method;
+}
+
 const char *m2mctl_request_path(const m2mctl_facts_t *request)
 {
     return request->answers.request.path;
@@ -204,6 +209,21 @@ static m2_code_t refuse_odd_form(const m2mctl_facts_t *request, m2_err_t *err)
                ? m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the body is a form to some backends "
                             "only, or in a character set that respells names")
                : M2_OK;
+}
+
+const char *m2mctl_header(const m2mctl_facts_t *request, const char *name)
+{
+    return apr_table_get(request->headers, name);
+}
+
+void m2mctl_segments(m2mctl_facts_t *request, const char *name,
+                     m2_slice_t (*segment)(void *baton, const char *name), void *baton)
+{
+    request->answers.segment = segment;
+    request->answers.segment_baton = baton;
+    if (!request->answers.request.api) {
+        request->answers.request.api = name;
+    }
 }
 
 /* --- finding the token --- */
@@ -453,12 +473,13 @@ static int take_methods_in(const char **ptext, const m2mctl_facts_t *request)
     return differs;
 }
 
-m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, m2_err_t *err)
+m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, int operations,
+                              m2_err_t *err)
 {
     m2_request_t *plain = &request->answers.request;
     int differs;
 
-    if (!rules || !m2_params_use(rules->params, M2_SRC_METHOD)) {
+    if (!operations && !(rules && m2_params_use(rules->params, M2_SRC_METHOD))) {
         return M2_OK;
     }
     differs = take_methods(request);

@@ -155,6 +155,7 @@ typedef struct m2mctl_policy_t {
     const char *plugin;
     apr_array_header_t *algorithms, *issuers, *audiences, *types, *requires, *users,
         *claims;
+    const char *dump, *location, *vhost; /* --policy and what of it */
     m2mctl_number_t leeway, max_age, now;
     int ignore_expiration, prevent_replay, bypass_empty;
     apr_array_header_t *revocation;
@@ -162,16 +163,15 @@ typedef struct m2mctl_policy_t {
 
 extern const m2mctl_option_t m2mctl_policy_options[];
 
-/* a policy as the gate takes it, and what else a jwtAuth script says */
-typedef struct m2mctl_force_t {
-    m2_policy_t policy;
-    const m2_keyset_t *keys;    /* NULL: none were given */
-    apr_array_header_t *tokens; /* of m2_token_source_t; NULL: Authorization */
-    apr_time_t now;
-} m2mctl_force_t;
+typedef struct m2mctl_force_t m2mctl_force_t; /* m2mctl_force.h */
 
 /** Build a policy from options. 0, or M2MCTL_USAGE after saying why. */
 int m2mctl_policy(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *options);
+
+/** The same, or the policy of a section of a dump, where options name one: the one that covers
+ *  --location, else the path of url. */
+int m2mctl_policy_at(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *options,
+                     const char *url);
 
 /* --- a request as options describe it (m2mctl_request.c) --- */
 
@@ -195,10 +195,19 @@ const char *m2mctl_request_raw_path(const m2mctl_facts_t *request);
 
 /** What the gateway finds in query, headers and body that a backend could take for other names
  *  or another method, once claims are known: M2_E_BODY_UNSUPPORTED or M2_E_RULE_ERROR. The
- *  names that frameworks take a method from go out. */
+ *  names that frameworks take a method from go out where rules or operations read it. */
 m2_code_t m2mctl_judge_body(m2mctl_facts_t *request, const m2_mapping_t *mapping,
                             m2_err_t *err);
-m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, m2_err_t *err);
+m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, int operations,
+                              m2_err_t *err);
+
+/** Of a request: method, a header field (NULL: there is none). */
+const char *m2mctl_method(const m2mctl_facts_t *request);
+const char *m2mctl_header(const m2mctl_facts_t *request, const char *name);
+
+/** Whose operation it is: its name, and who knows the variables of its template. */
+void m2mctl_segments(m2mctl_facts_t *request, const char *name,
+                     m2_slice_t (*segment)(void *baton, const char *name), void *baton);
 
 /** Find the token of a request, as the gateway does: in *ptoken, where it was in *pwhere (as
  * header:NAME and so on). It is taken out of query and body, as in the gateway; cookies
@@ -256,6 +265,7 @@ extern const m2mctl_verb_t m2mctl_token;
 extern const m2mctl_verb_t m2mctl_dpop;
 extern const m2mctl_verb_t m2mctl_revoke;
 extern const m2mctl_verb_t m2mctl_openapi;
+extern const m2mctl_verb_t m2mctl_test;
 extern const m2mctl_verb_t m2mctl_completion;
 
 #endif /* M2MCTL_H */

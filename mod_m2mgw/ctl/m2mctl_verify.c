@@ -4,7 +4,7 @@
  * m2mctl verify: would the gateway take this token? The same code decides, with the same
  * reasons.
  */
-#include "ctl/m2mctl_verb.h"
+#include "ctl/m2mctl_force.h"
 
 #include <stdio.h>
 
@@ -67,7 +67,7 @@ static int run_verify(m2mctl_t *ctl, void *options)
     m2_verdict_t verdict;
     m2_slice_t token;
     m2_err_t err;
-    int bad = m2mctl_policy(&force, ctl, &o->policy);
+    int bad = m2mctl_policy_at(&force, ctl, &o->policy, NULL);
 
     if (bad) {
         return bad;
@@ -80,7 +80,7 @@ static int run_verify(m2mctl_t *ctl, void *options)
                             "not from the arguments");
     }
     if (!force.keys) {
-        return m2mctl_usage(ctl, "there are no keys; give --jwks, --jwk or --jwt-auth");
+        return m2mctl_usage(ctl, "there are no keys; give --jwks, --jwk, --jwt-auth or --policy");
     }
     m2_err_init(&err, ctl->pool);
     if (m2mctl_read_token(&token, ctl->pool, path, &err)) {

@@ -25,7 +25,7 @@ static int start(void **state)
 
 static m2_code_t add(const char *method, const char *path)
 {
-    m2_operation_t op = { NULL, method, path, NULL, NULL, 0, 0 };
+    m2_operation_t op = { NULL, method, path, NULL, NULL, 0, 0, NULL };
 
     clean();
     return m2_operations_add(table, "", 0, &op, &err);
@@ -308,7 +308,7 @@ static void test_scopes(void **state)
     apr_array_header_t *ways = apr_array_make(pool, 2, sizeof(apr_array_header_t *));
     apr_array_header_t *both = apr_array_make(pool, 2, sizeof(const char *));
     apr_array_header_t *one = apr_array_make(pool, 2, sizeof(const char *));
-    m2_operation_t op = { "x", "GET", "/", NULL, NULL, 0, 0 };
+    m2_operation_t op = { "x", "GET", "/", NULL, NULL, 0, 0, NULL };
 
     (void)state;
     assert_true(m2_operation_allows(&op, is_read, "nothing"));

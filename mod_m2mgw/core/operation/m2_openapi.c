@@ -259,7 +259,7 @@ static m2_code_t add_operation(m2_apidoc_t *doc, const char *path, const char *m
                                const m2_node_t *name, const m2_node_t *node)
 {
     const m2_node_t *id = m2_apidoc_get(node, "operationId");
-    m2_operation_t operation = { NULL, method, path, NULL, NULL, 0, 0 };
+    m2_operation_t operation = { NULL, method, path, NULL, NULL, 0, 0, NULL };
     m2_err_t cause;
     m2_code_t code = m2_node_want(node, M2_WANT_MAP, method, doc->err);
 

@@ -221,6 +221,7 @@ m2_code_t m2_operations_add(m2_operations_t *table, const char *base, int line,
         return code;
     }
     op = keep(table, operation);
+    op->written = written;
     op->variables = names_of(table->pool, &path);
     if (!op->variables) {
         return m2_err_set(err, M2_E_CONFIG, "\"%s\" names a variable twice", written);

@@ -38,6 +38,7 @@ typedef struct m2_operation_t {
     const apr_array_header_t *alternatives;
     int is_public; /* needs no token */
     int number;    /* 0-based, in order of the table */
+    const char *written; /* base and path; set by m2_operations_add */
 } m2_operation_t;
 
 /* what a look-up found */

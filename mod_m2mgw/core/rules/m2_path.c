@@ -16,6 +16,7 @@ typedef struct segment_t {
 
 struct m2_path_template_t {
     apr_array_header_t *segments; /* of segment_t */
+    const char *text;
 };
 
 #define MAX_PATH_TEMPLATE 4096 /* bytes; a request line is not longer either */
@@ -113,6 +114,7 @@ m2_code_t m2_path_compile(const m2_path_template_t **ppath, apr_pool_t *pool,
                           MAX_PATH_TEMPLATE);
     }
     path->segments = apr_array_make(pool, 4, sizeof(segment_t));
+    path->text = apr_pstrdup(pool, text);
     while (rest.p) {
         m2_slice_t word = next_segment(&rest);
         segment_t segment = { LITERAL, { NULL, 0 } };
@@ -125,6 +127,11 @@ m2_code_t m2_path_compile(const m2_path_template_t **ppath, apr_pool_t *pool,
     }
     *ppath = path;
     return M2_OK;
+}
+
+const char *m2_path_text(const m2_path_template_t *path)
+{
+    return path->text;
 }
 
 static int fits(const segment_t *segment, m2_slice_t text)

@@ -26,6 +26,9 @@ m2_code_t m2_path_value(m2_slice_t *pvalue, const m2_path_template_t *path,
  *  it, as httpd reckons for a <Location>. */
 int m2_path_may_lie_below(const m2_path_template_t *path, const char *prefix);
 
+/** The template as written. */
+const char *m2_path_text(const m2_path_template_t *path);
+
 /** Whether the template has a placeholder {name}. */
 int m2_path_has(const m2_path_template_t *path, const char *name);
 

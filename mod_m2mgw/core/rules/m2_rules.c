@@ -74,6 +74,7 @@ m2_code_t m2_rule_make(m2_rule_t **prule, m2_rules_t *rules, const char *name,
         return code;
     }
     rule->name = apr_pstrdup(rules->pool, name);
+    rule->text = apr_pstrdup(rules->pool, condition);
     *prule = rule;
     return M2_OK;
 }

@@ -24,6 +24,7 @@ typedef struct m2_rule_header_t {
 typedef struct m2_rule_t {
     int number;                    /* from 1, set by a host that counts; 0: none */
     const char *name;
+    const char *text;              /* of the condition, as written */
     const m2_expr_t *condition;
     m2_action_t if_true;
     m2_action_t if_false;

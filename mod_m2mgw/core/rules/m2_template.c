@@ -16,6 +16,8 @@ typedef struct part_t {
 struct m2_template_t {
     apr_array_header_t *parts; /* of part_t */
     apr_size_t literals;       /* bytes of all literal parts */
+    const char *text;          /* as written */
+    m2_template_mark_t mark;
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -73,6 +75,8 @@ m2_code_t m2_template_compile(const m2_template_t **ptemplate, apr_pool_t *pool,
 
     *ptemplate = NULL;
     template->parts = apr_array_make(pool, 4, sizeof(part_t));
+    template->text = apr_pstrdup(pool, text);
+    template->mark = mark;
     if (strlen(text) > M2_MAX_TEMPLATE) {
         return m2_err_at(err, M2_E_CONFIG, 0, M2_MAX_TEMPLATE + 1, "longer than %d bytes",
                          M2_MAX_TEMPLATE);
@@ -92,6 +96,12 @@ m2_code_t m2_template_compile(const m2_template_t **ptemplate, apr_pool_t *pool,
     add_literal(template, pool, from, p);
     *ptemplate = template;
     return M2_OK;
+}
+
+const char *m2_template_text(const m2_template_t *template, m2_template_mark_t *pmark)
+{
+    *pmark = template->mark;
+    return template->text;
 }
 
 /* --- escaping --- */

@@ -32,6 +32,9 @@ m2_code_t m2_template_compile(const m2_template_t **ptemplate, apr_pool_t *pool,
 /** Whether there is no parameter in it. */
 int m2_template_is_literal(const m2_template_t *template);
 
+/** The text as written, and in *pmark the syntax of its parameters. */
+const char *m2_template_text(const m2_template_t *template, m2_template_mark_t *pmark);
+
 /** Render into pool: null as nothing, a value that holds facts->secret as [redacted], a
  *  value in error as nothing; cut at M2_MAX_TEMPLATE bytes. */
 const char *m2_template_render(const m2_template_t *template, apr_pool_t *pool,

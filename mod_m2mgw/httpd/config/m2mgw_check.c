@@ -482,6 +482,10 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         && ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
         m2mgw_cfg_dump(ptemp, s);
     }
+    if (ap_exists_config_define("DUMP_M2M_JSON")
+        && ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
+        m2mgw_cfg_dump_json(ptemp, s);
+    }
     return OK;
 }
 

@@ -379,15 +379,14 @@ static void print_policy(const out_t *out, const m2mgw_effective_t *e)
     print_response(out, e);
 }
 
-/* `<Location "/api">`, or `server`; for a section in a section, both */
-static const char *title(const out_t *out, const m2mgw_section_t *section)
+const char *m2mgw_cfg_title(apr_pool_t *pool, const m2mgw_section_t *section)
 {
     const ap_directive_t *d = section->where;
     const char *text = NULL;
 
     for (; d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0; d = d->parent) {
-        text = apr_pstrcat(out->pool, d->directive, " ", d->args, text ? " " : "",
-                           text ? text : "", NULL);
+        text = apr_pstrcat(pool, d->directive, " ", d->args, text ? " " : "", text ? text : "",
+                           NULL);
     }
     return text ? text : section->server->is_virtual ? "virtual host" : "server";
 }
@@ -399,7 +398,8 @@ static void print_section(const out_t *out, const m2mgw_section_t *section)
     m2mgw_effective_t effective;
     const char *host = section->server->server_hostname;
 
-    apr_file_printf(out->file, "%s (%s, %s)\n", title(out, section), host ? host : "-",
+    apr_file_printf(out->file, "%s (%s, %s)\n", m2mgw_cfg_title(out->pool, section),
+                    host ? host : "-",
                     m2mgw_cfg_place(out->pool, at));
     if (m2mgw_effective(&effective, dir)) {
         print_policy(out, &effective);

@@ -313,7 +313,7 @@ static const char *take_words(m2_operation_t *operation, cmd_parms *cmd,
 
 const char *m2mgw_cfg_operation(cmd_parms *cmd, void *dir, const char *args)
 {
-    m2_operation_t operation = { NULL, NULL, NULL, NULL, NULL, 0, 0 };
+    m2_operation_t operation = { NULL, NULL, NULL, NULL, NULL, 0, 0, NULL };
     const apr_array_header_t *methods;
     apr_array_header_t *words;
     m2mgw_section_t *section;
