@@ -5,7 +5,7 @@
  * functions the gate takes them with and in its order; the verdict at the end is the
  * gate's own. Texts never hold the token.
  */
-#include "ctl/m2mctl_story.h"
+#include "ctl/m2mctl_story_int.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
  * The operation that a request is, what it needs, and whether a lenient backend would take it
  * for another one: as the gateway does, in steps that are told.
  */
-#include "ctl/m2mctl_story.h"
+#include "ctl/m2mctl_story_int.h"
 
 #include "request/m2_path_reading.h"
 #include "token/m2_scope.h"

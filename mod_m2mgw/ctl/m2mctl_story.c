@@ -4,7 +4,7 @@
  * One request decided, step by step. The steps are taken with the functions the gate takes them
  * with and in its order; the verdict at the end is the gate's own. Texts never hold the token.
  */
-#include "ctl/m2mctl_story.h"
+#include "ctl/m2mctl_story_int.h"
 
 #include "revocation/m2_revocations.h"
 #include "token/m2_verify.h"

@@ -4,7 +4,7 @@
  * What a decision told step by step is told with: lines for people, a list for --json.
  * Texts never hold the token.
  */
-#include "ctl/m2mctl_story.h"
+#include "ctl/m2mctl_story_int.h"
 
 #include <stdio.h>
 

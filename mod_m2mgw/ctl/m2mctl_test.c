@@ -6,7 +6,7 @@
  * of the policy, so that everything else about it is judged as ever.
  */
 #include "ctl/m2mctl_cases.h"
-#include "ctl/m2mctl_story.h"
+#include "ctl/m2mctl_story_int.h"
 
 #include "operation/m2_openapi.h"
 #include "token/m2_jws.h"

@@ -33,6 +33,7 @@
 #include "httpd/runtime/m2mgw_decisions.h"
 #include "httpd/runtime/m2mgw_keys.h"
 #include "httpd/runtime/m2mgw_limit_store.h"
+#include "httpd/runtime/m2mgw_operation_counts.h"
 #include "httpd/runtime/m2mgw_proofs.h"
 #include "httpd/runtime/m2mgw_recent.h"
 #include "httpd/runtime/m2mgw_replay.h"
@@ -261,6 +262,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_pathguard_register();
     m2mgw_status_register();
     m2mgw_counters_register();
+    m2mgw_operation_counts_register();
     m2mgw_recent_register();
     m2mgw_decisions_register();
     m2mgw_runtime_register();

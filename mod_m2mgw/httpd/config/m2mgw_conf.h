@@ -57,6 +57,9 @@ typedef enum m2mgw_unknown_t {
 typedef struct m2mgw_operations_t {
     m2_operations_t *table;
     m2mgw_unknown_t unknown; /* as unknown= of its documents says, or unset */
+    struct m2mgw_section_t *section; /* that states them */
+    apr_uint32_t *rows;      /* by number of an operation: its counters, as far as this process
+                                has met it; runtime/m2mgw_operation_counts.c */
 } m2mgw_operations_t;
 
 /* M2MJwksRefresh: how key sets at URLs are kept fresh, all in seconds */

@@ -54,6 +54,7 @@ typedef struct m2mgw_section_t {
     const ap_directive_t *operations_at;         /* first directive of the operations group */
     const char *name;                            /* for display; m2mgw_counters.c, post_config */
     int row;                                     /* its counters, from 1; 0: none; likewise */
+    apr_uint64_t key;                            /* what it is, over restarts; likewise */
 } m2mgw_section_t;
 
 typedef struct m2mgw_notice_t {

@@ -30,6 +30,7 @@ static const char *enter_operations(m2mgw_section_t **psection, cmd_parms *cmd, 
         section->operations = apr_pcalloc(cmd->pool, sizeof(*section->operations));
         section->operations->table = m2_operations_make(cmd->pool);
         section->operations->unknown = M2MGW_UNKNOWN_UNSET;
+        section->operations->section = section;
         section->operations_at = cmd->directive;
         section->dir->operations = section->operations;
     }

@@ -5,8 +5,10 @@
  */
 #include "httpd/request/m2mgw_record.h"
 
+#include "httpd/request/m2mgw_operation.h"
 #include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/runtime/m2mgw_decisions.h"
+#include "httpd/runtime/m2mgw_operation_counts.h"
 #include "httpd/runtime/m2mgw_recent.h"
 
 /* The decision that stands for the whole: the first refusal, else the last pass. */
@@ -72,6 +74,10 @@ static void tell(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *
     decision->trace_id = apr_table_get(ctx->r->subprocess_env, "M2M_TRACE_ID");
     decision->vhost = r->server->server_hostname;
     decision->operation = apr_table_get(ctx->r->subprocess_env, "M2M_OPERATION");
+    if (ctx->operation && ctx->operation->match.operation) {
+        decision->operations = ctx->effective.operations;
+        decision->operation_number = ctx->operation->match.operation->number;
+    }
     if (!m2mgw_decision_passes(decision) && !ctx->require_denied) {
         decision->detail = ctx->verdict.err.text;
     }
@@ -117,6 +123,7 @@ void m2mgw_record(request_rec *r)
         tell_missed(&decision, missed);
     }
     m2mgw_count_decision(&decision);
+    m2mgw_count_operation(&decision);
     if (!m2mgw_decision_passes(&decision) && !decision.shadow) {
         m2mgw_recent_add(&decision);
     }

@@ -80,11 +80,14 @@ static shard_t *my_shard(void)
     return &counters.shards[mine - 1];
 }
 
-static void count_reason(m2mgw_reasons_t *reasons, const m2mgw_decision_t *decision)
+void m2mgw_reasons_count(m2mgw_reasons_t *reasons, const m2mgw_decision_t *decision)
 {
     add(&reasons->all[decision->code], 1);
     if (decision->shadow) {
         add(&reasons->shadow[decision->code], 1);
+    }
+    else if (!m2mgw_decision_passes(decision)) {
+        __atomic_store_n(&reasons->last_refusal, decision->time, __ATOMIC_RELAXED);
     }
 }
 
@@ -106,14 +109,9 @@ void m2mgw_count_decision(const m2mgw_decision_t *decision)
     if (!counters.board) {
         return;
     }
-    count_reason(&my_shard()->reasons, decision);
+    m2mgw_reasons_count(&my_shard()->reasons, decision);
     if (section && section->row > 0) {
-        m2mgw_reasons_t *row = &counters.sections[section->row - 1].reasons;
-
-        count_reason(row, decision);
-        if (!passes && !decision->shadow) {
-            __atomic_store_n(&row->last_refusal, decision->time, __ATOMIC_RELAXED);
-        }
+        m2mgw_reasons_count(&counters.sections[section->row - 1].reasons, decision);
     }
     count_rule(decision->rule, passes);
     for (i = 0; decision->shadowed && i < decision->shadowed->nelts; i++) {
@@ -166,6 +164,11 @@ void m2mgw_counted(m2mgw_reasons_t *sums)
     for (i = 0; counters.board && i < SHARDS; i++) {
         add_all(sums, &counters.shards[i].reasons, sizeof(*sums));
     }
+}
+
+void m2mgw_reasons_add(m2mgw_reasons_t *sums, const m2mgw_reasons_t *reasons)
+{
+    add_all(sums, reasons, sizeof(*sums));
 }
 
 void m2mgw_counted_tokens(m2mgw_tokens_t *sums)
@@ -223,11 +226,10 @@ static const char *identity(apr_pool_t *pool, const m2mgw_section_t *section)
     return text;
 }
 
-/* FNV-1a, never 0 */
-static apr_uint64_t key_of(const char *text)
+/* FNV-1a */
+apr_uint64_t m2mgw_key_of(apr_uint64_t key, const char *text)
 {
-    apr_uint64_t key = 0xcbf29ce484222325u;
-
+    key = key ? key : 0xcbf29ce484222325u;
     for (; *text; text++) {
         key = (key ^ (unsigned char)*text) * 0x100000001b3u;
     }
@@ -327,12 +329,14 @@ static int take_rows(apr_pool_t *pconf, apr_pool_t *ptemp)
         const char *self = distinct(ptemp, seen, identity(ptemp, section));
 
         section->name = apr_pstrdup(pconf, distinct(ptemp, names, display_name(ptemp, section)));
-        section->row = section_row(key_of(self));
+        section->key = m2mgw_key_of(0, self);
+        section->row = section_row(section->key);
         enough = enough && section->row;
         for (k = 0; k < rules_of(section)->nelts; k++) {
             m2_rule_t *rule = APR_ARRAY_IDX(rules_of(section), k, m2_rule_t *);
 
-            rule->number = rule_row(key_of(apr_pstrcat(ptemp, self, "\n", rule->name, NULL)));
+            rule->number = rule_row(m2mgw_key_of(section->key,
+                                                 apr_pstrcat(ptemp, "\n", rule->name, NULL)));
             enough = enough && rule->number;
         }
     }

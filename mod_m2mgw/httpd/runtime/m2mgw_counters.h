@@ -39,6 +39,14 @@ void m2mgw_counted_tokens(m2mgw_tokens_t *sums);
 void m2mgw_counted_section(m2mgw_reasons_t *sums, const m2mgw_section_t *section);
 void m2mgw_counted_rule(apr_uint64_t *pallow, apr_uint64_t *pdeny, const m2_rule_t *rule);
 
+/** Count a decision in shared memory; add what was counted to sums, which nobody shares. */
+void m2mgw_reasons_count(m2mgw_reasons_t *reasons, const m2mgw_decision_t *decision);
+void m2mgw_reasons_add(m2mgw_reasons_t *sums, const m2mgw_reasons_t *reasons);
+
+/** What keeps its counters over restarts is known by the hash of a text, never 0, behind that
+ *  of another one (0: none). */
+apr_uint64_t m2mgw_key_of(apr_uint64_t key, const char *text);
+
 /** When counting began, and when the configuration in force was read. */
 apr_time_t m2mgw_counting_since(void);
 apr_time_t m2mgw_configured_at(void);

@@ -24,6 +24,8 @@ typedef struct m2mgw_decision_t {
     const char *trace_id;
     const char *vhost;
     const char *operation;
+    const m2mgw_operations_t *operations; /* that it is one of; NULL: it is none */
+    int operation_number;                 /* of it, in their table */
     const char *detail;             /* the sentence of the error log */
     const char *kid, *alg, *iss, *client; /* of a verified token only */
     const char *address;

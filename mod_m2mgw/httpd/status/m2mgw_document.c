@@ -14,6 +14,7 @@
 #include "httpd/status/m2mgw_keys_list.h"
 #include "httpd/status/m2mgw_limits_list.h"
 #include "httpd/status/m2mgw_member.h"
+#include "httpd/status/m2mgw_operations_list.h"
 
 #include "base/m2_hold.h"
 #include "gate/m2_cache.h"
@@ -26,25 +27,6 @@ static void put(m2_json_t *json, const char *name, apr_uint64_t value)
     m2_json_set_int(json, name, (apr_int64_t)value);
 }
 
-/* Counters by reason from first on; two codes may share a reason. */
-static m2_json_t *by_reason(apr_uint64_t *ptotal, apr_pool_t *pool, const apr_uint64_t *counts,
-                            m2_code_t first, int zeros)
-{
-    m2_json_t *json = m2_json_make(pool);
-    int i;
-
-    *ptotal = 0;
-    for (i = (int)first; i < M2_CODES; i++) {
-        const char *reason = m2_reason_of((m2_code_t)i)->reason;
-
-        *ptotal += counts[i];
-        if (zeros || counts[i]) {
-            put(json, reason, counts[i] + (apr_uint64_t)m2mgw_status_int(json, reason));
-        }
-    }
-    return json;
-}
-
 static void add_decisions(m2_json_t *document, apr_pool_t *pool)
 {
     m2mgw_reasons_t counts;
@@ -52,10 +34,10 @@ static void add_decisions(m2_json_t *document, apr_pool_t *pool)
     m2_json_t *json;
 
     m2mgw_counted(&counts);
-    json = by_reason(&all, pool, counts.all, M2_OK, 1);
+    json = m2mgw_status_by_reason(&all, pool, counts.all, M2_OK, 1);
     passed = counts.all[M2_OK] + counts.all[M2_BYPASS];
     m2_json_set_json(document, "decisions", json);
-    json = by_reason(&shadow, pool, counts.shadow, M2_E_TOKEN_MISSING, 1);
+    json = m2mgw_status_by_reason(&shadow, pool, counts.shadow, M2_E_TOKEN_MISSING, 1);
     put(document, "requests", all);
     put(document, "passed", passed);
     /* counters move while they are read: a difference may be behind its parts */
@@ -141,8 +123,8 @@ static m2_json_t *section_json(apr_pool_t *pool, const m2mgw_section_t *section,
     m2_json_t *reasons;
 
     m2mgw_counted_section(&counts, section);
-    reasons = by_reason(&all, pool, counts.all, M2_E_TOKEN_MISSING, 0);
-    by_reason(&shadow, pool, counts.shadow, M2_E_TOKEN_MISSING, 0);
+    reasons = m2mgw_status_by_reason(&all, pool, counts.all, M2_E_TOKEN_MISSING, 0);
+    m2mgw_status_by_reason(&shadow, pool, counts.shadow, M2_E_TOKEN_MISSING, 0);
     passed = counts.all[M2_OK] + counts.all[M2_BYPASS];
     m2mgw_status_text(json, pool, "section", section->name ? section->name : "");
     m2mgw_status_text(json, pool, "vhost", vhost_name(pool, section->server));
@@ -362,6 +344,7 @@ m2_json_t *m2mgw_document(apr_pool_t *pool)
     add_store(json, pool, "proofs", m2mgw_proofs_stats);
     m2mgw_keys_list(json, pool);
     m2mgw_limits_list(json, pool);
+    m2mgw_operations_list(json, pool);
     m2_hold_end(&hold);
     return json;
 }

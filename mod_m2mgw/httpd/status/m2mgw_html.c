@@ -265,6 +265,38 @@ static void sections(request_rec *r, const m2_json_t *list)
     m2mgw_page_rest(r, rows);
 }
 
+static void operations(request_rec *r, const m2_json_t *list)
+{
+    static const char *const columns[] = { "operation", "#refused", "#passed", "section",
+                                           NULL };
+    apr_array_header_t *rows = m2mgw_rows_make(r);
+    apr_size_t k;
+    int i;
+
+    if (!m2_json_length(list)) {
+        return;
+    }
+    for (k = 0; k < m2_json_length(list); k++) {
+        const m2_json_t *operation = m2_json_at(list, k);
+
+        m2mgw_rows_add(rows, operation, NULL, m2mgw_status_int(operation, "refused"));
+    }
+    m2mgw_rows_sort(rows);
+    m2mgw_page_table(r, "Operations that were called", "wide", columns);
+    for (i = 0; i < m2mgw_rows_shown(rows); i++) {
+        const m2_json_t *operation = APR_ARRAY_IDX(rows, i, m2mgw_row_t).json;
+
+        ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td>",
+                   m2mgw_page_text(r, operation, "operation"),
+                   m2mgw_page_number(r, m2mgw_status_int(operation, "refused")));
+        ap_rprintf(r, "<td class=\"n\">%s</td><td>%s</td></tr>\n",
+                   m2mgw_page_number(r, m2mgw_status_int(operation, "passed")),
+                   m2mgw_page_text(r, operation, "section"));
+    }
+    m2mgw_page_table_end(r);
+    m2mgw_page_rest(r, rows);
+}
+
 static void refusal_fields(request_rec *r, const m2_json_t *refusal)
 {
     ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td>",
@@ -501,6 +533,7 @@ void m2mgw_status_html(request_rec *r, const m2_json_t *document)
     sums(r, document);
     refusals(r, document);
     sections(r, m2_json_get(document, "sections"));
+    operations(r, m2_json_get(document, "operations"));
     recent(r, m2_json_get(document, "recent"));
     rules(r, m2_json_get(document, "rules"));
     limits(r, m2_json_get(document, "limits"));

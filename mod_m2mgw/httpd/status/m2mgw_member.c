@@ -42,3 +42,22 @@ const m2_reason_t *m2mgw_status_reason(const char *name)
     }
     return NULL;
 }
+
+m2_json_t *m2mgw_status_by_reason(apr_uint64_t *ptotal, apr_pool_t *pool,
+                                  const apr_uint64_t *counts, m2_code_t first, int zeros)
+{
+    m2_json_t *json = m2_json_make(pool);
+    int i;
+
+    *ptotal = 0;
+    for (i = (int)first; i < M2_CODES; i++) {
+        const char *reason = m2_reason_of((m2_code_t)i)->reason;
+
+        *ptotal += counts[i];
+        if (zeros || counts[i]) {
+            m2_json_set_int(json, reason,
+                            (apr_int64_t)counts[i] + m2mgw_status_int(json, reason));
+        }
+    }
+    return json;
+}

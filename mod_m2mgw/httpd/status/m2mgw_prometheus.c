@@ -199,6 +199,29 @@ static void sections(request_rec *r, const m2_json_t *list)
     }
 }
 
+static void operations(request_rec *r, const m2_json_t *list)
+{
+    static const char name[] = "m2mgw_operation_decisions_total";
+    static const char *const members[][2] = {
+        { "passed", ",decision=\"allow\"" },
+        { "refused", ",decision=\"deny\"" },
+        { "shadow_denials", ",decision=\"shadow\"" },
+    };
+    apr_size_t i, k;
+
+    head(r, name, "counter", "Requests by operation; shadow: denied, and let pass.");
+    for (i = 0; i < m2_json_length(list); i++) {
+        const m2_json_t *operation = m2_json_at(list, i);
+        const char *labels = apr_pstrcat(r->pool, member_label(r, operation, "section"), ",",
+                                         member_label(r, operation, "operation"), NULL);
+
+        for (k = 0; k < sizeof(members) / sizeof(members[0]); k++) {
+            sample(r, name, apr_pstrcat(r->pool, labels, members[k][1], NULL),
+                   m2mgw_status_int(operation, members[k][0]));
+        }
+    }
+}
+
 static void rules(request_rec *r, const m2_json_t *list)
 {
     static const char name[] = "m2mgw_rule_decisions_total";
@@ -385,6 +408,7 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
     decisions(r, m2_json_get(document, "decisions"));
     shadow(r, m2_json_get(document, "shadow"));
     sections(r, m2_json_get(document, "sections"));
+    operations(r, m2_json_get(document, "operations"));
     rules(r, m2_json_get(document, "rules"));
     limits(r, m2_json_get(document, "limits"));
     latency(r, m2_json_get(document, "verification"));

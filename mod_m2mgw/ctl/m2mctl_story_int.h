@@ -3,8 +3,8 @@
  *
  * The decision on one request, as `m2mctl explain` tells it and `m2mctl test` compares it.
  */
-#ifndef M2MCTL_STORY_H
-#define M2MCTL_STORY_H
+#ifndef M2MCTL_STORY_INT_H
+#define M2MCTL_STORY_INT_H
 
 #include "ctl/m2mctl_force.h"
 
@@ -69,4 +69,4 @@ void m2mctl_story_judge_operation(m2mctl_story_t *s);
 /** Whether a lenient backend would read the path as another operation. */
 void m2mctl_story_check_reading(m2mctl_story_t *s);
 
-#endif /* M2MCTL_STORY_H */
+#endif /* M2MCTL_STORY_INT_H */
