@@ -244,6 +244,7 @@ has($p, "<Location \"/g$_\">", $good[$_][1], 'taken: ' . ($good[$_][2] // brief(
 
 my $reference = slurp("$FindBin::Bin/../conf/m2mgw.conf");
 is((try($reference))[0], 0, 'conf/m2mgw.conf is taken as it stands');
+like($reference, qr/^# TRACE answers with the request .*^TraceEnable off$/ms, 'and says why TRACE is off');
 my @examples = qw(M2MJwk M2MJwks M2MOpenAPI M2MOperation M2MIssuerDiscovery M2MJwksTLS M2MStateDir M2MPlugin M2MIssuerName M2MSigningKey
     M2MClientKeys M2MClientCert M2MIssuerDPoP M2MAssertionStore M2MDPoPNonceKey M2MGrant M2MGrantFile M2MTokenLifetime M2MAllowPlainHTTP
     M2MIssuerEndpoint M2MClientProvider);

@@ -101,6 +101,11 @@ ProxyPass / http://\@BACKEND\@/
 <Location /two/again>
     M2MLeeway 0
 </Location>
+<Location /narrow>
+    M2MJwks $url{etag}
+    M2MAlgorithms RS256
+    M2MJwksRefresh ttl=1 max-stale=60 timeout=2 cooldown=1
+</Location>
 <Location /status>
     SetHandler m2m-status
     ProxyPass !
@@ -111,7 +116,7 @@ $config .= "<Location /nowhere>\nM2MJwks https://nowhere.invalid/jwks\n</Locatio
     . "<Location /refused>\nM2MJwks https://localhost:1/jwks\n</Location>\n";
 
 my $t = M2MGW::Test->start(config => $config);
-$t->expect_log(qr/cannot be fetched|cannot be refreshed|is skipped|longer than max-stale/);
+$t->expect_log(qr/M2-503: |cannot be fetched|cannot be refreshed|is skipped|longer than max-stale/);
 
 # Ask until the answer is as wanted several times in a row, so that every child has it, for
 # so many seconds; the last answer.
@@ -157,6 +162,24 @@ passes($t->get('/two/again', token => token('A')), 'an inherited source');
 is($idp->count('/two'), 1, 'one source for all sections and processes');
 denies($t->get('/good/x'), 401, 'token_missing', 'no token');
 denies($t->get('/good/x', token => token('A') . 'x'), 401, 'token_malformed', 'a spoilt token');
+
+# --- keys that can do none of what is allowed: known when they have come ---
+
+passes(until_status('/etag/x', token('A'), 200, 20), 'control: the same keys where nothing is narrowed');
+denies(until_status('/narrow/x', token('A'), 401, 20), 401, 'alg_not_allowed', 'a token of theirs where they can do nothing');
+my ($narrow) = grep { $_->{section} =~ m{^<Location /narrow>} } @{ JSON::PP::decode_json($t->get('/status?format=json')->body)->{sections} };
+is($narrow->{state}, 'alg_not_allowed', 'the page says so');
+like($t->get('/status')->body, qr{class="bad">alg_not_allowed<}, 'in red');
+my %told;
+for (1 .. 100) {
+    %told = ();
+    my $log = $t->error_log;
+    $told{$1}++ while $log =~ /\[m2mgw:warn\] \[pid (\d+)[^\n]*M2-503: the section in line \d+ of \S+: M2MAlgorithms names none/g;
+    last if %told;
+    sleep 0.1;
+}
+ok(%told, 'and the log');
+is((grep { $_ > 1 } values %told) + 0, 0, 'once in each process, however often they are refreshed');
 
 # --- bad ones: 503, whatever the answer was ---
 

@@ -13,6 +13,7 @@
 #include <apr_shm.h>
 #include <apr_thread_proc.h>
 #include <ap_mpm.h>
+#include <http_main.h>
 #include <mod_watchdog.h>
 #include <unixd.h>
 
@@ -25,13 +26,81 @@ static struct {
     m2_fetch_tls_t tls;
     int started; /* in a child: ticks do something; changes under busy */
     int busy;
+    apr_array_header_t *narrowed; /* of narrowed_t: what M2MAlgorithms leaves of keys that may
+                                     change; its marks are the ticks' */
 } keys;
+
+typedef struct narrowed_t {
+    const m2mgw_dir_t *dir;
+    const char *place;
+    apr_uint64_t told; /* generation of the set that was complained about */
+} narrowed_t;
 
 int m2mgw_keys_missing(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
                        int wait)
 {
     return m2_jwks_ask(ring, kid, apr_time_now())
            && m2_jwks_wait(ring, generation, apr_time_from_msec(wait));
+}
+
+/* 0: no key of the current set can do an algorithm of M2MAlgorithms. */
+static int fits(const m2mgw_dir_t *dir, apr_uint64_t *pgeneration)
+{
+    const m2_keyset_t *set = m2_keyring_enter(dir->keys);
+    const int one = !set || (set->algs & dir->algs);
+
+    *pgeneration = set ? set->generation : 0;
+    m2_keyring_leave(dir->keys);
+    return one;
+}
+
+int m2mgw_keys_fit(const m2mgw_dir_t *dir)
+{
+    apr_uint64_t generation;
+
+    return !dir->keys || !dir->algs || fits(dir, &generation);
+}
+
+/* Keys of a URL are known when they have come; each set is told of once in a process. */
+static void tell_what_does_not_fit(void)
+{
+    apr_uint64_t generation;
+    int i;
+
+    for (i = 0; i < keys.narrowed->nelts; i++) {
+        narrowed_t *one = &APR_ARRAY_IDX(keys.narrowed, i, narrowed_t);
+
+        if (!fits(one->dir, &generation) && generation != one->told) {
+            one->told = generation;
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf, "M2-503: the section "
+                         "in %s: M2MAlgorithms names none that a key of the current set can "
+                         "do: every token is refused", one->place);
+        }
+    }
+}
+
+static apr_array_header_t *narrowed(apr_pool_t *pconf)
+{
+    const apr_array_header_t *all = m2mgw_cfg_sections();
+    apr_array_header_t *list = apr_array_make(pconf, 4, sizeof(narrowed_t));
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        const m2mgw_section_t *section = APR_ARRAY_IDX(all, i, m2mgw_section_t *);
+        const m2mgw_dir_t *dir = m2mgw_cfg_resolved(pconf, section);
+        m2mgw_effective_t effective;
+
+        if ((section->dir->keys || section->dir->algs) && m2mgw_effective(&effective, dir)
+            && dir->keys && dir->algs && m2_keyring_feed(dir->keys)) {
+            narrowed_t *one = apr_array_push(list);
+
+            one->dir = dir;
+            one->place = m2mgw_cfg_place(pconf, section->where ? section->where
+                                                               : section->first);
+            one->told = 0;
+        }
+    }
+    return list;
 }
 
 /* --- the watchdog's thread --- */
@@ -81,6 +150,7 @@ static apr_status_t watch(int state, void *data, apr_pool_t *pool)
     else if (state == AP_WATCHDOG_STATE_RUNNING && try_lock()) {
         if (keys.started) {
             m2_jwks_tick(keys.jwks, apr_time_now());
+            tell_what_does_not_fit();
         }
         unlock();
     }
@@ -234,6 +304,7 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
         || !m2_jwks_watched(keys.jwks)) {
         return OK;
     }
+    keys.narrowed = narrowed(pconf);
     status = share_slots(pconf, s);
     if (status == OK) {
         status = open_sources(pconf, s);

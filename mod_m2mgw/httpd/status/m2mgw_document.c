@@ -8,6 +8,7 @@
 
 #include "httpd/runtime/m2mgw_cache.h"
 #include "httpd/runtime/m2mgw_counters.h"
+#include "httpd/runtime/m2mgw_keys.h"
 #include "httpd/runtime/m2mgw_proofs.h"
 #include "httpd/runtime/m2mgw_recent.h"
 #include "httpd/runtime/m2mgw_replay.h"
@@ -108,10 +109,12 @@ static const char *state_of(const m2mgw_section_t *section,
     if (!has_lists(effective)) {
         return m2_reason_of(M2_E_REVOCATION_UNAVAILABLE)->reason;
     }
-    return (effective->closed && !may_get_keys(section))
-                   || (effective->policy.keys && !has_keys(effective))
-               ? m2_reason_of(M2_E_KEYS_UNAVAILABLE)->reason
-               : "ok";
+    if ((effective->closed && !may_get_keys(section))
+        || (effective->policy.keys && !has_keys(effective))) {
+        return m2_reason_of(M2_E_KEYS_UNAVAILABLE)->reason;
+    }
+    return effective->dir && !m2mgw_keys_fit(effective->dir)
+               ? m2_reason_of(M2_E_ALG_NOT_ALLOWED)->reason : "ok";
 }
 
 static m2_json_t *section_json(apr_pool_t *pool, const m2mgw_section_t *section,
