@@ -8,17 +8,22 @@
  *                                tokens, forged (one byte of the signature changed),
  *                                tampered (one token, payload changed), scope (one token
  *                                that lacks the scope)
+ *   core prove ALG N DIR URL     in the DIR of mint: proofs, N lines of a token that is bound to
+ *                                a key of ALG, a blank, and a proof for GET URL
  *   core gate SCENARIO N DIR     N decisions without a server, for callgrind: same, distinct,
- *                                forged, rules, claims
+ *                                forged, rules, claims, proof (the same token, each proof new)
  *   core scale SCENARIO N DIR    N decisions per thread, by one thread and by two: decisions
  *                                per second of either, then entries and bytes in the cache
  */
 #include "gate/m2_cache.h"
 #include "gate/m2_gate.h"
+#include "gate/m2_owners.h"
+#include "text/m2_b64.h"
 
 #include <apr_file_io.h>
 #include <apr_general.h>
 
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,9 +125,104 @@ static void write_keys(const char *dir, const m2_jwk_t *jwk, const m2_alg_t *alg
     f = create(dir, "public.pem");
     fputs(m2_jwk_to_pem(pool, jwk, 0), f);
     fclose(f);
+    f = create(dir, "private.json");
+    fputs(m2_json_dump(pool, m2_jwk_to_json(pool, jwk, 1)), f);
+    fclose(f);
     f = create(dir, "alg");
     fputs(alg->name, f);
     fclose(f);
+}
+
+/* --- prove --- */
+
+static m2_jwk_t *read_private(const char *dir)
+{
+    m2_keyset_t *set = m2_keyset_make(pool);
+
+    must(m2_keyset_parse(set, slurp(dir, "private.json"), "private.json", M2_JWK_PRIVATE,
+                         M2_KEYSET_STRICT, &err), "key");
+    return APR_ARRAY_IDX(set->keys, 0, m2_jwk_t *);
+}
+
+static const char *hash_of(apr_pool_t *p, const char *text)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+
+    EVP_Digest(text, strlen(text), hash, &n, EVP_sha256(), NULL);
+    return m2_b64_encode(p, m2_slice((const char *)hash, n));
+}
+
+/* a token like the others, bound to a key */
+static const char *bound_token(const char *dir, const m2_jwk_t *owner)
+{
+    const m2_jwk_t *jwk = read_private(dir);
+    const m2_alg_t *alg = m2_alg_find(m2_slice_z(apr_pstrndup(pool, slurp(dir, "alg").p, 5)));
+    m2_json_t *header = m2_json_make(pool), *claims = m2_json_make(pool), *cnf = m2_json_make(pool);
+    const apr_int64_t now = apr_time_sec(apr_time_now());
+    const char *token;
+
+    m2_json_set_string(header, "typ", "at+jwt");
+    m2_json_set_string(cnf, "jkt", m2_jwk_thumbprint(pool, owner));
+    m2_json_set_string(claims, "iss", "https://issuer.example/");
+    m2_json_set_string(claims, "aud", "https://api.example/");
+    m2_json_set_string(claims, "client_id", "9f3a2c51-service");
+    m2_json_set_string(claims, "scope", "api:read");
+    m2_json_set_int(claims, "exp", now + 36000);
+    m2_json_set_json(claims, "cnf", cnf);
+    must(m2_jws_sign(&token, pool, header, m2_slice_z(m2_json_dump(pool, claims)), jwk, alg, &err),
+         "sign");
+    return token;
+}
+
+/* a key as clients send it */
+static m2_json_t *bare_jwk(const m2_jwk_t *jwk)
+{
+    static const char *const names[] = { "crv", "e", "kty", "n", "x", "y" };
+    const m2_json_t *whole = m2_jwk_to_json(pool, jwk, 0);
+    m2_json_t *bare = m2_json_make(pool);
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (m2_json_get(whole, names[i])) {
+            m2_json_set_json(bare, names[i], m2_json_get(whole, names[i]));
+        }
+    }
+    return bare;
+}
+
+static int prove(char **argv)
+{
+    const m2_alg_t *alg = m2_alg_find(m2_slice_z(argv[2]));
+    const int n = (int)apr_atoi64(argv[3]);
+    FILE *f = create(argv[4], "proofs");
+    m2_json_t *header = m2_json_make(pool);
+    const char *token;
+    apr_pool_t *p;
+    m2_jwk_t *owner;
+    int i;
+
+    must(m2_jwk_generate(&owner, pool, alg, 0, NULL, &err), "generate");
+    token = bound_token(argv[4], owner);
+    m2_json_set_string(header, "typ", "dpop+jwt");
+    m2_json_set_json(header, "jwk", bare_jwk(owner));
+    apr_pool_create(&p, pool);
+    for (i = 0; i < n; i++) {
+        m2_json_t *claims = m2_json_make(p);
+        const char *proof;
+
+        m2_json_set_string(claims, "jti", apr_psprintf(p, "b7c1d6e0-%08d", i));
+        m2_json_set_string(claims, "htm", "GET");
+        m2_json_set_string(claims, "htu", argv[5]);
+        m2_json_set_int(claims, "iat", apr_time_sec(apr_time_now()));
+        m2_json_set_string(claims, "ath", hash_of(p, token));
+        must(m2_jws_sign(&proof, p, header, m2_slice_z(m2_json_dump(p, claims)), owner, alg, &err),
+             "sign");
+        fprintf(f, "%s %s\n", token, proof);
+        apr_pool_clear(p);
+    }
+    fclose(f);
+    return 0;
 }
 
 static int mint(int argc, char **argv)
@@ -218,6 +318,9 @@ static void make_policy(m2_policy_t *policy, const char *scenario, const char *d
     policy->keys = m2_keyring_make(pool, set);
     policy->algs = ~(m2_alg_mask_t)0;
     policy->claims.leeway = 60;
+    policy->bound.constraint = M2_CONSTRAINT_AUTO;
+    policy->bound.proof.algs = m2_proof_algs();
+    policy->bound.proof.window = 3600;
     policy->claims.max_age = -1;
     policy->user_claims = names;
     policy->rules = m2_slice_is(m2_slice_z(scenario), "rules") ? make_rules(50) : NULL;
@@ -242,11 +345,32 @@ static m2_code_t decide(apr_pool_t *p, const m2_policy_t *policy, m2_slice_t tok
     return verdict->code;
 }
 
+#define PROOF_URL "http://bench.example/api/index.html"
+
+/* what the client shows beside its token */
+static void present_proof(m2_proof_request_t *request, void *baton)
+{
+    static apr_array_header_t *targets;
+    static m2_proof_keys_t keys;
+
+    if (!targets) {
+        keys = m2_owners_keys(m2_owners_make(pool, 64));
+        targets = apr_array_make(pool, 1, sizeof(const char *));
+        APR_ARRAY_PUSH(targets, const char *) = PROOF_URL;
+    }
+    request->proof = *(const m2_slice_t *)baton;
+    request->fields = 1;
+    request->method = "GET";
+    request->targets = targets;
+    request->keys = &keys;
+}
+
 /* One run of decisions, which threads share but for their pools. */
 typedef struct run_t {
     m2_policy_t policy;
     m2_services_t services;
     m2_slice_t tokens[POOL_TOKENS];
+    m2_slice_t proofs[POOL_TOKENS]; /* "there is none" but in the scenario proof */
     int have, distinct, n;
     m2_code_t expected;
 } run_t;
@@ -255,13 +379,21 @@ static void run_prepare(run_t *run, char **argv)
 {
     const m2_slice_t scenario = m2_slice_z(argv[2]);
     const int forged = m2_slice_is(scenario, "forged");
-    m2_slice_t text = slurp(argv[4], forged ? "forged" : "tokens");
+    const int proof = m2_slice_is(scenario, "proof");
+    m2_slice_t text = slurp(argv[4], forged ? "forged" : proof ? "proofs" : "tokens");
     char *last = NULL, *rest = (char *)(apr_uintptr_t)text.p, *word;
 
     memset(run, 0, sizeof(*run));
     while (run->have < POOL_TOKENS && (word = apr_strtok(rest, "\n", &last)) != NULL) {
         rest = NULL;
-        run->tokens[run->have++] = m2_slice_z(word);
+        run->tokens[run->have] = m2_slice_z(word);
+        if (proof) {
+            char *blank = strchr(word, ' ');
+
+            run->tokens[run->have] = m2_slice(word, (apr_size_t)(blank - word));
+            run->proofs[run->have] = m2_slice_z(blank + 1);
+        }
+        run->have++;
     }
     run->n = (int)apr_atoi64(argv[3]);
     run->distinct = forged || m2_slice_is(scenario, "distinct");
@@ -286,8 +418,12 @@ static void *run_decisions(void *data)
     apr_allocator_owner_set(allocator, p);
     for (i = 0; i < run->n; i++) {
         const m2_slice_t token = run->tokens[run->distinct ? i % run->have : 0];
+        m2_slice_t proof = run->proofs[i % run->have];
+        m2_presented_t presented = { 1, present_proof, NULL, &proof };
+        m2_services_t services = run->services;
 
-        if (decide(p, &run->policy, token, &run->services) != run->expected) {
+        services.presented = proof.p ? &presented : NULL;
+        if (decide(p, &run->policy, token, &services) != run->expected) {
             fprintf(stderr, "core: an unexpected verdict\n");
             exit(1);
         }
@@ -361,12 +497,16 @@ int main(int argc, char **argv)
     if (argc >= 5 && m2_slice_is(m2_slice_z(argv[1]), "mint")) {
         return mint(argc, argv);
     }
+    if (argc == 6 && m2_slice_is(m2_slice_z(argv[1]), "prove")) {
+        return prove(argv);
+    }
     if (argc == 5 && m2_slice_is(m2_slice_z(argv[1]), "gate")) {
         return gate(argv);
     }
     if (argc == 5 && m2_slice_is(m2_slice_z(argv[1]), "scale")) {
         return scale(argv);
     }
-    fprintf(stderr, "usage: core mint ALG N DIR [KEYS] | core gate|scale SCENARIO N DIR\n");
+    fprintf(stderr, "usage: core mint ALG N DIR [KEYS] | core prove ALG N DIR URL | "
+            "core gate|scale SCENARIO N DIR\n");
     return 2;
 }

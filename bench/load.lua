@@ -1,14 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Copyright The mod_m2mgw authors
 --
--- For wrk: requests with the tokens of the file BENCH_TOKENS, one after the other. Prints
--- one line of JSON.
+-- For wrk: requests with the tokens of the file BENCH_TOKENS, one after the other; a line of
+-- two words is a bound token and a proof. Prints one line of JSON.
 
 local requests, at = {}, 0
 
 function init(args)
     for token in io.lines(os.getenv("BENCH_TOKENS")) do
-        requests[#requests + 1] = wrk.format("GET", nil, { Authorization = "Bearer " .. token })
+        local bound, proof = token:match("^(%S+) (%S+)$")
+        local headers = proof and { Authorization = "DPoP " .. bound, DPoP = proof }
+                        or { Authorization = "Bearer " .. token }
+        requests[#requests + 1] = wrk.format("GET", nil, headers)
     end
 end
 

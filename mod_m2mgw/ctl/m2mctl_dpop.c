@@ -113,6 +113,25 @@ static m2_code_t set_claims(m2_json_t *claims, apr_pool_t *pool, const m2mctl_ma
     return M2_OK;
 }
 
+/* The members that say which key it is, and nothing else (RFC 7638 3.2): verifiers that know
+ * the key need not read it again. */
+static m2_json_t *bare_jwk(apr_pool_t *pool, const m2_jwk_t *key)
+{
+    static const char *const names[] = { "crv", "e", "kty", "n", "x", "y" };
+    const m2_json_t *whole = m2_jwk_to_json(pool, key, 0);
+    m2_json_t *bare = m2_json_make(pool);
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const m2_json_t *member = m2_json_get(whole, names[i]);
+
+        if (member) {
+            m2_json_set_json(bare, names[i], member);
+        }
+    }
+    return bare;
+}
+
 m2_code_t m2mctl_proof_make(const char **pproof, apr_pool_t *pool, const m2_jwk_t *key,
                             const m2_alg_t *alg, const m2mctl_made_t *made, m2_err_t *err)
 {
@@ -120,7 +139,7 @@ m2_code_t m2mctl_proof_make(const char **pproof, apr_pool_t *pool, const m2_jwk_
     m2_code_t code = set_claims(claims, pool, made, err);
 
     m2_json_set_string(header, "typ", "dpop+jwt");
-    m2_json_set_json(header, "jwk", m2_jwk_to_json(pool, key, 0));
+    m2_json_set_json(header, "jwk", bare_jwk(pool, key));
     return code ? code
                 : m2_jws_sign(pproof, pool, header, m2_slice_z(m2_json_dump(pool, claims)), key,
                               alg, err);

@@ -481,6 +481,7 @@ static void test_every_algorithm(void **state)
                     apr_pstrcat(pool, CLAIMS ",\"ath\":\"", hash(TOKEN), "\"", NULL), key,
                     alg->name));
         assert_string_equal(proof.alg, alg->name);
+        assert_string_equal(proof.jkt, m2_jwk_thumbprint(pool, key));
         n++;
     }
     assert_true(n >= 10);

@@ -46,6 +46,23 @@ typedef struct m2_proof_policy_t {
     int nonce;          /* a nonce is asked for */
 } m2_proof_policy_t;
 
+/* A key that a proof brings, in a pool of its own: jwk NULL until it was read. proven: with it a
+ * proof has passed. */
+typedef struct m2_owner_t {
+    apr_pool_t *pool;
+    const char *jkt;
+    m2_jwk_t *jwk;
+    int proven;
+} m2_owner_t;
+
+/* Where the host keeps keys that proved something, if it does: the one of that thumbprint, or a
+ * new one, or NULL; and back again, to be kept if it is proven. Nobody else has it meanwhile. */
+typedef struct m2_proof_keys_t {
+    m2_owner_t *(*take)(void *baton, const char *jkt);
+    void (*give)(void *baton, m2_owner_t *owner);
+    void *baton;
+} m2_proof_keys_t;
+
 /* The request that a proof has to be made for. */
 typedef struct m2_proof_request_t {
     m2_slice_t proof;  /* the value of the header field; "there is none" without one */
@@ -56,6 +73,7 @@ typedef struct m2_proof_request_t {
     m2_slice_t jkt;    /* thumbprint the token is bound to; "there is none": any key */
     m2_slice_t nonce_key;   /* where a nonce is asked for */
     const char *nonce_role; /* M2_NONCE_RESOURCE or M2_NONCE_ISSUER */
+    const m2_proof_keys_t *keys; /* NULL: the key of each proof is read anew */
 } m2_proof_request_t;
 
 /* What became of it; also of one that was refused, as far as it was read. */

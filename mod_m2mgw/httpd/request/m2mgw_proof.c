@@ -92,6 +92,7 @@ static void present_proof(m2_proof_request_t *request, void *baton)
     request->targets = targets_of(ctx);
     request->nonce_key = m2mgw_proofs_nonce_key();
     request->nonce_role = M2_NONCE_RESOURCE;
+    request->keys = m2mgw_proofs_keys();
 }
 
 m2_code_t m2mgw_proof_spend(m2mgw_ctx_t *ctx, const m2_verdict_t *verdict, m2_err_t *err)

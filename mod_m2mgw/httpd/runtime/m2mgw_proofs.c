@@ -13,6 +13,7 @@
 
 #include "httpd/config/m2mgw_section.h"
 
+#include "gate/m2_owners.h"
 #include "replay/m2_replay.h"
 
 #include <openssl/rand.h>
@@ -29,6 +30,7 @@ typedef struct retained_t {
 } retained_t;
 
 #define RETAINED "m2mgw proofs"
+#define MAX_OWNERS 512 /* keys of clients that a child keeps, some 10 KiB each */
 
 static struct {
     m2_replay_t *store; /* NULL: not open, or not attached */
@@ -36,6 +38,7 @@ static struct {
     int old_window;     /* judges until old_until */
     apr_time_t old_until;
     m2_slice_t nonce_key;
+    m2_proof_keys_t keys; /* of this child; zeroed: none */
 } runtime;
 
 /* --- spending --- */
@@ -77,6 +80,11 @@ m2_code_t m2mgw_proofs_spend(const m2_proof_t *proof, m2_err_t *err)
         return m2_err_set(err, M2_E_PROOF_INVALID, "the proof is refused: its time has run out");
     }
     return code ? m2_err_set(err, code, "%s", why.text ? why.text : "no reason given") : M2_OK;
+}
+
+const m2_proof_keys_t *m2mgw_proofs_keys(void)
+{
+    return runtime.keys.take ? &runtime.keys : NULL;
 }
 
 m2_slice_t m2mgw_proofs_nonce_key(void)
@@ -208,6 +216,9 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-312: M2MDPoPStore: %s",
                      err.text ? err.text : "cannot be used");
         runtime.store = NULL;
+    }
+    if (runtime.store) {
+        runtime.keys = m2_owners_keys(m2_owners_make(pchild, MAX_OWNERS));
     }
 }
 

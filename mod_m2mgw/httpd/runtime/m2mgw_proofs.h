@@ -14,6 +14,9 @@
  *  M2_E_PROOF_INVALID (its time has run out since it was judged), M2_E_REPLAY_UNAVAILABLE. */
 m2_code_t m2mgw_proofs_spend(const m2_proof_t *proof, m2_err_t *err);
 
+/** Keys of this child's clients, for m2_proof_request_t; NULL where there are none. */
+const m2_proof_keys_t *m2mgw_proofs_keys(void);
+
 /** M2MDPoPNonceKey, or the random key of this server; the same in all children. */
 m2_slice_t m2mgw_proofs_nonce_key(void);
 
