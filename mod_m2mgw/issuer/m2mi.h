@@ -131,7 +131,7 @@ typedef struct m2mi_providers_t {
 /* a section */
 typedef struct m2mi_dir_t {
     m2mi_providers_t *providers; /* M2MClientProvider */
-    m2mi_watch_t *list;          /* the M2MRevocation of a section with m2m-introspect or
+    const char *list;            /* path of the M2MRevocation of a section with m2m-introspect or
                                     m2m-revoke; opened by the check */
 } m2mi_dir_t;
 
@@ -341,9 +341,8 @@ m2_code_t m2mi_replay_mark(request_rec *r, const char *client, const char *owner
 
 /* --- m2mi_manage.c: tokens that are out --- */
 
-/** Watch the revocation list of a section, once. NULL, or a sentence. */
-const char *m2mi_list_open(m2mi_dir_t *dir, apr_pool_t *pool, server_rec *s,
-                           const char *path);
+/** The revocation list that a section writes. */
+void m2mi_list_open(m2mi_dir_t *dir, const char *path);
 
 /** register_hooks: mod_m2mgw may ask which lists are written here. */
 void m2mi_lists_register(void);
@@ -353,7 +352,7 @@ void m2mi_lists_reset(apr_pool_t *pconf);
 
 /** post_config: an empty list where there is none yet, for User to write. NULL, or a
  *  sentence. */
-const char *m2mi_lists_make(apr_pool_t *pool);
+const char *m2mi_lists_make(apr_pool_t *pool, server_rec *s);
 
 /* --- m2mi_log.c: why a call ends, and what of it may stand in a log --- */
 

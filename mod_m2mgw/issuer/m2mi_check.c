@@ -339,7 +339,8 @@ static const char *open_list(apr_pool_t *pool, server_rec *s, ap_conf_vector_t *
         return apr_psprintf(pool, "<Location %s>: SetHandler %s needs M2MClientProvider, as "
                             M2MI_HANDLER_TOKEN " does", path, handler);
     }
-    return m2mi_list_open(dir, pool, s, view.revocation);
+    m2mi_list_open(dir, view.revocation);
+    return NULL;
 }
 
 static const char *open_lists(apr_pool_t *pool, server_rec *s)

@@ -19,44 +19,40 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define LOCK_WAIT 1000 /* milliseconds a request waits for another writer */
+#define LOCK_WAIT 5000 /* milliseconds a request waits for another writer */
 
 static const m2mi_dir_t *dir_of(request_rec *r)
 {
     return ap_get_module_config(r->per_dir_config, &m2m_issuer_module);
 }
 
-/* A token of ours. M2_E_REVOCATION-like answers are the caller's: token->revoked tells. */
-static m2_code_t look(m2_inspected_t *token, m2mi_call_t *call)
+/* *prevoked: what the lists of the section say of a token of ours. */
+static m2_code_t look(m2_inspected_t *token, m2_code_t *prevoked, m2mi_call_t *call)
 {
-    const m2mi_watch_t *list = dir_of(call->r)->list;
-    m2_inspect_rules_t rules = { call->conf->name, call->conf->own_keys, NULL,
-                                 call->r->request_time };
+    APR_OPTIONAL_FN_TYPE(m2mgw_revoked) *revoked = APR_RETRIEVE_OPTIONAL_FN(m2mgw_revoked);
+    const m2_inspect_rules_t rules = { call->conf->name, call->conf->own_keys,
+                                       call->r->request_time };
     m2_code_t rc;
     m2_err_t err;
 
     m2_err_init(&err, call->r->pool);
-    rules.revocation = list ? m2mi_watch_enter(list) : NULL;
     rc = m2_inspect(token, call->r->pool, m2_slice_z(call->request.token), &rules, &err);
-    if (list) {
-        m2mi_watch_leave(list);
-    }
     if (rc != M2_OK) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, "M2-724: not a token of ours: %s",
                       err.text ? err.text : "refused");
+        return rc;
     }
-    return rc;
+    *prevoked = revoked ? revoked(call->r->per_dir_config, call->r->pool, token->claims,
+                                  token->kid)
+                        : M2_E_REVOCATION_UNAVAILABLE;
+    return M2_OK;
 }
 
-/* A restart found the list bad and had no copy of it: nobody knows what is revoked. */
-static m2_oauth_error_t list_check(m2mi_call_t *call)
+/* Nobody knows what is revoked, or what would be revoked would not count. */
+static m2_oauth_error_t unavailable(m2mi_call_t *call)
 {
-    const m2mi_watch_t *list = dir_of(call->r)->list;
-
-    return list && m2mi_watch_lost(list)
-               ? m2mi_stop(call, M2_OAUTH_UNAVAILABLE, "the list of revoked tokens cannot be "
-                                                       "read at the moment")
-               : M2_OAUTH_OK;
+    return m2mi_stop(call, M2_OAUTH_UNAVAILABLE, "the list of revoked tokens cannot be used at "
+                                                 "the moment");
 }
 
 /* --- introspection --- */
@@ -77,6 +73,7 @@ static m2_oauth_error_t introspect(m2mi_call_t *call)
 {
     apr_pool_t *pool = call->r->pool;
     m2_inspected_t token;
+    m2_code_t revoked;
     m2_oauth_error_t rc;
 
     if (m2mi_grants_query(call) != M2_OK) {
@@ -86,15 +83,20 @@ static m2_oauth_error_t introspect(m2mi_call_t *call)
         return m2mi_stop(call, M2_OAUTH_FORBIDDEN,
                          "the client is not granted .introspect on any audience");
     }
-    rc = list_check(call);
-    rc = rc == M2_OAUTH_OK ? m2mi_client_spend(&call->who, call->r, &call->text) : rc;
+    rc = m2mi_client_spend(&call->who, call->r, &call->text);
     if (rc != M2_OAUTH_OK) {
         return rc;
     }
-    call->answer = look(&token, call) == M2_OK && !token.revoked
-                           && may_ask(call, token.audience)
-                       ? m2_inspect_document(pool, &token)
-                       : m2_inspect_nothing(pool);
+    call->answer = m2_inspect_nothing(pool);
+    if (look(&token, &revoked, call) != M2_OK || !may_ask(call, token.audience)) {
+        return M2_OAUTH_OK;
+    }
+    if (revoked == M2_E_REVOCATION_UNAVAILABLE) {
+        return unavailable(call);
+    }
+    if (revoked == M2_OK) {
+        call->answer = m2_inspect_document(pool, &token);
+    }
     return M2_OAUTH_OK;
 }
 
@@ -105,22 +107,36 @@ int m2mi_introspect_handler(request_rec *r)
 
 /* --- revocation --- */
 
+/* A list that is bad has to be mended first; what is added to it counts for nobody. */
+static int is_broken(const m2mi_call_t *call)
+{
+    m2_view_t view;
+
+    m2mi_view(&view, call->r->per_dir_config, call->r);
+    return view.revocation_broken;
+}
+
 static m2_oauth_error_t take_back(m2mi_call_t *call, const m2_inspected_t *token)
 {
-    const char *path = m2mi_watch_path(dir_of(call->r)->list);
     const m2_revoked_t entry = { M2_REVOKED_JTI, m2_slice_z(call->conf->name),
                                  m2_slice_z(token->jti), token->exp };
+    const char *path = dir_of(call->r)->list;
     m2_err_t err;
 
     m2_err_init(&err, call->r->pool);
-    if (m2_revocation_append(call->r->pool, path, &entry, LOCK_WAIT, &err) != M2_OK) {
+    if (is_broken(call)
+        || m2_revocation_append(call->r->pool, path, &entry, LOCK_WAIT, &err) != M2_OK) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, call->r, "M2-725: cannot revoke: %s",
-                      err.text);
-        return m2mi_stop(call, M2_OAUTH_UNAVAILABLE, "the token cannot be revoked at the "
-                                                     "moment");
+                      err.text ? err.text : "the list is broken");
+        return unavailable(call);
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r, "M2-726: client %s revoked its token "
                   "with jti %s", call->who.client, token->jti);
+    m2_err_init(&err, call->r->pool);
+    if (m2_revocation_prune(call->r->pool, path, call->r->request_time, &err) != M2_OK) {
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, call->r, "M2-728: expired entries stay on the "
+                      "list: %s", err.text);
+    }
     return M2_OAUTH_OK;
 }
 
@@ -128,17 +144,17 @@ static m2_oauth_error_t take_back(m2mi_call_t *call, const m2_inspected_t *token
 static m2_oauth_error_t revoke_token(m2mi_call_t *call)
 {
     m2_inspected_t token;
-    m2_oauth_error_t rc = list_check(call);
+    m2_code_t revoked;
+    m2_oauth_error_t rc = m2mi_client_spend(&call->who, call->r, &call->text);
 
-    rc = rc == M2_OAUTH_OK ? m2mi_client_spend(&call->who, call->r, &call->text) : rc;
-    if (rc != M2_OAUTH_OK || look(&token, call) != M2_OK) {
+    if (rc != M2_OAUTH_OK || look(&token, &revoked, call) != M2_OK) {
         return rc;
     }
     if (strcmp(token.client, call->who.client) != 0) { /* RFC 7009 2.1 */
         return m2mi_stop(call, M2_OAUTH_INVALID_REQUEST, "the token was not issued to the "
                                                          "client");
     }
-    return token.revoked ? M2_OAUTH_OK : take_back(call, &token);
+    return revoked == M2_E_REVOKED ? M2_OAUTH_OK : take_back(call, &token);
 }
 
 int m2mi_revoke_handler(request_rec *r)
@@ -147,25 +163,6 @@ int m2mi_revoke_handler(request_rec *r)
 }
 
 /* --- the list --- */
-
-static const char *list_parse(const void **pobject, apr_pool_t *pool, const char *path,
-                              m2_slice_t text, int first, void *baton)
-{
-    m2_revocation_t *set = m2_revocation_make(pool);
-    m2_err_t err;
-
-    (void)first;
-    (void)baton;
-    m2_err_init(&err, pool);
-    if (m2_revocation_parse(set, text, &err) != M2_OK) {
-        return apr_psprintf(pool, "%s line %d: %s", path, err.line, err.text);
-    }
-    *pobject = set;
-    return NULL;
-}
-
-static const m2mi_watch_kind_t list_kind = { "M2MRevocation", M2_MAX_REVOCATION_BYTES, 1, 1,
-                                             list_parse };
 
 static const char *list_make(apr_pool_t *pool, const char *path)
 {
@@ -191,16 +188,6 @@ void m2mi_lists_reset(apr_pool_t *pconf)
     lists = apr_array_make(pconf, 2, sizeof(const char *));
 }
 
-const char *m2mi_list_open(m2mi_dir_t *dir, apr_pool_t *pool, server_rec *s,
-                           const char *path)
-{
-    if (dir->list) {
-        return NULL;
-    }
-    APR_ARRAY_PUSH(lists, const char *) = path;
-    return m2mi_watch_open(&dir->list, pool, s, &list_kind, path, NULL);
-}
-
 static int m2m_issuer_writes(const char *path)
 {
     int i;
@@ -213,18 +200,41 @@ static int m2m_issuer_writes(const char *path)
     return 0;
 }
 
+void m2mi_list_open(m2mi_dir_t *dir, const char *path)
+{
+    dir->list = path;
+    if (!m2m_issuer_writes(path)) {
+        APR_ARRAY_PUSH(lists, const char *) = path;
+    }
+}
+
 void m2mi_lists_register(void)
 {
     APR_REGISTER_OPTIONAL_FN(m2m_issuer_writes);
 }
 
-const char *m2mi_lists_make(apr_pool_t *pool)
+/* Whether this server had the list before: then it is missing, and not new. */
+static int was_there(apr_pool_t *process, const char *path)
+{
+    const char *key = apr_pstrcat(process, "m2m_issuer_list:", path, NULL);
+    void *seen = NULL;
+
+    apr_pool_userdata_get(&seen, key, process);
+    apr_pool_userdata_set("", key, NULL, process);
+    return seen != NULL;
+}
+
+const char *m2mi_lists_make(apr_pool_t *pool, server_rec *s)
 {
     const char *wrong = NULL;
     int i;
 
     for (i = 0; !wrong && i < lists->nelts; i++) {
-        wrong = list_make(pool, APR_ARRAY_IDX(lists, i, const char *));
+        const char *path = APR_ARRAY_IDX(lists, i, const char *);
+
+        if (!was_there(s->process->pool, path)) {
+            wrong = list_make(pool, path);
+        }
     }
     return wrong;
 }

@@ -167,14 +167,16 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     int status = m2mi_replay_open(pconf, plog, ptemp, s);
     const char *wrong;
 
-    if (status != OK || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
-        || !(m2mi_watch_any() || m2mi_client_keys_fetched())) {
+    if (status != OK || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return status;
     }
-    wrong = m2mi_lists_make(ptemp);
+    wrong = m2mi_lists_make(ptemp, s);
     if (wrong) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "M2-727: %s", wrong);
         return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (!(m2mi_watch_any() || m2mi_client_keys_fetched())) {
+        return OK;
     }
     status = m2mi_client_keys_share(pconf, s);
     return status == OK ? join_watchdog(pconf, s) : status;

@@ -191,6 +191,11 @@ const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source)
     return source->current ? source->current->object : NULL;
 }
 
+int m2_keysource_is_broken(const m2_keysource_t *source)
+{
+    return source->slot && m2_slot_get(&source->slot->failing);
+}
+
 const char *m2_keysource_label(const m2_keysource_t *source)
 {
     return source->label;

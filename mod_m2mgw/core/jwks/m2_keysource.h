@@ -34,6 +34,9 @@ const m2_keyset_t *m2_keysource_keys(const m2_keysource_t *source);
 /** How many keys or entries it holds; -1 when it holds no document. */
 int m2_keysource_entries(const m2_keysource_t *source);
 
+/** Whether the last attempt to read or fetch it failed, in any child. Thread-safe. */
+int m2_keysource_is_broken(const m2_keysource_t *source);
+
 /** Its path, URL or issuer, for people: without what may be secret in it. */
 const char *m2_keysource_label(const m2_keysource_t *source);
 

@@ -1,30 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A token that somebody asks about (RFC 7662) or takes back (RFC 7009): is it one of ours,
- * and does it still count. Whose business it is, is the caller's to ask.
+ * A token that somebody asks about (RFC 7662) or takes back (RFC 7009): is it one of ours, and
+ * alive. Whether it was revoked, and whose business it is, is the caller's to ask.
  */
 #ifndef M2_INSPECT_H
 #define M2_INSPECT_H
 
 #include "key/m2_keyset.h"
-#include "revocation/m2_revocation.h"
 #include "text/m2_json.h"
 
 /* what we know a token by */
 typedef struct m2_inspect_rules_t {
     const char *issuer;
-    const m2_keyset_t *keys;           /* all that we publish */
-    const m2_revocation_t *revocation; /* NULL: nothing is revoked */
+    const m2_keyset_t *keys; /* all that we publish */
     apr_time_t now;
 } m2_inspect_rules_t;
 
-/* a token of ours that still counts, or would but for a revocation */
+/* a token of ours that still counts, unless it was revoked */
 typedef struct m2_inspected_t {
     const m2_json_t *claims;
     const char *audience, *client, *jti;
+    const char *kid; /* of the key that signed it */
     apr_int64_t exp; /* seconds */
-    int revoked;
 } m2_inspected_t;
 
 /**

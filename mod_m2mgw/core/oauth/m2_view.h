@@ -11,6 +11,7 @@
 
 #include "base/m2_slice.h"
 #include "proof/m2_proof.h"
+#include "text/m2_json.h"
 
 #include <apr_optional.h>
 
@@ -26,12 +27,19 @@ typedef struct m2_view_t {
     m2_slice_t certificate;      /* DER; with a request only; "there is none" without one */
     const char *revocation;      /* path of the one M2MRevocation file:, or NULL */
     int revocations;             /* how many M2MRevocation are in force */
+    int revocation_broken;       /* that file is bad: what is added to it does not count now */
 } m2_view_t;
 
 /** Fill *view from a section's merged configuration; r is NULL while configuration is read. */
 APR_DECLARE_OPTIONAL_FN(void, m2mgw_view,
                         (m2_view_t *view, const struct ap_conf_vector_t *section,
                          struct request_rec *r));
+
+/** What the lists of a section say of a verified token, kid being that of its key: M2_OK,
+ *  M2_E_REVOKED or M2_E_REVOCATION_UNAVAILABLE. In the thread of a request. */
+APR_DECLARE_OPTIONAL_FN(m2_code_t, m2mgw_revoked,
+                        (const struct ap_conf_vector_t *section, apr_pool_t *pool,
+                         const m2_json_t *claims, const char *kid));
 
 /** Whether an issuer of this server writes the revocation list of that path. To be asked once
  *  mod_m2m_issuer has checked its configuration, which it does before mod_m2mgw. */

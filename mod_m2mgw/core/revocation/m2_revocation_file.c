@@ -7,13 +7,18 @@
 #include "revocation/m2_revocation_file.h"
 
 #include "base/m2_log.h"
+#include "text/m2_file.h"
+#include "text/m2_lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SMALL 65536 /* bytes of a list that is not worth the trouble */
 #define STEP 20   /* milliseconds between two attempts to lock */
 #define REOPENS 8 /* replacements in a row that a writer follows */
 
@@ -131,7 +136,118 @@ m2_code_t m2_revocation_append(apr_pool_t *pool, const char *path,
     return code;
 }
 
-int m2_revocation_read_lock(int fd)
+/* --- dropping what has expired --- */
+
+/* The size from which it is worth while again, for the largest list of this process. */
+static apr_uint64_t next_size = SMALL;
+
+static int is_over(const m2_revoked_t *entry, apr_time_t now)
 {
-    return flock(fd, LOCK_SH | LOCK_NB) == 0;
+    return entry->kind == M2_REVOKED_JTI && entry->time != M2_UNSET
+           && entry->time < apr_time_sec(now) - M2_REVOCATION_KEEP;
+}
+
+/* What stays of a list, in *pkept. M2_E_CONFIG for one that does not parse: it is not ours to
+ * mend. */
+static m2_code_t select_lines(m2_slice_t *pkept, apr_pool_t *pool, m2_slice_t text,
+                              apr_time_t now, m2_err_t *err)
+{
+    char *kept = apr_palloc(pool, text.n + 1);
+    apr_size_t n = 0;
+    m2_code_t code = M2_OK;
+    m2_slice_t line;
+    apr_pool_t *temp;
+
+    apr_pool_create(&temp, pool);
+    while ((code == M2_OK || code == M2_E_NOT_FOUND) && m2_line_next(&text, &line)) {
+        m2_revoked_t entry;
+
+        code = m2_revoked_read(&entry, temp, line, err);
+        if (code == M2_E_NOT_FOUND || (code == M2_OK && !is_over(&entry, now))) {
+            memcpy(kept + n, line.p, line.n);
+            n += line.n;
+            kept[n++] = '\n';
+        }
+        apr_pool_clear(temp);
+    }
+    *pkept = m2_slice(kept, n);
+    return code == M2_E_NOT_FOUND ? M2_OK : code;
+}
+
+static int write_all(int fd, m2_slice_t text)
+{
+    while (text.n) {
+        const ssize_t n = write(fd, text.p, text.n);
+
+        if (n < 0 && errno != EINTR) {
+            return 0;
+        }
+        text = n > 0 ? m2_slice(text.p + n, text.n - (apr_size_t)n) : text;
+    }
+    return fsync(fd) == 0;
+}
+
+/* A new file in the place of the old one, whose lock the caller holds. */
+static m2_code_t replace(apr_pool_t *pool, const char *path, const struct stat *info,
+                         m2_slice_t text, m2_err_t *err)
+{
+    char *temp = apr_pstrcat(pool, path, ".XXXXXX", NULL);
+    const int fd = mkostemp(temp, O_CLOEXEC);
+    int done;
+
+    if (fd < 0) {
+        return failed(path, "cannot be written anew beside itself", err);
+    }
+    done = fchmod(fd, info->st_mode & 07777) == 0
+           && ((geteuid() == info->st_uid && getegid() == info->st_gid)
+               || fchown(fd, info->st_uid, info->st_gid) == 0)
+           && write_all(fd, text) && rename(temp, path) == 0;
+    if (!done) {
+        failed(path, "cannot be replaced", err);
+        unlink(temp);
+    }
+    close(fd);
+    return done ? M2_OK : M2_E_CONFIG;
+}
+
+static m2_code_t prune(apr_pool_t *pool, const char *path, const struct stat *info,
+                       apr_time_t now, m2_err_t *err)
+{
+    m2_slice_t kept;
+    m2_file_t file;
+    m2_code_t code = m2_file_read(&file, pool, path, M2_MAX_REVOCATION_BYTES, 0, err);
+
+    code = code == M2_OK ? select_lines(&kept, pool, file.text, now, err) : code;
+    if (code == M2_OK && kept.n < file.text.n) {
+        code = replace(pool, path, info, kept, err);
+    }
+    if (code == M2_OK) {
+        __atomic_store_n(&next_size, kept.n * 2 < SMALL ? SMALL : kept.n * 2,
+                         __ATOMIC_RELAXED);
+    }
+    return code;
+}
+
+m2_code_t m2_revocation_prune(apr_pool_t *pool, const char *path, apr_time_t now,
+                              m2_err_t *err)
+{
+    const apr_uint64_t least = __atomic_load_n(&next_size, __ATOMIC_RELAXED);
+    struct stat info;
+    m2_code_t code;
+    int fd = -1;
+
+    if (lstat(path, &info) != 0 || (apr_uint64_t)info.st_size < least) {
+        return M2_OK;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return m2_err_set(err, M2_E_CONFIG, "%s is a link", path);
+    }
+    /* one that cannot be written anew is not tried at every entry */
+    __atomic_store_n(&next_size, (apr_uint64_t)info.st_size * 2, __ATOMIC_RELAXED);
+    code = open_locked(&fd, &info, path, M2_REVOCATION_WAIT / 10, err);
+    if (code == M2_OK) {
+        code = prune(pool, path, &info, now, err);
+        close(fd);
+    }
+    return code;
 }

@@ -10,6 +10,7 @@
 #include "httpd/runtime/m2mgw_proofs.h"
 
 #include "oauth/m2_view.h"
+#include "revocation/m2_revocations.h"
 
 static void view_proof(m2_view_t *view, const m2mgw_dir_t *dir)
 {
@@ -30,7 +31,7 @@ static void view_certificate(m2_view_t *view, const m2mgw_dir_t *dir, request_re
     }
 }
 
-static void view_revocation(m2_view_t *view, const m2mgw_dir_t *dir)
+static void view_revocation(m2_view_t *view, const m2mgw_dir_t *dir, const request_rec *r)
 {
     const m2mgw_revocation_t *revocation = dir->revocation;
     int i;
@@ -41,6 +42,7 @@ static void view_revocation(m2_view_t *view, const m2mgw_dir_t *dir)
 
         if (!list->is_url) {
             view->revocation = list->name;
+            view->revocation_broken = r && m2_keysource_is_broken(list->source);
         }
     }
 }
@@ -56,11 +58,22 @@ static void m2mgw_view(m2_view_t *view, const struct ap_conf_vector_t *section,
     if (dir) {
         view_proof(view, dir);
         view_certificate(view, dir, r);
-        view_revocation(view, dir);
+        view_revocation(view, dir, r);
     }
+}
+
+static m2_code_t m2mgw_revoked(const struct ap_conf_vector_t *section, apr_pool_t *pool,
+                               const m2_json_t *claims, const char *kid)
+{
+    const m2mgw_dir_t *dir = ap_get_module_config(section, &m2mgw_module);
+
+    return dir && dir->revocation && dir->revocation->ring
+               ? m2_revocations_check(dir->revocation->ring, pool, claims, m2_slice_z(kid), NULL)
+               : M2_E_REVOCATION_UNAVAILABLE;
 }
 
 void m2mgw_view_register(void)
 {
     APR_REGISTER_OPTIONAL_FN(m2mgw_view);
+    APR_REGISTER_OPTIONAL_FN(m2mgw_revoked);
 }
