@@ -696,6 +696,31 @@ is($m2->{token_endpoint}, 'https://two.test/t', 'the endpoint of its own <Locati
 is($m2->{jwks_uri}, 'https://cdn.two.test/keys', 'M2MIssuerEndpoint');
 is($m2->{issuer}, 'https://two.test/', 'the issuer as it is written');
 
+# --- what no cache may hold ---
+
+$t->write_config($MAIN . <<'CONF');
+Header set Cache-Control "public, max-age=9"
+<If "%{HTTP:X-Always} == '1'">
+    Header always set Cache-Control "public, max-age=8"
+</If>
+CONF
+ok($t->reload('HUP'), 'reload with Header set Cache-Control');
+for my $always (0, 1) {
+    my @h = ('X-Always' => $always);
+    $r = ask($t, headers => \@h);
+    gives($r, "Header always $always");
+    is(join(' | ', $r->header('Cache-Control')), 'no-store', 'a token is in no cache');
+    $r = ask($t, headers => \@h, form => { scope => 'none' });
+    is(join(' | ', $r->status, $r->header('Cache-Control')), '400 | no-store', 'nor is a refusal');
+    $r = $t->get('/idp/token', headers => \@h);
+    is(join(' | ', $r->status, $r->header('Cache-Control')), '405 | no-store', 'nor that of another method');
+    $r = $t->raw("POST /idp/token HTTP/1.1\r\nHost: gw.test\r\nX-Always: $always\r\nTransfer-Encoding: chunked\r\n"
+                 . "Content-Type: application/x-www-form-urlencoded\r\n\r\nnonsense\r\n");
+    is(join(' | ', $r->status, $r->header('Cache-Control')), '400 | no-store', "nor httpd's, of a body that is no HTTP");
+    like(join(' ', $t->get('/idp/jwks', headers => \@h)->header('Cache-Control')), qr/public, max-age=[89]/,
+         'control: of the keys it is what Header says');
+}
+
 # --- what the log may hold ---
 
 for my $token (@issued) {

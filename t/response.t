@@ -427,4 +427,57 @@ for my $edit (0, 1) {
     like($r->header('X-Ca-Request-Id'), $edit ? qr/\Aedited-/ : qr/\A(?!edited)/, 'Header always edits the id' . ($edit ? '' : ' where it is told to'));
 }
 $t->expect_log(qr/End of script output before headers/);
+$t->finish(more => 1);
+
+# --- a refusal is no cache's, whatever else speaks about caches ---
+
+$t = M2MGW::Test->start(
+    modules => ['expires'],
+    files => { 'k.json' => jwk_json('oct'), 'htdocs/e.html' => "document\n",
+               'htdocs/in/e.html' => "document inside\n" },
+    config => <<'CONF');
+Header set Cache-Control "public, max-age=99"
+<If "%{HTTP:X-Always} == '1'">
+    Header always set Cache-Control "public, max-age=98"
+</If>
+<If "%{HTTP:X-Always} == '2'">
+    Header always add Cache-Control "public, max-age=97"
+    Header add Cache-Control "public, max-age=96"
+</If>
+ExpiresActive On
+ExpiresDefault A95
+ProxyPass /e.html !
+ProxyPass /in/e.html !
+ProxyPass / http://@BACKEND@/
+<LocationMatch "^/(bare|doc|in|text|rule)">
+    M2MJwks file:@ROOT@/k.json
+    M2MToken header:Authorization query:t
+</LocationMatch>
+<Location /doc>
+    ErrorDocument 401 /e.html
+</Location>
+<Location /in>
+    ErrorDocument 401 /in/e.html
+</Location>
+<Location /text>
+    ErrorDocument 401 "text"
+</Location>
+<Location /rule>
+    M2MRule r "1 = 1" ifTrue=DENY statusCode=404 responseBody=no
+    M2MRuleHeader r Cache-Control "public, max-age=94"
+</Location>
+CONF
+for my $always (0 .. 2) {
+    for my $on ([ '/bare', 401 ], [ '/doc', 401 ], [ '/in/x', 401 ], [ '/text', 401 ],
+                [ '/rule', 404, tok() ], [ '/rule?t=' . tok(), 404 ]) {
+        my ($url, $status, $token) = @$on;
+        my $r = $t->get($url, token => $token, headers => [ 'X-Always' => $always ]);
+        $url =~ s/t=.*/t=.../;
+        is($r->status, $status, "Header always $always, $url: status");
+        ok(!$r->reached, 'the backend received nothing');
+        is(join(' | ', $r->header('Cache-Control')), 'no-store', "and its Cache-Control");
+    }
+    like(join(' ', $t->get('/bare', token => tok(), headers => [ 'X-Always' => $always ])->header('Cache-Control')),
+         qr/\bpublic, max-age=9/, 'control: of a pass it is what Header says');
+}
 $t->finish;

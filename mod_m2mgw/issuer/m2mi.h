@@ -377,6 +377,9 @@ int m2mi_mask_query(request_rec *r);
 /** Read the request, check the client, let act decide, answer. */
 int m2mi_endpoint(request_rec *r, m2_oauth_kind_t kind, m2mi_act_fn *act);
 
+/** When the module is loaded: what keeps its answers out of caches. */
+void m2mi_endpoint_register(void);
+
 /* --- handlers --- */
 
 int m2mi_token_handler(request_rec *r);

@@ -11,6 +11,7 @@
 
 #include <http_ssl.h>
 #include <openssl/crypto.h>
+#include <util_filter.h>
 
 #define FORM_TYPE "application/x-www-form-urlencoded"
 
@@ -260,6 +261,10 @@ static int answer(const m2mi_call_t *call, m2_oauth_error_t error)
     return OK;
 }
 
+static ap_filter_rec_t *no_store_handle;
+
+static const char no_store_note[] = "m2mi-no-store";
+
 /* RFC 6749 5.1, RFC 7662 4; set before anything can go wrong */
 static void never_store(request_rec *r)
 {
@@ -267,6 +272,37 @@ static void never_store(request_rec *r)
     r->no_local_copy = 1;
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->err_headers_out, "Pragma", "no-cache");
+    apr_table_setn(r->notes, no_store_note, "1");
+    ap_add_output_filter_handle(no_store_handle, NULL, r, r->connection);
+}
+
+/* Behind mod_headers and mod_expires: a token is in no cache, whatever is said about caches. */
+static apr_status_t no_store_filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    apr_table_unset(f->r->headers_out, "Cache-Control");
+    apr_table_setn(f->r->err_headers_out, "Cache-Control", "no-store");
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, in);
+}
+
+/* httpd answers a malformed body itself, with other filters. */
+static void insert_error_filter(request_rec *r)
+{
+    request_rec *each;
+
+    for (each = r; each; each = each->prev) {
+        if (apr_table_get(each->notes, no_store_note)) {
+            ap_add_output_filter_handle(no_store_handle, NULL, r, r->connection);
+            return;
+        }
+    }
+}
+
+void m2mi_endpoint_register(void)
+{
+    no_store_handle = ap_register_output_filter("M2MI_NO_STORE", no_store_filter, NULL,
+                                                (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
+    ap_hook_insert_error_filter(insert_error_filter, NULL, NULL, APR_HOOK_LAST);
 }
 
 static m2_oauth_error_t serve(m2mi_call_t *call, m2_oauth_kind_t kind, m2mi_act_fn *act)

@@ -204,6 +204,7 @@ static void register_hooks(apr_pool_t *pool)
 
     m2mi_mask_make(pool);
     m2mi_lists_register();
+    m2mi_endpoint_register();
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mi_check, NULL, before_gateway, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);

@@ -4,8 +4,8 @@
  * What the client gets to see of a decision. A refusal is written in one place from one row
  * of the table of reasons; httpd sends it the way it sends all its errors, so ErrorDocument,
  * `Header always` and the logs work as everywhere, and a filter puts our body in place of
- * the canned one. Responses that pass get the request id and, where the token was not in
- * Authorization, lose their public cacheability.
+ * the canned one; no cache keeps it. Responses that pass get the request id and, where the
+ * token was not in Authorization, lose their public cacheability.
  */
 #include "httpd/request/m2mgw_response.h"
 
@@ -24,6 +24,7 @@
 static ap_filter_rec_t *refusal_filter_handle;
 static ap_filter_rec_t *id_filter_handle;
 static ap_filter_rec_t *private_filter_handle;
+static ap_filter_rec_t *no_store_filter_handle;
 
 /* RFC 9457, with what an operator asks a caller for: reason and request id. */
 static const char *problem(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
@@ -258,6 +259,16 @@ static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *in)
     return ap_pass_brigade(f->next, in);
 }
 
+/* A refusal is an answer to one request, whatever `Header` and Expires say of it or of its
+ * document. */
+static apr_status_t no_store_filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    apr_table_unset(f->r->headers_out, "Cache-Control");
+    apr_table_setn(f->r->err_headers_out, "Cache-Control", "no-store");
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, in);
+}
+
 /* --- pages that include protected answers --- */
 
 static int carries(request_rec *r, const m2_token_source_t *source)
@@ -310,11 +321,27 @@ static m2mgw_ctx_t *decided(request_rec *r)
     return NULL;
 }
 
+/* Whether it is a refusal or a document for one, whatever section that lies in. */
+static int is_refusal(request_rec *r)
+{
+    for (; r; r = r->prev) {
+        const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
+
+        if (ctx && ctx->refused) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 void m2mgw_response_insert(request_rec *r)
 {
     m2mgw_ctx_t *ctx = r->main ? NULL : decided(r);
 
-    if (!r->main && (ctx ? ctx->token_elsewhere && !ctx->refused : may_include(r))) {
+    if (!r->main && is_refusal(r)) {
+        ap_add_output_filter_handle(no_store_filter_handle, NULL, r, r->connection);
+    }
+    else if (!r->main && (ctx ? ctx->token_elsewhere : may_include(r))) {
         ap_add_output_filter_handle(private_filter_handle, NULL, r, r->connection);
     }
     if (!ctx) {
@@ -335,6 +362,8 @@ void m2mgw_response_register(void)
         "M2MGW_REFUSAL", refusal_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
     private_filter_handle = ap_register_output_filter(
         "M2MGW_PRIVATE", private_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
+    no_store_filter_handle = ap_register_output_filter(
+        "M2MGW_NO_STORE", no_store_filter, NULL, (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
     ap_hook_insert_filter(m2mgw_response_insert, NULL, NULL, APR_HOOK_LAST);
     ap_hook_insert_error_filter(m2mgw_response_insert, NULL, NULL, APR_HOOK_LAST);
 }
