@@ -8,6 +8,7 @@
 #include "ctl/m2mctl_verb.h"
 
 #include "revocation/m2_revocation_file.h"
+#include "revocation/m2_revocation_redis.h"
 
 #include <stdio.h>
 
@@ -31,7 +32,8 @@ static const m2mctl_option_t revoke_options[] = {
     { "issuer", M2MCTL_TEXT,   SLOT(issuer), "ISS", "of the tokens; * with --kid: any" },
     { "exp",    M2MCTL_NUMBER, SLOT(exp), "TIME", "with --jti: when the token ends, Unix "
                                                   "seconds" },
-    { "list",   M2MCTL_TEXT,   SLOT(list), "FILE", "the list (M2MRevocation)" },
+    { "list",   M2MCTL_TEXT,   SLOT(list), "FILE|'redis:... OPTIONS'", "the list "
+                                                  "(M2MRevocation)" },
     { "now",    M2MCTL_NUMBER, SLOT(now), "TIME", "instead of the clock, Unix seconds" },
     { NULL, M2MCTL_FLAG, 0, NULL, NULL },
 };
@@ -95,6 +97,18 @@ static apr_int64_t time_of(const revoke_t *o, m2_revoked_kind_t kind)
     return kind == M2_REVOKED_JTI && o->exp.set ? o->exp.value : M2_UNSET;
 }
 
+/* Into a file, or into Redis, whose words hold no `/` in front of their first colon. */
+static m2_code_t append(apr_pool_t *pool, const char *list, const m2_revoked_t *entry,
+                        const char *line, m2_err_t *err)
+{
+    const char *word = apr_pstrmemdup(pool, list, strcspn(list, " "));
+
+    return m2_redis_spec_is(word)
+               ? m2_revocation_redis_append(pool, list,
+                                            apr_pstrmemdup(pool, line, strlen(line) - 1), err)
+               : m2_revocation_append(pool, list, entry, M2_REVOCATION_WAIT, err);
+}
+
 static int run_revoke(m2mctl_t *ctl, void *options)
 {
     const revoke_t *o = options;
@@ -112,8 +126,7 @@ static int run_revoke(m2mctl_t *ctl, void *options)
     entry.time = time_of(o, entry.kind);
     if (names_set(&entry, ctl->pool, o, &err) != M2_OK
         || m2_revoked_write(&line, ctl->pool, &entry, &err) != M2_OK
-        || m2_revocation_append(ctl->pool, o->list, &entry, M2_REVOCATION_WAIT, &err)
-               != M2_OK) {
+        || append(ctl->pool, o->list, &entry, line, &err) != M2_OK) {
         return m2mctl_fault(ctl, "", &err);
     }
     if (ctl->json) {

@@ -38,6 +38,20 @@ typedef struct m2_answer_t {
 
 typedef void m2_fetched_fn(const m2_answer_t *answer, void *baton);
 
+/** What brings a document in the place of a transfer: fills answer, which is zeroed but for
+ *  max_age, by what it knows already, with texts in pool. etag is that of the document that is
+ *  in use, or NULL: 304 when it is still the one. Never waits. */
+typedef void m2_pull_fn(m2_answer_t *answer, apr_pool_t *pool, const char *etag, void *baton);
+
+/** Begin to know, in a process of its own, as long as pool. */
+typedef m2_code_t m2_puller_fn(void *baton, apr_pool_t *pool, m2_err_t *err);
+
+typedef struct m2_puller_t {
+    m2_pull_fn *pull;
+    m2_puller_fn *attach;
+    void *baton;
+} m2_puller_t;
+
 /** Whether this build can fetch. */
 int m2_fetch_available(void);
 

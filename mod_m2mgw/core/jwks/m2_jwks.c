@@ -182,6 +182,32 @@ m2_code_t m2_jwks_list_url(m2_keysource_t **psource, m2_jwks_t *jwks,
     return url_source(psource, jwks, document, M2_KEYSOURCE_URL, url, 0, err);
 }
 
+m2_keysource_t *m2_jwks_list_pulled(m2_jwks_t *jwks, const m2_document_t *document,
+                                    const char *name, const m2_puller_t *puller)
+{
+    int fresh;
+    m2_keysource_t *source = source_named(&fresh, jwks, document, M2_KEYSOURCE_URL, name);
+
+    if (fresh) {
+        source->puller = *puller;
+        APR_ARRAY_PUSH(jwks->sources, m2_keysource_t *) = source;
+    }
+    return source;
+}
+
+m2_code_t m2_jwks_attach(m2_jwks_t *jwks, apr_pool_t *pool, m2_err_t *err)
+{
+    m2_code_t code = M2_OK;
+    int i;
+
+    for (i = 0; code == M2_OK && i < jwks->sources->nelts; i++) {
+        const m2_puller_t *puller = &APR_ARRAY_IDX(jwks->sources, i, m2_keysource_t *)->puller;
+
+        code = puller->attach ? puller->attach(puller->baton, pool, err) : M2_OK;
+    }
+    return code;
+}
+
 m2_feed_t *m2_jwks_feed_lists(m2_jwks_t *jwks, m2_keyring_t *ring,
                               const apr_array_header_t *sources)
 {

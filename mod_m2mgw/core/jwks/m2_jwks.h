@@ -70,6 +70,11 @@ m2_code_t m2_jwks_list_url(m2_keysource_t **psource, m2_jwks_t *jwks,
 m2_keysource_t *m2_jwks_list_kept(m2_jwks_t *jwks, const m2_document_t *document,
                                   const char *path, const char *why);
 
+/** The source of a list that puller brings; name tells it from others. One that is named again
+ *  has the puller of the first time. */
+m2_keysource_t *m2_jwks_list_pulled(m2_jwks_t *jwks, const m2_document_t *document,
+                                    const char *name, const m2_puller_t *puller);
+
 /** Feed ring from sources that are lists: it holds an m2_parts_t. */
 m2_feed_t *m2_jwks_feed_lists(m2_jwks_t *jwks, m2_keyring_t *ring,
                               const apr_array_header_t *sources);
@@ -106,6 +111,9 @@ void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now);
 /** Before the child serves: bring what it inherited up to date, so that a child that
  *  starts late knows what the others know. */
 void m2_jwks_catch_up(m2_jwks_t *jwks, apr_time_t now);
+
+/** Likewise: whoever brings documents begins to, as long as pool, that of the process. */
+m2_code_t m2_jwks_attach(m2_jwks_t *jwks, apr_pool_t *pool, m2_err_t *err);
 
 /** tls lives as long as the registry. 0 when there is no memory. */
 int m2_jwks_start(m2_jwks_t *jwks, const m2_fetch_tls_t *tls, apr_pool_t *pool);

@@ -355,6 +355,13 @@ static int start(m2_keysource_t *source, const char *url)
                            : NULL;
 
     source->asked = m2_url_label(source->fetching, url);
+    if (source->puller.pull) {
+        m2_answer_t answer = { NULL, 0, { NULL, 0 }, NULL, M2_UNSET };
+
+        source->puller.pull(&answer, source->fetching, etag, source->puller.baton);
+        on_keys(&answer, source);
+        return 1;
+    }
     return m2_fetch_start(source->fetcher, url, etag, source->refresh.timeout,
                           source->step == STEP_KEYS ? source->document->max
                                                     : M2_MAX_KEYSET_BYTES,

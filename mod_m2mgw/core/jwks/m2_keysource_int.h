@@ -82,6 +82,7 @@ struct m2_keysource_t {
     int broken;            /* what the file holds cannot be used */
     const char *kept_for;  /* why it counts from the start; NULL: the file was good */
     /* what is fetched */
+    m2_puller_t puller;   /* pull is NULL: by a transfer */
     const char *state_path;
     apr_uint64_t own_checked; /* when what is current was last confirmed, by this process */
     apr_uint64_t untaken;     /* version that could not be read, and was told of */

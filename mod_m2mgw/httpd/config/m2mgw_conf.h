@@ -83,8 +83,9 @@ typedef struct m2mgw_jwks_tls_t {
 
 /* one M2MRevocation */
 typedef struct m2mgw_list_t {
-    const char *name;       /* absolute path, or URL */
-    int is_url;
+    const char *name;       /* absolute path, or URL, or the words of Redis */
+    int is_url;             /* it is fetched: a URL, or Redis */
+    m2_redis_spec_t *redis; /* or NULL */
     int max_stale, ttl;     /* seconds */
     m2_keysource_t *source; /* once all of the configuration has been read */
     const ap_directive_t *at;

@@ -9,12 +9,15 @@
 #include "httpd/config/m2mgw_set.h"
 
 #include "oauth/m2_view.h"
+#include "revocation/m2_revocation_redis.h"
 #include "revocation/m2_revocations.h"
 
-#define USAGE "file:PATH or https://URL, [max-stale=SECONDS] [ttl=SECONDS], or none"
+#define USAGE                                                                             \
+    "file:PATH, https://URL or " M2_REDIS_WORDS ", [max-stale=SECONDS] [ttl=SECONDS], or none"
 #define FETCH_TIMEOUT 5 /* seconds that one fetch may take */
 #define MAX_STALE 86400
 #define TTL 60
+#define REDIS_TTL 1 /* seconds between two looks at what a process knows of a list in Redis */
 #define MOST_SECONDS 31536000
 #define MOST_TTL 86400
 
@@ -25,15 +28,34 @@ static int has_prefix(const char *word, const char *prefix)
     return ap_cstr_casecmpn(word, prefix, strlen(prefix)) == 0;
 }
 
+/* An option of Redis; *ptaken says whether it is one. */
+static const char *redis_option(int *ptaken, m2mgw_list_t *list, cmd_parms *cmd,
+                                const char *name, const char *value)
+{
+    m2_code_t code = M2_E_NOT_FOUND;
+    m2_err_t err;
+
+    m2_err_init(&err, cmd->pool);
+    if (list->redis) {
+        code = m2_redis_spec_option(list->redis, cmd->pool, m2_slice_z(name), value, &err);
+    }
+    *ptaken = code != M2_E_NOT_FOUND;
+    return *ptaken && code != M2_OK ? m2mgw_cfg_fault(cmd, &err) : NULL;
+}
+
 static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *args)
 {
     const char *name, *value, *bad;
-    int *pseconds, most;
+    int *pseconds, most, taken = 0;
 
     for (;;) {
         bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = bad || !name ? bad : redis_option(&taken, list, cmd, name, value);
         if (bad || !name) {
             return bad;
+        }
+        if (taken) {
+            continue;
         }
         pseconds = ap_cstr_casecmp(name, "max-stale") == 0 ? &list->max_stale
                    : ap_cstr_casecmp(name, "ttl") == 0     ? &list->ttl
@@ -49,15 +71,44 @@ static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *
 /* A list that has to be confirmed within max-stale is asked for twice in that time. */
 static void set_defaults(m2mgw_list_t *list)
 {
-    if (list->ttl && !list->is_url) {
+    if (list->ttl && (!list->is_url || list->redis)) {
         m2mgw_cfg_notice(M2_LOG_NOTICE, "M2MRevocation in line %d of %s: ttl= has no effect on a "
-                         "file, which is watched", list->at->line_num, list->at->filename);
+                         "list that is watched", list->at->line_num, list->at->filename);
     }
     list->max_stale = list->max_stale ? list->max_stale : MAX_STALE;
-    list->ttl = list->ttl ? list->ttl : TTL;
+    list->ttl = list->redis ? REDIS_TTL : list->ttl ? list->ttl : TTL;
     if (list->ttl > (list->max_stale + 1) / 2) {
         list->ttl = (list->max_stale + 1) / 2;
     }
+}
+
+static const char *set_redis(m2mgw_list_t *list, cmd_parms *cmd, const char *word)
+{
+    m2_err_t err;
+
+    m2_err_init(&err, cmd->pool);
+    list->name = word;
+    list->is_url = 1;
+    return m2_redis_spec_start(&list->redis, cmd->pool, word, M2_REVOCATION_PREFIX, &err) == M2_OK
+               ? NULL
+               : m2mgw_cfg_fault(cmd, &err);
+}
+
+/* What is known once the options are: files as the server sees them, and a name that tells two
+ * lists apart. */
+static const char *finish_redis(m2mgw_list_t *list, cmd_parms *cmd)
+{
+    const char **pfile, *absolute;
+    m2_err_t err;
+    int i;
+
+    m2_err_init(&err, cmd->pool);
+    for (i = 0; (pfile = m2_redis_spec_file(list->redis, i)) != NULL; i++) {
+        absolute = *pfile ? ap_server_root_relative(cmd->pool, *pfile) : NULL;
+        *pfile = absolute ? absolute : *pfile;
+    }
+    list->name = m2_redis_spec_describe(cmd->pool, list->redis);
+    return m2_redis_spec_check(list->redis, &err) == M2_OK ? NULL : m2mgw_cfg_fault(cmd, &err);
 }
 
 static const char *set_place(m2mgw_list_t *list, cmd_parms *cmd, const char *word)
@@ -75,6 +126,9 @@ static const char *set_place(m2mgw_list_t *list, cmd_parms *cmd, const char *wor
         list->name = word;
         list->is_url = 1;
         return NULL;
+    }
+    if (m2_redis_built_in() && m2_redis_spec_is(word)) {
+        return set_redis(list, cmd, word);
     }
     return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes " USAGE, word);
 }
@@ -110,6 +164,7 @@ static const char *add_list(m2mgw_section_t *section, cmd_parms *cmd, const char
 
     list->at = cmd->directive;
     bad = bad ? bad : read_options(list, cmd, args);
+    bad = bad || !list->redis ? bad : finish_redis(list, cmd);
     if (!bad && is_named(revocation, list->name)) {
         bad = m2mgw_cfg_error(cmd, "%s is named twice in this section", word);
     }
@@ -185,13 +240,30 @@ static const char *open_file(m2mgw_list_t *list, m2_err_t *err)
     return m2mgw_kept_restarts() ? stand_in(list, err->text) : err->text;
 }
 
-static const char *open_list(m2mgw_list_t *list, m2_err_t *err)
+static const char *open_redis(m2mgw_list_t *list, apr_pool_t *pool, m2_err_t *err)
+{
+    m2_puller_t puller = { m2_revocation_redis_pull, m2_revocation_redis_attach, NULL };
+    m2_revocation_redis_t *redis;
+
+    if (m2_revocation_redis_open(&redis, pool, list->redis, err) != M2_OK) {
+        return err->text;
+    }
+    puller.baton = redis;
+    list->source = m2_jwks_list_pulled(m2mgw_cfg_registry(), &m2_document_revocations,
+                                       list->name, &puller);
+    return NULL;
+}
+
+static const char *open_list(m2mgw_list_t *list, apr_pool_t *pool, m2_err_t *err)
 {
     const m2_refresh_t refresh = { list->ttl, list->max_stale, FETCH_TIMEOUT,
                                    list->ttl < FETCH_TIMEOUT ? list->ttl : FETCH_TIMEOUT };
     const char *bad = NULL;
 
-    if (!list->is_url) {
+    if (list->redis) {
+        bad = open_redis(list, pool, err);
+    }
+    else if (!list->is_url) {
         bad = open_file(list, err);
     }
     else if (m2_jwks_list_url(&list->source, m2mgw_cfg_registry(), &m2_document_revocations,
@@ -222,7 +294,7 @@ const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
 
         *pat = list->at;
         m2_err_init(&err, pool);
-        bad = open_list(list, &err);
+        bad = open_list(list, pool, &err);
         if (bad) {
             return apr_pstrcat(pool, "M2MRevocation: ", bad, NULL);
         }

@@ -313,10 +313,16 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
 }
 
 /* No request shall meet the keys of the time when the parent started. */
-static int open_in_child(server_rec *s)
+static int open_in_child(apr_pool_t *pchild, server_rec *s)
 {
     apr_pool_t *pool; /* as long as the process */
+    m2_err_t err;
 
+    m2_err_init(&err, pchild);
+    if (m2_jwks_attach(keys.jwks, pchild, &err) != M2_OK) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-503: revocation lists in Redis are not "
+                     "read in this process: %s", err.text ? err.text : "no reason given");
+    }
     m2_jwks_catch_up(keys.jwks, apr_time_now());
     if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS
         || !m2_jwks_start(keys.jwks, &keys.tls, pool)) {
@@ -337,7 +343,7 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
         return;
     }
     m2_hold_begin(&hold); /* a signal here would end a child of prefork within malloc */
-    keys.started = open_in_child(s);
+    keys.started = open_in_child(pchild, s);
     m2_hold_end(&hold);
     if (keys.started) {
         apr_pool_pre_cleanup_register(pchild, NULL, stop);
