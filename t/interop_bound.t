@@ -70,7 +70,7 @@ CONF
 $t->begin(<<"CONF" . <<'CONF');
 M2MIssuerName http://127.0.0.1:$port/m2m
 M2MSigningKey \@ROOT\@/rsa.pem kid=main
-M2MGrant $API app_x user:read:one
+M2MGrant $API app_x user:read:one .introspect
 M2MClientKeys app_k file:\@ROOT\@/app_k.json
 M2MGrant $API app_k user:read:one
 M2MIssuerDPoP On
@@ -79,6 +79,18 @@ M2MIssuerDPoP On
     M2MClientProvider file
     AuthUserFile \@ROOT\@/clients
     M2MDPoP nonce=On
+</Location>
+<Location /m2m/introspect>
+    SetHandler m2m-introspect
+    M2MClientProvider file
+    AuthUserFile \@ROOT\@/clients
+    M2MRevocation file:\@ROOT\@/run/revoked
+</Location>
+<Location /m2m/revoke>
+    SetHandler m2m-revoke
+    M2MClientProvider file
+    AuthUserFile \@ROOT\@/clients
+    M2MRevocation file:\@ROOT\@/run/revoked
 </Location>
 <Location /m2m/jwks>
     SetHandler m2m-jwks
@@ -96,6 +108,7 @@ M2MIssuerDPoP On
     M2MResource $API
     M2MSenderConstraint DPoP
     M2MDPoP nonce=On
+    M2MRevocation file:\@ROOT\@/run/revoked
 @{[ $policy =~ s/AUDIENCE/$API/r ]}</Location>
 <Location /theirs>
     M2MJwks $op->{issuer}/jwks
@@ -174,7 +187,7 @@ sub seen { my ($got, $step) = @_; return join ' ', map { $got->{$step}{$_} // '-
 
 # --- our resource, found by its URL alone, and tokens bound to a key ---
 
-my %order = (resource => $API, client_id => 'app_x', auth => 'post', secret => $SECRET, scope => "$API|user:read:one");
+my %order = (introspect => { client_id => 'app_x', secret => $SECRET }, resource => $API, client_id => 'app_x', auth => 'post', secret => $SECRET, scope => "$API|user:read:one");
 for my $case ([ 'ES256, a secret', dpop => 'ES256' ], [ 'EdDSA, a secret', dpop => 'EdDSA' ], [ 'ES256, private_key_jwt', dpop => 'ES256', client_id => 'app_k', auth => 'jwt', key => key('p256#2')->{text}, kid => 'c1' ]) {
     my ($what, %o) = @$case;
     $t->backend_new;
@@ -191,7 +204,12 @@ for my $case ([ 'ES256, a secret', dpop => 'ES256' ], [ 'EdDSA, a secret', dpop 
     is(scalar @reached, 2, '... and nothing else has reached the backend');
     like(seen($got, 'bearer'), qr/\A401 /, "$what: refused as Bearer");
     like(seen($got, 'thief'), qr/\A401 /, '... and by another key');
-    cmp_ok($got->{nonces}, '>=', 1, "$what: a nonce was asked for and given ($got->{nonces})");
+    is($got->{nonces}, 2, "$what: both servers asked for a nonce of their own, and got it");
+    ok($got->{active}{active}, "$what: introspection says that it is active") or diag $json->encode($got);
+    is($got->{active}{token_type}, 'DPoP', '... and what it is');
+    is($got->{active}{cnf}{jkt}, claims($got)->{cnf}{jkt}, '... and whose');
+    ok($got->{revoke}{done}, "$what: it is taken back") or diag $json->encode($got->{revoke});
+    is_deeply($got->{inactive}, { active => JSON::PP::false() }, '... and inactive then');
 }
 my $got = keep(stranger('bound.mjs', { %order, dpop => 'none' }));
 is(lc($got->{token}{token_type} // ''), 'bearer', 'without a proof the token is bound to nothing');

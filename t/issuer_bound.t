@@ -72,6 +72,12 @@ M2MIssuerEndpoint token http://127.0.0.1:@PORT@/idp/token
     M2MClientProvider file
     AuthUserFile @ROOT@/clients
 </Location>
+<Location /nonce/token>
+    SetHandler m2m-token
+    M2MClientProvider file
+    AuthUserFile @ROOT@/clients
+    M2MDPoP nonce=On
+</Location>
 <Location /idp/jwks>
     SetHandler m2m-jwks
 </Location>
@@ -196,6 +202,25 @@ is_deeply([ sort @{ $meta->{token_endpoint_auth_methods_supported} } ],
           'the metadata names every method');
 ok($meta->{tls_client_certificate_bound_access_tokens}, 'and that tokens are bound to certificates');
 ok((grep { $_ eq 'ES256' } @{ $meta->{dpop_signing_alg_values_supported} // [] }), 'and algorithms of proofs');
+
+# --- a nonce, where M2MDPoP at the endpoint asks for one ---
+
+sub ask_at {
+    my ($form, @headers) = @_;
+    my $r = $t->request('POST', '/nonce/token', body => form(grant_type => 'client_credentials', scope => "$API|read", %$form),
+        headers => [ 'Content-Type' => 'application/x-www-form-urlencoded', @headers ]);
+    return { %{ answer($r->status, $r->body) }, nonce => [ $r->header('DPoP-Nonce') ] };
+}
+my @first = map { ask_at(\%s, DPoP => proof(claims => $_)) } {}, { nonce => 'x' }, { nonce => 7 };
+refuses($_, 400, 'use_dpop_nonce', 'a proof without the nonce that was given') for @first;
+is(scalar @{ $first[0]{nonce} }, 1, 'one DPoP-Nonce');
+my $nonce = $first[0]{nonce}[0] // '';
+$r = ask_at(\%s, DPoP => proof(claims => { nonce => $nonce }));
+$c = gives($r, 'a proof with it');
+is_deeply($c->{cnf}, { jkt => jkt('p256#dpop') }, 'binds the token');
+refuses(ask_at(\%s, DPoP => proof(claims => { nonce => $nonce =~ tr/A-Za-z/B-ZAb-za/r })), 400, 'use_dpop_nonce', 'a nonce that is not ours');
+gives(ask_at(\%s), 'no proof needs none');
+gives(ask(\%s, DPoP => proof()), 'nor does a proof at another endpoint');
 
 # --- assertions: the scope first, and a share for each client ---
 

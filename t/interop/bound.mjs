@@ -118,7 +118,14 @@ if (result?.access_token) {
             await oauth.processRevocationResponse(await oauth.revocationRequest(as, client, await auths[o.auth](), token, plain));
             return { done: true };
         });
-        await step('inactive', look);
+        await step('inactive', async () => { // every process knows within two seconds
+            for (let i = 0; i < 100; i++) {
+                const said = await look();
+                if (!said.active) return said;
+                await new Promise((resolve) => setTimeout(resolve, 100));
+            }
+            return look();
+        });
     }
 }
 steps.nonces = nonces;
