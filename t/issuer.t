@@ -727,7 +727,20 @@ for my $token (@issued) {
     my (undef, $payload, $sig) = split /\./, $token;
     $t->secret($sig);
 }
-like($t->error_log, qr/M2-714: token for client app_x at \Q$API\E, kid main/, 'issuing is logged');
+like($t->error_log, qr/M2-714: token for client app_x at \Q$API\E, kid main, jti [\w-]{22}$/m, 'issuing is logged, with the jti');
+# an id in the place of the secret, and the secret in that of the id
+refuses(ask($t, form => { client_id => $SECRET, client_secret => 'app_x' }), 401, 'invalid_client', 'id and secret swapped');
+refuses(ask_basic($t, $SECRET, 'app_x'), 401, 'invalid_client', 'and by Basic');
+unlike($t->error_log . $t->access_log, qr/horse/, 'the secret is in no log');
+like($t->error_log, qr/M2-710: client \Qcorrect?...\E from/, 'but as far as it tells who it was');
+# refused before any secret is looked at
+for my $case ([ { client_secret => undef }, 'no secret' ], [ { client_secret => '' }, 'an empty secret' ],
+              [ { client_id => undef, client_secret => undef }, 'nobody' ]) {
+    my $before = () = $t->error_log =~ /notice\].*M2-710: /g;
+    refuses(ask($t, form => $case->[0]), 401, 'invalid_client', $case->[1]);
+    my $after = () = $t->error_log =~ /notice\].*M2-710: /g;
+    is($after - $before, 1, "$case->[1]: the refusal has its line");
+}
 like($t->error_log, qr/notice\].*M2-710: client app_z from 127\.0\.0\.1 refused: unknown/, 'an unknown client is logged');
 like($t->error_log, qr/notice\].*M2-710: client app_x from 127\.0\.0\.1 refused: wrong secret/, 'a wrong secret is logged');
 like($t->access_log, qr/client_secret=\[redacted\]/, 'a secret in a URL is masked in the access log');

@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use M2MGW::Test;
 use File::Temp ();
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 BEGIN { plan(skip_all => 'needs IO::Socket::SSL') if !eval { require IO::Socket::SSL; 1 } }
@@ -222,6 +223,50 @@ passes($t->get('/wait/x', token => token('B')), 'M2MJwksWait: the request that a
 $from = time;
 denies($t->get('/wait/x', token => token('C')), 401, 'kid_unknown', 'a kid that does not come');
 cmp_ok(time - $from, '<', 3.5, 'waits no longer than it may');
+
+# A request of a process of its own, which sends and then tells so; in the end what came, and when.
+sub crowd {
+    my ($n, $text) = @_;
+    pipe my $sent, my $tell or die $!;
+    my @pipes;
+    for (1 .. $n) {
+        my $pid = open(my $out, '-|') // die $!;
+        if (!$pid) {
+            my $c = $t->client(timeout => 30);
+            $c->send_bytes($text);
+            syswrite $tell, 's';
+            my $r = $c->response;
+            $c->close;
+            syswrite STDOUT, time . ' ' . ($r ? $r->status . ' ' . $r->reason : 'none');
+            POSIX::_exit(0);
+        }
+        push @pipes, $out;
+    }
+    sysread $sent, my $one, 1 for 1 .. $n;
+    return @pipes;
+}
+
+# As many as there are workers, and more, wait for a slow key server: a quarter of those that run
+# do, and the others are refused at once, so that somebody else is answered meanwhile.
+{
+    my ($took, $waiting, @answers) = (99, 0);
+    my $ask = sub { "GET $_[0] HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\nAuthorization: Bearer $_[1]\r\n\r\n" };
+    for my $attempt (1 .. 8) { # on a busy machine it may come late, and prefork starts its workers slowly
+        sleep 1.1;
+        $idp->serve('/wait', body => set('A', 'B'), delay => 6);
+        my @pipes = crowd(40, $ask->('/wait/x', mint_raw('HS256', 'x' x 32, "{\"alg\":\"HS256\",\"kid\":\"crowd$attempt\"}", '{}')));
+        $from = time;
+        my $other = $t->get('/good/x', token => token('A'));
+        my $answered = time;
+        @answers = map { my $line = <$_>; close $_; [ split / /, $line // '', 2 ] } @pipes;
+        ($took, $waiting) = ($answered - $from, scalar grep { $_->[0] > $answered } @answers);
+        last if $other->status == 200 && $took < 2 && $waiting;
+    }
+    cmp_ok($took, '<', 2, sprintf '40 requests with an unknown kid: another is answered meanwhile (%.2f s)', $took);
+    ok($waiting, "while $waiting wait");
+    is_deeply([ grep { $_->[1] ne '401 kid_unknown' } @answers ], [], 'and all are refused');
+    $idp->serve('/wait', body => set('A', 'B'));
+}
 
 passes(until_status('/random/x', token('A'), 200, 20), 'before the strangers');
 my $before = $idp->count('/random');

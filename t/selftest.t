@@ -47,6 +47,12 @@ is(length unb64((split /\./, mint('rsa', {}, { alg => 'PS256' }))[2]), 256, 'PS2
 my $t1 = mint('oct', { sub => 'leak' });
 is(scalar($t->leaks("abc $t1 def")), 4, 'a token in a log is found');
 is(scalar($t->leaks('nothing here')), 0, 'and none where none is');
+# nobody but who runs the tests, and the server in what is its own, may write there
+for my $dir ($t->{root}, M2MGW::Token::store(), glob "$t->{root}/*") {
+    my ($mode, $uid) = (stat $dir)[2, 4];
+    is($mode & 022, 0, "$dir: others may not write");
+    ok($uid == $> || ($dir =~ m{/(?:logs|run|cache|state)\z} && $uid == (getpwnam M2MGW::Test::user())[2]), "$dir: its owner");
+}
 my ($status, $text) = try_config('NoSuchDirective On');
 is($status, 1, 'httpd -t refuses what it does not know');
 like($text, qr/NoSuchDirective/, 'and says what');

@@ -183,11 +183,47 @@ static void test_nothing_dirty(void **state)
     end();
 }
 
+static const char *many(int from, int n)
+{
+    char *text = apr_palloc(pool, 128 * (apr_size_t)n + 32), *p = text;
+    int i;
+
+    p += sprintf(p, "{\"keys\":[");
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"k%d\",\"x\":"
+                     "\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}", i ? "," : "", from + i);
+    }
+    sprintf(p, "]}");
+    return text;
+}
+
+/* What is more than a section may have is left out, and that is told once. */
+static void test_too_many(void **state)
+{
+    (void)state;
+    make(NULL);
+    give(&one, many(0, M2_MAX_KEYS / 2));
+    assert_int_equal(logged, 0);
+    give(&two, many(M2_MAX_KEYS / 2, M2_MAX_KEYS / 2 + 3));
+    assert_int_equal(logged, 1);
+    assert_string_equal(last_log, "the sources of a section have more than 8192 keys together; 3 "
+                                  "are left out");
+    assert_non_null(key("k0"));
+    assert_non_null(key("k8191"));
+    assert_null(key("k8192"));
+    give(&two, many(M2_MAX_KEYS / 2, M2_MAX_KEYS / 2 + 4));
+    assert_int_equal(logged, 1);
+    give(&two, many(M2_MAX_KEYS / 2, 3));
+    give(&two, many(M2_MAX_KEYS / 2, M2_MAX_KEYS / 2 + 1));
+    assert_int_equal(logged, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { unit(test_union), unit(test_same_key_twice),
                                         unit(test_nothing_dirty), unit(test_one_kid),
-                                        unit(test_fixed_counts), unit(test_bound) };
+                                        unit(test_fixed_counts), unit(test_bound),
+                                        unit(test_too_many) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -404,10 +404,10 @@ static void test_wait(void **state)
     (void)state;
     make_both(M2_KEYSOURCE_URL, URL);
     fetched(SET(ED("one")), 0);
-    assert_false(m2_jwks_wait(a.ring, 0, 0));
-    assert_true(m2_jwks_wait(a.ring, 0, apr_time_from_sec(3))); /* changed already */
+    assert_false(m2_jwks_wait(a.ring, 0, 0, 1));
+    assert_true(m2_jwks_wait(a.ring, 0, apr_time_from_sec(3), 1)); /* changed already */
     assert_false(m2_jwks_wait(a.ring, m2_keyring_enter(a.ring)->generation,
-                              apr_time_from_sec(3))); /* nothing is under way */
+                              apr_time_from_sec(3), 1)); /* nothing is under way */
     m2_keyring_leave(a.ring);
     assert_true(apr_time_now() - from < apr_time_from_sec(2));
 }
@@ -722,6 +722,19 @@ static void test_unreadable_for_a_while(void **state)
     assert_false(has(&b, "one"));
 }
 
+/* a URL that is an issuer's as well is another source, and lies in another file */
+static void test_one_name(void **state)
+{
+    const char *url;
+
+    (void)state;
+    make_both(M2_KEYSOURCE_URL, URL);
+    url = a.source->state_path;
+    make_both(M2_KEYSOURCE_ISSUER, URL);
+    assert_non_null(url);
+    assert_string_not_equal(a.source->state_path, url);
+}
+
 /* what a child that was killed was writing */
 static void test_sweep(void **state)
 {
@@ -764,12 +777,12 @@ static void test_seats(void **state)
     assert_int_equal(source->waiters->most, 1);
     assert_ptr_equal(source->waiters, b.source->waiters);
     source->waiters->until[0] = (apr_uint64_t)apr_time_now() + 5 * APR_USEC_PER_SEC;
-    assert_int_equal(m2_jwks_wait(b.ring, generation, 3 * APR_USEC_PER_SEC), 0); /* at once */
+    assert_int_equal(m2_jwks_wait(b.ring, generation, 3 * APR_USEC_PER_SEC, 1), 0); /* at once */
     assert_true(source->waiters->until[0] != 0);
     source->waiters->until[0] = (apr_uint64_t)apr_time_now() - 1; /* it was killed */
-    assert_int_equal(m2_jwks_wait(b.ring, generation, APR_USEC_PER_SEC / 50), 0);
+    assert_int_equal(m2_jwks_wait(b.ring, generation, APR_USEC_PER_SEC / 50, 1), 0);
     assert_int_equal(source->waiters->until[0], 0);
-    assert_int_equal(m2_jwks_wait(b.ring, generation + 1, APR_USEC_PER_SEC / 50), 1);
+    assert_int_equal(m2_jwks_wait(b.ring, generation + 1, APR_USEC_PER_SEC / 50, 1), 1);
 }
 
 static void test_registry(void **state)
@@ -808,7 +821,7 @@ int main(void)
         case_of(test_unstored_expires),     case_of(test_stored_again),
         case_of(test_no_directory),         case_of(test_sweep),
         case_of(test_unstored_in_memory),   case_of(test_restart_while_unstored),
-        case_of(test_unreadable_for_a_while),
+        case_of(test_unreadable_for_a_while), case_of(test_one_name),
         case_of(test_seats),
     };
 

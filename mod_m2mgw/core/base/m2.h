@@ -93,7 +93,6 @@ typedef enum m2_code_t {
 #define M2_MAX_PLUGIN_BYTES (1024 * 1024)  /* a gateway plugin file */
 #define M2_MAX_MATCH_STEPS 100000  /* PCRE match limit of `matches`, for each starting point */
 #define M2_MAX_MATCH_EFFORT 340000 /* for a whole value, at all of them: some milliseconds */
-#define M2_MAX_PARAMS 4096         /* pairs read from one query or form */
 #define M2_MAX_OPERATIONS 100000        /* in one table: a start takes a second or two */
 #define M2_MAX_OPERATION_TEMPLATE 4096  /* bytes of a template */
 #define M2_MAX_OPERATION_SEGMENTS 256   /* of a template; bounds the recursion of a look-up */

@@ -20,6 +20,7 @@ struct m2_feed_t {
     const void *composed; /* what the ring holds; NULL: nothing may be used */
     apr_pool_t *pool;     /* of that */
     int warned;
+    int full;             /* it was told that keys are left out */
 };
 
 /* a composed set that requests may still hold */
@@ -57,6 +58,15 @@ static void tell_contested(m2_feed_t *feed, const entry_t *a, const entry_t *b,
                a->fixed || b->fixed ? "the configured one counts" : "neither counts");
         feed->warned = 1;
     }
+}
+
+static void tell_left_out(m2_feed_t *feed, int n)
+{
+    if (n && !feed->full) {
+        m2_log(M2_LOG_WARNING, "the sources of a section have more than %d keys together; %d are "
+               "left out", M2_MAX_KEYS, n);
+    }
+    feed->full = n > 0;
 }
 
 /* Two sources use one kid for different keys: for what both can do nobody knows which is
@@ -140,7 +150,7 @@ static void collect_all(composer_t *c)
 static const void *compose_keys(m2_feed_t *feed, apr_pool_t *pool)
 {
     composer_t c = { feed, NULL, NULL, NULL };
-    int i;
+    int i, left_out = 0;
 
     c.set = m2_keyset_make(pool);
     c.entries = apr_array_make(pool, 16, sizeof(entry_t *));
@@ -158,9 +168,11 @@ static const void *compose_keys(m2_feed_t *feed, apr_pool_t *pool)
         entry_t *entry = APR_ARRAY_IDX(c.entries, i, entry_t *);
 
         if (entry->jwk->algs) {
-            m2_keyset_add(c.set, entry->jwk, NULL); /* beyond M2_MAX_KEYS: not added */
+            left_out += m2_keyset_add(c.set, entry->jwk, NULL) != M2_OK
+                        && c.set->keys->nelts >= M2_MAX_KEYS;
         }
     }
+    tell_left_out(feed, left_out);
     return c.set->keys->nelts ? c.set : NULL;
 }
 

@@ -101,11 +101,12 @@ static int any_wanted(const apr_array_header_t *sources)
 
 /* A seat until then; NULL when all are taken. One that lies further ahead than anybody waits is
  * of a time before the clock was set back. */
-static apr_uint64_t *take_seat(m2_waiters_t *waiters, apr_time_t now, apr_uint64_t until)
+static apr_uint64_t *take_seat(m2_waiters_t *waiters, apr_size_t seats, apr_time_t now,
+                               apr_uint64_t until)
 {
     apr_uint64_t i;
 
-    for (i = 0; i < waiters->most; i++) {
+    for (i = 0; i < waiters->most && i < seats; i++) {
         const apr_uint64_t taken = m2_slot_get(&waiters->until[i]);
 
         if (((apr_time_t)taken < now || (apr_time_t)taken > now + LONGEST_WAIT)
@@ -117,13 +118,14 @@ static apr_uint64_t *take_seat(m2_waiters_t *waiters, apr_time_t now, apr_uint64
 }
 
 int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation,
-                 apr_interval_time_t most)
+                 apr_interval_time_t most, apr_size_t seats)
 {
     const apr_array_header_t *sources = m2_feed_sources(m2_keyring_feed(ring));
     const apr_time_t now = apr_time_now(), until = now + most;
     m2_waiters_t *waiters =
         sources && sources->nelts ? APR_ARRAY_IDX(sources, 0, m2_fed_t).source->waiters : NULL;
-    apr_uint64_t *seat = waiters && most > 0 ? take_seat(waiters, now, (apr_uint64_t)until) : NULL;
+    apr_uint64_t *seat =
+        waiters && most > 0 ? take_seat(waiters, seats, now, (apr_uint64_t)until) : NULL;
     int changed = 0;
 
     if (!seat) {

@@ -17,9 +17,9 @@
 int m2_jwks_ask(const m2_keyring_t *ring, m2_slice_t kid, apr_time_t now);
 
 /** Wait for what was asked for, not between enter and leave. Returns 1 if choosing again may
- *  succeed. As many requests of all children wait as m2_jwks_set_waiters says; for the others
- *  this returns 0. */
+ *  succeed. As many requests of all children wait as there are seats, and no more than
+ *  m2_jwks_set_waiters says; for the others this returns 0. */
 int m2_jwks_wait(const m2_keyring_t *ring, apr_uint64_t generation,
-                 apr_interval_time_t most);
+                 apr_interval_time_t most, apr_size_t seats);
 
 #endif /* M2_JWKS_ASK_H */

@@ -15,6 +15,7 @@
 #include <ap_mpm.h>
 #include <http_main.h>
 #include <mod_watchdog.h>
+#include <scoreboard.h>
 #include <unixd.h>
 
 #define TICK (APR_USEC_PER_SEC / 10)
@@ -36,11 +37,30 @@ typedef struct narrowed_t {
     apr_uint64_t told; /* generation of the set that was complained about */
 } narrowed_t;
 
+/* A quarter of the threads that run now, over all children. */
+static apr_size_t seats_now(void)
+{
+    int limit = 1, threads = 1, running = 0, i;
+
+    if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &limit) != APR_SUCCESS) {
+        limit = 1;
+    }
+    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || threads < 1) {
+        threads = 1;
+    }
+    for (i = 0; i < limit; i++) {
+        const process_score *child = ap_get_scoreboard_process(i);
+
+        running += child && child->pid && !child->quiescing;
+    }
+    return running * threads < 8 ? 1 : (apr_size_t)(running * threads) / 4;
+}
+
 int m2mgw_keys_missing(const m2_keyring_t *ring, m2_slice_t kid, apr_uint64_t generation,
                        int wait)
 {
-    return m2_jwks_ask(ring, kid, apr_time_now())
-           && m2_jwks_wait(ring, generation, apr_time_from_msec(wait));
+    return m2_jwks_ask(ring, kid, apr_time_now()) && wait > 0
+           && m2_jwks_wait(ring, generation, apr_time_from_msec(wait), seats_now());
 }
 
 /* 0: no key of the current set can do an algorithm of M2MAlgorithms. */
@@ -165,7 +185,7 @@ static int refuse(server_rec *s, int level, apr_status_t status, const char *wha
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* A quarter of the threads that can run, over all children. */
+/* A quarter of the threads that can run, over all children: more never wait. */
 static apr_size_t most_waiters(void)
 {
     int daemons = 1, threads = 1;
