@@ -153,6 +153,50 @@ static void test_bounded(void **state)
     assert_true(stats.bytes > 0);
 }
 
+/* A token ends in a signature, which is as good as random: the finalizer of splitmix64. */
+static const char *signed_token(int n)
+{
+    apr_uint64_t word[2];
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        apr_uint64_t z = ((apr_uint64_t)n * 2 + (apr_uint64_t)i + 1) * 0x9E3779B97F4A7C15u;
+
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+        word[i] = z ^ (z >> 31);
+    }
+    return apr_psprintf(pool, "%016" APR_UINT64_T_HEX_FMT "%016" APR_UINT64_T_HEX_FMT, word[0],
+                        word[1]);
+}
+
+/* Marks of tokens seen once use every door: of as many tokens as there are doors more than a
+ * third have one to themselves, with half of the doors a seventh. */
+static void test_every_door(void **state)
+{
+    m2_cache_stats_t stats;
+    m2_verdict_t verdict;
+    int i, n, known = 0;
+
+    (void)state;
+    make(1024);
+    m2_cache_stats(&stats, cache);
+    n = (int)stats.slots * 4; /* DOOR_PER_SLOT */
+    for (i = 0; i < n; i++) {
+        offer(signed_token(i), 1, "app");
+    }
+    for (i = 0; i < n; i++) {
+        const char *token = signed_token(i);
+        apr_pool_t *p;
+
+        offer(token, 1, "app");
+        apr_pool_create(&p, pool);
+        known += find_in(p, &verdict, token, 1);
+        apr_pool_destroy(p); /* and the slot may be another's */
+    }
+    assert_in_range(known, n / 4, n / 2);
+}
+
 static void test_pinned_stays(void **state)
 {
     m2_verdict_t verdict;
@@ -241,6 +285,7 @@ int main(void)
         unit(test_what_is_found),
         unit(test_nothing_but_itself),
         unit(test_bounded),
+        unit(test_every_door),
         unit(test_pinned_stays),
         unit(test_threads),
         unit(test_none),

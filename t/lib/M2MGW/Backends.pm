@@ -41,7 +41,7 @@ sub python { return -x '/usr/bin/python3' ? '/usr/bin/python3' : program('python
 sub has_python { my ($module) = @_; return python() && system(python(), '-c', "import $module") == 0 }
 sub has_perl { my ($module) = @_; return system("$^X -M$module -e 1 2>/dev/null") == 0 }
 sub has_node { my ($dir, $module) = @_; return program('node') && -d "$dir/node_modules/$module" }
-sub jars { return join ':', sort grep { !/-\d[^\/]*\.jar\z/ } map { glob "/usr/share/java/$_" } @_ }
+sub jars { return join ":", sort grep { -e && !/-\d[^\/]*\.jar\z/ } map { glob "/usr/share/java/$_" } @_ }
 
 sub node {
     my ($dir, $port, $name) = @_;
