@@ -38,7 +38,7 @@ M2MJwks file:@ROOT@/k.json
     M2MLimit zwei CaAppId 5/31d
 </Location>
 <Location /wait>
-    M2MLimit wait * 1/1s burst=1
+    M2MLimit wait * 1/3s burst=1
 </Location>
 <Location /share>
     M2MLimit share CaAppId 20/31d
@@ -124,14 +124,12 @@ sub rush {
 
     my $r = $t->get('/wait', token => app('w'));
     is($r->status, 200, 'the first');
-    like($r->header('RateLimit'), qr/^"wait";r=0;t=1\z/, 'and what is left');
-    for my $turn (1 .. 5) {
-        $r = $other->get('/wait', token => app('w'));
-        last if $r->status == 429;
-        fail('within a second') if $turn == 5;
-    }
-    is($r->header('Retry-After'), 1, 'refused by the other server');
-    sleep 1;
+    like($r->header('RateLimit'), qr/^"wait";r=0;t=3\z/, 'and what is left');
+    # the next one may come too late on a busy machine: then it passes, and the one behind it not
+    ok(until_true(60, sub { ($r = $other->get('/wait', token => app('w')))->status == 429 }),
+       'refused by the other server');
+    like($r->header('Retry-After'), qr/\A[123]\z/, 'for as long as it takes');
+    sleep $r->header('Retry-After');
     is($t->get('/wait', token => app('w'))->status, 200, 'whoever waits passes');
 
     is($t->get('/once', token => app('o'))->status, 200, 'the only one');

@@ -68,7 +68,7 @@ static apr_status_t end_worker(void *baton)
     struct timespec until;
 
     pthread_mutex_lock(&worker->lock);
-    worker->ended = 1;
+    __atomic_store_n(&worker->ended, 1, __ATOMIC_RELAXED); /* a turn looks without the lock */
     pthread_cond_signal(&worker->wake);
     pthread_mutex_unlock(&worker->lock);
     from_now(&until, CLOCK_REALTIME, END_WAIT * 1000);
