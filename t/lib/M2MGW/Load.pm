@@ -176,9 +176,15 @@ sub exchange {
     my ($self, $text) = @_;
     my $close = $text =~ /^Connection: close/mi;
     my $from = time;
-    my $c = delete($self->{kept}) // $self->client;
+    my $kept = delete $self->{kept};
+    my $c = $kept // $self->client;
     $c->send_bytes($text) if $c;
     my $r = $self->answer($c);
+    if ($kept && !$r && !$self->{timed_out}) { # the server ended it while nothing was under way
+        $c = $self->client;
+        $c->send_bytes($text) if $c;
+        $r = $self->answer($c);
+    }
     push @{ $self->{ms} }, 1000 * (time - $from) if $r;
     if ($c && $r && !$r->{cut} && !$close && lc($r->header('Connection') // '') ne 'close') { $self->{kept} = $c }
     elsif ($c) { $c->close }
