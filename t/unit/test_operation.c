@@ -9,6 +9,8 @@
 #include "operation/m2_operation.h"
 #include "operation/m2_operation_path.h"
 
+#include <unistd.h>
+
 static m2_operations_t *table;
 static apr_array_header_t *notices;
 
@@ -323,13 +325,76 @@ static void test_scopes(void **state)
     assert_false(m2_operation_allows(&op, is_read, "other"));
 }
 
+/* Templates that folding does not change share one tree with their folded selves. */
+static void test_one_tree(void **state)
+{
+    m2_operation_match_t match;
+
+    (void)state;
+    has("GET", "/users/{id}");
+    has("GET", "/files/*");
+    m2_operations_finish(table, notices);
+    m2_operations_find(&match, table, "GET", z("/users/7"));
+    assert_true(m2_operations_agree(table, &match, z("/users/7/")));
+    assert_false(m2_operations_agree(table, &match, z("/users/7/x")));
+    assert_false(m2_operations_agree(table, &match, z("/files")));
+    m2_operations_find(&match, table, "GET", z("/files/x"));
+    assert_true(m2_operations_agree(table, &match, z("/files")));
+    m2_operations_find(&match, table, "GET", z("/Users/7"));
+    assert_false(m2_operations_agree(table, &match, z("/users/7")));
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BYTES_EACH 1000000 /* theirs */
+#else
+#define BYTES_EACH 300
+#endif
+
+static long resident(void)
+{
+    long size = 0, pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file) {
+        assert_int_equal(fscanf(file, "%ld %ld", &size, &pages), 2);
+        fclose(file);
+    }
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* what is kept of each, with three operations a path */
+static void test_memory(void **state)
+{
+    static const char *const methods[] = { "GET", "PUT", "DELETE" };
+    const int paths = 20000;
+    apr_pool_t *scratch;
+    long before;
+    int i, k;
+
+    (void)state;
+    apr_pool_create(&scratch, pool);
+    before = resident();
+    for (i = 0; i < paths; i++) {
+        apr_pool_clear(scratch);
+        for (k = 0; k < 3; k++) {
+            has(methods[k], apr_psprintf(scratch, "/area%d/thing%d/{id}", i % 100, i));
+        }
+    }
+    m2_operations_finish(table, NULL);
+    assert_int_equal(m2_operations_count(table), 3 * paths);
+    assert_true((resident() - before) / (3 * paths) < BYTES_EACH);
+    finds("/area7/thing7/x", "/area7/thing7/{id}");
+    assert_string_equal(m2_operations_at(table, 22)->written, "/area7/thing7/{id}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         table_test(test_best_from_the_left), table_test(test_values),
         table_test(test_methods),            table_test(test_refused_templates),
         table_test(test_lenient_readings),   table_test(test_against_one_by_one),
-        table_test(test_scopes),
+        table_test(test_scopes),             table_test(test_one_tree),
+        table_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

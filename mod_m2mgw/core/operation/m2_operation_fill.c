@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * A table is filled in a pool of its own, which goes when the table is finished: what is kept
+ * is what look-ups need, each text once. The second tree is kept where folding changes a
+ * template; elsewhere it is the first.
+ */
+#include "operation/m2_operation_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- filling --- */
+
+static m2_opnode_t *make_node(m2_operations_t *table, apr_pool_t *pool)
+{
+    m2_opnode_t *node = apr_pcalloc(pool, sizeof(*node));
+
+    node->number = table->nodes->nelts;
+    node->pool = pool;
+    APR_ARRAY_PUSH(table->nodes, m2_opnode_t *) = node;
+    return node;
+}
+
+/* A pool whose memory goes back to the system with it. */
+static apr_pool_t *own_pool(apr_pool_t *parent)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS) {
+        allocator = NULL; /* that of the parent */
+    }
+    apr_pool_create_ex(&pool, parent, NULL, allocator);
+    if (allocator) {
+        apr_allocator_owner_set(allocator, pool);
+    }
+    return pool;
+}
+
+m2_operations_t *m2_operations_make(apr_pool_t *pool)
+{
+    m2_operations_t *table = apr_pcalloc(pool, sizeof(*table));
+
+    table->pool = pool;
+    table->filling = own_pool(pool);
+    table->folding = own_pool(pool);
+    apr_pool_create(&table->scratch, table->filling);
+    table->edges = apr_hash_make(table->filling);
+    table->methods = apr_hash_make(table->filling);
+    table->list = apr_array_make(table->filling, 16, sizeof(const m2_operation_t *));
+    table->nodes = apr_array_make(table->filling, 16, sizeof(m2_opnode_t *));
+    table->written = make_node(table, pool);
+    table->folded = make_node(table, table->folding);
+    return table;
+}
+
+/* a segment that outlives its template; a literal is its shape */
+static void keep_segment(m2_segment_t *to, apr_pool_t *pool, const m2_segment_t *from)
+{
+    int i;
+
+    *to = *from;
+    to->shape = m2_slice(apr_pstrmemdup(pool, from->shape.p, from->shape.n), from->shape.n);
+    to->literals = NULL;
+    if (from->kind == M2_SEGMENT_MIXED) {
+        to->literals = apr_palloc(pool, (apr_size_t)(from->variables + 1) * sizeof(m2_slice_t));
+        for (i = 0; i <= from->variables; i++) {
+            const m2_slice_t literal = from->literals[i];
+
+            to->literals[i] = m2_slice(apr_pstrmemdup(pool, literal.p, literal.n), literal.n);
+        }
+    }
+}
+
+static void add_edge(apr_array_header_t **plist, m2_operations_t *table,
+                     const m2_segment_t *segment, m2_opnode_t *to)
+{
+    m2_opedge_t *edge;
+
+    *plist = *plist ? *plist : apr_array_make(table->filling, 1, sizeof(m2_opedge_t));
+    edge = apr_array_push(*plist);
+    keep_segment(&edge->segment, to->pool, segment);
+    edge->to = to;
+}
+
+static void link_node(m2_operations_t *table, m2_opnode_t *node, const m2_segment_t *segment,
+                      m2_opnode_t *to)
+{
+    switch (segment->kind) {
+    case M2_SEGMENT_LITERAL:
+        add_edge(&node->literals, table, segment, to);
+        break;
+    case M2_SEGMENT_MIXED:
+        add_edge(&node->mixed, table, segment, to);
+        break;
+    case M2_SEGMENT_VARIABLE:
+        node->variable = to;
+        break;
+    case M2_SEGMENT_REST:
+        node->rest = to;
+        break;
+    }
+}
+
+/* the node that a segment leads to, made where there is none */
+static m2_opnode_t *step(m2_operations_t *table, m2_opnode_t *node, const m2_segment_t *segment)
+{
+    const char *key = apr_psprintf(table->scratch, "%d %d %s", node->number, segment->kind,
+                                   segment->shape.p);
+    m2_opnode_t *to = apr_hash_get(table->edges, key, APR_HASH_KEY_STRING);
+
+    if (!to) {
+        to = make_node(table, node->pool);
+        link_node(table, node, segment, to);
+        apr_hash_set(table->edges, apr_pstrdup(table->filling, key), APR_HASH_KEY_STRING, to);
+    }
+    return to;
+}
+
+static m2_opnode_t *grow(m2_operations_t *table, m2_opnode_t *node,
+                         const m2_operation_path_t *path)
+{
+    int i;
+
+    for (i = 0; i < path->segments->nelts; i++) {
+        node = step(table, node, &APR_ARRAY_IDX(path->segments, i, m2_segment_t));
+    }
+    return node;
+}
+
+static const char *at_line(apr_pool_t *pool, int line)
+{
+    return line ? apr_psprintf(pool, " (line %d)", line) : "";
+}
+
+/* a template that ends at node already must be the same text */
+static m2_code_t check_place(m2_operations_t *table, const m2_opnode_t *node,
+                             const char *written, const m2_operation_t *operation,
+                             m2_err_t *err)
+{
+    if (!node->operations) {
+        return M2_OK;
+    }
+    if (!m2_slice_is(m2_slice_z(node->written), written)) {
+        return m2_err_set(err, M2_E_CONFIG, "\"%s\" equals \"%s\"%s but for names of variables",
+                          written, node->written, at_line(table->pool, node->line));
+    }
+    if (m2_opnode_operation(node, operation->method)) {
+        return m2_err_set(err, M2_E_CONFIG, "%s %s is there already%s", operation->method,
+                          written, at_line(table->pool, node->line));
+    }
+    return M2_OK;
+}
+
+/* whether all names differ */
+static int names_are_distinct(const m2_operation_path_t *path)
+{
+    int i, j;
+
+    for (i = 0; i < path->names->nelts; i++) {
+        for (j = 0; j < i; j++) {
+            if (m2_slice_is(m2_slice_z(APR_ARRAY_IDX(path->names, i, const char *)),
+                            APR_ARRAY_IDX(path->names, j, const char *))) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+static const char *const *names_of(apr_pool_t *pool, const m2_operation_path_t *path)
+{
+    const char **names = apr_pcalloc(pool, (apr_size_t)(path->names->nelts + 1) *
+                                               sizeof(*names));
+    int i;
+
+    for (i = 0; i < path->names->nelts; i++) {
+        names[i] = apr_pstrdup(pool, APR_ARRAY_IDX(path->names, i, const char *));
+    }
+    return names;
+}
+
+static void place(m2_operations_t *table, m2_opnode_t *node, const m2_operation_t *operation,
+                  const char *written, int line)
+{
+    if (!node->operations) {
+        node->operations = apr_array_make(table->filling, 1, sizeof(const m2_operation_t *));
+        node->written = written;
+        node->line = line;
+    }
+    APR_ARRAY_PUSH(node->operations, const m2_operation_t *) = operation;
+}
+
+static const char *method_of(m2_operations_t *table, const char *method)
+{
+    const char *kept = apr_hash_get(table->methods, method, APR_HASH_KEY_STRING);
+
+    if (!kept) {
+        kept = apr_pstrdup(table->pool, method);
+        apr_hash_set(table->methods, kept, APR_HASH_KEY_STRING, kept);
+    }
+    return kept;
+}
+
+/* The operations of a template share its text and the names of its variables. */
+static m2_operation_t *keep(m2_operations_t *table, const m2_operation_t *from,
+                            const m2_opnode_t *node, const char *base, const char *written,
+                            const m2_operation_path_t *path)
+{
+    m2_operation_t *op = apr_pmemdup(table->pool, from, sizeof(*from));
+    const char *text = node->operations ? node->written : apr_pstrdup(table->pool, written);
+
+    op->method = method_of(table, from->method);
+    op->written = text;
+    op->path = text + strlen(base);
+    op->name = from->name ? apr_pstrdup(table->pool, from->name)
+                          : apr_pstrcat(table->pool, op->method, " ", op->path, NULL);
+    op->variables = node->operations
+                        ? APR_ARRAY_IDX(node->operations, 0, const m2_operation_t *)->variables
+                        : names_of(table->pool, path);
+    op->number = table->list->nelts;
+    return op;
+}
+
+static int is_folded(const m2_operation_path_t *path, const m2_operation_path_t *folded)
+{
+    int i;
+
+    for (i = 0; i < path->segments->nelts; i++) {
+        if (path->segments->nelts != folded->segments->nelts
+            || !m2_slice_eq(APR_ARRAY_IDX(path->segments, i, m2_segment_t).shape,
+                            APR_ARRAY_IDX(folded->segments, i, m2_segment_t).shape)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static m2_code_t add(m2_operations_t *table, const char *base, int line,
+                     const m2_operation_t *operation, m2_err_t *err)
+{
+    const char *written = apr_pstrcat(table->scratch, base, operation->path, NULL);
+    m2_operation_path_t path, folded;
+    m2_operation_t *op;
+    m2_opnode_t *node, *twin;
+    m2_code_t code;
+
+    code = m2_operation_path_read(&path, table->scratch, written, 0, err);
+    code = code ? code : m2_operation_path_read(&folded, table->scratch, written, 1, err);
+    if (!code && !names_are_distinct(&path)) {
+        code = m2_err_set(err, M2_E_CONFIG, "\"%s\" names a variable twice", written);
+    }
+    if (code) {
+        return code;
+    }
+    node = grow(table, table->written, &path);
+    code = check_place(table, node, written, operation, err);
+    if (code) {
+        return code;
+    }
+    op = keep(table, operation, node, base, written, &path);
+    place(table, node, op, op->written, line);
+    twin = grow(table, table->folded, &folded);
+    place(table, twin, op, node->written, line);
+    node->folded = twin;
+    table->folds |= !is_folded(&path, &folded);
+    APR_ARRAY_PUSH(table->list, const m2_operation_t *) = op;
+    return M2_OK;
+}
+
+m2_code_t m2_operations_add(m2_operations_t *table, const char *base, int line,
+                            const m2_operation_t *operation, m2_err_t *err)
+{
+    m2_code_t code;
+
+    if (table->list->nelts >= M2_MAX_OPERATIONS) {
+        return m2_err_set(err, M2_E_CONFIG, "more than %d operations", M2_MAX_OPERATIONS);
+    }
+    code = add(table, base, line, operation, err);
+    apr_pool_clear(table->scratch);
+    return code;
+}
+
+/* --- finishing --- */
+
+static int by_weight(const void *a, const void *b)
+{
+    const apr_size_t x = ((const m2_opedge_t *)a)->segment.weight;
+    const apr_size_t y = ((const m2_opedge_t *)b)->segment.weight;
+
+    return x == y ? m2_opedge_order(a, b) : x < y ? 1 : -1;
+}
+
+/* An array in pool, of just its size; NULL for NULL. */
+static apr_array_header_t *settled(apr_pool_t *pool, const apr_array_header_t *array)
+{
+    apr_array_header_t *copy =
+        array ? apr_array_make(pool, array->nelts, array->elt_size) : NULL;
+
+    if (copy) {
+        apr_array_cat(copy, array);
+    }
+    return copy;
+}
+
+static apr_array_header_t *sorted(apr_pool_t *pool, const apr_array_header_t *edges,
+                                  int (*order)(const void *, const void *))
+{
+    apr_array_header_t *copy = settled(pool, edges);
+
+    if (copy) {
+        qsort(copy->elts, (apr_size_t)copy->nelts, sizeof(m2_opedge_t), order);
+    }
+    return copy;
+}
+
+/* templates as written that became one when folded */
+static void note_alike(const m2_operations_t *table, const m2_opnode_t *node,
+                       apr_array_header_t *notices)
+{
+    if (node->folded && !m2_slice_is(m2_slice_z(node->folded->written), node->written)) {
+        APR_ARRAY_PUSH(notices, const char *) =
+            apr_psprintf(table->pool, "\"%s\" and \"%s\" differ only in case or in a slash at "
+                         "the end; requests for either are judged as one when read as a "
+                         "lenient backend reads them", node->folded->written, node->written);
+    }
+}
+
+static void finish_node(m2_operations_t *table, m2_opnode_t *node, apr_array_header_t *notices)
+{
+    if (notices) {
+        note_alike(table, node, notices);
+    }
+    if (!table->folds && node->pool == table->folding) {
+        return;
+    }
+    node->literals = sorted(node->pool, node->literals, m2_opedge_order);
+    node->mixed = sorted(node->pool, node->mixed, by_weight);
+    node->operations = settled(node->pool, node->operations);
+    if (!table->folds) {
+        node->folded = node;
+    }
+}
+
+void m2_operations_finish(m2_operations_t *table, apr_array_header_t *notices)
+{
+    int i;
+
+    for (i = 0; i < table->nodes->nelts; i++) {
+        finish_node(table, APR_ARRAY_IDX(table->nodes, i, m2_opnode_t *), notices);
+    }
+    table->list = settled(table->pool, table->list);
+    if (!table->folds) {
+        table->folded = table->written;
+        apr_pool_destroy(table->folding);
+    }
+    apr_pool_destroy(table->filling);
+    table->filling = table->folding = table->scratch = NULL;
+    table->edges = table->methods = NULL;
+    table->nodes = NULL;
+}
