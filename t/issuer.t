@@ -721,6 +721,29 @@ for my $always (0, 1) {
          'control: of the keys it is what Header says');
 }
 
+# --- secrets in URLs: of the request, and of the page that it comes from ---
+
+$t->write_config($MAIN . <<'CONF');
+LogFormat "%r %U%q %{Referer}i" everything
+CustomLog @ROOT@/logs/access.log everything
+CONF
+ok($t->reload('HUP'), 'reload with Referer in the log');
+for my $name (qw(client_secret CLIENT_SECRET %63lient_secret client-secret client.secret client_secret[] client_assertion
+                 a=1;client_secret x&client_assertion)) {
+    for my $n (1, 2) { # in the page, in the URL
+        my $secret = sprintf 'sesame%08d', rand 1e8;
+        $t->secret($secret);
+        my $query = "$name=$secret&more=1";
+        $r = $t->get('/idp/token' . ($n == 2 ? "?$query" : ''), headers => [ Referer => 'http://x/' . ($n == 1 ? "?$query" : '') ]);
+        is($r->status, 405, "GET of the token endpoint, $name in " . ($n == 1 ? 'Referer' : 'the URL'));
+        refuses(ask($t, form => { scope => 'none' }, headers => [ Referer => "http://x/#$query" ]), 400, 'invalid_scope', "$name in the fragment of Referer");
+        $r = $t->raw("GET /idp/token?$query HTTP/1.1\r\n\r\n");
+        is($r->status, 400, "a request without Host, $name in the URL");
+        is(scalar(() = $t->access_log =~ /=\[redacted\]&more=1/g) > 0, 1, 'control: the lines stand in the log');
+    }
+}
+like($t->error_log, qr{M2-718: .*referer: http://x/\?client_secret=\[redacted\]&more=1}, 'control: Referer stands in the error log');
+
 # --- what the log may hold ---
 
 for my $token (@issued) {

@@ -372,6 +372,10 @@ void m2mi_mask_make(apr_pool_t *pool);
 /** post_read_request: secrets in URLs are masked before anybody sees them. */
 int m2mi_mask_query(request_rec *r);
 
+/** insert_error_filter: so they are of a request that could not be read, which meets no other
+ *  hook before it is logged. */
+void m2mi_mask_unread(request_rec *r);
+
 /* --- m2mi_endpoint.c: what all endpoints for clients have in common --- */
 
 /** Read the request, check the client, let act decide, answer. */

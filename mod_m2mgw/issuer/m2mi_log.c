@@ -6,6 +6,7 @@
  */
 #include "issuer/m2mi.h"
 
+#define REDACTED "[redacted]"
 #define SHOWN 8 /* characters of a name that nobody knows */
 
 const char *m2mi_log_name(apr_pool_t *pool, const char *name, int is_known)
@@ -66,28 +67,42 @@ void m2mi_mask_make(apr_pool_t *pool)
     secrets = m2_oauth_secrets(pool);
 }
 
+static char *without_secrets(request_rec *r, const char *url, const char *tail)
+{
+    return (char *)(apr_uintptr_t)m2_nameset_mask_url(r->pool, url, tail, secrets, REDACTED);
+}
+
+static char *query_without_secrets(request_rec *r, const char *query)
+{
+    return (char *)(apr_uintptr_t)m2_nameset_mask(r->pool, query, secrets, REDACTED);
+}
+
 /* A client that puts its secret into the URL is refused (RFC 6749 2.3.1), but URLs are
- * logged: what it sent is masked before anybody sees it. */
+ * logged: what it sent is masked before anybody sees it. So is the page it comes from, which
+ * httpd ends its log lines with. */
 int m2mi_mask_query(request_rec *r)
 {
     const m2mi_server_t *conf =
         ap_get_module_config(r->server->module_config, &m2m_issuer_module);
-    const char *masked;
-    char *mark;
+    const char *referer = apr_table_get(r->headers_in, "Referer");
 
-    if (!conf->name || !r->args || !(mark = strchr(r->unparsed_uri, '?'))) {
+    if (!conf->name) {
         return DECLINED;
     }
-    masked = m2_nameset_mask(r->pool, r->args, secrets, "[redacted]");
-    if (masked == r->args) {
-        return DECLINED;
+    if (referer) {
+        apr_table_setn(r->headers_in, "Referer", without_secrets(r, referer, NULL));
     }
-    r->args = apr_pstrdup(r->pool, masked);
-    r->parsed_uri.query = r->args; /* mod_log_config writes the request line from it */
-    r->unparsed_uri = apr_pstrcat(
-        r->pool, apr_pstrmemdup(r->pool, r->unparsed_uri,
-                                (apr_size_t)(mark - r->unparsed_uri) + 1), masked, NULL);
-    r->the_request = apr_pstrcat(r->pool, r->method, " ", r->unparsed_uri,
-                                 r->assbackwards ? NULL : " ", r->protocol, NULL);
+    if (r->the_request) {
+        r->the_request = without_secrets(r, r->the_request, strrchr(r->the_request, ' '));
+    }
+    r->unparsed_uri = without_secrets(r, r->unparsed_uri, NULL);
+    r->args = query_without_secrets(r, r->args);
+    r->parsed_uri.query = /* mod_log_config writes the request line from it */
+        query_without_secrets(r, r->parsed_uri.query);
     return DECLINED;
+}
+
+void m2mi_mask_unread(request_rec *r)
+{
+    m2mi_mask_query(r);
 }

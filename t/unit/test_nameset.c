@@ -127,6 +127,25 @@ static const char *masked(const char *text)
     return m2_nameset_mask(pool, text, set_of(M2_READ_FORM, "id_token", "t"), "[redacted]");
 }
 
+static const char *masked_url(const char *text, int tail)
+{
+    return m2_nameset_mask_url(pool, text, tail ? strrchr(text, ' ') : NULL,
+                               set_of(M2_READ_FORM, "id_token", "t"), "[redacted]");
+}
+
+static void test_mask_url(void **state)
+{
+    const char *line = "GET /t=1&t=2 HTTP/1.1";
+
+    (void)state;
+    assert_null(masked_url(NULL, 0));
+    assert_ptr_equal(masked_url(line, 1), line);
+    assert_string_equal(masked_url("GET /x?a=1&t=2 HTTP/1.1", 1), "GET /x?a=1&t=[redacted] HTTP/1.1");
+    assert_string_equal(masked_url("GET /x?t=2", 1), "GET /x?t=[redacted]");
+    assert_string_equal(masked_url("http://h/x?%74=2#3", 0), "http://h/x?%74=[redacted]");
+    assert_string_equal(masked_url("http://h/x#id-token=2", 0), "http://h/x#id-token=[redacted]");
+}
+
 static void test_mask(void **state)
 {
     const char *text = "a=1&idtoken=x&id_token&id_token=";
@@ -147,6 +166,7 @@ int main(void)
         unit(test_find),        unit(test_find_header),
         unit(test_find_agrees), unit(test_remove),
         unit(test_remove_nothing), unit(test_mask),
+        unit(test_mask_url),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,3 +262,23 @@ const char *m2_nameset_mask(apr_pool_t *pool, const char *text, const m2_nameset
     mask_into(out, text, names, mask, &count);
     return out;
 }
+
+const char *m2_nameset_mask_url(apr_pool_t *pool, const char *text, const char *tail,
+                                const m2_nameset_t *names, const char *replacement)
+{
+    const char *query = text ? strpbrk(text, "?#") : NULL;
+    const char *old, *masked;
+
+    if (!query) {
+        return text;
+    }
+    if (tail && query > tail) {
+        tail = NULL; /* HTTP/0.9 names no protocol */
+    }
+    query++;
+    old = tail ? apr_pstrmemdup(pool, query, (apr_size_t)(tail - query)) : query;
+    masked = m2_nameset_mask(pool, old, names, replacement);
+    return masked == old ? text
+                         : apr_pstrcat(pool, apr_pstrmemdup(pool, text, (apr_size_t)(query - text)),
+                                       masked, tail, NULL);
+}

@@ -41,4 +41,9 @@ const char *m2_nameset_remove(apr_pool_t *pool, const char *text, m2_nameset_pic
 const char *m2_nameset_mask(apr_pool_t *pool, const char *text, const m2_nameset_t *names,
                           const char *replacement);
 
+/** A URL with its query masked likewise, and its fragment. tail, which may be NULL, points at
+ *  what stands behind the URL in text (the protocol of a request line). text may be NULL. */
+const char *m2_nameset_mask_url(apr_pool_t *pool, const char *text, const char *tail,
+                                const m2_nameset_t *names, const char *replacement);
+
 #endif /* M2_NAMESET_H */

@@ -332,31 +332,6 @@ const char *m2mgw_token_why_none(const m2mgw_ctx_t *ctx, const request_rec *r)
     return NULL;
 }
 
-/* text with the query's token values masked; text itself when there is nothing to mask.
- * tail is what follows the query (the protocol of a request line). */
-static const char *masked(request_rec *r, const char *text, const char *tail,
-                          const m2_nameset_t *names)
-{
-    const char *query = strchr(text, '?');
-    const char *old;
-    const char *new;
-
-    if (!query) {
-        return text;
-    }
-    if (tail && query > tail) {
-        tail = NULL; /* HTTP/0.9 names no protocol */
-    }
-    query++;
-    old = tail ? apr_pstrmemdup(r->pool, query, (apr_size_t)(tail - query)) : query;
-    new = m2_nameset_mask(r->pool, old, names, REDACTED);
-    if (new == old) {
-        return text;
-    }
-    return apr_pstrcat(r->pool, apr_pstrmemdup(r->pool, text, (apr_size_t)(query - text)),
-                       new, tail, NULL);
-}
-
 void m2mgw_token_mask(request_rec *r, int args)
 {
     const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
@@ -368,11 +343,12 @@ void m2mgw_token_mask(request_rec *r, int args)
         return;
     }
     if (r->the_request) {
-        r->the_request = (char *)masked(r, r->the_request, strrchr(r->the_request, ' '),
-                                        names);
+        r->the_request = (char *)m2_nameset_mask_url(
+            r->pool, r->the_request, strrchr(r->the_request, ' '), names, REDACTED);
     }
     if (r->unparsed_uri) {
-        r->unparsed_uri = (char *)masked(r, r->unparsed_uri, NULL, names);
+        r->unparsed_uri = (char *)m2_nameset_mask_url(r->pool, r->unparsed_uri, NULL, names,
+                                                      REDACTED);
     }
     if (r->parsed_uri.query) {
         /* mod_log_config writes this for a line that holds a password (http://u:p@host/) */
@@ -381,12 +357,13 @@ void m2mgw_token_mask(request_rec *r, int args)
     }
     if ((referer = apr_table_get(r->headers_in, "Referer")) != NULL) {
         /* a page that was asked for with a token; httpd ends its log lines with this */
-        apr_table_setn(r->headers_in, "Referer", masked(r, referer, NULL, names));
+        apr_table_setn(r->headers_in, "Referer",
+                       m2_nameset_mask_url(r->pool, referer, NULL, names, REDACTED));
     }
     if (args && r->args) {
         r->args = (char *)m2_nameset_mask(r->pool, r->args, names, REDACTED);
     }
     if (args && r->filename) { /* of mod_proxy: the backend's URL */
-        r->filename = (char *)masked(r, r->filename, NULL, names);
+        r->filename = (char *)m2_nameset_mask_url(r->pool, r->filename, NULL, names, REDACTED);
     }
 }
