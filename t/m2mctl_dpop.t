@@ -134,6 +134,45 @@ my $proof = m2mctl('dpop', '--key', "$root/rsakey.pem", '--alg', 'PS256', '--url
 is($json->decode(unb64((split /\./, $proof)[0]))->{alg}, 'PS256', '--alg');
 is(join(' ', sort keys %{ $json->decode(unb64((split /\./, $proof)[0]))->{jwk} }), 'e kty n', 'its jwk says which key it is, and nothing else');
 
+# --- verify and explain tell each check ---
+
+{
+    my $token = kept(m2mctl('token', @plain, '--dpop-key', "$root/p256.pem")->{out});
+    spew("$root/token", $token);
+    my @policy = ('--jwks', "$root/jwks.json", '--audience', $API, '--token-file', "$root/token");
+    my $prove = sub { spew("$root/proof", kept(m2mctl('dpop', '--key', "$root/$_[0].pem", '--token-file', "$root/token", '--url', $_[1], @_[2 .. $#_])->{out})) };
+    my $try = sub { my ($verb, @o) = @_; return m2mctl($verb, @policy, '--json', @o) };
+    my @with = ('--proof', "$root/proof", '--url', $url);
+    $prove->('p256', $url);
+    for my $verb (qw(verify explain)) {
+        my $r = $try->($verb, @with);
+        is($r->{status}, 0, "$verb: a token and its proof") or diag($r->{out}, $r->{err});
+        is($try->($verb, '--proof', "$root/proof", '--url', '/api/orders', '--public-url', 'https://api.example.com/v1')->{status}, 0, "$verb: below --public-url");
+        is($try->($verb, '--sender-constraint', 'DPoP')->{json}{reason}, 'proof_missing', "$verb: no proof");
+        is($try->($verb, @with, '--method', 'POST')->{json}{reason}, 'proof_invalid', "$verb: a proof for another method");
+        is($try->($verb, '--proof', "$root/proof", '--url', "$url/x")->{json}{reason}, 'proof_invalid', "$verb: for another URL");
+        is($try->($verb, @with, '--now', time + 300, '--dpop-window', 400)->{json}{reason}, 'ok', "$verb: a wider window");
+        is($try->($verb, @with, '--now', time + 300)->{json}{reason}, 'proof_invalid', "$verb: the default one");
+        is($try->($verb, '--cert', "$root/one.crt", '--sender-constraint', 'mTLS')->{json}{reason}, 'proof_missing', "$verb: mTLS wants another binding");
+        is(m2mctl($verb, @policy, '--proof', "$root/proof")->{status}, 2, "$verb: a proof needs a URL");
+        is(m2mctl($verb, @policy, '--sender-constraint', 'Maybe')->{status}, 2, "$verb: another mode");
+    }
+    my $r = $try->('verify', @with);
+    is(scalar(grep { $_->{ok} } @{ $r->{json}{proof} // [] }), 13, 'verify: every check is told');
+    $prove->('ed', $url);
+    $r = $try->('verify', @with);
+    is($r->{json}{reason}, 'proof_invalid', 'verify: another key');
+    is_deeply([ map { $_->{ok} ? 1 : 0 } @{ $r->{json}{proof} } ], [ 1, 1, 1, 1, 1, 0 ], '... fails at the binding');
+    $r = $try->('explain', @with);
+    is(scalar(grep { $_->{step} eq 'proof' && $_->{ok} } @{ $r->{json}{steps} }), 5, 'explain: checks that passed');
+    is((grep { $_->{step} eq 'proof' && !$_->{ok} } @{ $r->{json}{steps} })[0]{text} // '', 'the proof is refused: its key is not the one that the token is bound to', '... and the one that failed');
+    my $sent = slurp("$root/proof");
+    unlike($r->{out}, qr/\Q$sent\E|\Q$token\E/, '... without token and proof');
+    $prove->('p256', $url);
+    $r = m2mctl('explain', '--jwks', "$root/jwks.json", '--audience', $API, '--json', '--url', $url, '--header', "Authorization: DPoP $token", '--header', 'DPoP: ' . slurp("$root/proof"));
+    is($r->{status}, 0, 'explain: both from the request') or diag($r->{out});
+}
+
 # --- a certificate ---
 
 my $r = m2mctl('token', @tls, '--cert', "$root/one.crt", '--key', "$root/one.key");
@@ -145,6 +184,15 @@ sub curl {
     open my $out, '-|', 'curl', '-s', '--cacert', "$root/ca.crt", '-o', '/dev/null', '-w', '%{http_code}', @args, 'https://localhost:' . $t->port('tls') . '/mtls/x' or die $!;
     local $/;
     return scalar <$out>;
+}
+{
+    spew("$root/token", $token);
+    my @o = ('--jwks', "$root/jwks.json", '--json', '--token-file', "$root/token");
+    for my $verb (qw(verify explain)) {
+        is(m2mctl($verb, @o, '--cert', "$root/one.crt")->{json}{reason}, 'ok', "$verb: a token and its certificate");
+        is(m2mctl($verb, @o, '--cert', "$root/two.crt")->{json}{reason}, 'cert_mismatch', "$verb: another");
+    }
+    is(m2mctl('verify', @o)->{json}{reason}, 'cert_mismatch', 'verify: none');
 }
 SKIP: {
     skip('no curl', 3) if !-x '/usr/bin/curl';

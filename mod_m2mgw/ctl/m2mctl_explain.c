@@ -5,6 +5,7 @@
  * functions the gate takes them with and in its order; the verdict at the end is the
  * gate's own. Texts never hold the token.
  */
+#include "ctl/m2mctl_proof.h"
 #include "ctl/m2mctl_story_int.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@ typedef struct explain_t {
     m2mctl_policy_t policy;
     m2mctl_request_t request;
     m2mctl_guard_t guard;
+    m2mctl_shown_t shown;
     const char *token_file, *access, *rules, *path;
 } explain_t;
 
@@ -216,9 +218,24 @@ static int read_force(m2mctl_force_t *force, m2mctl_t *ctl, const explain_t *o)
     return bad;
 }
 
+/* What came with the token: of options, or of the request. */
+static int take_shown(m2mctl_story_t *s, m2mctl_presented_t *shown, m2mctl_force_t *force,
+                      const explain_t *o)
+{
+    const int bad = m2mctl_present(shown, s->ctl, force, &o->shown,
+                                   m2mctl_header(s->request, "DPoP"), o->request.method,
+                                   o->request.url);
+
+    if (!bad && (m2mctl_is_shown(shown) || o->shown.constraint)) {
+        s->shown = &shown->presented;
+    }
+    return bad;
+}
+
 static int run_explain(m2mctl_t *ctl, void *options)
 {
     explain_t *o = options;
+    m2mctl_presented_t shown;
     m2mctl_force_t force;
     m2mctl_story_t s;
     int pass, bad = 0;
@@ -238,6 +255,7 @@ static int run_explain(m2mctl_t *ctl, void *options)
         bad = m2mctl_request(&s.request, ctl, &o->request, force.now);
         bad = bad ? bad : take_guard(&s, o, &force);
     }
+    bad = bad ? bad : take_shown(&s, &shown, &force, o);
     bad = bad ? bad : read_token(&s, o);
     bad = bad ? bad : check_keys(&s);
     if (bad) {
@@ -267,7 +285,8 @@ const m2mctl_verb_t m2mctl_explain = {
     "with -, from standard input.\n",
     {{m2mctl_policy_options, offsetof(explain_t, policy)},
      {explain_options, 0},
-     {m2mctl_request_options, offsetof(explain_t, request)}},
+     {m2mctl_request_options, offsetof(explain_t, request)},
+     {m2mctl_shown_options, offsetof(explain_t, shown)}},
     sizeof(explain_t),
     run_explain,
 };

@@ -166,10 +166,45 @@ static void tell_published(m2mctl_story_t *s)
     }
 }
 
+/* Each check of a proof (RFC 9449 4.3), up to the one that failed. */
+static void tell_proof(m2mctl_story_t *s, const m2_proof_t *proof)
+{
+    int i;
+
+    for (i = 0; proof->alg && i < M2_PROOF_STEPS && i < (int)proof->step; i++) {
+        m2mctl_story_tell(s, "proof", 1, m2_proof_step_text((m2_proof_step_t)i));
+    }
+}
+
+static void prove_owner(m2mctl_story_t *s, m2_constraint_t constraint)
+{
+    m2_bound_policy_t bound = s->policy.bound;
+    m2_err_t err;
+    m2_code_t code;
+
+    bound.constraint = constraint;
+    m2_err_init(&err, s->pool);
+    code = m2_bound_check(&s->verdict.proof, s->pool, &bound, s->verdict.claims, s->token, s->shown,
+                          s->force->now, &err);
+    tell_proof(s, &s->verdict.proof);
+    if (code) {
+        m2mctl_story_refuse(s, s->verdict.proof.step ? "proof" : "owner", code,
+                            err.text ? err.text : m2_reason_of(code)->text);
+    }
+    else {
+        m2mctl_story_tell(s, "owner", 1, "what the token is bound to was shown; whether the proof "
+                                         "was used before the gateway alone can tell");
+    }
+}
+
 /* What a proof is worth only the gateway can tell; that there has to be one shows here. */
 static void check_owner(m2mctl_story_t *s, m2_constraint_t constraint)
 {
     if (!s->verdict.verified || constraint == M2_CONSTRAINT_OFF) {
+        return;
+    }
+    if (s->shown) {
+        prove_owner(s, constraint);
         return;
     }
     if (m2_json_path(s->verdict.claims, "cnf")) {

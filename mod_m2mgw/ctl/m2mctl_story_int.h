@@ -19,6 +19,7 @@ typedef struct m2mctl_story_t {
     m2_code_t found;             /* what the search for the token came to */
     m2_err_t why;
     const m2mctl_guard_t *guard; /* M2MPathGuard: sections and all */
+    const m2_presented_t *shown; /* what came with the token; NULL: it is not known */
     int quiet;                   /* nothing is told */
     apr_table_t *reached;        /* names of rules and operations, as they are met; or NULL */
 

@@ -4,24 +4,62 @@
  * m2mctl verify: would the gateway take this token? The same code decides, with the same
  * reasons.
  */
-#include "ctl/m2mctl_force.h"
+#include "ctl/m2mctl_proof.h"
 
 #include <stdio.h>
 
 typedef struct verify_t {
     m2mctl_policy_t policy;
-    const char *token_file;
+    m2mctl_shown_t shown;
+    const char *token_file, *method, *url;
 } verify_t;
 
 /* clang-format off */
 static const m2mctl_option_t verify_options[] = {
     { "token-file", M2MCTL_TEXT, offsetof(verify_t, token_file), "FILE",
       "the token; default: standard input" },
+    { "method", M2MCTL_TEXT, offsetof(verify_t, method), "NAME",
+      "of the request that a proof is for, default GET" },
+    { "url", M2MCTL_TEXT, offsetof(verify_t, url), "URL", "likewise" },
     { NULL, M2MCTL_FLAG, 0, NULL, NULL },
 };
 /* clang-format on */
 
-static void print_json(m2mctl_t *ctl, const m2_verdict_t *verdict)
+/* how far a proof came; a proof that was not looked at has not begun */
+static int checks_of(const m2_verdict_t *verdict)
+{
+    return verdict->code == M2_OK || verdict->code == M2_E_PROOF_INVALID
+                   || verdict->code == M2_E_CERT_MISMATCH
+               ? (int)verdict->proof.step
+               : 0;
+}
+
+static m2_json_t *checks_json(apr_pool_t *pool, const m2_verdict_t *verdict)
+{
+    m2_json_t *list = m2_json_make_array(pool);
+    int i, n = checks_of(verdict);
+
+    for (i = 0; i < M2_PROOF_STEPS && i <= n; i++) {
+        m2_json_t *json = m2_json_make(pool);
+
+        m2_json_set_string(json, "check", m2_proof_step_text((m2_proof_step_t)i));
+        m2_json_set_bool(json, "ok", i < n);
+        m2_json_append(list, json);
+    }
+    return list;
+}
+
+static void print_checks(const m2_verdict_t *verdict)
+{
+    int i, n = checks_of(verdict);
+
+    for (i = 0; i < M2_PROOF_STEPS && i <= n; i++) {
+        printf("%-4sproof       %s\n", i < n ? "ok" : "NO",
+               m2_proof_step_text((m2_proof_step_t)i));
+    }
+}
+
+static void print_json(m2mctl_t *ctl, const m2_verdict_t *verdict, int proof)
 {
     const m2_reason_t *reason = m2_reason_of(verdict->code);
     m2_json_t *json = m2_json_make(ctl->pool);
@@ -43,11 +81,17 @@ static void print_json(m2mctl_t *ctl, const m2_verdict_t *verdict)
     if (verdict->user) {
         m2_json_set_string(json, "user", verdict->user);
     }
+    if (proof) {
+        m2_json_set_json(json, "proof", checks_json(ctl->pool, verdict));
+    }
     m2mctl_print_json(ctl->pool, json);
 }
 
-static void print_text(m2mctl_t *ctl, const m2_verdict_t *verdict)
+static void print_text(m2mctl_t *ctl, const m2_verdict_t *verdict, int proof)
 {
+    if (proof) {
+        print_checks(verdict);
+    }
     if (verdict->code != M2_OK) {
         printf("deny: %s: %s\n", m2_reason_of(verdict->code)->reason,
                m2mctl_plain(ctl->pool, verdict->err.text));
@@ -63,12 +107,15 @@ static int run_verify(m2mctl_t *ctl, void *options)
 {
     verify_t *o = options;
     const char *path = o->token_file ? o->token_file : "-";
+    m2mctl_presented_t shown;
+    m2_services_t services;
     m2mctl_force_t force;
     m2_verdict_t verdict;
     m2_slice_t token;
     m2_err_t err;
     int bad = m2mctl_policy_at(&force, ctl, &o->policy, NULL);
 
+    bad = bad ? bad : m2mctl_present(&shown, ctl, &force, &o->shown, NULL, o->method, o->url);
     if (bad) {
         return bad;
     }
@@ -88,13 +135,15 @@ static int run_verify(m2mctl_t *ctl, void *options)
     }
     memset(&verdict, 0, sizeof(verdict));
     force.policy.bypass_empty = 0; /* an empty input is a mistake here */
-    m2_gate_token(&verdict, ctl->pool, &force.policy, token, force.now, NULL);
+    memset(&services, 0, sizeof(services));
+    services.presented = &shown.presented;
+    m2_gate_token(&verdict, ctl->pool, &force.policy, token, force.now, &services);
     m2_gate_scopes(&verdict, &force.policy);
     if (ctl->json) {
-        print_json(ctl, &verdict);
+        print_json(ctl, &verdict, shown.proof.p != NULL);
     }
     else {
-        print_text(ctl, &verdict);
+        print_text(ctl, &verdict, shown.proof.p != NULL);
     }
     return verdict.code == M2_OK ? M2MCTL_ALLOW : M2MCTL_DENY;
 }
@@ -107,8 +156,11 @@ const m2mctl_verb_t m2mctl_verify = {
     "Options\n"
     "of the policy are named after the directives (--M2MIssuer is understood as well).\n"
     "Prints the claims of a good token, and of a bad one the reason, which is what\n"
-    "M2M_REASON would be. A jti is not remembered: use the gateway for that.\n",
-    {{m2mctl_policy_options, offsetof(verify_t, policy)}, {verify_options, 0}},
+    "M2M_REASON would be. With --proof, --method and --url each check of a proof of\n"
+    "possession is told (RFC 9449 4.3). Neither jti is remembered: use the gateway for that.\n",
+    {{m2mctl_policy_options, offsetof(verify_t, policy)},
+     {verify_options, 0},
+     {m2mctl_shown_options, offsetof(verify_t, shown)}},
     sizeof(verify_t),
     run_verify,
 };
