@@ -32,5 +32,61 @@ for my $doc (sort glob("$top/docs/*.md"), "$top/README.md") {
     }
 }
 ok($blocks >= 8, "$blocks blocks were tried");
+
+# --- commands: each document's blocks that are marked `sh`, in order, in a directory of its own ---
+
+sub blocks { my ($text, $mark) = @_; return map { my ($in, $b) = @$_; $b =~ s/^$in//gm; $b } _all($text, $mark) }
+sub _all { my ($text, $mark) = @_; my @all; push @all, [ $1, $2 ] while $text =~ /^( *)```$mark\n(.*?)^ *```/gms; return @all }
+
+sub run_blocks {
+    my ($dir, @blocks) = @_;
+    symlink M2MGW::Test::m2mctl(), "$dir/m2mctl" or die "$dir: $!";
+    spew("$dir/script", "set -eu\ncd $dir\nPATH=$dir:\$PATH\n" . join('', @blocks));
+    my $said = `bash $dir/script 2>&1`;
+    return ($?, $said);
+}
+
+my $commands = 0;
+SKIP: {
+    skip 'm2mctl is not built, or there is no bash', 1 if !M2MGW::Test::m2mctl() || !-x '/bin/bash';
+    for my $doc (sort glob("$top/docs/*.md"), "$top/README.md") {
+        my @blocks = blocks(slurp($doc), 'sh') or next;
+        my ($status, $said) = run_blocks(File::Temp::tempdir(CLEANUP => 1), @blocks);
+        is($status, 0, ($doc =~ s{.*/}{}r) . ': its commands run') or diag($said);
+        $commands += @blocks;
+    }
+    ok($commands >= 4, "$commands blocks of commands were run");
+
+    # the ten lines of README and tutorial take the token that their commands make
+    for my $doc ("$top/README.md", "$top/docs/tutorial.md") {
+        my $name = $doc =~ s{.*/}{}r;
+        my $text = slurp($doc);
+        my $t = M2MGW::Test->prepare;
+        my ($status, $said) = run_blocks($t->{root}, (blocks($text, 'sh'))[0]);
+        is($status, 0, "$name: keys and a token") or diag($said);
+        rename "$t->{root}/jwks.json", "$t->{root}/conf/jwks.json";
+        my ($conf) = blocks($text, 'apache');
+        $conf =~ s{http://[\d.]+:8080}{http://\@BACKEND\@};
+        $t->begin($conf =~ s{file:conf/}{file:\@ROOT\@/conf/}r);
+        chomp(my $token = slurp("$t->{root}/token"));
+        $t->secret($token =~ /\.([^.]+)\z/);
+        passes($t->get('/orders/7', token => $token), "$name: its ten lines take its token");
+        denies($t->get('/orders/7'), 401, 'token_missing', "$name: and none else");
+        $t->finish(more => 1);
+    }
+}
+
+# --- tables that have to be whole ---
+
+my $reference = slurp("$top/docs/reference.md");
+my $troubles = slurp("$top/docs/troubleshooting.md");
+my %reasons = map { $_ => 1 } slurp("$top/mod_m2mgw/core/base/m2_err.c") =~ /\{ M2_\w+, "(\w+)", (?:NULL|"\w+")/g;
+ok(keys %reasons > 35, scalar(keys %reasons) . ' reasons');
+is(join(' ', grep { $reference !~ /\| `$_` \|/ } sort keys %reasons), '', 'reference.md has every reason');
+is(join(' ', grep { !/^(?:ok|bypass)\z/ && $troubles !~ /`$_`/ } sort keys %reasons), '', 'troubleshooting.md has every reason');
+my %lines;
+for my $file (map { chomp; $_ } `find $top/mod_m2mgw -name '*.c'`) { $lines{$_} = 1 for slurp($file) =~ /"M2-(\d{3}):/g }
+ok(keys %lines > 30, scalar(keys %lines) . ' kinds of lines');
+is(join(' ', grep { $reference !~ /`M2-$_`/ } sort keys %lines), '', 'reference.md has every line of the log');
 isnt((try_config('M2MNoSuch On'))[0], 0, 'control: a block that is wrong is refused');
 done_testing();

@@ -2,20 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The mod_m2mgw authors
 #
-# demo.sh BUILD_DIR [--once]: an M2M server, a gateway with two plugin scripts and an API behind
+# demo.sh BUILD_DIR [--once] [--keep]: an M2M server, a gateway with two plugin scripts and an API behind
 # it, on loopback, with everything of their own in a temporary directory. Walks from the
 # first client to the last refusal; every request is a curl line to copy. Each step says
 # what must come back and what must reach the backend; anything else is a failure. With
-# --once it ends after the walk, else it waits for Ctrl-C.
+# --once it ends after the walk, else it waits for Ctrl-C. With --keep its files stay.
 
 set -euo pipefail
 umask 022
 export no_proxy=127.0.0.1
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-build=$(cd "${1:?usage: demo.sh BUILD_DIR [--once]}" && pwd -P)
-once=${2:-}
-[ -z "$once" ] || [ "$once" = --once ] || { echo "demo: unknown option $once" >&2; exit 2; }
+build=$(cd "${1:?usage: demo.sh BUILD_DIR [--once] [--keep]}" && pwd -P)
+shift
+once='' keep=''
+for option in "$@"; do
+    case $option in
+    --once) once=yes ;;
+    --keep) keep=yes ;;
+    *) echo "demo: unknown option $option; there are --once and --keep" >&2; exit 2 ;;
+    esac
+done
 
 m2mctl=$build/m2mctl
 httpd=$(sed -n 's/^HTTPD = //p' "$build/Makefile")
@@ -47,7 +54,7 @@ cleanup() {
     for pid in "${pids[@]}"; do
         wait "$pid" 2>/dev/null || true
     done
-    rm -rf "$root"
+    [ -n "$keep" ] || rm -rf "$root"
 }
 
 root=$(mktemp -d "${TMPDIR:-/tmp}/m2mgw-demo.XXXXXX")
@@ -222,6 +229,10 @@ export DEMO_USER
 (umask 027 && : >"$root/m2m/clients" && : >"$root/m2m/grants")
 cp "$here/echo.lua" "$root/conf/"
 
+say "M2M is machine-to-machine: programs call an API with a token, and no person logs in."
+say "A claim is one statement in a token, such as client_id or scope, signed by who made the token."
+say "A plug-in is a script of a cloud API gateway (YAML): one says which tokens count, one who may pass."
+
 title "1. The API: a backend that says what reaches it"
 fill backend.conf
 start backend "$backend_port"
@@ -347,12 +358,23 @@ expect "no token in any log" \
     eval '! cut -d. -f3 "$root/tokens/right" | grep -rqFf - "$root/logs"'
 expect "no secret in any log" eval '! grep -rqFf "$root/keys/secret" "$root/logs"'
 
+title "19. Why was it refused? The same decision, step by step and without a server"
+explain="$m2mctl explain --jwt-auth $root/conf/jwt-auth.yaml --access-control $root/conf/access-control.yaml"
+run_line "$explain --url /hello --token-file $root/tokens/other-client || true"
+
+title "What next"
+if [ -z "$once" ]; then
+    say "  Everything is still running; the curl lines above work until Ctrl-C."
+    say "  The status page:        http://127.0.0.1:$port/m2m-status"
+fi
+if [ -z "$once" ] || [ -n "$keep" ]; then
+    say "  Configuration and logs: $root"
+fi
+say "  Why was it refused:     m2mctl explain, as in step 19"
+say "  Step by step:           docs/tutorial.md"
+say "  Install it:             docs/install.md (./run package makes Debian packages)"
 say
 if [ "$failed" -eq 0 ] && [ -z "$once" ]; then
-    say "Still running; the curl lines above work until Ctrl-C."
-    say "Configuration, keys, tokens and logs: $root"
-    say "Next: http://127.0.0.1:$port/m2m-status says what was refused and why;"
-    say "      $m2mctl explain --help decides again, step by step; docs/install.md installs it."
     wait "${pids[@]}" || true
 fi
 say "$passed passed, $failed failed"

@@ -5,7 +5,7 @@
  * that is who it says, one answer. Every step either goes on or ends with one error and one
  * sentence (RFC 6749 5.2); the answer is written in one place.
  */
-#include "issuer/m2mi.h"
+#include "issuer/m2mi_figures.h"
 
 #include "base/m2_hold.h"
 
@@ -247,6 +247,7 @@ static int answer(const m2mi_call_t *call, m2_oauth_error_t error)
         r->connection->keepalive = AP_CONN_CLOSE; /* nobody reads a body for nothing */
     }
     if (error != M2_OAUTH_OK) {
+        m2mi_figures_count(error);
         m2mi_log_refusal(call, error);
     }
     refusal_headers(call, error);

@@ -3,7 +3,7 @@
  *
  * The token endpoint (RFC 6749 4.4): a scope that was granted, a signed token (RFC 9068).
  */
-#include "issuer/m2mi.h"
+#include "issuer/m2mi_figures.h"
 
 #include <openssl/rand.h>
 
@@ -123,6 +123,7 @@ static m2_oauth_error_t token_make(const char **ptoken, m2mi_call_t *call,
                       err.text ? err.text : "no randomness");
         return m2mi_stop(call, M2_OAUTH_SERVER_ERROR, "the token cannot be made");
     }
+    m2mi_figures_count(M2_OAUTH_OK);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r,
                   "M2-714: token for client %s at %s, kid %s, jti %s", call->who.client,
                   scope->audience, key->jwk->kid, jti);

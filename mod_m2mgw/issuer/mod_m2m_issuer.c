@@ -3,6 +3,7 @@
  *
  * The M2M server: hooks and the module record.
  */
+#include "issuer/m2mi_figures.h"
 #include "issuer/m2mi.h"
 
 #include "base/m2_hold.h"
@@ -167,6 +168,10 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     int status = m2mi_replay_open(pconf, plog, ptemp, s);
     const char *wrong;
 
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG && !m2mi_figures_open(s)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "M2-732: no shared memory for figures: "
+                     "tokens and refusals are not counted");
+    }
     if (status != OK || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return status;
     }
@@ -205,6 +210,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mi_mask_make(pool);
     m2mi_lists_register();
     m2mi_endpoint_register();
+    m2mi_figures_register();
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mi_check, NULL, before_gateway, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);

@@ -12,6 +12,7 @@
 #include "httpd/runtime/m2mgw_proofs.h"
 #include "httpd/runtime/m2mgw_recent.h"
 #include "httpd/runtime/m2mgw_replay.h"
+#include "httpd/status/m2mgw_figures_list.h"
 #include "httpd/status/m2mgw_keys_list.h"
 #include "httpd/status/m2mgw_limits_list.h"
 #include "httpd/status/m2mgw_member.h"
@@ -347,6 +348,7 @@ m2_json_t *m2mgw_document(apr_pool_t *pool)
     add_store(json, pool, "proofs", m2mgw_proofs_stats);
     m2mgw_keys_list(json, pool);
     m2mgw_limits_list(json, pool);
+    m2mgw_issuer_figures(json, pool);
     m2mgw_operations_list(json, pool);
     m2_hold_end(&hold);
     return json;

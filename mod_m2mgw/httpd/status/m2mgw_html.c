@@ -7,6 +7,7 @@
  * every text is escaped where it is written.
  */
 #include "httpd/status/m2mgw_html.h"
+#include "httpd/status/m2mgw_html_figures.h"
 
 #include "httpd/status/m2mgw_member.h"
 #include "httpd/status/m2mgw_page.h"
@@ -540,6 +541,7 @@ void m2mgw_status_html(request_rec *r, const m2_json_t *document)
     sources(r, "Lists of revoked tokens", "#entries", m2_json_get(document, "revocation"));
     sources(r, "Key sources", "#keys", m2_json_get(document, "sources"));
     keys(r, m2_json_get(document, "keys"));
+    m2mgw_page_issuer(r, m2_json_get(document, "issuer"));
     latency(r, m2_json_get(document, "verification"));
     part(r, "Verified-token cache", m2_json_get(document, "cache"));
     part(r, "Replay store", m2_json_get(document, "replay"));

@@ -222,6 +222,24 @@ static void operations(request_rec *r, const m2_json_t *list)
     }
 }
 
+static void issuer(request_rec *r, const m2_json_t *json)
+{
+    static const char name[] = "m2mgw_issuer_tokens_total";
+    const m2_json_t *refused = m2_json_get(json, "refused");
+    const m2_member_t *it;
+
+    if (!json) {
+        return;
+    }
+    head(r, name, "counter", "Answers of the token server, by reason.");
+    sample(r, name, "result=\"issued\",reason=\"ok\"", m2mgw_status_int(json, "tokens"));
+    for (it = m2_json_iter(refused); it; it = m2_json_iter_next(it)) {
+        sample(r, name, apr_pstrcat(r->pool, "result=\"refused\",",
+                                    label(r->pool, "reason", m2_json_iter_name(it)), NULL),
+               m2mgw_status_int(refused, m2_json_iter_name(it)));
+    }
+}
+
 static void rules(request_rec *r, const m2_json_t *list)
 {
     static const char name[] = "m2mgw_rule_decisions_total";
@@ -410,6 +428,7 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
     sections(r, m2_json_get(document, "sections"));
     operations(r, m2_json_get(document, "operations"));
     rules(r, m2_json_get(document, "rules"));
+    issuer(r, m2_json_get(document, "issuer"));
     limits(r, m2_json_get(document, "limits"));
     latency(r, m2_json_get(document, "verification"));
     part(r, verification_metrics, m2_json_get(document, "verification"));
