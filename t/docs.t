@@ -13,7 +13,7 @@ use M2MGW::Test;
 my $top = "$FindBin::Bin/..";
 my %files = (map({ $_ => jwks_json(jwk('p256', kid => 'K1')) } 'conf/jwks.json', 'conf/keys.json', 'conf/kubernetes-jwks.json'), 'conf/partner.pem' => pem('p256#2'),
     'conf/idp-ca.pem' => scalar(`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=ca 2>/dev/null`), 'conf/users' => "a:b\n", 'conf/gateway.pem' => pem('p256'),
-    'm2m/revoked' => "# nothing yet\n", 'conf/api.yaml' => "openapi: 3.0.3\nservers: [{url: /v1}]\npaths: {/users: {get: {}}}\n");
+    'conf/m2m/clients' => "a:b\n", 'm2m/revoked' => "# nothing yet\n", 'conf/api.yaml' => "openapi: 3.0.3\nservers: [{url: /v1}]\npaths: {/users: {get: {}}}\n");
 my $blocks = 0;
 for my $doc (sort glob("$top/docs/*.md"), "$top/README.md") {
     my $text = slurp($doc);
@@ -23,9 +23,11 @@ for my $doc (sort glob("$top/docs/*.md"), "$top/README.md") {
         my $line = 1 + (substr($text, 0, $-[0]) =~ tr/\n//);
         $block =~ s/^$indent//gm;
         $block =~ s{/etc/apache2/m2m/}{\@ROOT\@/m2m/}g;
+        $block =~ s{/var/lib/m2m/}{\@ROOT\@/m2m/}g;
         $block =~ s{/var/lib/m2mgw}{\@ROOT\@}g;
         $block =~ s{(?<![\w/])conf/}{\@ROOT\@/conf/}g;
         $block = 'LoadModule ssl_module ' . M2MGW::Test::modules_dir() . "/mod_ssl.so\n$block" if $block =~ /^\s*SSL/m;
+        $block = "LoadModule m2m_issuer_module \@ISSUER_MODULE\@\n$block" if $block =~ /M2M(?:Client(?:Provider|Keys|Cert\b)|IssuerName|SigningKey|Grant)/;
         my ($status, $said) = try_config($block, files => \%files);
         is($status, 0, "$name:$line") or diag($said);
         $blocks++;
