@@ -326,7 +326,8 @@ unsigned char m2_header_fold(unsigned char c)
 int m2_header_name_like(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++) {
-        if (m2_header_fold((unsigned char)*a) != m2_header_fold((unsigned char)*b)) {
+        if (*a != *b
+            && m2_header_fold((unsigned char)*a) != m2_header_fold((unsigned char)*b)) {
             return 0;
         }
     }

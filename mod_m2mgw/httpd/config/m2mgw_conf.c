@@ -9,6 +9,9 @@
 #define DEFAULT_LEEWAY 60
 #define DEFAULT_FORM_LIMIT 65536
 
+/* written while the configuration is read, before there are threads */
+static m2_alg_mask_t proof_algs;
+
 /* --- create and merge --- */
 
 /* A row for each member: what it is where nothing was said, and, for those of which not simply
@@ -94,8 +97,12 @@ static const m2_scrub_t *merge_scrub(apr_pool_t *pool, const m2_scrub_t *inner,
 void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
 {
     const m2mgw_dir_t *outer = base, *inner = add;
-    m2mgw_dir_t *dir = apr_pcalloc(pool, sizeof(*dir));
+    m2mgw_dir_t *dir;
 
+    if (!inner->section || !outer->section) { /* one says nothing of ours, as most do */
+        return inner->section ? add : base;
+    }
+    dir = apr_pcalloc(pool, sizeof(*dir));
 #define PICK(member, unset)                                                               \
     dir->member = inner->member != (unset) ? inner->member : outer->member;
 #define MERGE(member, unset, merged) dir->member = merged;
@@ -110,6 +117,7 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
 void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s)
 {
     (void)s;
+    proof_algs = m2_proof_algs();
     return apr_pcalloc(pool, sizeof(m2mgw_server_t));
 }
 
@@ -169,7 +177,7 @@ static void resolve_bound(m2_bound_policy_t *bound, const m2mgw_dir_t *dir)
 
     bound->constraint = dir->constraint != M2_UNSET ? (m2_constraint_t)dir->constraint
                                                     : M2_CONSTRAINT_AUTO;
-    bound->proof.algs = dir->dpop ? dir->dpop->algs : m2_proof_algs();
+    bound->proof.algs = dir->dpop ? dir->dpop->algs : proof_algs;
     bound->proof.window = dir->dpop ? dir->dpop->window : M2_PROOF_WINDOW;
     bound->proof.nonce = dir->dpop && dir->dpop->nonce && !shadow;
     bound->observe = shadow;
