@@ -73,7 +73,7 @@ static void tell(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *
     decision->request_id = ctx->root->request_id;
     decision->trace_id = apr_table_get(ctx->r->subprocess_env, "M2M_TRACE_ID");
     decision->vhost = r->server->server_hostname;
-    decision->operation = apr_table_get(ctx->r->subprocess_env, "M2M_OPERATION");
+    decision->operation = m2mgw_operation_name(ctx);
     if (ctx->operation && ctx->operation->match.operation) {
         decision->operations = ctx->effective.operations;
         decision->operation_number = ctx->operation->match.operation->number;
