@@ -475,10 +475,35 @@ static void test_match_limit(void **state)
     assert_true(clock() - start < (clock_t)HOSTILE_SECONDS * CLOCKS_PER_SEC);
 }
 
+/* What has decided already does not hide what fails, whether its values are known or not. */
+static void test_decided_and_failing(void **state)
+{
+    static const char *const rows[][2] = {
+        { "error", "$a = 'y' and $bad = 1" },
+        { "error", "$bad = 1 and $a = 'y'" },
+        { "error", "$a = 'x' or $bad = 1" },
+        { "error", "$a = 'y' and $a in_cidr '10.0.0.0/8'" },
+        { "error", "$a = 'y' and ($a = 'x' or $bad = 1)" },
+        { "error", "$a = 'y' and not ($bad = 1)" },
+        { "false", "$a = 'y' and $a has 'x' and $a = 'x' and $a like 'x%'" },
+        { "true", "$a = 'x' or $a has 'y' or $a = null" },
+        { "false", "$a = 'x' xor $a = 'x'" },
+    };
+    apr_size_t i;
+
+    (void)state;
+    fact_text(list, "a", "x");
+    fact_add(list, "bad", FACT_ERROR, m2_slice(NULL, 0));
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_string_equal(outcome(rows[i][1]), rows[i][0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_table, fresh),
+        cmocka_unit_test_setup(test_decided_and_failing, fresh),
         cmocka_unit_test_setup(test_depth, fresh),
         cmocka_unit_test_setup(test_length, fresh),
         cmocka_unit_test_setup(test_many_names, fresh),

@@ -394,3 +394,8 @@ m2_code_t m2_facts_get(m2_value_t *value, m2_facts_t *facts, int index)
     *value = facts->values[index];
     return facts->state[index] == KNOWN ? M2_OK : M2_E_RULE_ERROR;
 }
+
+int m2_facts_know(const m2_facts_t *facts, int index)
+{
+    return facts->state && facts->state[index] == KNOWN;
+}

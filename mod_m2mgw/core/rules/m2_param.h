@@ -112,4 +112,7 @@ typedef struct m2_facts_t {
 /** The value of parameter index, looked up at most once per request. */
 m2_code_t m2_facts_get(m2_value_t *value, m2_facts_t *facts, int index);
 
+/** Whether parameter index has been looked up and may be used. */
+int m2_facts_know(const m2_facts_t *facts, int index);
+
 #endif /* M2_PARAM_H */

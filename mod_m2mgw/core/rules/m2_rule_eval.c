@@ -218,13 +218,44 @@ static m2_truth_t truth_of(int yes)
     return yes ? M2_TRUE : M2_FALSE;
 }
 
+static int is_known(const m2_operand_t *operand, const m2_facts_t *facts)
+{
+    return operand->kind != M2_OPERAND_VARIABLE || m2_facts_know(facts, operand->index);
+}
+
+/* Whether a comparison can only be TRUE or FALSE: what it reads is known already. Of all others
+ * nothing is said. */
+static int is_certain(const m2_expr_t *expr, const m2_facts_t *facts)
+{
+    switch (expr->kind) {
+    case M2_EXPR_COMPARE:
+        return is_known(&expr->left, facts) && is_known(&expr->right, facts);
+    case M2_EXPR_IS_NULL:
+    case M2_EXPR_LIKE:
+    case M2_EXPR_HAS:
+        return is_known(&expr->left, facts);
+    default:
+        return 0;
+    }
+}
+
+/* An error anywhere is the result, so a kid is passed over only where it can be none and the
+ * others have decided. */
 static m2_truth_t eval_connective(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 {
     int i, yes = 0, errors = 0, n = expr->kids->nelts;
 
     for (i = 0; i < n; i++) {
-        m2_truth_t truth = eval(APR_ARRAY_IDX(expr->kids, i, const m2_expr_t *), facts, err);
+        const m2_expr_t *kid = APR_ARRAY_IDX(expr->kids, i, const m2_expr_t *);
+        const int decided = expr->kind == M2_EXPR_AND  ? yes < i
+                            : expr->kind == M2_EXPR_OR ? yes > 0
+                                                       : 0;
+        m2_truth_t truth;
 
+        if (decided && is_certain(kid, facts)) {
+            continue;
+        }
+        truth = eval(kid, facts, err);
         yes += truth == M2_TRUE;
         errors += truth == M2_ERROR;
     }

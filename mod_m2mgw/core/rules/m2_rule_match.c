@@ -252,14 +252,13 @@ m2_truth_t m2_cidr_test(const m2_cidr_t *cidr, m2_slice_t value)
 
 int m2_words_have(m2_slice_t text, m2_slice_t word)
 {
-    apr_size_t from = 0, i;
+    const char *at = text.p, *end = text.p + text.n, *blank;
 
-    for (i = 0; i <= text.n; i++) {
-        if (i == text.n || text.p[i] == ' ') {
-            if (i > from && m2_slice_eq(m2_slice(text.p + from, i - from), word)) {
-                return 1;
-            }
-            from = i + 1;
+    for (; at < end; at = blank + 1) {
+        blank = memchr(at, ' ', (apr_size_t)(end - at));
+        blank = blank ? blank : end;
+        if (blank > at && m2_slice_eq(m2_slice(at, (apr_size_t)(blank - at)), word)) {
+            return 1;
         }
     }
     return 0;
