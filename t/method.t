@@ -134,6 +134,10 @@ for my $case (@reads) {
 # --- where an expression decides ---
 
 denies($t->request('DELETE', url('if/closed')), 401, 'token_missing', 'the method that is met');
+denies($t->request($_->[0], url($_->[1])), 403, 'rule_error', "$_->[1]: $_->[0] is DELETE to some backends")
+    for [ 'delete', 'if/closed' ], [ 'Delete', 'if/nested' ];
+denies($t->request($_->[0], url($_->[1]), token => $token), 403, 'rule_error', "$_->[1]: $_->[0], with a token, too") for [ 'get', 'if/opened' ], [ 'delete', 'if/else' ];
+passes($t->request('Frobnicate', url('if/closed')), 'control: a method that nobody registered');
 passes($t->request('DELETE', url('if/closed'), token => $token), 'with a token');
 denies($t->request('DELETE', url('if/opened')), 401, 'token_missing', 'the method that is not opened');
 denies($t->request('DELETE', url('if/else')), 401, 'token_missing', 'what Else closes');

@@ -152,6 +152,10 @@ m2_code_t m2mgw_method_guard(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
     if (!method_decides(ctx, r)) {
         return M2_OK;
     }
+    if (expression_reads_method(r) && m2_method_is_respelled(r->method)) {
+        return m2_err_set(err, M2_E_RULE_ERROR, "the method is a registered one in other "
+                          "letters");
+    }
     differs = take_headers(r);
     differs |= take_query(ctx, r, names);
     code = m2_nameset_is_empty(names) ? M2_OK : check_readable(ctx, r, err);
