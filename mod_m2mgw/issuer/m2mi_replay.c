@@ -9,6 +9,7 @@
 
 #include "issuer/m2mi_dbd.h"
 #include "issuer/m2mi_share.h"
+#include "redis/m2_redis.h"
 #include "replay/m2_replay_dbd.h"
 
 #include <unixd.h>
@@ -67,6 +68,9 @@ const char *m2mi_replay_set(cmd_parms *cmd, int argc, char *const argv[])
     }
     for (i = 0; m2_replay_spec_file(spec, i); i++) {
         make_absolute(m2_replay_spec_file(spec, i), pool);
+    }
+    if (spec->redis && m2_redis_try(cmd->temp_pool, spec->redis, &err) != M2_OK) {
+        return err.text;
     }
     return spec->kind == M2_REPLAY_DBD ? use_database(cmd) : NULL;
 }

@@ -186,6 +186,13 @@ m2_code_t m2_redis_open(m2_redis_t **predis, apr_pool_t *pool, const m2_redis_sp
     return code;
 }
 
+m2_code_t m2_redis_try(apr_pool_t *pool, const m2_redis_spec_t *spec, m2_err_t *err)
+{
+    m2_redis_t *redis;
+
+    return m2_redis_open(&redis, pool, spec, "", "", err);
+}
+
 static apr_status_t free_nodes(void *baton)
 {
     m2_redis_t *redis = baton;

@@ -37,6 +37,9 @@ typedef struct m2_redis_call_t {
 m2_code_t m2_redis_open(m2_redis_t **predis, apr_pool_t *pool, const m2_redis_spec_t *spec,
                         const char *user, const char *loss, m2_err_t *err);
 
+/** Whether it could be opened: its files can be read and fit together. For httpd -t. */
+m2_code_t m2_redis_try(apr_pool_t *pool, const m2_redis_spec_t *spec, m2_err_t *err);
+
 /** In each process of its own, before requests come. Waits for the first answer about names
  *  and masters, the timeout at most. Connections are closed with pool. */
 m2_code_t m2_redis_attach(m2_redis_t *redis, apr_pool_t *pool, m2_err_t *err);

@@ -16,6 +16,13 @@ m2_code_t m2_redis_open(m2_redis_t **predis, apr_pool_t *pool, const m2_redis_sp
     return m2_err_set(err, M2_E_CONFIG, "%s: redis is not built in here", user);
 }
 
+m2_code_t m2_redis_try(apr_pool_t *pool, const m2_redis_spec_t *spec, m2_err_t *err)
+{
+    m2_redis_t *redis;
+
+    return m2_redis_open(&redis, pool, spec, "", "", err);
+}
+
 m2_code_t m2_redis_attach(m2_redis_t *redis, apr_pool_t *pool, m2_err_t *err)
 {
     (void)redis;

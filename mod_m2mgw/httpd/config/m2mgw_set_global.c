@@ -6,6 +6,7 @@
  */
 #include "httpd/config/m2mgw_dbd.h"
 #include "httpd/config/m2mgw_set.h"
+#include "redis/m2_redis.h"
 #include "replay/m2_replay_dbd.h"
 
 #include <apr_file_info.h>
@@ -205,6 +206,9 @@ const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pword
     }
     for (i = 0; m2_replay_spec_file(spec, i); i++) {
         make_absolute(m2_replay_spec_file(spec, i), cmd);
+    }
+    if (spec->redis && m2_redis_try(cmd->temp_pool, spec->redis, &err) != M2_OK) {
+        return m2mgw_cfg_fault(cmd, &err);
     }
     *pspec = spec;
     if (pwords) {

@@ -10,6 +10,7 @@
 
 #include "limit/m2_limit_table.h"
 #include "plugin/m2_plugin.h"
+#include "redis/m2_redis.h"
 
 #define USAGE                                                                             \
     "NAME KEY COUNT/WINDOW [burst=N] [null=pass|deny] [when=\"CONDITION\"] "                \
@@ -152,5 +153,7 @@ const char *m2mgw_cfg_limit_store(cmd_parms *cmd, void *dir, const char *args)
         return m2mgw_cfg_fault(cmd, &err);
     }
     make_absolute(cmd, spec->redis);
-    return NULL;
+    return spec->redis && m2_redis_try(cmd->temp_pool, spec->redis, &err) != M2_OK
+               ? m2mgw_cfg_fault(cmd, &err)
+               : NULL;
 }
