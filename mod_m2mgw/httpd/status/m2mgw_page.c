@@ -13,16 +13,16 @@ static const char page_head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width\">"
     "<title>mod_m2mgw status</title>\n<style>\n"
-    ":root{color-scheme:light dark;--line:#8886;--dim:#808080;"
-    "--bad:#c62828;--warn:#b26a00;--good:#2e7d32}\n"
-    "@media(prefers-color-scheme:dark){:root{"
-    "--bad:#ff7b72;--warn:#e3a13a;--good:#6cc070}}\n"
+    ":root{color-scheme:light dark;--line:#8886;--dim:#595959;--link:#0b57d0;"
+    "--bad:#b3261e;--warn:#8a5200;--good:#22692a;--ink:#1b1b1b;--paper:#fff}\n"
+    "@media(prefers-color-scheme:dark){:root{--dim:#a8a8a8;--link:#8ab4f8;"
+    "--bad:#ff8a80;--warn:#e3a13a;--good:#6cc070;--ink:#e6e6e6;--paper:#16181c}}\n"
     "body{font:15px/1.45 system-ui,sans-serif;margin:1.5rem auto;max-width:76rem;"
-    "padding:0 1rem}\n"
+    "padding:0 1rem;color:var(--ink);background:var(--paper)}a{color:var(--link)}\n"
     "h1{font-size:1.4rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .4rem}\n"
     "table{border-collapse:collapse;width:100%}th,td{padding:.25rem .8rem .25rem 0;"
     "text-align:left;border-bottom:1px solid var(--line);vertical-align:top;"
-    "overflow-wrap:anywhere}\n"
+    "overflow-wrap:break-word}\n"
     "thead th{font-weight:600;color:var(--dim);font-size:.85rem;white-space:nowrap}"
     "tbody th{font-weight:500}\n"
     ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
@@ -37,7 +37,7 @@ static const char page_head[] =
     ".sums{display:flex;gap:2.5rem;flex-wrap:wrap;margin:1rem 0}"
     ".sums b{display:block;font-size:1.7rem;font-variant-numeric:tabular-nums}\n"
     "meter{width:12rem;height:.8rem}\n"
-    "</style></head><body>\n";
+    "</style></head><body><main>\n";
 
 void m2mgw_page_begin(request_rec *r)
 {
@@ -47,7 +47,7 @@ void m2mgw_page_begin(request_rec *r)
 
 void m2mgw_page_end(request_rec *r)
 {
-    ap_rputs("</body></html>\n", r);
+    ap_rputs("</main></body></html>\n", r);
 }
 
 /* --- words --- */
@@ -167,8 +167,9 @@ void m2mgw_page_rest(request_rec *r, const apr_array_header_t *rows)
 void m2mgw_page_table(request_rec *r, const char *title, const char *class,
                       const char *const *columns)
 {
-    ap_rprintf(r, "<h2>%s</h2>\n<div class=\"scroll\"><table class=\"%s\"><thead><tr>",
-               title, class);
+    /* what scrolls has a name, and can be reached by keyboard */
+    ap_rprintf(r, "<h2>%s</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+               "aria-label=\"%s\"><table class=\"%s\"><thead><tr>", title, title, class);
     for (; *columns; columns++) {
         const int number = **columns == '#';
 
