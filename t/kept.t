@@ -117,10 +117,10 @@ my @kinds = (
 );
 push @kinds,
     [ 'M2MSigningKey', 'sign.pem', key('rsa')->{text}, sub { my $r = ask(%secret); $r->status == 200
-        && status_of('/pem', $r->{json}{access_token}) == 200 }, 0 ],
-    [ 'M2MGrantFile', 'grants', grants('one'), sub { ask(%secret)->status == 200 && ask(%secret, scope => "$API|two")->status == 400 }, 0 ],
+        && status_of('/pem', $r->{json}{access_token}) == 200 }, 1 ],
+    [ 'M2MGrantFile', 'grants', grants('one'), sub { ask(%secret)->status == 200 && ask(%secret, scope => "$API|two")->status == 400 }, 1 ],
     [ 'M2MClientKeys', 'client.json', jwks_json(jwk('p256#d', kid => 'd')),
-      sub { ask(assertion('p256#d'))->status == 400 && ask(assertion('p256#c'))->status == 401 }, 0 ] if $HAS_ISSUER;
+      sub { ask(assertion('p256#d'))->status == 400 && ask(assertion('p256#c'))->status == 401 }, 1 ] if $HAS_ISSUER;
 
 # what the processes believe by now is newer than what the parent read at the start
 put($_->[1], $_->[2], $_->[1] =~ /sign|nonce/ ? 0600 : 0644) for @kinds;
@@ -146,6 +146,9 @@ for my $kind (@kinds) {
         soon($is, "$name: good again");
     }
     is(checked(), 'accepted', "$name: httpd -t accepts");
+    # what only a restart reads is told of until the next one
+    ok($t->reload, "$name: a restart") if $file =~ /pem|nonce/;
+    soon(sub { (sources()->{"$root/$file"} // 'ok') eq 'ok' }, "$name: and the page is well");
 }
 ok(kill(0, $pid), 'it is the same server');
 

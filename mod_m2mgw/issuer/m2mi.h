@@ -178,6 +178,12 @@ extern const command_rec m2mi_commands[];
 
 /* --- m2mi_keys.c: M2MSigningKey --- */
 
+/** pre_config: forget the files of the configuration before. */
+void m2mi_keys_reset(apr_pool_t *pconf);
+
+/** Add the key files that were bad at the last restart to list, of m2_ill_file_t. */
+void m2mi_keys_ill(apr_array_header_t *list);
+
 /** A signing key from a PEM or JWK file. At a restart by signal the last good text of the file
  *  stands in for a bad one; key->jwk is NULL where there is none. process: the pool of the
  *  process. NULL, or a sentence. */

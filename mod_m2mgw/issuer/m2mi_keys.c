@@ -9,11 +9,25 @@
 
 #include "issuer/m2mi_watch.h"
 
+#include "oauth/m2_view.h"
 #include "text/m2_copy.h"
 
 #define MAX_KEY_FILE 65536 /* one key */
 
 #define OTHERS 0066 /* who but the owner may read or write */
+
+/* filled while configuration is read: of m2_ill_file_t, files that were bad then */
+static apr_array_header_t *ill;
+
+void m2mi_keys_reset(apr_pool_t *pconf)
+{
+    ill = apr_array_make(pconf, 1, sizeof(m2_ill_file_t));
+}
+
+void m2mi_keys_ill(apr_array_header_t *list)
+{
+    apr_array_cat(list, ill);
+}
 
 static const char *said(apr_pool_t *pool, const char *path, const m2_err_t *err)
 {
@@ -130,6 +144,8 @@ static const char *stand_in(m2mi_key_t *key, apr_pool_t *pool, const m2mi_key_fi
     if (!text.p || key_take(key, pool, from, text, 0)) {
         key->jwk = NULL;
     }
+    APR_ARRAY_PUSH(ill, m2_ill_file_t) = (m2_ill_file_t){ from->path, "M2MSigningKey",
+                                                          key->jwk != NULL };
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, NULL, "M2-728: M2MSigningKey %s; %s", wrong,
                  key->jwk ? "the key it held before stays in use"
                           : "there is none that was held before, so that it is missing");

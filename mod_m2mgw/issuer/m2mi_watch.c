@@ -10,6 +10,7 @@
 #include "issuer/m2mi_module.h"
 
 #include "key/m2_keyring.h"
+#include "oauth/m2_view.h"
 #include "text/m2_copy.h"
 
 #include <errno.h>
@@ -36,7 +37,8 @@ struct m2mi_watch_t {
     m2_watch_t watch;   /* what was believed, and what is not yet */
     m2_stamp_t noted;   /* at the last look */
     int broken;         /* what was taken last does not parse */
-    int unsafe;         /* requests read it */
+    int ill;            /* the file is bad now; requests read it */
+    int unsafe;         /* likewise: everybody may write it */
     int lost;           /* likewise: bad at the restart that named it, with nothing to go on */
     apr_uint32_t changes; /* requests read it */
     m2_copy_t *copy;      /* of what any process believed last */
@@ -185,6 +187,13 @@ static void note_change(m2mi_watch_t *watch)
     watch->noted = stamp;
 }
 
+/* it cannot be read, and should be there */
+static int is_wanting(const m2mi_watch_t *watch)
+{
+    return watch->watch.fault
+           && !(watch->kind->optional && watch->watch.fault == M2_FILE_MISSING);
+}
+
 static void look(m2mi_watch_t *watch, apr_time_t now)
 {
     version_t *version = version_make();
@@ -210,6 +219,7 @@ static void look(m2mi_watch_t *watch, apr_time_t now)
     if (wrong && !(watch->kind->optional && watch->watch.fault == M2_FILE_MISSING)) {
         say(watch, wrong);
     }
+    __atomic_store_n(&watch->ill, watch->broken || is_wanting(watch), __ATOMIC_RELEASE);
     __atomic_store_n(&watch->unsafe, watch->watch.fault == M2_FILE_UNSAFE, __ATOMIC_RELEASE);
     if (found != M2_LOOK_TAKEN || wrong) {
         apr_pool_destroy(version->pool);
@@ -306,7 +316,7 @@ static int stand_in(m2mi_watch_t *watch, apr_pool_t *pool, const char *wrong)
         watch->current->object = NULL;
         watch->lost = 1;
     }
-    watch->broken = 1;
+    watch->broken = watch->ill = 1;
     say(watch, wrong);
     return 1;
 }
@@ -352,6 +362,21 @@ apr_uint32_t m2mi_watch_changes(const m2mi_watch_t *watch)
 int m2mi_watch_unsafe(const m2mi_watch_t *watch)
 {
     return __atomic_load_n(&watch->unsafe, __ATOMIC_ACQUIRE);
+}
+
+void m2mi_watch_ill(apr_array_header_t *list)
+{
+    int i;
+
+    for (i = 0; i < watches->nelts; i++) {
+        const m2mi_watch_t *watch = watch_at(i);
+
+        if (__atomic_load_n(&watch->ill, __ATOMIC_ACQUIRE)) {
+            APR_ARRAY_PUSH(list, m2_ill_file_t) = (m2_ill_file_t){
+                watch->path, watch->kind->directive, !m2mi_watch_lost(watch)
+            };
+        }
+    }
 }
 
 int m2mi_watch_lost(const m2mi_watch_t *watch)

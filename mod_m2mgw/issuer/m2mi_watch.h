@@ -63,6 +63,9 @@ apr_uint32_t m2mi_watch_changes(const m2mi_watch_t *watch);
 /** Whether everybody may write the file now: nothing it says is to be relied on. */
 int m2mi_watch_unsafe(const m2mi_watch_t *watch);
 
+/** Add the files that are bad now to list, of m2_ill_file_t. */
+void m2mi_watch_ill(apr_array_header_t *list);
+
 /** Whether nothing is known of it since a restart found it bad. */
 int m2mi_watch_lost(const m2mi_watch_t *watch);
 

@@ -8,6 +8,7 @@
 
 #include "base/m2_hold.h"
 #include "base/m2_log.h"
+#include "oauth/m2_view.h"
 #include "text/m2_file.h"
 
 #include <ap_mpm.h>
@@ -74,6 +75,7 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     m2_log_set(log_core, NULL);
     m2_file_judge_modes(!modes_are_ignored());
     m2mi_watch_reset(pconf);
+    m2mi_keys_reset(pconf);
     m2mi_client_keys_reset(pconf);
     m2mi_lists_reset(pconf);
     m2mi_replay_reset();
@@ -203,8 +205,15 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
     apr_pool_pre_cleanup_register(pchild, NULL, stop);
 }
 
+static void m2m_issuer_ill_files(apr_array_header_t *list)
+{
+    m2mi_watch_ill(list);
+    m2mi_keys_ill(list);
+}
+
 static void register_hooks(apr_pool_t *pool)
 {
+    APR_REGISTER_OPTIONAL_FN(m2m_issuer_ill_files);
     static const char *const before_gateway[] = { "mod_m2mgw.c", NULL };
 
     m2mi_mask_make(pool);

@@ -45,4 +45,14 @@ APR_DECLARE_OPTIONAL_FN(m2_code_t, m2mgw_revoked,
  *  mod_m2m_issuer has checked its configuration, which it does before mod_m2mgw. */
 APR_DECLARE_OPTIONAL_FN(int, m2m_issuer_writes, (const char *path));
 
+/* a file of the issuer that is bad now */
+typedef struct m2_ill_file_t {
+    const char *path;
+    const char *directive; /* that names it */
+    int usable;            /* what it held before is in force */
+} m2_ill_file_t;
+
+/** Add those files to list, of m2_ill_file_t, for the status page. In the thread of a request. */
+APR_DECLARE_OPTIONAL_FN(void, m2m_issuer_ill_files, (apr_array_header_t *list));
+
 #endif /* M2_VIEW_H */

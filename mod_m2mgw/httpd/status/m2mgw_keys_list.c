@@ -9,6 +9,7 @@
 #include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/status/m2mgw_member.h"
 
+#include "oauth/m2_view.h"
 #include "revocation/m2_revocations.h"
 
 #include <apr_hash.h>
@@ -104,6 +105,28 @@ static m2_json_t *lists_json(apr_pool_t *pool, const m2_document_t *document, ap
     return list;
 }
 
+/* Likewise of the issuer, whose files are told of while they are bad. */
+static void list_issuer_files(m2_json_t *list, apr_pool_t *pool)
+{
+    APR_OPTIONAL_FN_TYPE(m2m_issuer_ill_files) *ask =
+        APR_RETRIEVE_OPTIONAL_FN(m2m_issuer_ill_files);
+    apr_array_header_t *files = apr_array_make(pool, 2, sizeof(m2_ill_file_t));
+    int i;
+
+    if (ask) {
+        ask(files);
+    }
+    for (i = 0; i < files->nelts; i++) {
+        const m2_ill_file_t *file = &APR_ARRAY_IDX(files, i, m2_ill_file_t);
+        const m2mgw_kept_fault_t fault = {
+            file->path, apr_pstrcat(pool, file->directive, ": the error log says why", NULL),
+            file->usable
+        };
+
+        m2_json_append(list, kept_json(pool, &fault));
+    }
+}
+
 static m2_json_t *sources_json(apr_hash_t *by_name, apr_pool_t *pool, apr_time_t now)
 {
     m2_json_t *list = m2_json_make_array(pool);
@@ -125,6 +148,7 @@ static m2_json_t *sources_json(apr_hash_t *by_name, apr_pool_t *pool, apr_time_t
         m2_json_append(list, kept_json(pool, &APR_ARRAY_IDX(m2mgw_kept_faults(), i,
                                                             m2mgw_kept_fault_t)));
     }
+    list_issuer_files(list, pool);
     return list;
 }
 
