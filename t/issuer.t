@@ -799,6 +799,29 @@ sub bad {
     ok($st != 0 && $out =~ $like, "httpd -t refuses: $name") or diag("exit $st: $out");
 }
 my $KEY = 'M2MSigningKey @ROOT@/rsa.pem kid=main';
+
+# what is found once all is read names its line, too, and its section: of $HANDLERS
+sub bad_line {
+    my ($line, $like, $name, @try) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    bad(qr/Syntax error on line $line of \S+suite\.conf:\n.*$like/, $name, @try);
+}
+my $in_token = qr{\(in <Location /idp/token>\)};
+bad_line(6, qr/SetHandler m2m-token needs M2MClientProvider.* $in_token/, 'no provider', 'M2MClientProvider file', '');
+bad_line(6, qr/SetHandler m2m-token needs M2MIssuerName $in_token/, 'no issuer', 'M2MIssuerName http://127.0.0.1:@PORT@/idp', '');
+bad_line(1, qr/M2MIssuerName needs an M2MSigningKey/, 'no key', $KEY, '');
+bad_line(1, qr/M2MIssuerName is an http:/, 'http:// elsewhere', '127.0.0.1:@PORT@', 'idp.example.com');
+bad_line(3, qr/M2MGrantFile \S+grants can be written by everybody/, 'open grants', undef, undef, mode => [ 0666, 'grants' ]);
+bad_line(3, qr/M2MGrantFile cannot read \S+: No such file/, 'no grants', '@ROOT@/grants', 'none');
+bad_line(8, qr/AuthUserFile \S+clients can be written by everybody.* $in_token/, 'open passwords', undef, undef, mode => [ 0666, 'clients' ]);
+bad_line(8, qr/AuthUserFile \S+clients can be written by everybody.* $in_token/, 'open passwords, by a relative name',
+    'AuthUserFile @ROOT@/clients', 'AuthUserFile clients', mode => [ 0666, 'clients' ]);
+bad_line(4, qr/M2MClientKeys \S+ec\.pem/, 'the second of two', $KEY,
+    "$KEY\nM2MClientKeys ec file:\@ROOT\@/app_jwt.json\nM2MClientKeys app_jwt file:\@ROOT\@/ec.pem");
+bad_line(14, qr/SetHandler m2m-revoke needs one M2MRevocation.* \(in <Location \/idp\/r>\)/, 'no list',
+    "<Location /.well-known>\n", "<Location /idp/r>\n    SetHandler m2m-revoke\n</Location>\n<Location /.well-known>\n");
+bad_line(21, qr/M2MIssuerName is an http:.* \(in <VirtualHost \*>\)/, 'of a virtual host', undef, undef,
+    conf => "$HANDLERS<VirtualHost *>\n    ServerName two.test\n    M2MIssuerName http://idp.example.com/\n</VirtualHost>\n");
 bad(qr/line 2 of.*M2MSigningKey \S+rsa\.pem holds a private key.*chmod 0600/s, 'a key the group can read',
     undef, undef, mode => [ 0640, 'rsa.pem' ]);
 bad(qr/M2MSigningKey \S+ holds a private key.*chmod 0600/s, 'a key anybody can read', undef, undef,

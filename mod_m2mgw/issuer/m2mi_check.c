@@ -24,13 +24,6 @@ typedef struct found_t {
     int own;                 /* path is of the virtual host itself, not inherited */
 } found_t;
 
-static int config_error(server_rec *s, const char *text)
-{
-    ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s, "%s (server %s:%d)", text,
-                 s->defn_name ? s->defn_name : "-", (int)s->defn_line_number);
-    return HTTP_INTERNAL_SERVER_ERROR;
-}
-
 /* Whoever asks `httpd -t` has no log to look into, and its LogLevel is of no use yet. */
 void m2mi_notice(server_rec *s, const char *text)
 {
@@ -332,12 +325,12 @@ static const char *open_list(apr_pool_t *pool, server_rec *s, ap_conf_vector_t *
         m2mi_view(&view, s->lookup_defaults, NULL);
     }
     if (!view.revocation || view.revocations != 1) {
-        return apr_psprintf(pool, "<Location %s>: SetHandler %s needs one M2MRevocation file: "
-                            "(of mod_m2mgw) that it can write", path, handler);
+        return apr_psprintf(pool, "SetHandler %s needs one M2MRevocation file: (of mod_m2mgw) "
+                            "that it can write", handler);
     }
     if (!has_providers(s, path) && !has_keys(s)) {
-        return apr_psprintf(pool, "<Location %s>: SetHandler %s needs M2MClientProvider, as "
-                            M2MI_HANDLER_TOKEN " does", path, handler);
+        return apr_psprintf(pool, "SetHandler %s needs M2MClientProvider, as "
+                            M2MI_HANDLER_TOKEN " does", handler);
     }
     m2mi_list_open(dir, view.revocation);
     return NULL;
@@ -460,6 +453,79 @@ static const char *work_out(apr_pool_t *pool, server_rec *s, m2mi_server_t *conf
     return keys_collect(pool, conf);
 }
 
+/* --- which line is wrong --- */
+
+/* what a sentence is about */
+typedef struct blame_t {
+    const char *name;          /* the directive, which every sentence begins with */
+    const char *text;          /* the rest */
+    const ap_directive_t *at;  /* the one it is most likely about, or NULL */
+    apr_size_t score;
+} blame_t;
+
+/* Bytes of the longest word of a directive that the sentence names: a file, a handler, a client. */
+static apr_size_t words_named(apr_pool_t *pool, const ap_directive_t *node, const char *text)
+{
+    const char *args = node->args, *word, *full;
+    apr_size_t longest = 0;
+
+    while (*(word = ap_getword_conf(pool, &args))) {
+        word += ap_cstr_casecmpn(word, "file:", 5) == 0 ? 5 : 0;
+        full = ap_server_root_relative(pool, word);
+        if ((strstr(text, word) || (full && strstr(text, full))) && strlen(word) > longest) {
+            longest = strlen(word);
+        }
+    }
+    return longest;
+}
+
+/* What the virtual host says itself counts more than what it inherits, and a word that is named
+ * more than that. */
+static void blame_walk(blame_t *blame, apr_pool_t *pool, const server_rec *s,
+                       const ap_directive_t *node)
+{
+    for (; node; node = node->next) {
+        const int own = host_of(node, s);
+
+        if (own >= 0 && ap_cstr_casecmp(node->directive, blame->name) == 0) {
+            const apr_size_t score = 2 * words_named(pool, node, blame->text)
+                                     + (apr_size_t)own + 1;
+
+            if (score > blame->score) {
+                blame->score = score;
+                blame->at = node;
+            }
+        }
+        blame_walk(blame, pool, s, node->first_child);
+    }
+}
+
+/* The section around a directive, as it is written; "" where there is none. */
+static const char *in_section(apr_pool_t *pool, const ap_directive_t *at)
+{
+    const ap_directive_t *section = at->parent;
+
+    return section && *section->directive == '<'
+               ? apr_psprintf(pool, " (in %s %s)", section->directive, section->args)
+               : "";
+}
+
+/* Stop, with a sentence that begins with the directive it is about. */
+static int config_error(apr_pool_t *pool, server_rec *s, const char *text)
+{
+    const apr_size_t n = strcspn(text, " :,");
+    blame_t blame = { apr_pstrmemdup(pool, text, n), text + n, NULL, 0 };
+
+    blame_walk(&blame, pool, s, ap_conftree);
+    if (blame.at) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
+                     "Syntax error on line %d of %s:", blame.at->line_num, blame.at->filename);
+    }
+    ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s, "%s%s", text,
+                 blame.at ? in_section(pool, blame.at) : "");
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
 /* A host that inherits its configuration shares the record; what we work out differs. */
 static m2mi_server_t *own_record(apr_pool_t *pool, server_rec *s)
 {
@@ -481,7 +547,7 @@ static int check_server(apr_pool_t *pool, server_rec *s, const server_rec *first
         /* sections of the main server are often there for its virtual hosts alone */
         int for_others = s == first && first->next;
         return token.any && !for_others
-                   ? config_error(s, "SetHandler " M2MI_HANDLER_TOKEN " needs M2MIssuerName")
+                   ? config_error(pool, s, "SetHandler " M2MI_HANDLER_TOKEN " needs M2MIssuerName")
                    : OK;
     }
     apr_uri_parse(pool, conf->name, &uri);
@@ -492,7 +558,7 @@ static int check_server(apr_pool_t *pool, server_rec *s, const server_rec *first
     if (!text) {
         text = work_out(pool, s, conf, &uri, &token);
     }
-    return text ? config_error(s, text) : OK;
+    return text ? config_error(pool, s, text) : OK;
 }
 
 int m2mi_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *first)
