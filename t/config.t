@@ -247,7 +247,7 @@ is((try($reference))[0], 0, 'conf/m2mgw.conf is taken as it stands');
 like($reference, qr/^# TRACE answers with the request .*^TraceEnable off$/ms, 'and says why TRACE is off');
 my @examples = qw(M2MJwk M2MJwks M2MOpenAPI M2MOperation M2MIssuerDiscovery M2MJwksTLS M2MStateDir M2MPlugin M2MIssuerName M2MSigningKey
     M2MClientKeys M2MClientCert M2MIssuerDPoP M2MAssertionStore M2MDPoPNonceKey M2MGrant M2MGrantFile M2MTokenLifetime M2MAllowPlainHTTP
-    M2MIssuerEndpoint M2MClientProvider);
+    M2MIssuerEndpoint M2MClientProvider M2MDataset);
 my %example = map { $_ => 1 } @examples;
 (my $switched_on = $reference) =~ s/^#(M2M\w+)/$example{$1} ? "#$1" : $1/gme;
 my $said_all = policies("$switched_on\n$KEY\n");

@@ -359,7 +359,7 @@ sub config_of {
 for my $case (
     [ 'M2MRevocation file:l', 0, qr/Syntax OK/ ],
     [ 'M2MRevocation file:l max-stale=5', 0, qr/Syntax OK/ ],
-    [ 'M2MRevocation file:l ttl=5', 0, qr/ttl= has no effect on a file/ ],
+    [ 'M2MRevocation file:l ttl=5', 0, qr/ttl= has no effect on what is watched/ ],
     [ 'M2MRevocation none', 0, qr/Syntax OK/ ],
     [ 'M2MRevocation https://revoked.example/l ttl=5 max-stale=60', 0, qr/Syntax OK/ ],
     [ 'M2MRevocation', 1, qr/line 4 of .*M2MRevocation: it takes file:PATH or https:/s ],

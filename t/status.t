@@ -303,7 +303,7 @@ is($r->header('Cache-Control'), 'no-store', 'JSON: not to be kept');
 my $order = sub { join ',', $_[0]->body =~ /"(\w+)":/g };
 is($order->(page('json')), $order->($r), 'JSON: members keep their order');
 is_deeply([sort keys %{ JSON::PP::decode_json($r->body) }], [sort qw(module httpd since now requests passed refused decisions shadow_denials shadow rules
-    verification keys sources revocation cache replay proofs limits sections operations recent)], 'JSON: members');
+    verification keys sources revocation datasets cache replay proofs limits sections operations recent)], 'JSON: members');
 
 # --- sections ---
 

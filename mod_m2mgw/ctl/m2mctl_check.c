@@ -7,6 +7,7 @@
 #include "ctl/m2mctl_verb.h"
 
 #include "revocation/m2_revocation.h"
+#include "rules/m2_dataset.h"
 #include "text/m2_lines.h"
 
 #include <stdio.h>
@@ -18,8 +19,8 @@ typedef struct check_t {
 /* clang-format off */
 static const m2mctl_option_t check_options[] = {
     { "type", M2MCTL_TEXT, offsetof(check_t, type), "KIND", "jwtAuth, accessControl, jwks, "
-                                                            "rules or revocation; default: as it "
-                                                            "looks" },
+                                                            "rules, revocation or dataset; "
+                                                            "default: as it looks" },
     { "path", M2MCTL_TEXT, offsetof(check_t, path), "TEMPLATE", "M2MPath for accessControl" },
     { NULL, M2MCTL_FLAG, 0, NULL, NULL },
 };
@@ -112,6 +113,18 @@ static m2_code_t look_at_revocation(file_t *f)
     return code;
 }
 
+static m2_code_t look_at_dataset(file_t *f)
+{
+    m2_dataset_t *set = m2_dataset_make(f->pool);
+    m2_code_t code = m2mctl_read_list(&f->text, f->pool, f->name, f->err);
+
+    code = code ? code : m2_dataset_parse(set, f->text, f->err);
+    if (!code) {
+        f->summary = apr_psprintf(f->pool, "data set: values: %d", m2_dataset_count(set));
+    }
+    return code;
+}
+
 static look_fn *const looks[] = {NULL, look_at_jwt, look_at_access,
                                  look_at_keys}; /* ORDER
                                               KIND */
@@ -125,6 +138,7 @@ static const struct type_t {
     { "jwks", look_at_keys },
     { "rules", look_at_rules },
     { "revocation", look_at_revocation },
+    { "dataset", look_at_dataset },
 };
 
 static look_fn *look_of(const char *word)
@@ -186,7 +200,7 @@ static m2_code_t guess(look_fn **plook, file_t *f)
 
 static m2_code_t check_file(file_t *f, look_fn *look)
 {
-    m2_code_t code = look == look_at_revocation
+    m2_code_t code = look == look_at_revocation || look == look_at_dataset
                          ? M2_OK
                          : m2mctl_read(&f->text, f->pool, f->name, f->err);
 
@@ -250,7 +264,8 @@ static int run_check(m2mctl_t *ctl, void *options)
         return m2mctl_usage(ctl, "name the files to check");
     }
     if (o->type && !look) {
-        return m2mctl_usage(ctl, "--type is jwtAuth, accessControl, jwks, rules or revocation");
+        return m2mctl_usage(ctl, "--type is jwtAuth, accessControl, jwks, rules, revocation or "
+                                 "dataset");
     }
     m2_err_init(&err, ctl->pool);
     if (o->path && m2_path_compile(&path, ctl->pool, o->path, &err)) {

@@ -587,9 +587,9 @@ static void test_access_rules_refused(void **state)
                  "  responseHeaders:\n    X-A: ${nobody}\n", NULL));
     access_fault(6, 10, "X-A must be a text", apr_pstrcat(pool, head,
                  "  responseHeaders:\n    X-A: [1]\n", NULL));
-    access_fault(5, 3, "assertInDataset is a field of the gateway",
-                 apr_pstrcat(pool, head, "  assertInDataset: 7\n", NULL));
-    access_fault(5, 3, "assertParameterName is a field of the gateway",
+    access_fault(3, 3, "a rule has a condition, or assertParameterName and assertInDataset",
+                 apr_pstrcat(pool, head, "  assertInDataset: d\n", NULL));
+    access_fault(3, 3, "a rule has a condition, or assertParameterName and assertInDataset",
                  apr_pstrcat(pool, head, "  assertParameterName: a\n", NULL));
     access_fault(5, 3, "has no field \"iftrue\"", apr_pstrcat(pool, head,
                  "  iftrue: DENY\n", NULL));

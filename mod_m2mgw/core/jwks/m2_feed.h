@@ -21,13 +21,6 @@ typedef struct m2_fed_t {
 /** The sources of a feed (of m2_fed_t); NULL for NULL. */
 const apr_array_header_t *m2_feed_sources(const m2_feed_t *feed);
 
-/* What a ring of lists holds: the current object of each source. Lists are asked one by one. */
-typedef struct m2_parts_t {
-    int missing; /* sources of which there is none that may be used */
-    int n;
-    const void *part[];
-} m2_parts_t;
-
 /** Whether a feed has a source that is fetched, so that asking for a key may help. */
 int m2_feed_fetched(const m2_feed_t *feed);
 

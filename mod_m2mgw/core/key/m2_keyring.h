@@ -14,6 +14,13 @@
 
 struct m2_feed_t; /* what fills a ring, see m2_jwks.h */
 
+/* What a ring of lists holds: the current object of each source. Lists are asked one by one. */
+typedef struct m2_parts_t {
+    int missing; /* sources of which there is none that may be used */
+    int n;
+    const void *part[];
+} m2_parts_t;
+
 /** A ring in pool whose current set is set (may be NULL: no keys yet, 503). */
 m2_keyring_t *m2_keyring_make(apr_pool_t *pool, const m2_keyset_t *set);
 

@@ -8,6 +8,7 @@
 #include "plugin/m2_plugin.h"
 
 #include "plugin/m2_yaml.h"
+#include "rules/m2_dataset.h"
 
 #include <stddef.h>
 
@@ -26,6 +27,7 @@ static const m2_field_t access_fields[] = {
 
 typedef struct rule_fields_t {
     const m2_node_t *name, *condition, *headers;
+    const m2_node_t *parameter, *dataset; /* in the place of a condition */
     const m2_node_t *if_true, *if_false, *status, *message, *body; /* options */
 } rule_fields_t;
 
@@ -39,10 +41,8 @@ static const m2_field_t rule_fields[] = {
     { "errorMessage",    M2_WANT_TEXT,   SLOT(message),   NULL },
     { "responseHeaders", M2_WANT_MAP,    SLOT(headers),   NULL },
     { "responseBody",    M2_WANT_TEXT,   SLOT(body),      NULL },
-    { "assertInDataset",     0, 0, "data sets live in the gateway; write the values into "
-                                   "the condition, as $name in ('a', 'b')" },
-    { "assertParameterName", 0, 0, "data sets live in the gateway; write the values into "
-                                   "the condition, as $name in ('a', 'b')" },
+    { "assertInDataset",     M2_WANT_STRING, SLOT(dataset),   NULL },
+    { "assertParameterName", M2_WANT_STRING, SLOT(parameter), NULL },
     { NULL, 0, 0, NULL },
 };
 #undef SLOT
@@ -111,19 +111,53 @@ static const char *rule_words(building_t *b, const rule_fields_t *fields,
     return apr_pstrcat(b->pool, "rule ", fields->name->text, part, NULL);
 }
 
+static int is_whole(apr_size_t (*length)(m2_slice_t text), const char *text)
+{
+    return *text && length(m2_slice_z(text)) == strlen(text);
+}
+
+/* A rule has a condition, or asks whether a parameter is in a data set. */
+static m2_code_t find_condition(const m2_node_t **pnode, const char **ptext, building_t *b,
+                                const m2_node_t *node, const rule_fields_t *fields)
+{
+    if (!fields->dataset && !fields->parameter) {
+        *pnode = fields->condition;
+        *ptext = fields->condition ? fields->condition->text : NULL;
+        return *ptext ? M2_OK : m2_node_fault(node, b->err, "condition is missing in a rule");
+    }
+    if (!fields->dataset || !fields->parameter || fields->condition) {
+        return m2_node_fault(node, b->err, "a rule has a condition, or assertParameterName and "
+                             "assertInDataset");
+    }
+    if (!is_whole(m2_name_length, fields->parameter->text)
+        || !is_whole(m2_dataset_name_length, fields->dataset->text)) {
+        return m2_node_fault(node, b->err, "assertParameterName is the name of a parameter, "
+                             "assertInDataset that of a data set (M2MDataset)");
+    }
+    *pnode = fields->dataset;
+    *ptext = apr_pstrcat(b->pool, "$", fields->parameter->text, " in dataset ",
+                         fields->dataset->text, NULL);
+    return M2_OK;
+}
+
 static m2_code_t make_rule(m2_rule_t **prule, building_t *b, const m2_node_t *node,
                            const rule_fields_t *fields)
 {
+    const m2_node_t *condition = NULL;
+    const char *text = NULL;
+    m2_code_t code;
     m2_err_t cause;
 
-    if (!fields->name || !fields->condition) {
-        return m2_node_fault(node, b->err, "%s is missing in a rule",
-                             fields->name ? "condition" : "name");
+    if (!fields->name) {
+        return m2_node_fault(node, b->err, "name is missing in a rule");
+    }
+    code = find_condition(&condition, &text, b, node, fields);
+    if (code) {
+        return code;
     }
     m2_err_init(&cause, b->pool);
-    if (m2_rule_make(prule, b->rules, fields->name->text, fields->condition->text,
-                     &cause)) {
-        return cause.column ? m2_node_fault_of(fields->condition,
+    if (m2_rule_make(prule, b->rules, fields->name->text, text, &cause)) {
+        return cause.column ? m2_node_fault_of(condition,
                                                rule_words(b, fields, ": condition"),
                                                &cause, b->err)
                             : m2_node_fault_of(fields->name, "rules", &cause, b->err);

@@ -280,6 +280,7 @@ m2_params_t *m2_params_make(apr_pool_t *pool)
     params->pool = pool;
     params->list = apr_array_make(pool, 8, sizeof(m2_param_t));
     params->by_name = apr_hash_make(pool);
+    params->datasets = apr_array_make(pool, 1, sizeof(struct m2_dataset_ref_t *));
     return params;
 }
 

@@ -53,6 +53,7 @@ typedef struct m2_params_t {
     apr_pool_t *pool;
     apr_array_header_t *list; /* of m2_param_t */
     apr_hash_t *by_name;      /* name -> int *, the index */
+    apr_array_header_t *datasets; /* of m2_dataset_ref_t *: those that conditions name */
     unsigned sources;         /* a bit for each m2_source_t that some parameter has */
 } m2_params_t;
 

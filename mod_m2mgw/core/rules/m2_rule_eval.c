@@ -6,6 +6,7 @@
  * skipped because another one has decided already. Null makes a comparison false, negated
  * or not. Nothing is allocated here but the sentence of an error.
  */
+#include "rules/m2_dataset.h"
 #include "rules/m2_rule_int.h"
 
 #define DIGITS 32 /* bytes of a number made here */
@@ -379,13 +380,61 @@ static m2_truth_t eval_matches(const m2_expr_t *expr, m2_facts_t *facts, m2_err_
                      "takes more steps to match than a pattern may");
 }
 
+/* What the set that is in force says; M2_ERROR where there is none, or value is no address. */
+static m2_truth_t ask_dataset(const m2_expr_t *expr, m2_facts_t *facts, m2_slice_t value,
+                              int *pthere)
+{
+    const m2_keyring_t *ring = expr->with.dataset->ring;
+    const void *held = ring ? m2_keyring_enter(ring) : NULL;
+    const m2_parts_t *parts = held;
+    m2_truth_t truth = M2_ERROR;
+
+    *pthere = parts && !parts->missing && parts->n;
+    if (*pthere) {
+        const m2_dataset_t *set = parts->part[0];
+
+        truth = expr->kind == M2_EXPR_IN_DATASET
+                    ? truth_of(m2_dataset_has(set, value, facts->now))
+                    : m2_dataset_covers(set, facts->pool, value, facts->now);
+    }
+    if (ring) {
+        m2_keyring_leave(ring);
+    }
+    return truth;
+}
+
+static m2_truth_t eval_dataset(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
+{
+    m2_truth_t truth;
+    datum_t a;
+    int there;
+
+    if (!load(&a, &expr->left, facts, err)) {
+        return M2_ERROR;
+    }
+    if (a.type == M2_TYPE_NULL) {
+        return M2_FALSE;
+    }
+    truth = ask_dataset(expr, facts, a.text, &there);
+    if (truth == M2_ERROR) {
+        m2_err_at(err, M2_E_RULE_ERROR, 0, expr->left.column, there
+                  ? "the address to look up in data set %s is none"
+                  : "data set %s is not to be had, or was not found good for too long",
+                  expr->with.dataset->name);
+        return M2_ERROR;
+    }
+    return truth_of((truth == M2_TRUE) != expr->negate);
+}
+
 typedef m2_truth_t eval_fn(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err);
 
 static eval_fn *const evaluators[] = { /* ORDER EXPR */
     eval_connective, eval_connective, eval_connective, eval_not, eval_compare, eval_is_null,
-    eval_like,       eval_cidr,       eval_in,         eval_has, eval_matches,
+    eval_like,       eval_cidr,       eval_in,         eval_has, eval_matches, eval_dataset,
+    eval_dataset,
 };
-_Static_assert(sizeof(evaluators) / sizeof(evaluators[0]) == M2_EXPR_MATCHES + 1, "ORDER EXPR");
+_Static_assert(sizeof(evaluators) / sizeof(evaluators[0]) == M2_EXPR_CIDR_DATASET + 1,
+               "ORDER EXPR");
 
 static m2_truth_t eval(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 {

@@ -35,6 +35,7 @@ typedef enum m2_tok_t {
     M2_TOK_IN,
     M2_TOK_HAS,
     M2_TOK_MATCHES,
+    M2_TOK_DATASET,
     M2_TOK_TRUE,
     M2_TOK_FALSE,
     M2_TOK_NULL,
@@ -77,6 +78,14 @@ int m2_like_test(const m2_like_t *like, m2_slice_t value);
 const m2_cidr_t *m2_cidr_compile(const char **pwhy, apr_pool_t *pool, m2_slice_t text);
 /** M2_ERROR when value is not an address. */
 m2_truth_t m2_cidr_test(const m2_cidr_t *cidr, m2_slice_t value);
+
+#define M2_CIDR_KEY 18  /* bytes */
+#define M2_CIDR_OWN (-1) /* prefix: the network's own */
+
+/** The key of a network, or of the wider one of that prefix: 4 or 6, prefix, bits. */
+void m2_cidr_key(unsigned char *key, const m2_cidr_t *cidr, int prefix);
+/** The network of one address; NULL when value is not an address. */
+const m2_cidr_t *m2_cidr_host(apr_pool_t *pool, m2_slice_t value);
 
 /** NULL with a reason in *pwhy (in pool). */
 const m2_regex_t *m2_regex_compile(const char **pwhy, apr_pool_t *pool, m2_slice_t text);
@@ -121,7 +130,9 @@ typedef enum m2_expr_kind_t { /* ORDER EXPR: evaluators in m2_rule_eval.c */
     M2_EXPR_CIDR,
     M2_EXPR_IN,
     M2_EXPR_HAS,
-    M2_EXPR_MATCHES
+    M2_EXPR_MATCHES,
+    M2_EXPR_IN_DATASET,
+    M2_EXPR_CIDR_DATASET
 } m2_expr_kind_t;
 
 struct m2_expr_t {
@@ -135,6 +146,7 @@ struct m2_expr_t {
         const m2_like_t *like;
         const m2_cidr_t *cidr;
         const m2_regex_t *regex;
+        const struct m2_dataset_ref_t *dataset;
         m2_slice_t word;
     } with;
 };

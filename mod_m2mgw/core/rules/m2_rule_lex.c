@@ -21,6 +21,7 @@ static const spelling_t words[] = { /* ORDER WORD */
     { "in", M2_TOK_IN },
     { "has", M2_TOK_HAS },
     { "matches", M2_TOK_MATCHES },
+    { "dataset", M2_TOK_DATASET },
     { "true", M2_TOK_TRUE },
     { "false", M2_TOK_FALSE },
     { "null", M2_TOK_NULL },

@@ -248,6 +248,32 @@ m2_truth_t m2_cidr_test(const m2_cidr_t *cidr, m2_slice_t value)
                : M2_FALSE;
 }
 
+void m2_cidr_key(unsigned char *key, const m2_cidr_t *cidr, int prefix)
+{
+    const unsigned bits = prefix == M2_CIDR_OWN ? cidr->prefix : (unsigned)prefix;
+    const unsigned whole = bits / 8, rest = bits % 8;
+
+    memset(key, 0, M2_CIDR_KEY);
+    key[0] = cidr->net.family == AF_INET ? 4 : 6;
+    key[1] = (unsigned char)bits;
+    memcpy(key + 2, cidr->net.bytes, whole);
+    if (rest) {
+        key[2 + whole] = (unsigned char)(cidr->net.bytes[whole] & (0xff00 >> rest));
+    }
+}
+
+const m2_cidr_t *m2_cidr_host(apr_pool_t *pool, m2_slice_t value)
+{
+    m2_cidr_t *host = apr_pcalloc(pool, sizeof(*host));
+
+    if (!read_plain(&host->net, without_zone(value))) {
+        return NULL;
+    }
+    unmap(&host->net);
+    host->prefix = host->net.bits;
+    return host;
+}
+
 /* --- has --- */
 
 int m2_words_have(m2_slice_t text, m2_slice_t word)

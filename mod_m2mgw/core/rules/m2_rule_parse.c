@@ -12,6 +12,7 @@
  * names, mixed connectives, wrong types, bad patterns and networks. What is left for a
  * request to get wrong is its values.
  */
+#include "rules/m2_dataset.h"
 #include "rules/m2_rule_int.h"
 
 typedef struct parser_t {
@@ -180,6 +181,34 @@ static m2_code_t needs_text(const m2_expr_t *expr, const parser_t *parser, const
                      "%s needs a parameter or a text on its left", word);
 }
 
+/* `dataset NAME`: the name is no word of the language, so it is read here. */
+static m2_code_t parse_dataset(m2_expr_t *expr, parser_t *parser, m2_expr_kind_t kind,
+                               const char *word)
+{
+    m2_lexer_t *lexer = &parser->lexer;
+    m2_code_t code = needs_text(expr, parser, word);
+    m2_dataset_ref_t *ref;
+    apr_size_t n;
+
+    while (!code && lexer->pos < lexer->text.n && apr_isspace(lexer->text.p[lexer->pos])) {
+        lexer->pos++;
+    }
+    n = m2_dataset_name_length(m2_slice(lexer->text.p + lexer->pos,
+                                        lexer->text.n - lexer->pos));
+    if (code || !n) {
+        return code ? code : m2_err_at(parser->err, M2_E_CONFIG, 0, (int)lexer->pos + 1,
+                                       "the name of a data set must follow dataset");
+    }
+    ref = apr_pcalloc(parser->pool, sizeof(*ref));
+    ref->name = apr_pstrmemdup(parser->pool, lexer->text.p + lexer->pos, n);
+    ref->column = (int)lexer->pos + 1;
+    lexer->pos += n;
+    APR_ARRAY_PUSH(parser->params->datasets, m2_dataset_ref_t *) = ref;
+    expr->kind = kind;
+    expr->with.dataset = ref;
+    return advance(parser);
+}
+
 static m2_code_t parse_like(m2_expr_t *expr, parser_t *parser)
 {
     m2_code_t code = needs_text(expr, parser, "like");
@@ -201,6 +230,9 @@ static m2_code_t parse_cidr(m2_expr_t *expr, parser_t *parser)
     m2_slice_t raw;
     int column;
 
+    if (parser->lexer.tok == M2_TOK_DATASET) {
+        return parse_dataset(expr, parser, M2_EXPR_CIDR_DATASET, "in_cidr");
+    }
     if (code || (code = pattern_text(&raw, &column, parser))) {
         return code;
     }
@@ -258,8 +290,12 @@ static m2_code_t parse_item(m2_expr_t *expr, parser_t *parser)
 
 static m2_code_t parse_in(m2_expr_t *expr, parser_t *parser)
 {
-    m2_code_t code = take(parser, M2_TOK_OPEN, "\"(\" and a list");
+    m2_code_t code;
 
+    if (parser->lexer.tok == M2_TOK_DATASET) {
+        return parse_dataset(expr, parser, M2_EXPR_IN_DATASET, "in dataset");
+    }
+    code = take(parser, M2_TOK_OPEN, "\"(\" and a list, or dataset and a name,");
     expr->kind = M2_EXPR_IN;
     expr->items = apr_array_make(parser->pool, 4, sizeof(m2_operand_t));
     while (!code && !(code = parse_item(expr, parser))

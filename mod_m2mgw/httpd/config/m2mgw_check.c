@@ -440,11 +440,26 @@ int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     return OK;
 }
 
+static int open_datasets(apr_pool_t *pool)
+{
+    const ap_directive_t *at = NULL;
+    const char *bad = m2mgw_cfg_open_datasets(&at, pool);
+
+    if (bad) {
+        complain(at, bad);
+    }
+    return !bad;
+}
+
 /* Lists of revoked tokens are read here. */
 static int open_lists(apr_pool_t *pool, const m2mgw_section_t *section)
 {
     const ap_directive_t *at = section->first;
     const char *bad = m2mgw_cfg_open_lists(&at, pool, section);
+
+    if (!bad) {
+        bad = m2mgw_cfg_resolve_datasets(&at, pool, section);
+    }
 
     if (bad) {
         complain(at, bad);
@@ -459,6 +474,9 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     int i;
 
     (void)plog;
+    if (!open_datasets(pconf)) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
     for (i = 0; i < sections->nelts; i++) {
         m2mgw_section_t *section = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
         if (!check_section(ptemp, section) || !open_lists(pconf, section)) {

@@ -97,6 +97,14 @@ typedef struct m2mgw_revocation_t {
     m2_keyring_t *ring;        /* of their sets; NULL for none */
 } m2mgw_revocation_t;
 
+/* M2MDataset */
+typedef struct m2mgw_dataset_t {
+    const char *name;
+    server_rec *server; /* of which it is, and of its virtual hosts if that is the main one */
+    m2mgw_list_t list;
+    m2_keyring_t *ring;
+} m2mgw_dataset_t;
+
 /* M2MClientCertificate */
 typedef struct m2mgw_certificate_t {
     const char *header;       /* NULL: mod_ssl's */

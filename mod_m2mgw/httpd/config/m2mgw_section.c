@@ -18,6 +18,7 @@
 static struct {
     apr_pool_t *pool;
     apr_array_header_t *sections; /* of m2mgw_section_t * */
+    apr_array_header_t *datasets; /* of m2mgw_dataset_t * */
     apr_array_header_t *notices;  /* of m2mgw_notice_t */
     m2mgw_globals_t globals;
     m2_jwks_t *registry;
@@ -48,12 +49,18 @@ void m2mgw_cfg_reset(apr_pool_t *pconf)
 {
     reading.pool = pconf;
     reading.sections = apr_array_make(pconf, 8, sizeof(m2mgw_section_t *));
+    reading.datasets = apr_array_make(pconf, 2, sizeof(m2mgw_dataset_t *));
     reading.notices = apr_array_make(pconf, 8, sizeof(m2mgw_notice_t));
     reading.globals = default_globals;
     reading.globals.replay_store = m2_replay_default(pconf);
     m2_log_set(collect_notice, NULL);
     reading.registry = m2_jwks_make(pconf);
     m2_jwks_keep_copies(reading.registry, ap_pglobal);
+}
+
+apr_array_header_t *m2mgw_cfg_datasets(void)
+{
+    return reading.datasets;
 }
 
 apr_pool_t *m2mgw_cfg_pool(void)

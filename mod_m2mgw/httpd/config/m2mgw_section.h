@@ -65,6 +65,9 @@ typedef struct m2mgw_notice_t {
 /** Forget all sections, notices, key sources and global values of an earlier reading. */
 void m2mgw_cfg_reset(apr_pool_t *pconf);
 
+/** The data sets that are named: of m2mgw_dataset_t *. */
+apr_array_header_t *m2mgw_cfg_datasets(void);
+
 /** The pool of the configuration. */
 apr_pool_t *m2mgw_cfg_pool(void);
 

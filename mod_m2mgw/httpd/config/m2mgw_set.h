@@ -115,9 +115,16 @@ const char *m2mgw_cfg_check_operations(const ap_directive_t **pat, apr_pool_t *p
 /** Make the operations of a section ready for requests. */
 void m2mgw_cfg_finish_operations(apr_pool_t *pool, const m2mgw_section_t *section);
 
-/* --- m2mgw_set_lists.c: lists of revoked tokens --- */
+/* --- m2mgw_set_lists.c: lists of revoked tokens, data sets --- */
 
 const char *m2mgw_cfg_revocation(cmd_parms *cmd, void *dir, const char *args);
+
+const char *m2mgw_cfg_dataset(cmd_parms *cmd, void *dir, const char *args);
+
+/** Open the data sets, and tell the conditions of a section which ones they mean. */
+const char *m2mgw_cfg_open_datasets(const ap_directive_t **pat, apr_pool_t *pool);
+const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *pool,
+                                       const m2mgw_section_t *section);
 
 /** Open the lists that a section names, once everything has been read; *pat is where the one
  *  stands that cannot be. pool is the configuration's. */

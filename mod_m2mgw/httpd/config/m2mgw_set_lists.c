@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Lists of revoked tokens (M2MRevocation). A list is opened once all of the configuration has
- * been read: only then is it known whether an issuer of this server writes it, so that it need
- * not be there yet.
+ * Lists of revoked tokens (M2MRevocation) and data sets (M2MDataset). They are opened once all
+ * of the configuration has been read: only then is it known whether an issuer of this server
+ * writes one, so that it need not be there yet.
  */
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 
+#include "jwks/m2_jwks_dataset.h"
 #include "oauth/m2_view.h"
 #include "revocation/m2_revocation_redis.h"
 #include "revocation/m2_revocations.h"
+#include "rules/m2_dataset.h"
 
 #define USAGE                                                                             \
     "file:PATH, https://URL or " M2_REDIS_WORDS ", [max-stale=SECONDS] [ttl=SECONDS], or none"
@@ -43,7 +45,8 @@ static const char *redis_option(int *ptaken, m2mgw_list_t *list, cmd_parms *cmd,
     return *ptaken && code != M2_OK ? m2mgw_cfg_fault(cmd, &err) : NULL;
 }
 
-static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *args)
+static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *args,
+                                const char *usage)
 {
     const char *name, *value, *bad;
     int *pseconds, most, taken = 0;
@@ -62,8 +65,8 @@ static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *
                                                            : NULL;
         most = pseconds == &list->ttl ? MOST_TTL : MOST_SECONDS;
         if (!pseconds || *pseconds || !m2mgw_cfg_number(pseconds, value, 1, most)) {
-            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes " USAGE ", each "
-                                   "option once", name, value);
+            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes %s, each option once",
+                                   name, value, usage);
         }
     }
 }
@@ -72,8 +75,9 @@ static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *
 static void set_defaults(m2mgw_list_t *list)
 {
     if (list->ttl && (!list->is_url || list->redis)) {
-        m2mgw_cfg_notice(M2_LOG_NOTICE, "M2MRevocation in line %d of %s: ttl= has no effect on a "
-                         "list that is watched", list->at->line_num, list->at->filename);
+        m2mgw_cfg_notice(M2_LOG_NOTICE, "%s in line %d of %s: ttl= has no effect on what is "
+                         "watched", list->at->directive, list->at->line_num,
+                         list->at->filename);
     }
     list->max_stale = list->max_stale ? list->max_stale : MAX_STALE;
     list->ttl = list->redis ? REDIS_TTL : list->ttl ? list->ttl : TTL;
@@ -163,7 +167,7 @@ static const char *add_list(m2mgw_section_t *section, cmd_parms *cmd, const char
     const char *bad = set_place(list, cmd, word);
 
     list->at = cmd->directive;
-    bad = bad ? bad : read_options(list, cmd, args);
+    bad = bad ? bad : read_options(list, cmd, args, USAGE);
     bad = bad || !list->redis ? bad : finish_redis(list, cmd);
     if (!bad && is_named(revocation, list->name)) {
         bad = m2mgw_cfg_error(cmd, "%s is named twice in this section", word);
@@ -215,29 +219,29 @@ static int is_written_here(const char *path)
 
 /* A running server that is restarted goes on with what the list held before; it is not empty
  * because somebody removed it. */
-static const char *stand_in(m2mgw_list_t *list, const char *wrong)
+static const char *stand_in(m2mgw_list_t *list, const m2_document_t *document,
+                            const char *wrong)
 {
-    m2_keysource_t *source = m2_jwks_list_kept(m2mgw_cfg_registry(), &m2_document_revocations,
-                                               list->name, wrong);
+    m2_keysource_t *source = m2_jwks_list_kept(m2mgw_cfg_registry(), document, list->name,
+                                               wrong);
 
-    m2mgw_cfg_notice(M2_LOG_ERR, "M2MRevocation: %s; %s", wrong,
+    m2mgw_cfg_notice(M2_LOG_ERR, "%s: %s; %s", list->at->directive, wrong,
                      m2_keysource_entries(source) >= 0
-                         ? "the entries it held before stay in use"
-                         : "what needs it is answered 503 until it is good");
+                         ? "what it held before stays in use"
+                         : "what needs it is refused until it is good");
     list->source = source;
     return NULL;
 }
 
-static const char *open_file(m2mgw_list_t *list, m2_err_t *err)
+static const char *open_file(m2mgw_list_t *list, const m2_document_t *document, m2_err_t *err)
 {
-    const m2_code_t code = m2_jwks_list_file(&list->source, m2mgw_cfg_registry(),
-                                             &m2_document_revocations, list->name,
-                                             is_written_here(list->name), err);
+    const m2_code_t code = m2_jwks_list_file(&list->source, m2mgw_cfg_registry(), document,
+                                             list->name, is_written_here(list->name), err);
 
     if (code == M2_OK) {
         return NULL;
     }
-    return m2mgw_kept_restarts() ? stand_in(list, err->text) : err->text;
+    return m2mgw_kept_restarts() ? stand_in(list, document, err->text) : err->text;
 }
 
 static const char *open_redis(m2mgw_list_t *list, apr_pool_t *pool, m2_err_t *err)
@@ -254,7 +258,8 @@ static const char *open_redis(m2mgw_list_t *list, apr_pool_t *pool, m2_err_t *er
     return NULL;
 }
 
-static const char *open_list(m2mgw_list_t *list, apr_pool_t *pool, m2_err_t *err)
+static const char *open_list(m2mgw_list_t *list, const m2_document_t *document,
+                             apr_pool_t *pool, m2_err_t *err)
 {
     const m2_refresh_t refresh = { list->ttl, list->max_stale, FETCH_TIMEOUT,
                                    list->ttl < FETCH_TIMEOUT ? list->ttl : FETCH_TIMEOUT };
@@ -264,10 +269,10 @@ static const char *open_list(m2mgw_list_t *list, apr_pool_t *pool, m2_err_t *err
         bad = open_redis(list, pool, err);
     }
     else if (!list->is_url) {
-        bad = open_file(list, err);
+        bad = open_file(list, document, err);
     }
-    else if (m2_jwks_list_url(&list->source, m2mgw_cfg_registry(), &m2_document_revocations,
-                              list->name, err) != M2_OK) {
+    else if (m2_jwks_list_url(&list->source, m2mgw_cfg_registry(), document, list->name, err)
+             != M2_OK) {
         bad = err->text;
     }
     if (!bad && m2_keysource_refresh(list->source, &refresh, err) != M2_OK) {
@@ -294,7 +299,7 @@ const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
 
         *pat = list->at;
         m2_err_init(&err, pool);
-        bad = open_list(list, pool, &err);
+        bad = open_list(list, &m2_document_revocations, pool, &err);
         if (bad) {
             return apr_pstrcat(pool, "M2MRevocation: ", bad, NULL);
         }
@@ -302,5 +307,127 @@ const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
     }
     revocation->ring = m2_keyring_make(pool, NULL);
     m2_jwks_feed_lists(m2mgw_cfg_registry(), revocation->ring, sources);
+    return NULL;
+}
+
+/* --- data sets --- */
+
+#define DATASET_USAGE "NAME file:PATH [max-stale=SECONDS]"
+
+static m2mgw_dataset_t *dataset_named(const char *name, const server_rec *s)
+{
+    const apr_array_header_t *all = m2mgw_cfg_datasets();
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        m2mgw_dataset_t *set = APR_ARRAY_IDX(all, i, m2mgw_dataset_t *);
+
+        if (set->server == s && strcmp(set->name, name) == 0) {
+            return set;
+        }
+    }
+    return NULL;
+}
+
+static const char *add_dataset(m2mgw_dataset_t *set, cmd_parms *cmd, const char *args)
+{
+    const char *word;
+    const char *bad = m2mgw_cfg_word(&word, cmd, &args);
+
+    if (!bad && (!word || !has_prefix(word, "file:") || !word[5])) {
+        bad = m2mgw_cfg_error(cmd, "it takes " DATASET_USAGE);
+    }
+    bad = bad ? bad : set_place(&set->list, cmd, word);
+    bad = bad ? bad : read_options(&set->list, cmd, args, DATASET_USAGE);
+    if (!bad) {
+        set_defaults(&set->list);
+        APR_ARRAY_PUSH(m2mgw_cfg_datasets(), m2mgw_dataset_t *) = set;
+    }
+    return bad;
+}
+
+const char *m2mgw_cfg_dataset(cmd_parms *cmd, void *dir, const char *args)
+{
+    m2mgw_dataset_t *set = apr_pcalloc(cmd->pool, sizeof(*set));
+    const char *bad = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT | NOT_IN_HTACCESS);
+
+    (void)dir;
+    bad = bad ? bad : m2mgw_cfg_word(&set->name, cmd, &args);
+    bad = bad ? bad : m2mgw_cfg_needs(cmd, "mod_watchdog.c");
+    if (bad) {
+        return bad;
+    }
+    if (!set->name || !*set->name
+        || m2_dataset_name_length(m2_slice_z(set->name)) != strlen(set->name)) {
+        return m2mgw_cfg_error(cmd, "it takes " DATASET_USAGE ", the name being letters, digits, "
+                               "., _ and -");
+    }
+    if (dataset_named(set->name, cmd->server)) {
+        return m2mgw_cfg_error(cmd, "%s is named twice", set->name);
+    }
+    set->server = cmd->server;
+    set->list.at = cmd->directive;
+    return add_dataset(set, cmd, args);
+}
+
+const char *m2mgw_cfg_open_datasets(const ap_directive_t **pat, apr_pool_t *pool)
+{
+    const apr_array_header_t *all = m2mgw_cfg_datasets();
+    m2_err_t err;
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        m2mgw_dataset_t *set = APR_ARRAY_IDX(all, i, m2mgw_dataset_t *);
+        apr_array_header_t *sources = apr_array_make(pool, 1, sizeof(m2_fed_t));
+        const char *bad;
+
+        m2_err_init(&err, pool);
+        *pat = set->list.at;
+        bad = open_list(&set->list, &m2_document_datasets, pool, &err);
+        if (bad) {
+            return apr_pstrcat(pool, "M2MDataset ", set->name, ": ", bad, NULL);
+        }
+        APR_ARRAY_PUSH(sources, m2_fed_t) = (m2_fed_t){ set->list.source, NULL };
+        set->ring = m2_keyring_make(pool, NULL);
+        m2_jwks_feed_lists(m2mgw_cfg_registry(), set->ring, sources);
+    }
+    return NULL;
+}
+
+/* That of the virtual host, else that of the main server. */
+static const m2mgw_dataset_t *dataset_for(const char *name, const server_rec *s)
+{
+    const apr_array_header_t *all = m2mgw_cfg_datasets();
+    const m2mgw_dataset_t *found = dataset_named(name, s);
+    int i;
+
+    for (i = 0; !found && i < all->nelts; i++) {
+        m2mgw_dataset_t *set = APR_ARRAY_IDX(all, i, m2mgw_dataset_t *);
+
+        if (!set->server->is_virtual && strcmp(set->name, name) == 0) {
+            found = set;
+        }
+    }
+    return found;
+}
+
+const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *pool,
+                                       const m2mgw_section_t *section)
+{
+    const apr_array_header_t *refs = section->rules ? section->rules->params->datasets : NULL;
+    int i;
+
+    for (i = 0; refs && i < refs->nelts; i++) {
+        m2_dataset_ref_t *ref = APR_ARRAY_IDX(refs, i, m2_dataset_ref_t *);
+        const m2mgw_dataset_t *set = dataset_for(ref->name, section->server);
+
+        if (!set) {
+            *pat = section->native[M2MGW_PLUGIN_ACCESS] ? section->native[M2MGW_PLUGIN_ACCESS]
+                                                        : section->first;
+            return apr_psprintf(pool, "%s: column %d of a condition: no data set is named %s "
+                                "(M2MDataset)", (*pat)->directive, ref->column, ref->name);
+        }
+        ref->ring = set->ring;
+    }
     return NULL;
 }

@@ -80,6 +80,7 @@ static void attention(request_rec *r, const m2_json_t *document)
 
     ill_sources(r, m2_json_get(document, "sources"), "Keys", &items);
     ill_sources(r, m2_json_get(document, "revocation"), "Revoked tokens", &items);
+    ill_sources(r, m2_json_get(document, "datasets"), "Values", &items);
     our_faults(r, m2_json_get(document, "decisions"), &items);
     if (entries && live > entries / 10 * 8) {
         begin_item(r, &items);
@@ -539,6 +540,7 @@ void m2mgw_status_html(request_rec *r, const m2_json_t *document)
     rules(r, m2_json_get(document, "rules"));
     limits(r, m2_json_get(document, "limits"));
     sources(r, "Lists of revoked tokens", "#entries", m2_json_get(document, "revocation"));
+    sources(r, "Data sets", "#entries", m2_json_get(document, "datasets"));
     sources(r, "Key sources", "#keys", m2_json_get(document, "sources"));
     keys(r, m2_json_get(document, "keys"));
     m2mgw_page_issuer(r, m2_json_get(document, "issuer"));

@@ -9,6 +9,7 @@
 #include "httpd/runtime/m2mgw_counters.h"
 #include "httpd/status/m2mgw_member.h"
 
+#include "jwks/m2_jwks_dataset.h"
 #include "oauth/m2_view.h"
 #include "revocation/m2_revocations.h"
 
@@ -253,4 +254,5 @@ void m2mgw_keys_list(m2_json_t *document, apr_pool_t *pool)
     m2_json_set_json(document, "keys", list);
     m2_json_set_json(document, "revocation",
                      lists_json(pool, &m2_document_revocations, now));
+    m2_json_set_json(document, "datasets", lists_json(pool, &m2_document_datasets, now));
 }
