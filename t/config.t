@@ -41,6 +41,7 @@ my %FILES = (
     'jwt.yaml' => $JWT, 'access.yaml' => $ACCESS, 'traffic.yaml' => "unit: DAY\napiDefault: 9\n",
     'jwt.json' => '{"parameter":"t","parameterLocation":"query","jwk":' . $RSA . '}',
     'path.yaml' => $ACCESS =~ s/Token:client_id/path:userId/r,
+    'enc.yaml' => $JWT =~ s/jwk: \{/jwk: {use: enc, /r,
     'unknown.yaml' => $JWT . "sigKey: x\n",
     'rule.yaml' => $ACCESS =~ s/= 'a'/= = 'a'/r, 'ca.pem' => pem('rsa'), 'key.pem' => pem('rsa'),
 );
@@ -294,8 +295,13 @@ refused('M2MJwk ' . jwk_json('p256', d => jwk('p256')->{x}), qr/private key wher
 refused('M2MJwk ' . jwk_json('p256', alg => 'RS256'), qr/cannot do its alg RS256/, at => 'M2MJwk');
 refused("M2MJwk '{\"kty\":\"RSA\"}' more", qr/nothing may stand behind the JSON/, at => 'M2MJwk');
 refused("$KEY\nM2MJwk kty=oct k=" . ('k' x 42 . 'A') . ' kid=K1', qr/two different keys have the kid 'K1'/, at => 'M2MJwk');
-refused("M2MJwk kty=RSA e=AQAB n=$RSA{n} use=enc", qr/section has no usable key/, at => 'M2MJwk');
-refused('M2MJwk ' . jwk_json('p256', crv => 'secp256k1'), qr/section has no usable key/, at => 'M2MJwk');
+refused("M2MJwk kty=RSA e=AQAB n=$RSA{n} use=enc", qr/section has no usable key; the first is left out: its use is not sig$/m, at => 'M2MJwk');
+refused('M2MJwk ' . jwk_json('p256', crv => 'secp256k1'), qr/section has no usable key; the first is left out: its curve is not supported$/m, at => 'M2MJwk');
+refused("M2MJwk kty=RSA e=AQAB n=$RSA{n} use=enc\nM2MJwk " . jwk_json('p256', crv => 'secp256k1'), qr/left out: its use is not sig$/m,
+        line => 2, at => 'M2MJwk');
+refused('M2MJwks ' . jwks_json(jwk('rsa', kid => 'a', use => 'enc'), jwk('p256', crv => 'X')),
+        qr/the set: it holds no usable key: key 'a': its use is not sig$/m, at => 'M2MJwks');
+refused('M2MPlugin jwtAuth enc.yaml', qr/there is no usable key: \S.*: its use is not sig$/m, at => 'M2MPlugin');
 refused('M2MJwk pem:none.pem', qr{cannot read /\S+/none\.pem: No such file}, at => 'M2MJwk');
 refused('M2MJwk pem:nul.txt', qr/nul\.txt cannot be used: it holds no PEM block/, at => 'M2MJwk');
 refused('M2MJwk pem:rsa.pem use=sig', qr/"use=sig" is not allowed; pem:PATH takes kid=KID/, at => 'M2MJwk');
@@ -305,9 +311,9 @@ refused('M2MJwks file:', qr/"" is not a file name/, at => 'M2MJwks');
 refused('M2MJwks file:/', qr/is no regular file/, at => 'M2MJwks');
 refused('M2MJwks file:/dev/zero', qr/is no regular file/, at => 'M2MJwks');
 refused('M2MJwks file:broken.json', qr{broken\.json: bad JSON at 2:\d+}, at => 'M2MJwks');
-refused('M2MJwks file:empty.json', qr{empty\.json: it holds no usable key}, at => 'M2MJwks');
+refused('M2MJwks file:empty.json', qr{empty\.json: it holds no usable key$}m, at => 'M2MJwks');
 refused('M2MJwks file:twice.json', qr{twice\.json: .*R1}, at => 'M2MJwks');
-refused('M2MJwks file:enc.json', qr{enc\.json: it holds no usable key}, at => 'M2MJwks');
+refused('M2MJwks file:enc.json', qr{enc\.json: it holds no usable key: key .*: its use is not sig$}m, at => 'M2MJwks');
 refused('M2MJwks file:private.json', qr{private\.json: .*E1.*private key}, at => 'M2MJwks');
 refused('M2MJwk ' . jwk_json('rsa#2', kid => 'R1') . "\nM2MJwks file:single.json", qr/kid.*R1|R1.*kid/, at => 'M2MJwks');
 refused('M2MJwks {"keys":1}', qr/member keys is no list/, at => 'M2MJwks');
@@ -335,6 +341,8 @@ is($bad, 0, 'one policy for one URL') or diag($said);
 refused('M2MIssuerDiscovery ftp://idp', qr/is no https:/, at => 'M2MIssuerDiscovery');
 refused('M2MIssuerDiscovery http://idp.example', qr/loopback address only/, at => 'M2MIssuerDiscovery');
 refused('M2MJwksRefresh', qr/one or more of ttl=/);
+refused("M2MJwksRefresh $_=60 \U$_\E=70", qr/$_= is given twice/, at => 'M2MJwksRefresh') for qw(ttl max-stale timeout cooldown);
+refused('M2MIssuerDiscovery https://idp.example/x?secret', qr/"https:\/\/idp\.example\/x\?\.\.\." has a query, which no issuer has/, at => 'M2MIssuerDiscovery');
 refused('M2MJwksRefresh ttl=0', qr/ttl=0 is not allowed; it takes a number of seconds from 1/, at => 'M2MJwksRefresh');
 refused('M2MJwksRefresh ttl=600s', qr/ttl=600s is not allowed/, at => 'M2MJwksRefresh');
 refused('M2MJwksRefresh 600', qr/"600" is not of the form NAME=VALUE/, at => 'M2MJwksRefresh');

@@ -22,6 +22,7 @@ struct m2_keyset_t {
     struct apr_hash_t *bound;   /* issuer -> m2_keyset_side_t *; empty: no key is bound */
     m2_alg_mask_t algs;         /* union over the keys */
     apr_uint64_t generation;    /* unique in this process; cached tokens name it */
+    const char *skipped;        /* why the first key that was left out was; NULL: none was */
     int incomplete;             /* a source of it is down: an unknown kid is our fault */
 };
 

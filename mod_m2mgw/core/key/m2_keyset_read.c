@@ -49,13 +49,22 @@ static void say(const reader_t *r, m2_level_t level, const char *name, const cha
     }
 }
 
+/* A key that is left out; where all are, why the first is (m2_keyset_t). */
+static void skip(const reader_t *r, m2_level_t level, const char *name, const char *why)
+{
+    say(r, level, name, apr_pstrcat(r->set->pool, " is skipped: ", why, NULL));
+    if (!r->set->skipped) {
+        r->set->skipped = apr_pstrcat(r->set->pool, name, ": ", why, NULL);
+    }
+}
+
 /* A fault of one key: it ends a strict reading, and costs a lenient one only that key. */
 static m2_code_t fault(reader_t *r, const char *name, const char *text)
 {
     if (r->mode == M2_KEYSET_STRICT) {
         return m2_err_set(r->err, M2_E_CONFIG, "%s: %s: %s", r->origin, name, text);
     }
-    say(r, M2_LOG_WARNING, name, apr_pstrcat(r->set->pool, " is skipped: ", text, NULL));
+    skip(r, M2_LOG_WARNING, name, text);
     return M2_OK;
 }
 
@@ -146,8 +155,7 @@ static m2_code_t keep(reader_t *r, m2_jwk_t *jwk, const char *name, m2_code_t co
                       const m2_err_t *why)
 {
     if (code == M2_E_KEY_SKIPPED) {
-        say(r, M2_LOG_NOTICE, name,
-            apr_pstrcat(r->set->pool, " is skipped: ", why->text, NULL));
+        skip(r, M2_LOG_NOTICE, name, why->text);
         return M2_OK;
     }
     if (code != M2_OK) {
@@ -299,7 +307,8 @@ static m2_code_t fill(reader_t *r)
         }
     }
     if (code == M2_OK && r->set->keys->nelts == before) {
-        code = m2_err_set(r->err, M2_E_CONFIG, "%s: it holds no usable key", r->origin);
+        code = m2_err_set(r->err, M2_E_CONFIG, "%s: it holds no usable key%s%s", r->origin,
+                          r->set->skipped ? ": " : "", r->set->skipped ? r->set->skipped : "");
     }
     return code;
 }

@@ -229,6 +229,9 @@ static m2_code_t read_key(m2_keyset_t *keys, apr_pool_t *pool, const m2_node_t *
     if (code == M2_E_KEY_SKIPPED) {
         m2_log(M2_LOG_NOTICE, "%s:%d: %s is skipped: %s", origin, node->line, name,
                cause.text ? cause.text : "not usable");
+        if (!keys->skipped) {
+            keys->skipped = apr_pstrcat(pool, name, ": ", cause.text, NULL);
+        }
         return M2_OK;
     }
     code = code ? code : m2_keyset_add(keys, jwk, &cause);
@@ -288,7 +291,8 @@ static m2_code_t read_keys(m2_keyset_t *keys, apr_pool_t *pool, const m2_node_t 
     code = fields->jwk ? read_key(keys, pool, where, 1, origin, err)
                        : read_key_list(keys, pool, where, origin, err);
     if (!code && !keys->keys->nelts) {
-        code = m2_node_fault(where, err, "there is no usable key");
+        code = m2_node_fault(where, err, "there is no usable key%s%s",
+                             keys->skipped ? ": " : "", keys->skipped ? keys->skipped : "");
     }
     return code;
 }

@@ -123,8 +123,9 @@ static const char *check_keys(const ap_directive_t **pat, apr_pool_t *pool,
     if (!section->keyset || section->keyset->keys->nelts || is_fetched(section)) {
         return NULL;
     }
-    return apr_psprintf(pool, "%s: its section has no usable key, see the notices about the "
-                        "keys that were left out", (*pat)->directive);
+    return apr_psprintf(pool, "%s: its section has no usable key; the first is left out: %s",
+                        (*pat)->directive,
+                        section->keyset->skipped ? section->keyset->skipped : "there is none");
 }
 
 /* A section that says what tokens must be like, where no keys can be in force. */

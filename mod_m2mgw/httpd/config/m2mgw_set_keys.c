@@ -50,6 +50,9 @@ static const char *add_key(m2mgw_section_t *section, cmd_parms *cmd, m2_jwk_t *j
     m2_keyset_t *set = keyset_of(section, cmd);
 
     if (code == M2_E_KEY_SKIPPED) {
+        if (!set->skipped) {
+            set->skipped = err->text;
+        }
         m2mgw_cfg_notice(M2_LOG_NOTICE, "%s in %s: the key is left out: %s", cmd->cmd->name,
                          m2mgw_cfg_place(cmd->pool, cmd->directive), err->text);
         return NULL;
@@ -508,6 +511,10 @@ const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *args)
     if (issuer) {
         return m2mgw_cfg_error(cmd, "\"%s\" is the URL of metadata; it takes the issuer, which "
                                "its tokens name in iss: \"%s\"", word, issuer);
+    }
+    if (strchr(word, '?')) {
+        return m2mgw_cfg_error(cmd, "\"%s\" has a query, which no issuer has (RFC 8414 2)",
+                               m2_url_label(cmd->pool, word));
     }
     o.issuer = word;
     return add_url(section, cmd, M2_KEYSOURCE_ISSUER, word, &o);

@@ -266,8 +266,9 @@ static const refresh_option_t refresh_options[] = {
     { "cooldown", offsetof(m2mgw_refresh_t, cooldown), 1, 86400 },
 };
 
-static const char *refresh_option(m2mgw_refresh_t *refresh, cmd_parms *cmd, const char *name,
-                                  const char *value)
+/* given: a bit for each option that was there */
+static const char *refresh_option(m2mgw_refresh_t *refresh, unsigned *given, cmd_parms *cmd,
+                                  const char *name, const char *value)
 {
     const refresh_option_t *o = refresh_options;
     const refresh_option_t *end = o + sizeof(refresh_options) / sizeof(*o);
@@ -278,6 +279,10 @@ static const char *refresh_option(m2mgw_refresh_t *refresh, cmd_parms *cmd, cons
     if (o == end) {
         return m2mgw_cfg_no_option(cmd, name, "ttl=, max-stale=, timeout= and cooldown=");
     }
+    if (*given & 1U << (o - refresh_options)) {
+        return m2mgw_cfg_error(cmd, "%s= is given twice", o->name);
+    }
+    *given |= 1U << (o - refresh_options);
     if (!m2mgw_cfg_number((int *)((char *)refresh + o->offset), value, o->min, o->max)) {
         return m2mgw_cfg_error(cmd, "%s=%s is not allowed; it takes a number of seconds from "
                                "%d to %d", o->name, value, o->min, o->max);
@@ -292,15 +297,14 @@ const char *m2mgw_cfg_refresh(cmd_parms *cmd, void *dir, const char *args)
     m2mgw_section_t *section;
     const char *name = NULL, *value;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
-    int given = 0;
+    unsigned given = 0;
 
     while (!bad) {
         bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
         if (bad || !name) {
             break;
         }
-        bad = refresh_option(refresh, cmd, name, value);
-        given++;
+        bad = refresh_option(refresh, &given, cmd, name, value);
     }
     if (!bad && !given) {
         bad = m2mgw_cfg_error(cmd, "it takes one or more of ttl=, max-stale=, timeout= and "
