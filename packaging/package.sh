@@ -34,7 +34,7 @@ check() {
 make_packages() {
     local src=$out/mod-m2mgw-$version
     rm -rf "$out" && mkdir -p "$out"
-    make -s -C "$build" dist
+    make -s -C "$build" dist || return 1
     tar -xJf "$build/mod_m2mgw-$version.tar.xz" -C "$out"
     mv "$out/mod_m2mgw-$version" "$src"
     rm -f "$build/mod_m2mgw-$version.tar.xz"
