@@ -363,7 +363,7 @@ for my $case (
     [ 'M2MRevocation file:l ttl=5', 0, qr/ttl= has no effect on what is watched/ ],
     [ 'M2MRevocation none', 0, qr/Syntax OK/ ],
     [ 'M2MRevocation https://revoked.example/l ttl=5 max-stale=60', 0, qr/Syntax OK/ ],
-    [ 'M2MRevocation', 1, qr/line 4 of .*M2MRevocation: it takes file:PATH or https:/s ],
+    [ 'M2MRevocation', 1, qr/line 4 of .*M2MRevocation: it takes file:PATH, https:/s ],
     [ 'M2MRevocation l', 1, qr/"l" is not allowed; it takes file:PATH/ ],
     [ 'M2MRevocation file:', 1, qr/is not allowed; it takes file:PATH/ ],
     [ 'M2MRevocation file:l max-stale=0', 1, qr/"max-stale=0" is not allowed/ ],
