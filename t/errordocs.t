@@ -184,4 +184,34 @@ is(ran(), '', 'and still nothing runs');
 
 $t->expect_log(qr/AH00524|AH01276|AH00127|AH0107\d|AH10244|AH00687|AH02651|AH00135|AH0259\d|AH01144|AH0109\d|AH01797|AH01264|AH00130/,
                qr/\[proxy|\[lua|\[include|\[cgid?:|\[negotiation|\[autoindex|\[m2mgw:warn\].*m2m-status/);
+# --- a file that mod_negotiation or mod_dir looked for, and that was refused ---
+
+my $at_once = "printf 'Content-Type: text/plain\\r\\n\\r\\n'\n";
+my $below = M2MGW::Test->prepare(modules => ['negotiation'], loglevel => 'warn m2mgw:info', files => {
+    'k.json' => jwk_json('oct'), 'htdocs/n/t.var' => "URI: secret.html\nContent-Type: text/html\n", 'htdocs/n/secret.html' => 'SECRET',
+    'htdocs/i/secret.txt' => 'SECRET', 'htdocs/cgi/run.cgi' => "#!/bin/sh\n${at_once}echo RAN\n" });
+chmod 0755, "$below->{root}/htdocs/cgi/run.cgi";
+$below->begin(<<'CONF');
+AddHandler type-map .var
+<Directory @DOCROOT@>
+    Options +ExecCGI +FollowSymLinks
+    AddHandler cgi-script .cgi
+    DirectoryIndex secret.txt
+</Directory>
+ErrorDocument 401 /cgi/run.cgi
+<Files "secret*">
+    M2MJwks file:@ROOT@/k.json
+    M2MRealm below
+</Files>
+CONF
+for my $url ('/n/t.var', '/i/', '/n/secret.html') {
+    for my $r ($below->get($url), $below->post($url, 'secret=body', headers => [ 'Content-Type' => 'text/plain' ])) {
+        denies($r, 401, 'token_missing', "$url: refused below");
+        like($r->body, qr/\A\{.*"reason":"token_missing"/, "$url: with our body, and nothing runs");
+        is($r->header('Cache-Control'), 'no-store', "$url: kept by nobody");
+    }
+    my $r = $below->get($url, token => $good);
+    ok($r->status == 200 && $r->body =~ /\ASECRET/, "$url: control: with a token") or diag(M2MGW::Test::describe($r));
+}
+$below->finish(more => 1);
 $t->finish;

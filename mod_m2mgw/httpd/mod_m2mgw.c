@@ -11,6 +11,7 @@
  */
 #include "httpd/config/m2mgw_check.h"
 #include "httpd/config/m2mgw_directives.h"
+#include "httpd/request/m2mgw_adopt.h"
 #include "httpd/request/m2mgw_apply.h"
 #include "httpd/request/m2mgw_authz.h"
 #include "httpd/request/m2mgw_body.h"
@@ -256,6 +257,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST - 1); /* and mod_cache */
     ap_hook_handler(hook_not_upgraded, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
     m2mgw_trace_register();
+    m2mgw_adopt_register();
     m2mgw_errordoc_register();
     m2mgw_nocache_register();
     m2mgw_path_register();

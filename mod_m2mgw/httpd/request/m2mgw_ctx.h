@@ -38,6 +38,14 @@ typedef struct m2mgw_spent_t {
     m2_code_t code;
 } m2mgw_spent_t;
 
+/* the last refusal of a subrequest, in texts that outlive it */
+typedef struct m2mgw_below_t {
+    int status; /* 0: there was none */
+    m2_code_t code;
+    m2mgw_profile_t profile;
+    const char *why;
+} m2mgw_below_t;
+
 /* Kept with the initial request, in its pool; made by m2mgw_ctx_make. */
 typedef struct m2mgw_root_t {
     request_rec *r;
@@ -53,6 +61,7 @@ typedef struct m2mgw_root_t {
     m2_code_t proof_code;
     apr_array_header_t *limits;  /* of m2_limit_use_t: buckets it was taken from; limits */
     int limit_headers;           /* RateLimit fields are wanted; limits */
+    m2mgw_below_t below;         /* response, for adopt */
     struct m2mgw_body_t *body;   /* NULL until something needs the body; body */
     /* room for the first of each, which is nearly always the only one */
     m2mgw_found_t first_found;

@@ -125,6 +125,20 @@ static int keys_may_come(const m2mgw_ctx_t *ctx)
     return ctx->verdict.code == M2_E_KID_UNKNOWN && ctx->root->kid_asked;
 }
 
+/* mod_negotiation and mod_dir may make it the answer to the client (m2mgw_adopt.c). */
+static void note_below(const m2mgw_ctx_t *ctx, const request_rec *r, int status)
+{
+    m2mgw_below_t *below = &ctx->root->below;
+
+    if (r->main) {
+        below->status = status;
+        below->code = ctx->verdict.code;
+        below->profile = ctx->effective.profile;
+        below->why = ctx->verdict.err.text ? apr_pstrdup(ctx->root->r->pool,
+                                                         ctx->verdict.err.text) : "";
+    }
+}
+
 int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const m2_reason_t *reason = m2_reason_of(ctx->verdict.code);
@@ -137,6 +151,7 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     }
     m2mgw_log_refusal(ctx, r, ctx->verdict.code, status, ctx->verdict.err.text);
     ctx->refused = status;
+    note_below(ctx, r, status);
     r->status_line = ap_get_status_line_ex(r->pool, status); /* else httpd's own codes only */
     add_rule_headers(r, ctx->verdict.refusal.headers);
     apr_table_setn(out, "Cache-Control", "no-store");
