@@ -345,7 +345,7 @@ denies(good('/api/public', url => 'https://api.example/api/public'), 401, 'proof
     is(scalar(grep { /\ADPoP .*algs="(?:[A-Z]\S+ ?)+"/ } @c), 1, '... one for DPoP');
     ok(!grep({ /error=/ } @c), '... none with an error');
     my ($d) = grep { /\ADPoP/ } $t->get('/api/algs')->header('WWW-Authenticate');
-    like($d, qr/algs="ES384 EdDSA"/, 'algs are those of M2MDPoP');
+    like($d, qr/algs="ES384 EdDSA Ed25519 Ed448"/, 'algs are those of M2MDPoP');
     @c = $t->get('/api/only')->header('WWW-Authenticate');
     ok(@c == 1 && $c[0] =~ /\ADPoP /, 'DPoP alone where nothing else is taken');
     @c = $t->get('/api/off')->header('WWW-Authenticate');

@@ -76,7 +76,7 @@ my %issuer = (
     liar => [ { '/liar/.well-known/openid-configuration' => sprintf '{"issuer":"%s","jwks_uri":"%s"}', $idp->url('/liars'), $idp->url('/mark') },
               qr{metadata at https://localhost:\d+/liar/\.well-known/openid-configuration names another issuer: "https://localhost:\d+/liars" and not "https://localhost:\d+/liar"} ],
     page => [ { '/page/.well-known/openid-configuration' => '<html></html>' }, qr{metadata at https://localhost:\d+/page/\S+: it is HTML or XML} ],
-    words => [ { '/words/.well-known/openid-configuration' => 'hello' }, qr{metadata at \S+: it is no JSON} ],
+    words => [ { '/words/.well-known/openid-configuration' => 'hello' }, qr{metadata at \S+: it is no JSON that can be taken: \S} ],
     keyless => [ { '/keyless/.well-known/openid-configuration' => sprintf '{"issuer":"%s"}', $idp->url('/keyless') }, qr{metadata at \S+ has no jwks_uri} ],
     outward => [ { '/outward/.well-known/openid-configuration' => sprintf '{"issuer":"%s","jwks_uri":"%s"}', $idp->url('/outward'), $clear->url('/good') }, qr{"http://localhost:\d+/good", is no https} ],
     first => [ { '/.well-known/oauth-authorization-server/first' => '{"issuer":"https://else.example"}' },

@@ -262,13 +262,18 @@ static const m2_json_t *metadata_of(const char **pwrong, m2_keysource_t *source,
 {
     const char *wrong = m2_gzip_plain(&body, source->fetching, M2_MAX_KEYSET_BYTES);
     const m2_json_t *metadata = NULL;
+    m2_err_t err;
 
+    m2_err_init(&err, source->fetching);
     while (!wrong && body.n && apr_isspace(body.p[0])) {
         body = m2_slice(body.p + 1, body.n - 1);
     }
     if (!wrong
-        && m2_json_parse(&metadata, source->fetching, body, M2_E_CONFIG, NULL) != M2_OK) {
-        wrong = body.n && body.p[0] == '<' ? "it is HTML or XML" : "it is no JSON";
+        && m2_json_parse(&metadata, source->fetching, body, M2_E_CONFIG, &err) != M2_OK) {
+        wrong = body.n && body.p[0] == '<'
+                    ? "it is HTML or XML"
+                    : apr_pstrcat(source->fetching, "it is no JSON that can be taken: ",
+                                  err.text, NULL);
     }
     *pwrong = wrong ? apr_psprintf(source->fetching, "the metadata at %s: %s", source->asked,
                                    wrong)

@@ -71,12 +71,20 @@ static int used_dpop(const m2mgw_ctx_t *ctx)
     return with_token(ctx) && (ctx->as_dpop || !takes_bearer(ctx));
 }
 
-/* RFC 9449 7.1 */
+/* RFC 9449 7.1: every name that a proof may say, Ed25519 beside EdDSA, as in the metadata. */
 static const char *dpop_algs(const m2mgw_ctx_t *ctx, apr_pool_t *pool)
 {
     const m2_alg_mask_t algs = ctx->effective.policy.bound.proof.algs & m2_proof_algs();
+    const char *names = "";
+    const m2_alg_t *alg;
+    int i;
 
-    return apr_pstrcat(pool, "algs=\"", m2_alg_mask_names(pool, algs), "\", ", NULL);
+    for (i = 0; (alg = m2_alg_at(i)) != NULL; i++) {
+        if (alg->bit & algs) {
+            names = apr_pstrcat(pool, names, *names ? " " : "", alg->name, NULL);
+        }
+    }
+    return apr_pstrcat(pool, "algs=\"", names, "\", ", NULL);
 }
 
 static const scheme_t schemes[] = {
