@@ -44,7 +44,7 @@
 
 #include <ap_mpm.h>
 
-/* What the parent's thread has in stock, two children must not hand out twice. A child
+/* Two children must not use the same random bytes that the parent's thread has buffered. A child
  * without threads ends in a signal handler. */
 static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
@@ -65,7 +65,7 @@ static int hook_post_read_request(request_rec *r)
     return DECLINED;
 }
 
-/* A request that could not be read has no other hook before mod_status shows its line. */
+/* For a request that could not be read, no other hook runs before mod_status shows its line. */
 static void hook_insert_error_filter(request_rec *r)
 {
     m2mgw_token_mask(r, 0);
@@ -147,14 +147,14 @@ static int hook_check_authz(request_rec *r)
     return m2mgw_authz_user(r);
 }
 
-/* What OK means in an access stage, said to hooks of which all have to be asked. */
+/* Translates OK of an access stage for hooks that must all run. */
 static int or_declined(int status)
 {
     return status == OK ? DECLINED : status;
 }
 
-/* The guard: before mod_proxy bakes the URL, after mod_rewrite had its say. What was refused
- * stays so, whatever was made of the request since. */
+/* The guard: before mod_proxy bakes the URL, after mod_rewrite had its say. A refusal stands,
+ * whatever happened to the request since. */
 static int hook_guard(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
@@ -186,8 +186,8 @@ static int hook_guard(request_rec *r)
         return DECLINED;
     }
     m2mgw_recheck_path(ctx, r);
-    /* Subrequests are questions most of the time (mod_autoindex asks about every file): a
-     * token is spent for one only when it runs. */
+    /* Subrequests are mostly look-ups (mod_autoindex asks about every file): a token is spent
+     * for one only when it runs. */
     return or_declined(r->main ? m2mgw_conclude(ctx, r) : m2mgw_charge(ctx, r));
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What can be said only once all of the configuration has been read: contradictions of a
- * whole section, and what each virtual host needs to know. An error here stops `httpd -t`
- * like one of a directive, with file and line.
- */
+ * Checks that need the whole configuration: contradictions of a whole section, and what each
+ * virtual host needs to know. An error here stops `httpd -t` like one of a directive, with file
+ * and line. */
 #include "httpd/config/m2mgw_check.h"
 #include "httpd/config/m2mgw_dump.h"
 #include "httpd/config/m2mgw_guarded.h"
@@ -26,8 +25,8 @@ static void complain(const ap_directive_t *at, const char *bad)
     ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, NULL, "%s", bad);
 }
 
-/* Parameters, headers, a path or a default action do not replace inherited rules; alone in
- * a section they would be in force nowhere, and their author believes otherwise. */
+/* Parameters, headers, a path or a default action do not replace inherited rules; alone in a
+ * section they would never be in force, contrary to what their author expects. */
 static const char *check_rules(const ap_directive_t **pat, apr_pool_t *pool,
                                const m2mgw_section_t *section)
 {
@@ -56,7 +55,7 @@ typedef struct stated_t {
     const ap_directive_t *at;
 } stated_t;
 
-/* One name is one bucket: what two sections say of it must be the same. */
+/* One name is one bucket: two sections that use it must give the same terms. */
 static int check_limit(apr_hash_t *stated, apr_pool_t *pool, const m2mgw_section_t *section,
                        int i)
 {
@@ -142,7 +141,7 @@ static const char *check_closed(const ap_directive_t **pat, apr_pool_t *pool,
                         "M2MPlugin jwtAuth", (*pat)->directive);
 }
 
-/* Keys that stand here can do none of the algorithms allowed: every token is refused. */
+/* The keys given here support none of the allowed algorithms: every token is refused. */
 static const char *check_algorithms(const ap_directive_t **pat, apr_pool_t *pool,
                                     const m2mgw_section_t *section)
 {
@@ -182,7 +181,7 @@ static int check_section(apr_pool_t *pool, const m2mgw_section_t *section)
 
 /* --- keys --- */
 
-/* From here on the ring has keys: those that stand here, and those its sources bring. */
+/* From here on the ring has keys: those given here, and those from its sources. */
 static void fill_ring(const m2mgw_section_t *section)
 {
     m2mgw_dir_t *dir = section->dir;
@@ -217,7 +216,7 @@ static const char *set_refresh(apr_pool_t *pool, const m2mgw_dir_t *dir)
     return NULL;
 }
 
-/* One source is refreshed in one way, wherever it is inherited to. */
+/* A source has one refresh policy, in every section that inherits it. */
 static int check_refresh(apr_pool_t *pool, const apr_array_header_t *sections)
 {
     int i;
@@ -282,8 +281,8 @@ static void add_sources(m2mgw_server_t *server, apr_pool_t *pool,
     }
 }
 
-/* Ours, and what some servers and frameworks behind a proxy believe before the request's own
- * path. */
+/* The module's own headers, and those that some servers and frameworks behind a proxy trust more
+ * than the request's own path. */
 static const char *const own_headers[] = {
     "X-Ca-Request-Id", "SCRIPT_NAME", "PATH_INFO", "X-Original-URL", "X-Rewrite-URL",
 };
@@ -316,8 +315,8 @@ static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
     }
 }
 
-/* The header that some section looks for tokens in, and another has claims mapped to, which
- * M2MScrub Host takes out of every request of the virtual host; NULL: none. */
+/* The header in which one section looks for tokens and to which another maps claims, so that
+ * M2MScrub Host removes it from every request of the virtual host; NULL: no such header. */
 static const char *lost_source(const m2mgw_server_t *server)
 {
     int i;
@@ -373,9 +372,9 @@ static int check_sources(apr_pool_t *pool, const m2mgw_server_t *server)
     return 1;
 }
 
-/* A virtual host has its own sections and those of the main server, which httpd merges
- * below its own. Records are made anew: a host without directives of ours would share the
- * main server's, and must not be written to twice. */
+/* A virtual host has its own sections and those of the main server, which httpd merges below its
+ * own. Records are made anew: a host without directives of this module would share the main
+ * server's record, which must not be written twice. */
 static const m2mgw_server_t *make_server(apr_pool_t *pool, server_rec *main_server, server_rec *s)
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();

@@ -14,8 +14,8 @@ static m2_alg_mask_t proof_algs;
 
 /* --- create and merge --- */
 
-/* A row for each member: what it is where nothing was said, and, for those of which not simply
- * the inner section counts where it says something, what becomes of an inner and an outer. */
+/* A row for each member: its value if it is not set, and how an inner and an outer value are
+ * merged if the inner value does not simply replace the outer one. */
 #define MEMBERS(SAID, OWN)                                                                 \
     SAID(engine, M2MGW_ENGINE_UNSET)                                                       \
     SAID(sources, NULL)                                                                    \
@@ -112,7 +112,7 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add)
     return dir;
 }
 
-/* What a virtual host needs besides is worked out from all sections once they have been read
+/* What else a virtual host needs is computed from all sections once they have been read
  * (m2mgw_config_check). */
 void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s)
 {
@@ -157,8 +157,8 @@ static void resolve_claims(m2_claims_policy_t *claims, const m2mgw_dir_t *dir)
     claims->need_exp = dir->replay == M2_REPLAY_ON;
 }
 
-/* In Shadow a token is only recorded as used, since a caller who is let through must not
- * be the one to spend it. */
+/* In Shadow a token is only recorded as used: a caller who is let through by Shadow must not
+ * spend it. */
 static m2_replay_use_t resolve_replay(const m2mgw_dir_t *dir)
 {
     if (dir->replay == M2_UNSET) {
@@ -169,8 +169,8 @@ static m2_replay_use_t resolve_replay(const m2mgw_dir_t *dir)
                : (m2_replay_use_t)dir->replay;
 }
 
-/* In Shadow a proof is judged and recorded; a client that has never been asked for a nonce
- * is not refused for want of one when the policy becomes earnest. */
+/* In Shadow a proof is judged and recorded; the client is not asked for a nonce, so a missing
+ * nonce does not count as a refusal. */
 static void resolve_bound(m2_bound_policy_t *bound, const m2mgw_dir_t *dir)
 {
     const int shadow = dir->engine == M2MGW_ENGINE_SHADOW;
@@ -214,8 +214,8 @@ static int has_limits(const m2mgw_dir_t *dir)
     return dir->limits && dir->limits->list->nelts;
 }
 
-/* A policy without keys is closed, not open: who asks for an audience and forgot the line with
- * the keys meant no anonymous caller. */
+/* A policy without keys is closed, not open: an administrator who requires an audience and
+ * forgot the line with the keys did not mean to let anonymous callers in. */
 static const char *why_closed(const m2mgw_dir_t *dir)
 {
     if (dir->keys) {

@@ -45,7 +45,7 @@ typedef struct m2mgw_sources_t {
     apr_array_header_t *list; /* of m2_token_source_t */
 } m2mgw_sources_t;
 
-/* M2MOperationUnknown: what a request is that no operation describes */
+/* M2MOperationUnknown: what happens to a request that no operation describes */
 typedef enum m2mgw_unknown_t {
     M2MGW_UNKNOWN_UNSET = M2_UNSET,
     M2MGW_UNKNOWN_DENY,      /* 403 */
@@ -125,18 +125,18 @@ typedef struct m2mgw_resource_t {
 typedef struct m2mgw_globals_t {
     m2mgw_jwks_tls_t jwks_tls; /* M2MJwksTLS */
     const char *state_dir;     /* M2MStateDir, absolute; NULL: below the runtime directory */
-    int file_modes;            /* M2MFileModes: who may write files that decide is judged */
+    int file_modes;            /* M2MFileModes: it is checked who may write to files that decide */
     const m2_replay_spec_t *replay_store; /* M2MReplayStore, files absolute; never NULL */
     int replay_max_lifetime;   /* M2MReplayMaxLifetime, seconds */
     int verify_cache;          /* M2MVerifyCache: entries per child process, 0: off */
-    m2_slice_t nonce_key;      /* M2MDPoPNonceKey; "there is none": a random one */
+    m2_slice_t nonce_key;      /* M2MDPoPNonceKey; absent: a random one */
     const char *nonce_key_file;
     const m2_replay_spec_t *dpop_store; /* M2MDPoPStore; NULL: as M2MReplayStore */
     int recent_refusals;       /* M2MRecentRefusals, 0: off */
     m2_limit_spec_t limit_store; /* M2MLimitStore */
 } m2mgw_globals_t;
 
-#define M2MGW_MAX_AGE_OFF (-2) /* said, unlike M2_UNSET: takes an outer limit back */
+#define M2MGW_MAX_AGE_OFF (-2) /* set, unlike M2_UNSET: removes an outer limit */
 
 /* One section as written, or several merged. List groups are pointers that merging picks;
  * NULL or M2_UNSET: nothing was said. Members in the order of the directives' docs.
@@ -233,7 +233,7 @@ typedef struct m2mgw_effective_t {
     int any_document;        /* M2MErrorDocuments Any; 0 also where nothing is in force */
     apr_off_t form_limit;    /* bytes; set also where nothing is in force */
     m2_policy_t policy;      /* comparable by its bytes */
-    const char *closed;      /* nobody may pass, and this is why: 503; NULL: open */
+    const char *closed;      /* why every request is refused with 503; NULL: open */
     int orphan;              /* explicit On or Shadow without keys, rules or limits: 503 */
     const m2_limits_t *limits; /* NULL: none */
     int limit_headers;       /* RateLimit fields; 0 in Shadow */
@@ -248,9 +248,9 @@ void *m2mgw_config_dir_merge(apr_pool_t *pool, void *base, void *add);
 void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s);
 void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add);
 
-/** Resolve what is in force. Returns 0 when nothing of ours is: engine off, or neither keys
- *  nor rules nor an explicit On, and no check that a section states. *effective is zeroed
- *  then, but for form_limit. */
+/** Resolve what is in force. Returns 0 when no policy is in force: engine off, or neither keys
+ * nor rules nor an explicit On, and no check that a section states. *effective is zeroed then,
+ * but for form_limit. */
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
 
 /** The profile that dir says, or the default. */

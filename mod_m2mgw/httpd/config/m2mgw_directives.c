@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The table of directives: the name, who reads its words, where it may stand, one sentence
- * about it. In the order of docs/directives.md and conf/m2mgw.conf.
- */
+ * The table of directives: the name, its handler, the contexts it is allowed in, one sentence
+ * about it. In the order of docs/directives.md and conf/m2mgw.conf. */
 #include "httpd/config/m2mgw_directives.h"
 #include "httpd/config/m2mgw_set.h"
 
@@ -51,7 +50,7 @@ static const m2mgw_word_t trace_words[] = {
 };
 static const m2mgw_word_t age_words[] = { { "Off", M2MGW_MAX_AGE_OFF }, { NULL, 0 } };
 
-/* what a handler of m2mgw_set_value.c does its work on: a member of m2mgw_dir_t */
+/* the member of m2mgw_dir_t that a handler of m2mgw_set_value.c sets */
 #define VALUE(member, plugin, words, min, max, unit)                                      \
     ((void *)&(const m2mgw_value_t){ offsetof(m2mgw_dir_t, member), plugin, words, min,    \
                                      max, unit })

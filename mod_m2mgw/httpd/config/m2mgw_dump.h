@@ -11,7 +11,7 @@
 /** Print the effective policy of every section to standard output. */
 void m2mgw_cfg_dump(apr_pool_t *pool, server_rec *s);
 
-/** The same as one JSON document: what m2mctl decides by (docs/m2mctl.md). */
+/** The same as one JSON document: input for the decisions of m2mctl (docs/m2mctl.md). */
 void m2mgw_cfg_dump_json(apr_pool_t *pool, server_rec *s);
 
 /** `<Location "/api">`, or `server`; for a section in a section, both. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Documents that clients read before they have a token, and endpoints that give them one: where
- * they stand below protection without saying so, they ask for a token themselves.
- */
+ * Documents that clients read before they have a token, and endpoints that give them one: if
+ * they are inside a protected section by mistake, they require a token themselves. */
 #include "httpd/config/m2mgw_endpoints.h"
 
 #include <apr_fnmatch.h>
@@ -22,8 +21,8 @@ static int covers(const core_dir_config *outer, const char *path)
            && (outer->d[n - 1] == '/' || path[n] == '/' || !path[n]);
 }
 
-/* Whether what httpd merges for path, in its order, asks for a token. What has keys of its own
- * is meant to. */
+/* Whether what httpd merges for path, in its order, asks for a token. A section with its own
+ * keys is meant to ask. */
 static int needs_a_token(apr_pool_t *pool, const server_rec *s, const char *path)
 {
     const core_server_config *core = ap_get_core_module_config(s->module_config);
@@ -46,7 +45,7 @@ static int needs_a_token(apr_pool_t *pool, const server_rec *s, const char *path
     return dir && m2mgw_effective(&effective, dir);
 }
 
-/* Whether a directive counts in a server: it stands in it, or in the main one. */
+/* Whether a directive applies to a server: it is in that server, or in the main one. */
 static int counts_in(const ap_directive_t *d, const server_rec *s)
 {
     while (d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0) {
@@ -56,7 +55,7 @@ static int counts_in(const ap_directive_t *d, const server_rec *s)
                   && d->line_num == (int)s->defn_line_number);
 }
 
-/* The path of the <Location> that a directive stands in; NULL for a pattern. */
+/* The path of the <Location> around a directive; NULL for a pattern. */
 static const char *location_of(apr_pool_t *pool, const ap_directive_t *d)
 {
     const char *args, *end, *path;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Collects what M2MPathGuard compares. Sections with a plain argument go into one sorted
- * table, expressions into a list; an argument that backends read in several ways itself is
- * left out with a notice, since httpd's own comparison is all that can be said about it.
- */
+ * Collects what M2MPathGuard compares. Sections with a plain argument go into one sorted table,
+ * expressions into a list; an argument that backends may itself read in several ways is left out
+ * with a notice, since only httpd's own comparison applies to it. */
 #include "httpd/config/m2mgw_guarded.h"
 
 #include "httpd/config/m2mgw_section.h"
@@ -43,7 +42,7 @@ static int begins(const char *text, const char *prefix)
     return ap_cstr_casecmpn(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Whether a `Require` or a directive of ours stands there or further in. */
+/* Whether there is a `Require` or a directive of this module in it, at any depth. */
 static int holds_ours(const ap_directive_t *d)
 {
     for (; d; d = d->next) {
@@ -127,7 +126,7 @@ static void add_to(m2mgw_guarded_t *section, const char *written, const m2mgw_di
     }
 }
 
-/* How strict an engine is; one that is not said is most often On. */
+/* How strict an engine is; an engine that is not set is usually On. */
 static int strictness(m2mgw_engine_t engine)
 {
     return engine == M2MGW_ENGINE_ON       ? 3
@@ -287,13 +286,14 @@ static m2mgw_engine_t engine_or(m2mgw_engine_t engine, m2mgw_engine_t inherited)
     return engine != M2MGW_ENGINE_UNSET ? engine : inherited;
 }
 
-/* A `Require` alone is not ours to turn off. */
+/* M2MEngine Off does not turn off a plain `Require`. */
 static void settle(m2mgw_guarded_t *section, m2mgw_engine_t inherited)
 {
     section->engine = section->dir ? engine_or(section->engine, inherited) : M2MGW_ENGINE_ON;
 }
 
-/* What an entry inherits: of the innermost around it that says anything of ours. */
+/* What an entry inherits: the values of the innermost section around it that has a directive of
+ * this module. */
 static m2mgw_engine_t inherited(const m2_path_entry_t *entry, m2mgw_engine_t engine)
 {
     const m2mgw_guarded_t *outer;

@@ -29,7 +29,7 @@ typedef struct m2mgw_expression_t {
     m2mgw_guarded_t section;
     const ap_regex_t *regex; /* as httpd tries it; NULL: wildcards, in section.written */
     const ap_regex_t *blind; /* the same without case */
-    const char *start;       /* what all that it matches begins with, in lower case */
+    const char *start;       /* the common prefix of everything it matches, in lower case */
 } m2mgw_expression_t;
 
 /* A <Proxy> section: its argument is a prefix, wildcards or a regular expression. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What is legal in a whole section and deserves a second look: a table of questions, each
- * answered for every section with what is in force in it.
- */
+ * Legal settings of a whole section that deserve a second look: a table of questions, each
+ * answered for every section from the values in force there. */
 #include "httpd/config/m2mgw_notices.h"
 
 #include "httpd/config/m2mgw_endpoints.h"
@@ -21,8 +20,8 @@ typedef struct look_t {
     int nested_active;
 } look_t;
 
-/* One question about a section: applies says yes, or detail says about what, which is put
- * behind the text. */
+/* One question about a section: applies answers yes or no, or detail returns what the notice is
+ * about, which is appended to the text. */
 typedef struct notice_row_t {
     int (*applies)(const look_t *look);
     const char *(*detail)(const look_t *look);
@@ -188,7 +187,7 @@ static int in_proxy(const look_t *look)
     return within(look->section->where, proxy);
 }
 
-/* For httpd <Location /x/> does not cover /x, which many a backend serves alike. */
+/* In httpd <Location /x/> does not cover /x, although many backends serve both alike. */
 static int ends_in_slash(const look_t *look)
 {
     const char *path = look->section->location;
@@ -260,7 +259,8 @@ static const char *no_placeholder(const look_t *look)
     return NULL;
 }
 
-/* What a client sends twice is read once by such rules, and perhaps the other by the backend. */
+/* When a client sends a name twice, such rules read one value, and the backend may read the
+ * other. */
 static int plugin_reads_first(const look_t *look)
 {
     static const m2_source_t sent[] = { M2_SRC_QUERY, M2_SRC_HEADER, M2_SRC_FORM,

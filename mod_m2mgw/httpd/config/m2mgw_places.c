@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * httpd takes sections that cannot match any request, and says nothing.
- */
+ * httpd accepts sections that cannot match any request, without a message. */
 #include "httpd/config/m2mgw_places.h"
 
 #include "rules/m2_rules.h"

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What is collected while configuration is read, and which section a directive stands in.
- * Decides where directives may stand, what may not stand together in a section, and what is
- * in force in one that lies in others.
+ * What is collected while configuration is read, and which section a directive belongs to.
+ * Decides where directives are allowed, which ones exclude each other in a section, and which
+ * values are in force in a nested section.
  *
  * The static record is filled by the one thread that reads configuration and is emptied
- * before each reading.
- */
+ * before each reading. */
 #include "httpd/config/m2mgw_section.h"
 #include "httpd/config/m2mgw_words.h"
 
@@ -256,7 +255,7 @@ static int is_check(cmd_parms *cmd)
         "M2MIgnoreExpiration", "M2MPreventJtiReplay", "M2MClaim", "M2MSenderConstraint",
         "M2MScopeClaim",
     };
-    /* endpoints of ours have these for themselves */
+    /* the module's endpoints use these for themselves */
     static const char *const elsewhere[] = { "M2MRevocation", "M2MDPoP", "M2MResource" };
 
     return is_one_of(cmd->cmd->name, checks, sizeof(checks) / sizeof(checks[0]))
@@ -264,7 +263,7 @@ static int is_check(cmd_parms *cmd)
                && !is_endpoint(cmd));
 }
 
-/* What stands in a server or virtual host is a default for its sections and closes nothing. */
+/* A value in a server or virtual host is a default for its sections and closes nothing. */
 static void note_check(m2mgw_section_t *section, cmd_parms *cmd)
 {
     if (section->where && !section->check_at && is_check(cmd)) {
@@ -334,7 +333,7 @@ int m2mgw_cfg_covers(const char *outer, const char *inner)
            && (outer[n - 1] == '/' || inner[n] == '/' || inner[n] == '\0');
 }
 
-/* Those of the main server come first, whatever stands first in the files. */
+/* Those of the main server come first, whatever their order in the files. */
 static const m2mgw_dir_t *add_locations(const m2mgw_dir_t *dir, apr_pool_t *pool,
                                         const m2mgw_section_t *section, int main_server)
 {

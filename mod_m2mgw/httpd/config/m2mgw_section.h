@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What one reading of the configuration collects: the sections that hold directives of ours,
- * the global values, the key sources, and notices about what is legal and deserves a second
- * look. Filled while configuration is read; read by checks, notices and the dump, and by what
- * starts with the server.
- */
+ * What one reading of the configuration collects: the sections that hold directives of ours, the
+ * global values, the key sources, and notices about legal settings that deserve a second look.
+ * Filled while configuration is read; read by checks, notices and the dump, and by what starts
+ * with the server. */
 #ifndef M2MGW_SECTION_H
 #define M2MGW_SECTION_H
 
@@ -86,8 +85,8 @@ const m2_replay_spec_t *m2mgw_cfg_dpop_spec(apr_pool_t *pool);
 /** The key sources that sections name: files, URLs, issuers. */
 m2_jwks_t *m2mgw_cfg_registry(void);
 
-/** First thing in every handler of a section directive: where it may not stand, and what
- *  else in its section contradicts it. */
+/** To be called first in every handler of a section directive: checks that it is allowed here and
+ * that its section does not contradict it. */
 const char *m2mgw_cfg_enter(m2mgw_section_t **psection, cmd_parms *cmd, void *dir,
                             m2mgw_plugin_t plugin);
 
@@ -101,15 +100,15 @@ const apr_array_header_t *m2mgw_cfg_notices(void);
 /** Whether <Location OUTER> covers what <Location INNER> does, by their paths. */
 int m2mgw_cfg_covers(const char *outer, const char *inner);
 
-/** Where a directive of that name stands that counts for section: the last one in it, else in
- *  what it is nested in; the first directive of ours in section where neither has one. */
+/** The directive of that name that counts for section: the last one in it, else in the sections
+ * around it; else the first directive of this module in section. */
 const ap_directive_t *m2mgw_cfg_stated_at(const m2mgw_section_t *section, const char *name);
 
 /** `line N of FILE` of a directive. */
 const char *m2mgw_cfg_place(apr_pool_t *pool, const ap_directive_t *directive);
 
-/** Likewise, and every other <Location> that covers a request for its path: what httpd merges
- *  for it where no expression, file or condition has a say. */
+/** Likewise, and every other <Location> that covers a request for its path: what httpd merges for
+ * it if no expression, file or condition applies. */
 const m2mgw_dir_t *m2mgw_cfg_in_force(apr_pool_t *pool, const m2mgw_section_t *section);
 
 /** Whether some request may meet both: sections of one virtual host, and those of the main
@@ -134,7 +133,7 @@ int m2mgw_cfg_user_reads(const char *path);
 /** Likewise whether it can make files in a directory; 0 where there is none. */
 int m2mgw_cfg_user_fills(const char *path);
 
-/** The policy of a request that meets this section and those it lies in, and no other. */
+/** The policy of a request that meets only this section and those around it. */
 const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *section);
 
 #endif /* M2MGW_SECTION_H */

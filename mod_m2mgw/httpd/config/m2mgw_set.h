@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The handlers of directives, by the file they stand in. A handler of a section directive
- * enters its section first (m2mgw_cfg_enter), then reads its words (m2mgw_words.h).
- */
+ * The handlers of directives, by file. A handler of a section directive enters its section first
+ * (m2mgw_cfg_enter), then reads its words (m2mgw_words.h). */
 #ifndef M2MGW_SET_H
 #define M2MGW_SET_H
 
@@ -50,7 +49,8 @@ const char *m2mgw_cfg_verify_cache(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_recent_refusals(cmd_parms *cmd, void *dir, const char *arg);
 const char *m2mgw_cfg_decision_log(cmd_parms *cmd, void *dir, const char *args);
 
-/** What M2MReplayStore and its kin say, files absolute. pwords, unless NULL, gets the words. */
+/** The value of M2MReplayStore and similar directives, with absolute file names. pwords, unless
+ * NULL, gets the words. */
 const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pwords,
                             cmd_parms *cmd, const char *args);
 
@@ -121,13 +121,13 @@ const char *m2mgw_cfg_revocation(cmd_parms *cmd, void *dir, const char *args);
 
 const char *m2mgw_cfg_dataset(cmd_parms *cmd, void *dir, const char *args);
 
-/** Open the data sets, and tell the conditions of a section which ones they mean. */
+/** Open the data sets, and bind the conditions of a section to them. */
 const char *m2mgw_cfg_open_datasets(const ap_directive_t **pat, apr_pool_t *pool);
 const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *pool,
                                        const m2mgw_section_t *section);
 
-/** Open the lists that a section names, once everything has been read; *pat is where the one
- *  stands that cannot be. pool is the configuration's. */
+/** Open the lists that a section names, once everything has been read; *pat is the directive of
+ * the list that cannot be opened. pool is the configuration's. */
 const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
                                  const m2mgw_section_t *section);
 

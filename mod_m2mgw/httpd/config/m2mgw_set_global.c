@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Directives of the whole server process. They stand in the server config only: there is
- * one replay store, one cache and one fetcher, whatever virtual host a request is for.
- */
+ * Directives of the whole server process. They are allowed in the server config only: there is
+ * one replay store, one cache and one fetcher, whatever virtual host a request is for. */
 #include "httpd/config/m2mgw_dbd.h"
 #include "httpd/config/m2mgw_set.h"
 #include "redis/m2_redis.h"
@@ -145,7 +144,7 @@ const char *m2mgw_cfg_state_dir(cmd_parms *cmd, void *dir, const char *arg)
 
 /* --- M2MFileModes --- */
 
-/* It counts for files that directives above it name, too: m2mgw_config_pre looks for it before
+/* It also applies to files named by directives above it: m2mgw_config_pre looks for it before
  * any of them is read. Here the word is checked. */
 const char *m2mgw_cfg_file_modes(cmd_parms *cmd, void *dir, const char *arg)
 {

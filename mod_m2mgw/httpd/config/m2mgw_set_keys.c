@@ -88,7 +88,7 @@ static const char *json_key(m2mgw_section_t *section, cmd_parms *cmd, const char
     return add_key(section, cmd, jwk, NULL, NULL, code, &err);
 }
 
-/* Take the word issuer=ISS out of the others. */
+/* Remove the word issuer=ISS from the others. */
 static const char *issuer_word(const char **pissuer, cmd_parms *cmd, apr_array_header_t *words)
 {
     int i, kept = 0;
@@ -198,7 +198,7 @@ static const char *pem_text(m2mgw_section_t *section, cmd_parms *cmd,
     return add_key(section, cmd, jwk, o->issuer, file->path, code, &err);
 }
 
-/* A restart by signal that finds the file bad goes on with the key it held before. */
+/* If the file is bad at a restart by signal, the server goes on with its earlier key. */
 static const char *pem_key(m2mgw_section_t *section, cmd_parms *cmd, const char *path,
                            const char *args)
 {
@@ -255,8 +255,8 @@ static apr_size_t object_length(const char *p)
     return i;
 }
 
-/* JSON needs no quotes: what starts with a brace is taken as it stands, up to the brace that
- * closes it. *pjson stays NULL when the line is something else, *prest is what stands behind. */
+/* JSON needs no quotes: text that starts with a brace is taken literally, up to the closing
+ * brace. *pjson stays NULL when the line is something else, *prest is what follows. */
 static const char *json_argument(const char **pjson, const char **prest, cmd_parms *cmd,
                                  const char *args)
 {
@@ -361,7 +361,7 @@ static const char *read_source(m2_keysource_t **psource, cmd_parms *cmd, const c
                : m2mgw_cfg_error(cmd, "%s", err.text);
 }
 
-/* A running server that is restarted goes on with what the file held before. */
+/* A running server that is restarted goes on with the earlier content of the file. */
 static m2_keysource_t *kept_source(const char *full, const char *bad)
 {
     m2_keysource_t *source = m2_jwks_file_kept(m2mgw_cfg_registry(), full, bad);
@@ -464,13 +464,13 @@ const char *m2mgw_cfg_jwks(cmd_parms *cmd, void *dir, const char *args)
         bad = read_options(&o, cmd, args, MAY_BIND | MAY_PLAIN, options);
         return bad ? bad : add_url(section, cmd, M2_KEYSOURCE_URL, word, &o);
     }
-    /* no more of it than tells which word is meant: it might be part of a key */
+    /* show only enough to identify the word: it might be part of a key */
     return bad ? bad
                : m2mgw_cfg_error(cmd, "\"%.12s...\" is not allowed; it takes %s", word, usage);
 }
 
-/* What an issuer's metadata is called is not what the issuer is called: the latter, or NULL
- * (RFC 8414 3.1 puts the well-known name in front of its path, OpenID discovery behind it). */
+/* The URL of an issuer's metadata is not the name of the issuer. Returns that name, or NULL (RFC
+ * 8414 3.1 puts the well-known name in front of its path, OpenID discovery behind it). */
 static const char *issuer_of_metadata(apr_pool_t *pool, const char *url)
 {
     static const char *const names[] = { "/.well-known/openid-configuration",

@@ -3,8 +3,7 @@
  *
  * Lists of revoked tokens (M2MRevocation) and data sets (M2MDataset). They are opened once all
  * of the configuration has been read: only then is it known whether an issuer of this server
- * writes one, so that it need not be there yet.
- */
+ * writes one, which means that it may still be missing. */
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 
@@ -71,7 +70,7 @@ static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *
     }
 }
 
-/* A list that has to be confirmed within max-stale is asked for twice in that time. */
+/* A list that has to be confirmed within max-stale is fetched twice in that time. */
 static void set_defaults(m2mgw_list_t *list)
 {
     if (list->ttl && (!list->is_url || list->redis)) {
@@ -217,8 +216,8 @@ static int is_written_here(const char *path)
     return writes && writes(path);
 }
 
-/* A running server that is restarted goes on with what the list held before; it is not empty
- * because somebody removed it. */
+/* A running server that is restarted goes on with the earlier content of the list; a removed
+ * file is not an empty list. */
 static const char *stand_in(m2mgw_list_t *list, const m2_document_t *document,
                             const char *wrong)
 {

@@ -37,7 +37,7 @@ static const char *enter_operations(m2mgw_section_t **psection, cmd_parms *cmd, 
     return bad;
 }
 
-/* Words between commas; NULL where one of them is empty, which hardly is what was meant. */
+/* Words between commas; NULL if one of them is empty, which is probably a mistake. */
 static apr_array_header_t *comma_words(apr_pool_t *pool, const char *text)
 {
     apr_array_header_t *list = apr_array_make(pool, 2, sizeof(const char *));
@@ -228,7 +228,7 @@ static int is_method(const char *word)
     return at != word;
 }
 
-/* `get` is another method than GET (RFC 9110 9.1), and hardly what was meant */
+/* `get` is a different method from GET (RFC 9110 9.1), and probably not what was meant */
 static const char *check_method(cmd_parms *cmd, const char *method)
 {
     const char *upper;

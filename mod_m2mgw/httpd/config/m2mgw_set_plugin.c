@@ -2,8 +2,7 @@
  * Copyright The mod_m2mgw authors
  *
  * M2MPlugin: a section's tokens and keys, its rules or its limits from a script of the cloud
- * gateway, in place of the directives that say the same.
- */
+ * gateway, in place of the equivalent directives. */
 #include "httpd/config/m2mgw_set.h"
 
 #include "plugin/m2_plugin.h"
@@ -62,7 +61,7 @@ static const char *plugin_access(m2mgw_section_t *section, cmd_parms *cmd, const
     return NULL;
 }
 
-/* How a section is known over restarts: its virtual host and its opening line. */
+/* How a section is identified over restarts: its virtual host and its opening line. */
 static const char *section_name(const m2mgw_section_t *section, apr_pool_t *pool)
 {
     const server_rec *s = section->server;
@@ -126,7 +125,7 @@ static const char *load_plugin(m2mgw_section_t *section, cmd_parms *cmd,
     return kind->load(section, cmd, file);
 }
 
-/* The gateway's other kinds, and what an operator writes for them here. */
+/* The gateway's other kinds of plugin, and what to use here instead. */
 static const struct {
     const char *word, *instead;
 } other_kinds[] = {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Directives about tokens that only their owner can use: which proofs a section takes, the
- * URL they are made for, where client certificates come from, how the resource is called.
- */
+ * Directives about tokens that only their owner can use: which proofs a section takes, the URL
+ * they are made for, where client certificates come from, the name of the resource. */
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 
@@ -318,7 +317,7 @@ static const char *nonce_key(cmd_parms *cmd, const m2mgw_kept_t *file)
                : NULL;
 }
 
-/* A restart by signal that finds the file bad goes on with what it held before. */
+/* If the file is bad at a restart by signal, the server goes on with its earlier content. */
 const char *m2mgw_cfg_nonce_key(cmd_parms *cmd, void *dir, const char *arg)
 {
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
@@ -389,7 +388,7 @@ const m2_replay_spec_t *m2mgw_cfg_dpop_spec(apr_pool_t *pool)
 
 /* --- what can be said once a section is whole --- */
 
-/* Where the directives of the server begin that a directive stands in. */
+/* The first directive of the server that contains a directive. */
 static const ap_directive_t *server_scope(const ap_directive_t *d)
 {
     while (d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0) {

@@ -134,7 +134,7 @@ static const char *fresh_list(cmd_parms *cmd, int given)
                 : NULL;
 }
 
-/* Values are separated by blanks; who writes commas gets one value that no token has. */
+/* Values are separated by blanks; with commas the result would be one value that no token has. */
 static void tell_commas(cmd_parms *cmd, const apr_array_header_t *words)
 {
     int i;

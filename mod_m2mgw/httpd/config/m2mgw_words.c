@@ -109,7 +109,7 @@ static const char *skip_blanks(const char *p)
     return p;
 }
 
-/* httpd's rule: a backslash takes the meaning from a backslash and from the quote in use. */
+/* httpd's rule: a backslash escapes a backslash and the quote in use. */
 static const char *quoted(const char **pword, cmd_parms *cmd, const char **pargs)
 {
     const char *p = *pargs;

@@ -13,7 +13,7 @@
 #include "base/m2_err.h"
 #include "base/m2_slice.h"
 
-/** `DIRECTIVE: text` of a printf text, or of what a core function said. */
+/** `DIRECTIVE: text` from a printf format, or from the error of a core function. */
 const char *m2mgw_cfg_error(cmd_parms *cmd, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 const char *m2mgw_cfg_fault(cmd_parms *cmd, const m2_err_t *err);
@@ -21,12 +21,12 @@ const char *m2mgw_cfg_fault(cmd_parms *cmd, const m2_err_t *err);
 /** `; did you mean WORD?` with the nearest word of a list, or "". */
 const char *m2mgw_cfg_hint(cmd_parms *cmd, const char *word, const char *list);
 
-/** An error for a word that stands where only others may: "NAME=WORD is not allowed; it takes
- *  LIST", with the nearest word of the list. name "" where the word stands alone. */
+/** An error for a word that is not allowed in its place: "NAME=WORD is not allowed; it takes
+ * LIST", with the nearest word of the list. name "" where the word stands alone. */
 const char *m2mgw_cfg_unknown(cmd_parms *cmd, const char *name, const char *word,
                               const char *list);
 
-/** The same for an option that there is not. */
+/** The same for an unknown option. */
 const char *m2mgw_cfg_no_option(cmd_parms *cmd, const char *name, const char *list);
 
 /** Likewise for a fault inside a file, with its line and column. */
