@@ -13,7 +13,7 @@ use M2MGW::Test;
 my $top = "$FindBin::Bin/..";
 my %files = (map({ $_ => jwks_json(jwk('p256', kid => 'K1')) } 'conf/jwks.json', 'conf/keys.json', 'conf/kubernetes-jwks.json'), 'conf/partner.pem' => pem('p256#2'),
     'conf/idp-ca.pem' => scalar(`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=ca 2>/dev/null`), 'conf/users' => "a:b\n", 'conf/gateway.pem' => pem('p256'),
-    'conf/m2m/clients' => "a:b\n", 'm2m/revoked' => "# nothing yet\n", 'conf/api.yaml' => "openapi: 3.0.3\nservers: [{url: /v1}]\npaths: {/users: {get: {}}}\n");
+    'conf/m2m/clients' => "a:b\n", 'conf/m2m-signing.pem' => key('p256')->{text}, 'conf/partners' => "10.0.0.0/8\n", 'm2m/revoked' => "# nothing yet\n", 'conf/api.yaml' => "openapi: 3.0.3\nservers: [{url: /v1}]\npaths: {/users: {get: {}}}\n");
 my $blocks = 0;
 for my $doc (sort glob("$top/docs/*.md"), "$top/README.md") {
     my $text = slurp($doc);
@@ -27,8 +27,10 @@ for my $doc (sort glob("$top/docs/*.md"), "$top/README.md") {
         $block =~ s{/var/lib/m2mgw}{\@ROOT\@}g;
         $block =~ s{(?<![\w/])conf/}{\@ROOT\@/conf/}g;
         $block = 'LoadModule ssl_module ' . M2MGW::Test::modules_dir() . "/mod_ssl.so\n$block" if $block =~ /^\s*SSL/m;
-        $block = "LoadModule m2m_issuer_module \@ISSUER_MODULE\@\n$block" if $block =~ /M2M(?:Client(?:Provider|Keys|Cert\b)|IssuerName|SigningKey|Grant)/;
+        $block = "LoadModule m2m_issuer_module \@ISSUER_MODULE\@\n$block" if $block =~ /M2M(?:Client(?:Provider|Keys|Cert\b)|Issuer(?:Name|DPoP|Endpoint)|SigningKey|Grant|TokenLifetime|AllowPlainHTTP|AssertionStore)/;
+        my $mask = umask($block =~ /M2MSigningKey/ ? 0077 : umask); # a private key is its owner's
         my ($status, $said) = try_config($block, files => \%files);
+        umask $mask;
         is($status, 0, "$name:$line") or diag($said);
         $blocks++;
     }
@@ -87,6 +89,11 @@ ok(keys %reasons > 35, scalar(keys %reasons) . ' reasons');
 is(join(' ', grep { $reference !~ /\| `$_` \|/ } sort keys %reasons), '', 'reference.md has every reason');
 my %told = map { /^\| `(\w+)`((?: \| [^|\s][^|]*){3}) \|$/ ? ($1 => $2) : () } split /\n/, $troubles;
 is(join(' ', grep { !/^(?:ok|bypass)\z/ && !$told{$_} } sort keys %reasons), '', 'troubleshooting.md has meaning, cause and cure of every reason');
+my %sections = slurp("$top/docs/directives.md") =~ /^## ((?:M2M|Require )[^\n]+)\n(.*?)(?=^#|\z)/gms;
+ok(keys %sections > 70, scalar(keys %sections) . ' directives');
+for my $part ([ '    M2M|    Require ', 'a syntax' ], [ '\*Default:\*', 'a default' ], [ '.*\*Context:\*', 'a context' ], [ '\*Example:\*', 'an example' ]) {
+    is(join(' ', grep { $sections{$_} !~ /^(?:$part->[0])/m } sort keys %sections), '', "directives.md: each has $part->[1]");
+}
 my %lines;
 for my $file (map { chomp; $_ } `find $top/mod_m2mgw -name '*.c'`) { $lines{$_} = 1 for slurp($file) =~ /"M2-(\d{3}):/g }
 ok(keys %lines > 30, scalar(keys %lines) . ' kinds of lines');
