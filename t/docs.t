@@ -94,6 +94,7 @@ ok(keys %sections > 70, scalar(keys %sections) . ' directives');
 for my $part ([ '    M2M|    Require ', 'a syntax' ], [ '\*Default:\*', 'a default' ], [ '.*\*Context:\*', 'a context' ], [ '\*Example:\*', 'an example' ]) {
     is(join(' ', grep { $sections{$_} !~ /^(?:$part->[0])/m } sort keys %sections), '', "directives.md: each has $part->[1]");
 }
+is(join(' ', grep { !/^Require/ && $reference !~ /^\[\Q$_\E\]\(directives\.md#\L$_\E\)/m } sort keys %sections), '', 'reference.md has every directive in its index');
 my %lines;
 for my $file (map { chomp; $_ } `find $top/mod_m2mgw -name '*.c'`) { $lines{$_} = 1 for slurp($file) =~ /"M2-(\d{3}):/g }
 ok(keys %lines > 30, scalar(keys %lines) . ' kinds of lines');
