@@ -82,9 +82,9 @@ struct m2mctl_verb_t {
 };
 
 /** Read arguments into a struct of the verb. Names are compared without dashes, in any
- * case and without a leading M2M, so that an option may be written as the directive it is
- * named after. 0, or M2MCTL_USAGE after saying why; *phelp is set where help was asked
- * for. */
+ *  case and without a leading M2M, so that an option may be written as the directive it is
+ *  named after. 0, or M2MCTL_USAGE after saying why; *phelp is set where help was asked
+ *  for. */
 int m2mctl_options(void *options, m2mctl_t *ctl, int argc, const char *const *argv,
                    int *phelp);
 
@@ -118,7 +118,7 @@ m2_code_t m2mctl_read_token(m2_slice_t *ptoken, apr_pool_t *pool, const char *pa
                             m2_err_t *err);
 
 /** Add the keys of a JWK, JWK set or PEM text to a set. Private keys are read as such
- * with M2_JWK_PRIVATE in flags. */
+ *  with M2_JWK_PRIVATE in flags. */
 m2_code_t m2mctl_parse_keys(m2_keyset_t *set, m2_slice_t text, const char *origin,
                             int flags, m2_err_t *err);
 
@@ -210,8 +210,8 @@ void m2mctl_segments(m2mctl_facts_t *request, const char *name,
                      m2_slice_t (*segment)(void *baton, const char *name), void *baton);
 
 /** Find the token of a request, as the gateway does: in *ptoken, where it was in *pwhere (as
- * header:NAME and so on). It is taken out of query and body, as in the gateway; cookies
- * stay. M2_E_TOKEN_MULTIPLE or M2_E_TOKEN_MALFORMED as the gateway's. */
+ *  header:NAME and so on). It is taken out of query and body, as in the gateway; cookies
+ *  stay. M2_E_TOKEN_MULTIPLE or M2_E_TOKEN_MALFORMED as the gateway's. */
 m2_code_t m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
                             const apr_array_header_t *sources, m2_err_t *err);
 

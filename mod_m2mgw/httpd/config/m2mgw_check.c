@@ -3,7 +3,8 @@
  *
  * Checks that need the whole configuration: contradictions of a whole section, and what each
  * virtual host needs to know. An error here stops `httpd -t` like one of a directive, with file
- * and line. */
+ * and line.
+ */
 #include "httpd/config/m2mgw_check.h"
 #include "httpd/config/m2mgw_dump.h"
 #include "httpd/config/m2mgw_guarded.h"

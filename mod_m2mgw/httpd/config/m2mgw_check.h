@@ -17,7 +17,7 @@ int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
 /** post_config hook: logs once the legal settings that deserve a second look, and sends what the
- * core logs from now on to the server's log. */
+ *  core logs from now on to the server's log. */
 int m2mgw_config_post(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
 #endif /* M2MGW_CHECK_H */

@@ -249,8 +249,8 @@ void *m2mgw_config_server_create(apr_pool_t *pool, server_rec *s);
 void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add);
 
 /** Resolve what is in force. Returns 0 when no policy is in force: engine off, or neither keys
- * nor rules nor an explicit On, and no check that a section states. *effective is zeroed then,
- * but for form_limit. */
+ *  nor rules nor an explicit On, and no check that a section states. *effective is zeroed then,
+ *  but for form_limit. */
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
 
 /** The profile that dir says, or the default. */

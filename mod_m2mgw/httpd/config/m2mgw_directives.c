@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * The table of directives: the name, its handler, the contexts it is allowed in, one sentence
- * about it. In the order of docs/directives.md and conf/m2mgw.conf. */
+ * about it. In the order of docs/directives.md and conf/m2mgw.conf.
+ */
 #include "httpd/config/m2mgw_directives.h"
 #include "httpd/config/m2mgw_set.h"
 

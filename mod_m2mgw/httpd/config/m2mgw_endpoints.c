@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Documents that clients read before they have a token, and endpoints that give them one: if
- * they are inside a protected section by mistake, they require a token themselves. */
+ * they are inside a protected section by mistake, they require a token themselves.
+ */
 #include "httpd/config/m2mgw_endpoints.h"
 
 #include <apr_fnmatch.h>

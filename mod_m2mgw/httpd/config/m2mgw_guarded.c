@@ -3,7 +3,8 @@
  *
  * Collects what M2MPathGuard compares. Sections with a plain argument go into one sorted table,
  * expressions into a list; an argument that backends may itself read in several ways is left out
- * with a notice, since only httpd's own comparison applies to it. */
+ * with a notice, since only httpd's own comparison applies to it.
+ */
 #include "httpd/config/m2mgw_guarded.h"
 
 #include "httpd/config/m2mgw_section.h"

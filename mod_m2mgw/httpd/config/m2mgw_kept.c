@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * These files are not read between two restarts, so the parent's own copy is the newest. */
+ * These files are not read between two restarts, so the parent's own copy is the newest.
+ */
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_section.h"
 #include "httpd/config/m2mgw_words.h"

@@ -3,7 +3,8 @@
  *
  * Key files that are read only while the configuration is read. A restart by signal must not end
  * a running server because such a file is half written at that moment: it goes on with its last
- * copies. `httpd -t` and a start have no copies and refuse. */
+ * copies. `httpd -t` and a start have no copies and refuse.
+ */
 #ifndef M2MGW_KEPT_H
 #define M2MGW_KEPT_H
 
@@ -40,8 +41,8 @@ const char *m2mgw_kept_read(m2mgw_kept_t *file, cmd_parms *cmd, const char *path
 void m2mgw_kept_put(m2mgw_kept_t *file);
 
 /** At a restart, in place of a file that is bad: file->text becomes the last good text, with p
- * NULL if no good text is known. The log and the status page say why; `without` describes the
- * consequence of having no text. 0 when this is not a restart, and the server has to stop. */
+ *  NULL if no good text is known. The log and the status page say why; `without` describes the
+ *  consequence of having no text. 0 when this is not a restart, and the server has to stop. */
 int m2mgw_kept_stand_in(m2mgw_kept_t *file, const char *why, const char *without);
 
 /** The files that copies stand in for: of m2mgw_kept_fault_t. */

@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Legal settings of a whole section that deserve a second look: a table of questions, each
- * answered for every section from the values in force there. */
+ * answered for every section from the values in force there.
+ */
 #include "httpd/config/m2mgw_notices.h"
 
 #include "httpd/config/m2mgw_endpoints.h"

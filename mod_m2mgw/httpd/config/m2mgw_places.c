@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * httpd accepts sections that cannot match any request, without a message. */
+ * httpd accepts sections that cannot match any request, without a message.
+ */
 #include "httpd/config/m2mgw_places.h"
 
 #include "rules/m2_rules.h"

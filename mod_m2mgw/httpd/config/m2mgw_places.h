@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Whether a section can have the effect that it states: sections that no request ever meets,
- * lines that a wider section replaces, and names that are used for two purposes. */
+ * lines that a wider section replaces, and names that are used for two purposes.
+ */
 #ifndef M2MGW_PLACES_H
 #define M2MGW_PLACES_H
 
@@ -14,14 +15,14 @@ const char *m2mgw_cfg_check_place(const ap_directive_t **pat, apr_pool_t *pool,
                                   const m2mgw_section_t *section);
 
 /** The sentence about claims that are mapped to a name in which tokens are looked for; NULL:
- * none. */
+ *  none. */
 const char *m2mgw_cfg_check_names(const ap_directive_t **pat, apr_pool_t *pool,
                                   const m2mgw_section_t *section);
 
 /* What a notice is about, NULL: nothing. */
 
 /** Where a wider <Location> comes after this one and sets the same values; httpd merges sections
- * in their order, so that the wider one's counts. */
+ *  in their order, so that the wider one's counts. */
 const char *m2mgw_cfg_overridden(apr_pool_t *pool, const m2mgw_section_t *section);
 
 /** The M2MPath that no path of the <Location> fits. */

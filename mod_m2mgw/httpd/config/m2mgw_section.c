@@ -6,7 +6,8 @@
  * values are in force in a nested section.
  *
  * The static record is filled by the one thread that reads configuration and is emptied
- * before each reading. */
+ * before each reading.
+ */
 #include "httpd/config/m2mgw_section.h"
 #include "httpd/config/m2mgw_words.h"
 

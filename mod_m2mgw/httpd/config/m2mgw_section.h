@@ -4,7 +4,8 @@
  * What one reading of the configuration collects: the sections that hold directives of ours, the
  * global values, the key sources, and notices about legal settings that deserve a second look.
  * Filled while configuration is read; read by checks, notices and the dump, and by what starts
- * with the server. */
+ * with the server.
+ */
 #ifndef M2MGW_SECTION_H
 #define M2MGW_SECTION_H
 
@@ -86,7 +87,7 @@ const m2_replay_spec_t *m2mgw_cfg_dpop_spec(apr_pool_t *pool);
 m2_jwks_t *m2mgw_cfg_registry(void);
 
 /** To be called first in every handler of a section directive: checks that it is allowed here and
- * that its section does not contradict it. */
+ *  that its section does not contradict it. */
 const char *m2mgw_cfg_enter(m2mgw_section_t **psection, cmd_parms *cmd, void *dir,
                             m2mgw_plugin_t plugin);
 
@@ -101,14 +102,14 @@ const apr_array_header_t *m2mgw_cfg_notices(void);
 int m2mgw_cfg_covers(const char *outer, const char *inner);
 
 /** The directive of that name that counts for section: the last one in it, else in the sections
- * around it; else the first directive of this module in section. */
+ *  around it; else the first directive of this module in section. */
 const ap_directive_t *m2mgw_cfg_stated_at(const m2mgw_section_t *section, const char *name);
 
 /** `line N of FILE` of a directive. */
 const char *m2mgw_cfg_place(apr_pool_t *pool, const ap_directive_t *directive);
 
 /** Likewise, and every other <Location> that covers a request for its path: what httpd merges for
- * it if no expression, file or condition applies. */
+ *  it if no expression, file or condition applies. */
 const m2mgw_dir_t *m2mgw_cfg_in_force(apr_pool_t *pool, const m2mgw_section_t *section);
 
 /** Whether some request may meet both: sections of one virtual host, and those of the main

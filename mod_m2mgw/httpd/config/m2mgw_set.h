@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * The handlers of directives, by file. A handler of a section directive enters its section first
- * (m2mgw_cfg_enter), then reads its words (m2mgw_words.h). */
+ * (m2mgw_cfg_enter), then reads its words (m2mgw_words.h).
+ */
 #ifndef M2MGW_SET_H
 #define M2MGW_SET_H
 
@@ -50,7 +51,7 @@ const char *m2mgw_cfg_recent_refusals(cmd_parms *cmd, void *dir, const char *arg
 const char *m2mgw_cfg_decision_log(cmd_parms *cmd, void *dir, const char *args);
 
 /** The value of M2MReplayStore and similar directives, with absolute file names. pwords, unless
- * NULL, gets the words. */
+ *  NULL, gets the words. */
 const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pwords,
                             cmd_parms *cmd, const char *args);
 
@@ -127,7 +128,7 @@ const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *p
                                        const m2mgw_section_t *section);
 
 /** Open the lists that a section names, once everything has been read; *pat is the directive of
- * the list that cannot be opened. pool is the configuration's. */
+ *  the list that cannot be opened. pool is the configuration's. */
 const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
                                  const m2mgw_section_t *section);
 

@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Directives of the whole server process. They are allowed in the server config only: there is
- * one replay store, one cache and one fetcher, whatever virtual host a request is for. */
+ * one replay store, one cache and one fetcher, whatever virtual host a request is for.
+ */
 #include "httpd/config/m2mgw_dbd.h"
 #include "httpd/config/m2mgw_set.h"
 #include "redis/m2_redis.h"

@@ -3,7 +3,8 @@
  *
  * Lists of revoked tokens (M2MRevocation) and data sets (M2MDataset). They are opened once all
  * of the configuration has been read: only then is it known whether an issuer of this server
- * writes one, which means that it may still be missing. */
+ * writes one, which means that it may still be missing.
+ */
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 

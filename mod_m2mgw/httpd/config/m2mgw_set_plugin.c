@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * M2MPlugin: a section's tokens and keys, its rules or its limits from a script of the cloud
- * gateway, in place of the equivalent directives. */
+ * gateway, in place of the equivalent directives.
+ */
 #include "httpd/config/m2mgw_set.h"
 
 #include "plugin/m2_plugin.h"

@@ -2,7 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Directives about tokens that only their owner can use: which proofs a section takes, the URL
- * they are made for, where client certificates come from, the name of the resource. */
+ * they are made for, where client certificates come from, the name of the resource.
+ */
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 

@@ -22,7 +22,7 @@ const char *m2mgw_cfg_fault(cmd_parms *cmd, const m2_err_t *err);
 const char *m2mgw_cfg_hint(cmd_parms *cmd, const char *word, const char *list);
 
 /** An error for a word that is not allowed in its place: "NAME=WORD is not allowed; it takes
- * LIST", with the nearest word of the list. name "" where the word stands alone. */
+ *  LIST", with the nearest word of the list. name "" where the word stands alone. */
 const char *m2mgw_cfg_unknown(cmd_parms *cmd, const char *name, const char *word,
                               const char *list);
 

@@ -17,7 +17,7 @@ static int is_adoptable(const m2mgw_ctx_t *ctx, const request_rec *r)
 }
 
 /* The records of subrequests live in the pool of the client's request, but what they point to
- * may not: code and sentence are what the refusal is made of. */
+ * may not: the refusal is made from the code and the sentence. */
 static void adopt(request_rec *r)
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
@@ -36,7 +36,7 @@ static void adopt(request_rec *r)
     m2mgw_refuse(ctx, r);
 }
 
-/* An error document comes by a redirect; whether it is one of ours is asked behind this. */
+/* An error document arrives by a redirect; whether the refusal was ours is checked after this. */
 static int hook_post_read_request(request_rec *r)
 {
     if (r->prev && !r->main) {

@@ -15,13 +15,13 @@
 
 #define REQUEST_ID "X-Ca-Request-Id"
 
-/* the claim lists in question, and the place of the names that are looked for */
+/* the claim lists to search, and the place of the names */
 typedef struct wanted_t {
     const m2_scrub_t *scrub;
     m2_place_t place;
 } wanted_t;
 
-/* Whether a name that a client sent is one that any list around the section maps to. */
+/* Whether any list around the section maps a claim to a name that a client sent. */
 static int is_mapped(const void *baton, m2_slice_t raw)
 {
     const wanted_t *wanted = baton;
@@ -53,8 +53,8 @@ static void scrub_headers(request_rec *r, const m2_scrub_t *scrub)
     }
 }
 
-/* A client's query without our names; what is not printable ASCII is encoded with it, or some
- * framework might drop the whole of it. */
+/* A client's query without our names; bytes that are not printable ASCII are encoded on the way,
+ * or some framework might drop the whole query. */
 static const char *scrubbed(apr_pool_t *pool, const char *query, const m2_scrub_t *scrub)
 {
     const wanted_t wanted = { scrub, M2_PLACE_QUERY };
@@ -154,8 +154,8 @@ static void publish_env(request_rec *r, const m2_publish_t *entry)
     apr_table_setn(r->subprocess_env, entry->name, entry->value);
 }
 
-/* ORDER PLACE. Path and form values go where the URL and the body are put together, those of
- * the query all at once. */
+/* ORDER PLACE. Path and form values are set where the URL and the body are built, those of the
+ * query all at once. */
 static void (*const publishers[])(request_rec *r, const m2_publish_t *entry) = {
     NULL, publish_header, NULL, NULL, publish_env,
 };
@@ -175,8 +175,8 @@ static void publish_all(request_rec *r, const apr_array_header_t *list)
     publish_query(r, list);
 }
 
-/* Our own variables. They were scrubbed and each comes once, so nothing has to be looked for;
- * the texts live as long as the client's request. */
+/* Our own variables. They were removed before and each comes once, so no search is needed; the
+ * strings live as long as the client's request. */
 static void publish_own(request_rec *r, const m2_verdict_t *verdict)
 {
     apr_table_t *env = r->subprocess_env;
@@ -205,8 +205,8 @@ static m2_code_t takes_body(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
                             kind, apr_table_get(r->headers_in, "Content-Type"), err);
 }
 
-/* What names are taken out of: a form, and where none of them is set, what some backends take
- * for one. */
+/* The bodies that names are removed from: a form, and, if no name is set, a body that some
+ * backends read as a form. */
 static m2_code_t text_to_scrub(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r,
                                m2_err_t *err)
 {
@@ -320,8 +320,8 @@ void m2mgw_note_decision(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
-/* CGI's REQUEST_URI is read off the request line, so while a handler runs our names are not
- * in there either; the log gets the client's own line back. */
+/* CGI's REQUEST_URI is read off the request line, so our names are removed from it while a
+ * handler runs; the client's own line is restored for the log. */
 void m2mgw_line_scrub(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const char *line = r->the_request;

@@ -8,23 +8,23 @@
 
 #include "httpd/request/m2mgw_ctx.h"
 
-/** Take every name we publish out of what the client sent. */
+/** Remove every name that we publish from what the client sent. */
 void m2mgw_scrub(m2mgw_ctx_t *ctx, request_rec *r);
 
 /** Set X-Ca-Request-Id, in place of what the client sent. */
 void m2mgw_set_request_id(m2mgw_ctx_t *ctx, request_rec *r);
 
-/** Take our own variables out of the environment, before a decision sets them anew. */
+/** Remove our own variables from the environment, before a decision sets them again. */
 void m2mgw_scrub_env(m2mgw_ctx_t *ctx, request_rec *r);
 
 /** Publish what the token half collected: args, headers, environment, user. */
 void m2mgw_publish(m2mgw_ctx_t *ctx, request_rec *r);
 
-/** Rewrite an urlencoded body where claims go into it: our names out, verified values in.
- *  M2_E_BODY_UNSUPPORTED for a body that could hold form fields and cannot be rewritten. */
+/** Rewrite an urlencoded body where claims go into it: our names are removed and verified values
+ *  added. M2_E_BODY_UNSUPPORTED for a body that could hold form fields and cannot be rewritten. */
 m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 
-/** Our names out of the request line while handlers run, and the line back for the log. */
+/** Remove our names from the request line while handlers run, and restore the line for the log. */
 void m2mgw_line_scrub(m2mgw_ctx_t *ctx, request_rec *r);
 void m2mgw_line_restore(m2mgw_ctx_t *ctx, request_rec *r);
 

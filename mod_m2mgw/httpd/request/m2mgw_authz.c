@@ -20,7 +20,7 @@
 /* One line, as it was parsed. */
 typedef struct line_t {
     const char *text;           /* as written, for the log */
-    int negated;                /* behind `not` or in a <RequireNone>: to hold is to refuse */
+    int negated;                /* after `not` or in a <RequireNone>: a line that holds refuses */
     m2_require_t claim;         /* of m2m-claim */
     apr_array_header_t *scopes; /* of m2m-scope: const char * */
 } line_t;
@@ -54,7 +54,7 @@ static int is_negated(cmd_parms *cmd)
     return 0;
 }
 
-/* An alias may stand behind `not` in one place and not in another, and lines of ours have to
+/* An alias may be used after `not` in one place and without it in another, and our lines have to
  * know which (LET_PASS). */
 static const char *line_make(line_t **pline, cmd_parms *cmd, const char *provider,
                              const char *args)
@@ -111,7 +111,7 @@ static const char *scope_parse(cmd_parms *cmd, const char *args, const void **pa
 }
 
 /* The answer of a line to httpd; a line that refuses is remembered, the first one of a run.
- * Without a verified token there is nobody to grant to. */
+ * Without a verified token no line grants. */
 static authz_status answer(m2mgw_ctx_t *ctx, const line_t *line, int holds, m2_code_t code)
 {
     if (ctx && ctx->in_authz == LET_PASS) {
@@ -169,7 +169,7 @@ static int passes(const m2mgw_ctx_t *ctx)
     return ctx->verdict.code == M2_OK || ctx->verdict.code == M2_BYPASS;
 }
 
-/* Makes what our providers say the decision, unless it is a refusal already. */
+/* Makes the refusal of our providers the decision, unless the decision is a refusal already. */
 static void mark(m2mgw_ctx_t *ctx, request_rec *r)
 {
     if (passes(ctx)) {
@@ -181,8 +181,8 @@ static void mark(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
-/* The request ends here because of our lines alone: it would go on if they let it pass. 403
- * also where httpd would ask for other credentials (RFC 6750 3.1). */
+/* Only our lines refuse the request: it would go on without them. 403 also where httpd would ask
+ * for other credentials (RFC 6750 3.1). */
 static int refuse(m2mgw_ctx_t *ctx, request_rec *r, int without_ours)
 {
     mark(ctx, r);
@@ -190,8 +190,8 @@ static int refuse(m2mgw_ctx_t *ctx, request_rec *r, int without_ours)
     return ctx->effective.engine == M2MGW_ENGINE_SHADOW ? without_ours : m2mgw_refuse(ctx, r);
 }
 
-/* Runs the rest of one authorization stage. Where it refuses and lines of ours had a part in
- * it, it is asked once more with those let pass: what refuses then is httpd's own. */
+/* Runs the rest of one authorization stage. If it refuses and some of our lines refused, it runs
+ * once more with our lines passing: if it still refuses, the refusal is httpd's own. */
 static int run_stage(request_rec *r, int (*stage)(request_rec *r))
 {
     m2mgw_ctx_t *ctx = m2mgw_ctx(r);
@@ -218,7 +218,7 @@ static int run_stage(request_rec *r, int (*stage)(request_rec *r))
     return status;
 }
 
-/* The local document of a refusal is for whoever was refused. */
+/* The caller who was refused may get the local document of the refusal. */
 int m2mgw_authz_userless(request_rec *r)
 {
     const m2mgw_ctx_t *ctx = m2mgw_ctx(r);

@@ -8,8 +8,8 @@
 
 #include "httpd/request/m2mgw_ctx.h"
 
-/** The authorization stages (access_checker_ex, auth_checker), run around the modules behind
- *  us, so that a refusal by our providers becomes ours. */
+/** The authorization stages (access_checker_ex, auth_checker), run around the modules after this
+ *  one, so that a refusal by our providers is answered by this module. */
 int m2mgw_authz_userless(request_rec *r);
 int m2mgw_authz_user(request_rec *r);
 

@@ -28,7 +28,7 @@ static int has_body(request_rec *r)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
 
-    /* httpd knows of more ways than these two, and of none for HEAD */
+    /* httpd knows more ways than these two, and none of them for HEAD */
     return apr_table_get(r->headers_in, "Transfer-Encoding")
            || (length && !m2_slice_is(m2_slice_z(length), "0")) || ap_request_has_body(r);
 }
@@ -45,9 +45,9 @@ static m2_body_kind_t kind_of(request_rec *r)
                ? kind : M2_BODY_NONE;
 }
 
-/* A growing text, in a pool of its own that goes when the text moves to a larger one; longer
- * than limit by one brigade at most. What a form costs while it is read is one and a half times
- * the limit, and its own size from then on. */
+/* A growing text, in its own pool, which is destroyed when the text moves to a larger one; at
+ * most one brigade longer than limit. A form uses one and a half times the limit while it is
+ * read, and its own size from then on. */
 typedef struct text_t {
     apr_pool_t *parent;
     apr_pool_t *own; /* NULL: nothing is held */
@@ -84,7 +84,7 @@ static void text_add(text_t *text, const char *data, apr_size_t n)
     text->used += n;
 }
 
-/* Gives back what is more than twice the text. */
+/* Frees memory beyond twice the text. */
 static void text_end(text_t *text)
 {
     if (text->size > 2 * text->used + HUGE_STRING_LEN) {
@@ -117,8 +117,8 @@ static m2_code_t text_add_brigade(text_t *text, apr_bucket_brigade *bb, int *end
     return text->used > text->limit ? M2_E_BODY_TOO_LARGE : M2_OK;
 }
 
-/* Where httpd finds fault with a body, its input filter answers the client at once, through
- * the output filters. The answer is ours to give: while the body is read, the fault ends here. */
+/* If a body is faulty, httpd's input filter answers the client at once, through the output
+ * filters. But this module must answer, so while the body is read, this filter stops the fault. */
 static apr_status_t fault_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     m2mgw_body_t *body = ((m2mgw_root_t *)f->ctx)->body;
@@ -231,7 +231,7 @@ m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m
     if (body->code != M2_OK) {
         return m2_err_set(err, body->code, "the form body cannot be used");
     }
-    if (!body->handed) { /* else nobody behind us gets it any more */
+    if (!body->handed) { /* else no later filter or handler would get it */
         *ptext = body->bytes;
     }
     return M2_OK;
@@ -322,7 +322,7 @@ static void insert(request_rec *r)
 
 void m2mgw_body_register(void)
 {
-    /* next to the wire: whoever filters bodies (SetInputFilter) filters what we hand on */
+    /* next to the network: other input filters (SetInputFilter) see what we pass on */
     body_filter_handle = ap_register_input_filter(
         "M2MGW_BODY", body_filter, NULL, (ap_filter_type)(AP_FTYPE_PROTOCOL - 1));
     fault_filter_handle =

@@ -15,7 +15,7 @@ typedef struct scheme_t {
     const char *(*own)(const m2mgw_ctx_t *ctx, apr_pool_t *pool); /* parameters, or NULL */
 } scheme_t;
 
-/* A quoted-string (RFC 9110 5.6.4) without its quotes; control bytes have no place in it. */
+/* A quoted-string (RFC 9110 5.6.4) without its quotes; control bytes are not allowed in it. */
 static const char *quotable(apr_pool_t *pool, const char *text)
 {
     char *copy = apr_palloc(pool, 2 * strlen(text) + 1);
@@ -53,14 +53,15 @@ static int takes_dpop(const m2mgw_ctx_t *ctx)
     return constraint_of(ctx) != M2_CONSTRAINT_OFF && constraint_of(ctx) != M2_CONSTRAINT_MTLS;
 }
 
-/* A second token in another spelling is none that was found, and still an error. */
+/* A second token in another spelling was not found as a token, but is still an error. */
 static int with_token(const m2mgw_ctx_t *ctx)
 {
     return ctx->token.p != NULL || ctx->verdict.code == M2_E_TOKEN_MULTIPLE
            || ctx->verdict.code == M2_E_TOKEN_MALFORMED;
 }
 
-/* A scheme that is not taken here has no field to say in what is wrong: the other says it. */
+/* A scheme that is not accepted here has no field for the error: the field of the other scheme
+ * has it. */
 static int used_bearer(const m2mgw_ctx_t *ctx)
 {
     return with_token(ctx) && (!ctx->as_dpop || !takes_dpop(ctx));
@@ -71,7 +72,8 @@ static int used_dpop(const m2mgw_ctx_t *ctx)
     return with_token(ctx) && (ctx->as_dpop || !takes_bearer(ctx));
 }
 
-/* RFC 9449 7.1: every name that a proof may say, Ed25519 beside EdDSA, as in the metadata. */
+/* RFC 9449 7.1: every algorithm name that a proof may use, Ed25519 beside EdDSA, as in the
+ * metadata. */
 static const char *dpop_algs(const m2mgw_ctx_t *ctx, apr_pool_t *pool)
 {
     const m2_alg_mask_t algs = ctx->effective.policy.bound.proof.algs & m2_proof_algs();
@@ -92,7 +94,7 @@ static const scheme_t schemes[] = {
     { "DPoP", takes_dpop, used_dpop, dpop_algs },
 };
 
-/* What the request lacks, blank-separated; NULL: nothing of that kind. */
+/* The missing scopes, blank-separated; NULL: no scope is missing. */
 static const char *scope_of(const m2mgw_ctx_t *ctx)
 {
     return ctx->verdict.code == M2_E_INSUFFICIENT_SCOPE ? ctx->missing_scope : NULL;

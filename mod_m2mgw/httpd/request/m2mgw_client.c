@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Header fields of a client that are believed behind us whatever location is asked for, taken
- * out in every spelling before the request has a location.
+ * Removes the header fields of a client that backends trust at every location, in every
+ * spelling, before the request has a location.
  */
 #include "httpd/request/m2mgw_client.h"
 
@@ -10,8 +10,8 @@
 
 #include "request/m2_nameset.h"
 
-/* mod_proxy takes every field away that Connection names (RFC 9110 7.6.1), and rules would
- * have read it: these name what httpd itself needs to know. */
+/* mod_proxy removes every field that Connection names (RFC 9110 7.6.1), after rules have read
+ * it: these are the options that httpd itself needs. */
 static const char *const connection_words[] = {
     "close", "keep-alive", "upgrade", "te", "http2-settings",
 };

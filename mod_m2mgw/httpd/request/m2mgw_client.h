@@ -8,9 +8,9 @@
 
 #include "httpd/request/m2mgw_ctx.h"
 
-/** post_read_request, before mod_headers: header fields that no client may send go, and of
- *  Connection what would take other fields away. What the configuration sets comes later and
- *  stays. */
+/** post_read_request, before mod_headers: removes header fields that no client may send, and the
+ *  options of Connection that would remove other fields. What the configuration sets comes later
+ *  and stays. */
 void m2mgw_client_clean(request_rec *r);
 
 #endif /* M2MGW_CLIENT_H */

@@ -76,7 +76,7 @@ void m2mgw_request_id_reseed(void)
     id_stock.left = 0;
 }
 
-/* An array of which the first element has its place already. */
+/* An array whose first element already has its place. */
 static void array_in(apr_array_header_t *array, apr_pool_t *pool, void *first, int size)
 {
     array->pool = pool;

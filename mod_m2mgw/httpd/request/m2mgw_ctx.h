@@ -32,7 +32,7 @@ typedef struct m2mgw_judged_t {
     m2_verdict_t verdict;
 } m2mgw_judged_t;
 
-/* what a token's mark in the replay store came to */
+/* the result of marking a token in the replay store */
 typedef struct m2mgw_spent_t {
     m2_slice_t token;
     m2_code_t code;
@@ -83,7 +83,7 @@ typedef struct m2mgw_ctx_t {
     m2mgw_effective_t effective;
     const struct ap_conf_vector_t *section; /* what effective was resolved from */
     int in_force;               /* effective holds something that protects this request */
-    const m2_scrub_t *scrub;    /* names that are taken out here, in force or not */
+    const m2_scrub_t *scrub;    /* names that are removed here, in force or not */
     int was_in_force;           /* at any time: mod_dir puts another section's in its place */
 
     /* m2mgw_decide.c */
@@ -106,7 +106,7 @@ typedef struct m2mgw_ctx_t {
     const struct m2mgw_operation_t *operation; /* NULL: no operations are in force */
 
     /* m2mgw_token.c */
-    m2_slice_t token;           /* "there is none", or the one token of the request */
+    m2_slice_t token;           /* absent, or the one token of the request */
     int token_elsewhere;        /* a token came by something else than Authorization */
     int token_removed;          /* the backend does not get it */
     int as_dpop;                /* it came under the scheme `DPoP` */
@@ -139,8 +139,8 @@ m2mgw_ctx_t *m2mgw_ctx(request_rec *r);
 /** The record of r, made if needed (with its root), effective policy resolved anew. */
 m2mgw_ctx_t *m2mgw_ctx_make(request_rec *r);
 
-/** Make a record a refusal, On, for a request that no policy decides on; dir is whose words
- *  it is put in. why is borrowed. */
+/** Make a record a refusal, On, for a request that no policy decides on; the answer follows the
+ *  directives of dir. why is borrowed. */
 void m2mgw_ctx_close(m2mgw_ctx_t *ctx, const m2mgw_dir_t *dir, m2_code_t code,
                      const char *why);
 
@@ -149,10 +149,11 @@ const char *m2mgw_request_id(m2mgw_ctx_t *ctx);
 
 #define M2MGW_RANDOM 16
 
-/** Random bytes: a stock of this thread's, so that one call of the generator serves many. */
+/** Random bytes: buffered for this thread, so that one call of the generator serves many. */
 void m2mgw_random(unsigned char bytes[M2MGW_RANDOM]);
 
-/** In a new child: what the parent's thread has in stock, two children must not hand out. */
+/** In a new child: drop the bytes buffered by the parent's thread, which two children must not
+ *  both use. */
 void m2mgw_request_id_reseed(void);
 
 /** Whether r is a look-ahead: a subrequest of a request that has not reached its own access

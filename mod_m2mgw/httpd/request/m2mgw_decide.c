@@ -130,7 +130,7 @@ void m2mgw_recheck_path(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
-/* What could make it a request of another method goes out, whatever was decided so far. */
+/* Parameters and headers that override the method are removed, whatever was decided so far. */
 static void guard_method(m2mgw_ctx_t *ctx, request_rec *r)
 {
     m2_err_t err;
@@ -158,7 +158,7 @@ static void judge_operation(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
-/* What rules in shadow would have refused, for who is about to put them in force. */
+/* What rules in shadow would have refused, for administrators who are about to enforce them. */
 static void log_shadowed(const m2mgw_ctx_t *ctx, request_rec *r)
 {
     const apr_array_header_t *all = ctx->verdict.shadowed;
@@ -200,7 +200,7 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
     }
 }
 
-/* The mark, behind rules and `Require`: what anybody refuses costs the caller no token. */
+/* The mark, behind rules and `Require`: so that a refusal by any of them spends no token. */
 static void spend(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const m2_services_t services = services_for(ctx, NULL);
@@ -211,7 +211,7 @@ static void spend(m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
-/* A body that cannot be read or rewritten cannot go on either. */
+/* A request whose body cannot be read or rewritten is refused. */
 static void publish(m2mgw_ctx_t *ctx, request_rec *r)
 {
     const int passed = passes(ctx);
@@ -238,7 +238,7 @@ static void keep_current(m2mgw_ctx_t *ctx, const request_rec *r)
     ctx->args = r->args;
 }
 
-/* What a client must not say is taken out before anything is read. */
+/* Names that a client must not set are removed before anything is read. */
 static void prepare(m2mgw_ctx_t *ctx, request_rec *r)
 {
     m2mgw_request_id(ctx);
@@ -305,8 +305,8 @@ static void decide(m2mgw_ctx_t *ctx, request_rec *r)
     keep_current(ctx, r);
 }
 
-/* Where nothing is in force names are taken out all the same, and no request passes for one of
- * another method that an <If> would have met. What cannot be looked through does not pass. */
+/* Where no policy is in force, names are still removed, and no request may claim another method
+ * that an <If> would have matched. A body that cannot be searched does not pass. */
 static void decide_open(m2mgw_ctx_t *ctx, request_rec *r)
 {
     m2_err_t err;
@@ -358,7 +358,7 @@ m2mgw_ctx_t *m2mgw_meet(request_rec *r)
     if (m2mgw_is_error_document(r)) {
         ctx->error_document = 1;
         m2mgw_error_document_meet(r);
-        m2mgw_scrub(ctx, r); /* served to anybody, with nothing claimed */
+        m2mgw_scrub(ctx, r); /* served to anyone, without claims */
         if (ctx->in_force) {
             m2mgw_certificate_scrub(ctx, r);
         }
@@ -372,7 +372,7 @@ m2mgw_ctx_t *m2mgw_meet(request_rec *r)
     return ctx;
 }
 
-/* Limits, likewise, and in front of the mark: what they refuse spends no token. */
+/* Limits, likewise, and before the mark: a request that they refuse spends no token. */
 static void hold_back(m2mgw_ctx_t *ctx, request_rec *r)
 {
     m2_code_t code;

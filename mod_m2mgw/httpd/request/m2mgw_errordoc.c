@@ -109,7 +109,7 @@ static int type_is_a_handler(const char *type)
     return 0;
 }
 
-/* Nobody but the default handler is meant: none was set, and the type is not the name of one.
+/* Only the default handler is meant: no handler was set, and the type is not the name of one.
  * httpd has put the type, without its parameters, in the place of a handler that is not set. */
 static int is_for_default_handler(request_rec *r)
 {
@@ -158,7 +158,7 @@ static const char *content_filter(const request_rec *r)
     return NULL;
 }
 
-/* What keeps r from being a static file that is served as it stands; NULL: it is one. */
+/* Why r is not a static file that is served unchanged; NULL: it is one. */
 static const char *not_static(request_rec *r)
 {
     const char *filter = content_filter(r);
@@ -175,7 +175,7 @@ static const char *not_static(request_rec *r)
     return filter ? apr_pstrcat(r->pool, "it goes through the filter ", filter, NULL) : NULL;
 }
 
-/* Where a program would read the client's body, it finds the end of it. */
+/* A program that reads the client's body gets end of file. */
 static apr_status_t no_body_filter(ap_filter_t *f, apr_bucket_brigade *bb,
                                    ap_input_mode_t mode, apr_read_type_e block,
                                    apr_off_t wanted)
@@ -188,7 +188,7 @@ static apr_status_t no_body_filter(ap_filter_t *f, apr_bucket_brigade *bb,
 }
 
 /* Reads the body and throws it away, which httpd does not do where it closes the connection
- * anyway; so nobody behind us can read it, nor be told of its length and type. */
+ * anyway; so no later handler can read it or learn its length and type. */
 static int discard_body(request_rec *r)
 {
     const int status = ap_discard_request_body(r);
@@ -273,7 +273,7 @@ int m2mgw_error_document_may_be(const m2mgw_ctx_t *ctx, const char *configured)
     return !configured || !only_static(ctx) || *configured == '"' || *configured == '/';
 }
 
-/* A document that sends the request elsewhere (Action, a program's Location) is no file. */
+/* A document that sends the request elsewhere (Action, a program's Location) is not a file. */
 static int hook_post_read_request(request_rec *r)
 {
     const m2mgw_ctx_t *refusal = r->prev && !r->main ? refused_before(r) : NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * ErrorDocument for refusals of ours: what of it may be served to a caller who was refused.
+ * ErrorDocument for refusals of ours: which documents may be served to a caller who was refused.
  */
 #ifndef M2MGW_ERRORDOC_H
 #define M2MGW_ERRORDOC_H
@@ -20,13 +20,13 @@ void m2mgw_error_document_meet(request_rec *r);
 int m2mgw_error_document_guard(request_rec *r);
 
 /** In the handler stage, where nothing can change the handler any more. Under Static a regular
- *  file is served by httpd's default handler, and by no other; anything else is the status of
- *  the refusal, for which our own body stands. Under Any the request goes on. Either way the
- *  client's body has been read and thrown away. */
+ *  file is served by httpd's default handler, and by no other; anything else is the status of the
+ *  refusal, with our own body. Under Any the request goes on. Either way the client's body has
+ *  been read and thrown away. */
 int m2mgw_error_document_handle(request_rec *r);
 
 /** Whether the ErrorDocument that is configured may be used for a refusal, as far as its text
- *  tells: a full URL may not be followed under Static. configured may be NULL (there is none). */
+ *  tells: a full URL may not be followed under Static. configured may be NULL. */
 int m2mgw_error_document_may_be(const m2mgw_ctx_t *ctx, const char *configured);
 
 void m2mgw_errordoc_register(void);

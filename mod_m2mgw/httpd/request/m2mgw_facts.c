@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What rules may ask about a request, handed to them in plain values. It is what the backend
- * will see: after httpd's own decoding, after the token was taken out and claims were
+ * What rules may ask about a request, passed to them as plain values. The values are what the
+ * backend will see: after httpd's own decoding, after the token was taken out and claims were
  * published.
  */
 #include "httpd/request/m2mgw_facts.h"
@@ -36,7 +36,7 @@ static const char *host_of(const request_rec *r)
     return host;
 }
 
-/* The sentence about a body that cannot be used is the rule's, which names the parameter. */
+/* The sentence about an unusable body is written by the rule, which names the parameter. */
 static m2_code_t read_form(m2_slice_t *pform, void *baton)
 {
     m2mgw_ctx_t *ctx = baton;
@@ -82,7 +82,7 @@ void m2mgw_facts_for(m2_facts_t *facts, m2mgw_ctx_t *ctx, const m2_rules_t *scop
     m2_answers_t *answers;
 
     memset(facts, 0, sizeof(*facts));
-    if (!scope) { /* nobody will ask */
+    if (!scope) { /* it will not be used */
         return;
     }
     answers = apr_pcalloc(r->pool, sizeof(*answers));

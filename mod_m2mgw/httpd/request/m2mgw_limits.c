@@ -52,7 +52,7 @@ static m2_code_t refuse(m2mgw_ctx_t *ctx, request_rec *r, m2_code_t code, const 
     return code;
 }
 
-/* What the store says to uses; nothing is waited for that cannot come. */
+/* The store's answer for uses; a request does not wait for an answer that cannot come. */
 static m2_code_t take(m2mgw_ctx_t *ctx, request_rec *r, apr_array_header_t *uses,
                       m2_err_t *err)
 {
@@ -64,7 +64,7 @@ static m2_code_t take(m2mgw_ctx_t *ctx, request_rec *r, apr_array_header_t *uses
         return M2_OK;
     }
     wait = m2_limit_retry(&refusing->answer);
-    for (i = 0; i < uses->nelts; i++) { /* who waits passes them all */
+    for (i = 0; i < uses->nelts; i++) { /* a client that waits this long passes them all */
         const m2_limit_use_t *use = &APR_ARRAY_IDX(uses, i, m2_limit_use_t);
 
         if (!use->answer.passes && !use->limit->shadow && m2_limit_retry(&use->answer) > wait) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The limits of a request that passed everything else but the replay store.
+ * The limits of a request that passed everything except the replay store.
  */
 #ifndef M2MGW_LIMITS_H
 #define M2MGW_LIMITS_H
 
 #include "httpd/request/m2mgw_ctx.h"
 
-/** Take r from the buckets of the limits in force that its client's request was not taken from
+/** Count r in those buckets of the limits in force in which its client's request was not counted
  *  yet: M2_OK, or what refuses it, with the verdict's message, err and ctx->retry_after. */
 m2_code_t m2mgw_limits_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 

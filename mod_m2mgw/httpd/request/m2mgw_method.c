@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The method that rules, limits and operations decide on is the one of the request line, and
- * no backend is told of another.
+ * The method that rules, limits and operations decide on is that of the request line, and no
+ * backend gets a different one.
  */
 #include "httpd/request/m2mgw_method.h"
 
@@ -47,7 +47,7 @@ static int any_by_method(const apr_array_header_t *vectors, int depth)
     return 0;
 }
 
-/* Whether an <If> that was asked about this request, and met or not, names the method. */
+/* Whether an <If> that was evaluated for this request, true or not, names the method. */
 static int expression_reads_method(const request_rec *r)
 {
     const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
@@ -63,7 +63,7 @@ static int method_decides(const m2mgw_ctx_t *ctx, const request_rec *r)
            || (limits && reads_method(limits->scope)) || expression_reads_method(r);
 }
 
-/* Out of the headers, in every spelling; 1 if one named another method. */
+/* Remove it from the headers, in every spelling; 1 if one named another method. */
 static int take_headers(request_rec *r)
 {
     const apr_array_header_t *all = apr_table_elts(r->headers_in);
@@ -100,7 +100,7 @@ static int take_query(m2mgw_ctx_t *ctx, request_rec *r, const m2_nameset_t *name
     return differs;
 }
 
-/* The body is not a subrequest's to change, and frameworks look at that of a POST only. */
+/* A subrequest must not change the body, and frameworks only look at that of a POST. */
 static m2_code_t take_body(int *pdiffers, m2mgw_ctx_t *ctx, request_rec *r,
                            const m2_nameset_t *names, m2_err_t *err)
 {
@@ -124,7 +124,7 @@ static m2_code_t take_body(int *pdiffers, m2mgw_ctx_t *ctx, request_rec *r,
     return M2_OK;
 }
 
-/* Names in other bytes, and a form in other bytes, are found by some backends and not by us. */
+/* Some backends find names and forms in other character sets; this module does not. */
 static m2_code_t check_readable(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const char *type = apr_table_get(r->headers_in, "Content-Type");

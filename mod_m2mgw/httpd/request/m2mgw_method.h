@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Requests that a framework might take for ones of another method, where the method decides.
+ * Requests in which a framework might read another method, where the method decides.
  */
 #ifndef M2MGW_METHOD_H
 #define M2MGW_METHOD_H

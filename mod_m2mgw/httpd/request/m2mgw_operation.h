@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Which operation of the section a request is, and whether the caller may have it. Found before
- * a token is looked for, since an operation may need none; judged behind the token.
+ * Which operation of the section a request is, and whether the caller may use it. Found before a
+ * token is looked for, since an operation may need no token; judged after the token.
  */
 #ifndef M2MGW_OPERATION_H
 #define M2MGW_OPERATION_H
@@ -35,7 +35,7 @@ m2_code_t m2mgw_operation_judge(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 /** Whether a lenient backend might take the request for another operation than we did. */
 int m2mgw_operation_is_ambiguous(const m2mgw_ctx_t *ctx, request_rec *r);
 
-/** The value of a variable of the operation's template; "there is none" otherwise. */
+/** The value of a variable of the operation's template; absent otherwise. */
 m2_slice_t m2mgw_operation_value(const m2mgw_ctx_t *ctx, const char *name);
 
 /** The name of the operation that was found, or NULL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Paths: those that must not mean two things, and placeholders `{N}` in a backend's URL.
+ * Paths: refusal of ambiguous ones, and placeholders `{N}` in a backend's URL.
  *
  * mod_proxy chooses its worker by the URL as configured, so a placeholder must still stand
  * there then, or worker parameters and kept connections would be lost; canonicalisation has
@@ -33,8 +33,8 @@ int m2mgw_path_is_raw(request_rec *r)
            || apr_table_get(r->notes, "proxy-noencode") != NULL;
 }
 
-/* A segment with `;` or a backslash is one value to rules and another to a backend that cuts
- * or splits it there; a raw path has more ways to mean two things. */
+/* A segment with `;` or a backslash is one value to rules and another to a backend that cuts or
+ * splits it there; a raw path can be ambiguous in more ways. */
 static int path_is_ambiguous(request_rec *r)
 {
     const char *raw = r->unparsed_uri ? r->unparsed_uri : "";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Paths that could mean two things, and placeholders in a backend's URL.
+ * Ambiguous paths, and placeholders in a backend's URL.
  */
 #ifndef M2MGW_PATH_H
 #define M2MGW_PATH_H
@@ -13,7 +13,7 @@
 int m2mgw_path_is_unsafe(const m2mgw_effective_t *effective, request_rec *r);
 
 /** Whether mod_proxy forwards the path as the client wrote it: `nocanon`, `mapping=encoded` or
- *  `[P,NE]`. Of a RewriteRule in a directory that is known from the guard on. */
+ *  `[P,NE]`. For a RewriteRule in a directory this is known only from the guard on. */
 int m2mgw_path_is_raw(request_rec *r);
 
 void m2mgw_path_register(void);

@@ -229,8 +229,7 @@ static const char *raw_path(const request_rec *r)
     return apr_pstrmemdup(r->pool, path, strcspn(path, "?"));
 }
 
-/* What is refused whatever sections there are. Only of the readings a section may say that
- * they are data. */
+/* What is refused whatever the sections are. A section may declare only the readings to be data. */
 static const char *always_unsafe(const look_t *look, const m2_path_reading_t *readings, int n)
 {
     const char *why = m2_path_guard_always(look->marks, readings, n,
@@ -267,8 +266,8 @@ static int refuse(const look_t *look, const char *why)
     return m2mgw_refuse(record(look, why, M2MGW_ENGINE_ON), look->r);
 }
 
-/* A refusal that is let pass: it is counted when the request is over, unless a section that
- * decides by then refuses it (m2mgw_record.c). */
+/* A refusal that does not stop the request: it is counted when the request is over, unless a
+ * section that decides by then refuses it (m2mgw_record.c). */
 static void pass_in_shadow(const look_t *look, const char *why)
 {
     m2mgw_ctx_t *ctx = record(look, why, M2MGW_ENGINE_SHADOW);
@@ -322,7 +321,7 @@ static int judge(look_t *look)
     return look->compared.differing ? conclude(look) : DECLINED;
 }
 
-/* Subrequests are httpd's own questions, and an error document is the administrator's. */
+/* Subrequests come from httpd itself, and an error document from the administrator. */
 static int is_asked_by_client(const request_rec *r)
 {
     return !r->main && !(r->prev && ap_is_HTTP_ERROR(r->status));

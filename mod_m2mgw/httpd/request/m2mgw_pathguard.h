@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * M2MPathGuard: a request whose path a backend could find in other sections than httpd does
- * is refused before any section has its say.
+ * M2MPathGuard: a request whose path a backend could find in other sections than httpd does is
+ * refused before any section is applied.
  */
 #ifndef M2MGW_PATHGUARD_H
 #define M2MGW_PATHGUARD_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A proof is made for the client's first request, whatever httpd makes of it: method, target
- * and header are those of the initial request. Where it was sent to is told by the
- * configuration (M2MPublicURL, ServerName), never by the request: Host, X-Forwarded-* and
- * Forwarded are the client's.
+ * A proof is made for the client's first request, whatever httpd makes of it: method, target and
+ * header are those of the initial request. The configuration says where it was sent
+ * (M2MPublicURL, ServerName), never the request: Host, X-Forwarded-* and Forwarded are written
+ * by the client.
  *
  * A certificate in a header counts only from a peer that is listed, by the address of its
  * TCP connection. From anybody else the header is a forgery, and does not go on either.
@@ -131,7 +131,7 @@ static int peer_is_listed(const request_rec *r, const m2mgw_certificate_t *certi
     return 0;
 }
 
-/* More than one field is none: which one the proxy set cannot be told. */
+/* More than one field counts as none: it is unknown which one the proxy set. */
 static const char *certificate_header(const request_rec *r,
                                       const m2mgw_certificate_t *certificate)
 {
@@ -270,7 +270,7 @@ static int has_filter(const request_rec *r)
     return 0;
 }
 
-/* An error document, or what a redirect led to, may lie in another section: the client asked
+/* An error document, or the target of a redirect, may be in another section: the client asked
  * for this one. */
 void m2mgw_nonce_insert(request_rec *r)
 {

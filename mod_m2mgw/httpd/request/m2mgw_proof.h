@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What a client proves itself with besides its token: the DPoP header, the certificate. And
- * what it is told about it: nonces.
+ * How a client proves itself in addition to its token: the DPoP header, the certificate. And
+ * what it gets for that: nonces.
  */
 #ifndef M2MGW_PROOF_H
 #define M2MGW_PROOF_H
@@ -15,13 +15,14 @@ void m2mgw_proof_keep(m2mgw_ctx_t *ctx);
 /** What came with ctx->token, for the gate. Valid as long as ctx. */
 void m2mgw_proof_presented(m2_presented_t *presented, m2mgw_ctx_t *ctx);
 
-/** Take certificates in headers out that were not set by a listed peer, in every spelling. */
+/** Remove certificates in headers that were not set by a listed peer, in every spelling. */
 void m2mgw_certificate_scrub(const m2mgw_ctx_t *ctx, request_rec *r);
 
-/** The proof follows its token: a backend that does not get the one does not get the other. */
+/** The proof follows its token: a backend that does not get the token does not get the proof. */
 void m2mgw_proof_remove(const m2mgw_ctx_t *ctx, request_rec *r);
 
-/** DER of the client's certificate, from where that says (NULL: mod_ssl); "there is none". */
+/** DER of the client's certificate, from the place named there (NULL: mod_ssl); absent if there
+ *  is no certificate. */
 m2_slice_t m2mgw_certificate(request_rec *r, const m2mgw_certificate_t *certificate);
 
 /** Spend the proof of the client's request, once for all of its request_recs. */

@@ -37,7 +37,7 @@ static int final_status(const request_rec *r)
     return r->status;
 }
 
-/* Only what is true of the caller for certain. */
+/* Only verified facts about the caller. */
 static void tell_token(m2mgw_decision_t *decision, const m2_verdict_t *verdict,
                        apr_pool_t *pool)
 {
@@ -109,7 +109,7 @@ static void tell_missed(m2mgw_decision_t *decision, const m2mgw_ctx_t *ctx)
     decision->detail = ctx->path_shadow;
 }
 
-/* One request, one decision: what was let pass in Shadow stands behind what was refused. */
+/* One request, one decision: a refusal counts before one that Shadow let pass. */
 void m2mgw_record(request_rec *r)
 {
     const m2mgw_ctx_t *ctx = deciding(r), *missed = missed_in_shadow(r);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * When a client's request is over: which of its decisions stands for the whole, and telling
- * counters, the list of recent refusals and the decision log about it.
+ * When a client's request is over: which of its decisions stands for the whole, and reporting it
+ * to the counters, the list of recent refusals and the decision log.
  */
 #ifndef M2MGW_RECORD_H
 #define M2MGW_RECORD_H

@@ -144,7 +144,7 @@ static void set_algs(m2_json_t *json, apr_pool_t *pool, m2_alg_mask_t mask)
     set_list(json, pool, "dpop_signing_alg_values_supported", names);
 }
 
-/* Whether a certificate can be shown where the resource is. */
+/* Whether clients can present a certificate to the resource. */
 static int takes_certificates(const m2mgw_effective_t *effective)
 {
     const m2mgw_certificate_t *certificate = effective->dir->certificate;
@@ -167,7 +167,7 @@ static void set_bound(m2_json_t *json, apr_pool_t *pool, const m2mgw_effective_t
                      takes_certificates(effective));
 }
 
-/* Those that are listed, and those that keys are bound to. */
+/* The issuers that are listed, and those that keys are bound to. */
 static apr_array_header_t *issuers_of(apr_pool_t *pool, const m2_claims_policy_t *claims)
 {
     const apr_array_header_t *lists[] = { claims->issuers, claims->bound };

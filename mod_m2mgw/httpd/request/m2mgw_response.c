@@ -26,7 +26,7 @@ static ap_filter_rec_t *id_filter_handle;
 static ap_filter_rec_t *private_filter_handle;
 static ap_filter_rec_t *no_store_filter_handle;
 
-/* RFC 9457, with what an operator asks a caller for: reason and request id. */
+/* RFC 9457, with the reason and the request id, which an operator asks a caller for. */
 static const char *problem(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *reason,
                            int status)
 {
@@ -86,8 +86,8 @@ static void choose_body(m2mgw_ctx_t *ctx, request_rec *r, const m2_reason_t *rea
     }
 }
 
-/* A rule's fields take the place of others of their name, and not of each other: two
- * Set-Cookie are two. */
+/* A rule's fields replace other fields of the same name, but not each other: two Set-Cookie
+ * fields both stay. */
 static void add_rule_headers(request_rec *r, const apr_array_header_t *headers)
 {
     int i;
@@ -118,8 +118,8 @@ void m2mgw_log_refusal(const m2mgw_ctx_t *ctx, request_rec *r, m2_code_t code, i
                   detail ? ": " : "", detail ? detail : "", ctx->root->request_id);
 }
 
-/* A kid that is unknown now may be that of a key which is on its way; no refresh helps a token
- * that names none. */
+/* An unknown kid may belong to a key that is still being fetched; a refresh does not help a
+ * token without a kid. */
 static int keys_may_come(const m2mgw_ctx_t *ctx)
 {
     return ctx->verdict.code == M2_E_KID_UNKNOWN && ctx->root->kid_asked;
@@ -181,8 +181,8 @@ int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r)
     return status;
 }
 
-/* httpd puts the methods its own handlers offer on every 405; a rule knows better, or at
- * least not worse. */
+/* httpd puts the methods its own handlers offer on every 405; the rule's own value is more
+ * exact. */
 static void set_allow(request_rec *r, const apr_array_header_t *headers)
 {
     int i;
@@ -258,7 +258,7 @@ static apr_status_t id_filter(ap_filter_t *f, apr_bucket_brigade *in)
     return ap_pass_brigade(f->next, in);
 }
 
-/* A URL with a token in it is nobody else's, whatever backend and `Header` say. */
+/* An answer to a URL with a token in it is private, whatever the backend and `Header` say. */
 static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *in)
 {
     request_rec *r = f->r;
@@ -322,7 +322,7 @@ static int may_include(request_rec *r)
     return 0;
 }
 
-/* The decision this response comes of: an ErrorDocument may lie outside of all sections. */
+/* The decision behind this response: an ErrorDocument may be outside of all sections. */
 static m2mgw_ctx_t *decided(request_rec *r)
 {
     m2mgw_ctx_t *ctx;

@@ -11,9 +11,9 @@
 /** Turn the refusal in ctx->verdict into headers and body; returns the HTTP status. */
 int m2mgw_refuse(m2mgw_ctx_t *ctx, request_rec *r);
 
-/** One line about a refusal. What a caller can repeat is told at info; what is told above that
- *  is told once in a while for each section and reason, and else at info as well. detail is the
- *  sentence of the log, or NULL. */
+/** One line about a refusal. Refusals that a caller can repeat are logged at info; more severe
+ *  ones are logged at their level once in a while for each section and reason, otherwise at info
+ *  as well. detail is the sentence of the log, or NULL. */
 void m2mgw_log_refusal(const m2mgw_ctx_t *ctx, request_rec *r, m2_code_t code, int status,
                        const char *detail);
 

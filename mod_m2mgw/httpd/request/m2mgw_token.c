@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Finding the one token of a request, whatever spelling its carrier has, and taking it out
- * of what the backend and the logs see. Anything that looks like two tokens is refused: the
- * backend might read the other one.
+ * Finding the one token of a request, whatever spelling its carrier has, and removing it from
+ * what the backend and the logs see. Anything that looks like two tokens is refused: the backend
+ * might read the other one.
  */
 #include "httpd/request/m2mgw_token.h"
 
@@ -23,8 +23,8 @@ typedef struct finder_t {
     apr_array_header_t *tokens; /* of m2_slice_t */
 } finder_t;
 
-/* Whether a field with something in it is name in another spelling than by case: to CGI-style
- * backends it is the same, and the later one may win. */
+/* Whether a field that is not empty has name in a spelling that differs by more than case:
+ * CGI-style backends read it as the same name, and the later one may win. */
 static int has_twin(const apr_table_t *headers, const char *name)
 {
     const apr_array_header_t *all = apr_table_elts(headers);
@@ -65,8 +65,8 @@ static m2_code_t find_query(finder_t *f, const char *name)
     return find_in_text(f, m2_slice_z(f->r->args), M2_READ_FORM, name);
 }
 
-/* Some backends take a body without a type for a form: what they would find there is a token
- * too many, for it is none to the others. */
+/* Some backends take a body without a type for a form: a token that they would find there counts
+ * as an additional token, since other backends do not find it. */
 static m2_code_t find_untyped(finder_t *f, const char *name)
 {
     const int before = f->tokens->nelts;
@@ -98,8 +98,7 @@ static m2_code_t find_cookie(finder_t *f, const char *name)
                         M2_READ_COOKIE, name);
 }
 
-/* In every spelling: what is one token too many does not go on either, where Shadow lets the
- * request pass. */
+/* In every spelling: an additional token is removed too, where Shadow lets the request pass. */
 static void remove_header(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
 {
     const apr_array_header_t *all = apr_table_elts(r->headers_in);
@@ -152,7 +151,7 @@ static void remove_form(m2mgw_ctx_t *ctx, request_rec *r, const char *name)
     const char *text, *kept;
     m2_slice_t form;
 
-    /* the body is not a subrequest's to change, nor its length */
+    /* a subrequest must not change the body or its length */
     if (r->main || m2mgw_body_text(&form, ctx, r, NULL) != M2_OK || !form.p) {
         return;
     }
@@ -212,7 +211,7 @@ static int came_as_dpop(const finder_t *f, const m2_token_source_t *source)
 }
 
 /* Tokens are kept with the initial request: a redirect's own pool and args may be others, and
- * only header fields stay where they are. A token that is there twice in one look is two
+ * only header fields stay where they are. A token that is found twice in one search is two
  * tokens. */
 static void remember(finder_t *f, const m2_token_source_t *source)
 {

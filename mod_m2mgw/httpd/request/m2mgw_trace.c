@@ -69,7 +69,7 @@ static const char *generate(apr_pool_t *pool, const char *came)
                        came ? apr_pstrmemdup(pool, came + FLAGS_AT, 2) : "00", NULL);
 }
 
-/* What goes to the backend; "" for nothing. A state without its parent means nothing (4.3). */
+/* What goes to the backend; "" removes it. A tracestate without traceparent is invalid (4.3). */
 static const char *pass_on(request_rec *r, int mode)
 {
     const char *came = apr_table_get(r->headers_in, PARENT);

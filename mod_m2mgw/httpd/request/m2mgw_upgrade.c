@@ -2,8 +2,9 @@
  * Copyright The mod_m2mgw authors
  *
  * httpd judges a request that asks for h2c twice: as it came, and again as stream 1 behind the
- * 101. What is spent by a request (tokens that count once, proofs, limits) is the second one's,
- * or a token would be found used by its own request. It is foreseen as the core decides it.
+ * 101. Only the second one spends anything (one-time tokens, proofs, limits); otherwise a
+ * request would find its own token used. The upgrade is predicted with the conditions of httpd's
+ * core.
  */
 #include "httpd/request/m2mgw_upgrade.h"
 

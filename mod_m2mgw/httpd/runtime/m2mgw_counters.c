@@ -5,11 +5,10 @@
  *
  *   | board | shard 0 | ... | shard 31 | section row 0 | ... | rule row 0 | ... |
  *
- * A thread keeps to one shard, so that neighbours do not fight for a cache line; reading sums
- * the shards. Rows belong to a section or a rule by what it is, not by where it stands, so a
- * restart finds them again: a section is its virtual host, kind, argument and ordinal. Nothing
- * is locked and nothing waits: a counter that is read while it moves is off by one for a
- * moment.
+ * A thread keeps to one shard, so that threads do not contend for a cache line; reading sums the
+ * shards. Rows belong to a section or a rule by its identity, not by its position, so a restart
+ * finds them again: a section is its virtual host, kind, argument and ordinal. Nothing is locked
+ * and nothing waits: a counter that is read while it moves is off by one for a moment.
  */
 #include "httpd/runtime/m2mgw_counters.h"
 
@@ -277,7 +276,7 @@ static void look_at(m2mgw_shared_t *shared)
     counters.rules = (rule_row_t *)(counters.sections + counters.board->sections);
 }
 
-/* The row of key, or a free one, which is then its; 0: there is none. From 1. */
+/* The row of key, or a free one, which then belongs to it; 0: no row is free. From 1. */
 static int section_row(apr_uint64_t key)
 {
     int i;
@@ -343,7 +342,7 @@ static int take_rows(apr_pool_t *pconf, apr_pool_t *ptemp)
     return enough;
 }
 
-/* What was counted so far, for those of old that are there again. */
+/* The counts so far of earlier sections and rules that still exist. */
 static void carry_over(const m2mgw_shared_t *old)
 {
     const board_t *board = old->base;
@@ -370,7 +369,7 @@ static void carry_over(const m2mgw_shared_t *old)
     }
 }
 
-/* What is in memory is understood by code that was made like this only. */
+/* Only code built with the same layout can read the memory. */
 static apr_uint64_t layout(void)
 {
     return (apr_uint64_t)sizeof(shard_t) << 32 | M2_CODES << 16 | sizeof(section_row_t);

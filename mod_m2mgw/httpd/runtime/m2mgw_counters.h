@@ -43,8 +43,8 @@ void m2mgw_counted_rule(apr_uint64_t *pallow, apr_uint64_t *pdeny, const m2_rule
 void m2mgw_reasons_count(m2mgw_reasons_t *reasons, const m2mgw_decision_t *decision);
 void m2mgw_reasons_add(m2mgw_reasons_t *sums, const m2mgw_reasons_t *reasons);
 
-/** What keeps its counters over restarts is known by the hash of a text, never 0, behind that
- *  of another one (0: none). */
+/** An object that keeps its counters over restarts is identified by the hash of a text, never 0,
+ *  chained to the hash of another one (0: no other). */
 apr_uint64_t m2mgw_key_of(apr_uint64_t key, const char *text);
 
 /** When counting began, and when the configuration in force was read. */

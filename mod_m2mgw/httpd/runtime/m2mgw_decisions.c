@@ -2,8 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * M2MDecisionLog. Files and programs are opened with the logs of the server, again at each
- * restart; children inherit them. Values are cut before they are escaped, so that a line has a
- * longest length whatever callers send; what is not known is not in the line.
+ * restart; children inherit them. Values are cut before they are escaped, so that the length of
+ * a line is bounded whatever callers send; unknown values are not in the line.
  */
 #include "httpd/runtime/m2mgw_decisions.h"
 

@@ -81,7 +81,7 @@ int m2mgw_keys_fit(const m2mgw_dir_t *dir)
     return !dir->keys || !dir->algs || fits(dir, &generation);
 }
 
-/* Keys of a URL are known when they have come; each set is told of once in a process. */
+/* Keys of a URL are known when they have come; each set is reported once in a process. */
 static void tell_what_does_not_fit(void)
 {
     apr_uint64_t generation;
@@ -138,7 +138,8 @@ static void unlock(void)
     __atomic_store_n(&keys.busy, 0, __ATOMIC_RELEASE);
 }
 
-/* What cannot be locked in time is left as it is: the process ends, a claim ends by itself. */
+/* If the lock cannot be taken in time, nothing is done: the process ends, and a claim expires by
+ * itself. */
 static apr_status_t stop(void *data)
 {
     int i;
@@ -332,7 +333,7 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     return status == OK ? join_watchdog(pconf, s) : status;
 }
 
-/* No request shall meet the keys of the time when the parent started. */
+/* No request may use the keys from when the parent started. */
 static int open_in_child(apr_pool_t *pchild, server_rec *s)
 {
     apr_pool_t *pool; /* as long as the process */

@@ -43,8 +43,8 @@ static struct {
 
 /* --- spending --- */
 
-/* A key's thumbprint where a token has its issuer. The blank keeps the two apart in a store
- * that holds both: no thumbprint and no proof of anybody can be taken for a token's mark. */
+/* A key's thumbprint where a token has its issuer. The blank keeps the two apart in a store that
+ * holds both: no thumbprint or proof can be taken for a token's mark. */
 static m2_slice_t owner_of(apr_pool_t *pool, const m2_proof_t *proof)
 {
     return m2_slice_z(apr_pstrcat(pool, "dpop ", proof->jkt, NULL));
@@ -194,7 +194,7 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     (void)plog;
     runtime.store = NULL;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
-        return OK; /* the configuration is read again before anybody serves */
+        return OK; /* the configuration is read again before the server serves */
     }
     kept = retain(s);
     if (!kept) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The last refusals of all child processes (M2MRecentRefusals), for the status page: whoever
- * was refused can tell the id, and finds the reason here.
+ * The last refusals of all child processes (M2MRecentRefusals), for the status page: a caller
+ * who was refused can report the id, and the reason is found here.
  */
 #ifndef M2MGW_RECENT_H
 #define M2MGW_RECENT_H
 
 #include "httpd/runtime/m2mgw_decision.h"
 
-/* One refusal; texts are cut between characters, empty where nothing is known. */
+/* One refusal; strings are cut between characters, empty if unknown. */
 typedef struct m2mgw_refusal_t {
     apr_time_t time;
     m2_code_t code;

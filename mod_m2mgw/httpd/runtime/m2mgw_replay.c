@@ -41,7 +41,7 @@ static m2_code_t spend_until(apr_time_t *puntil, const m2_verdict_t *verdict, ap
     return M2_OK;
 }
 
-/* Until the marks fit the leeway again that a restart has raised, the old one judges. */
+/* Until the marks match the leeway that a restart has raised, the old leeway applies. */
 static m2_code_t check_window(const m2_verdict_t *verdict, apr_time_t now, m2_err_t *err)
 {
     const int leeway = m2_replay_leeway(runtime.store, now);
@@ -108,7 +108,7 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     (void)plog;
     runtime.store = NULL;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
-        return OK; /* the configuration is read again before anybody serves */
+        return OK; /* the configuration is read again before the server serves */
     }
     spec = apr_pmemdup(pconf, globals->replay_store, sizeof(*spec));
     spec->owner_uid = ap_unixd_config.user_id;

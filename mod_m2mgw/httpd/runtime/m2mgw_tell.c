@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * How often the log is told one and the same thing: a table of this process, in which a place is
- * one word: who it is about, and the second in which it was told.
+ * How often the same message is logged: a table of this process, in which an entry is one word:
+ * what the message is about, and the second in which it was logged.
  */
 #include "httpd/runtime/m2mgw_tell.h"
 
@@ -16,7 +16,7 @@
 
 static apr_uint64_t places[PLACES];
 
-/* splitmix64's finalizer: neighbours in memory become strangers */
+/* splitmix64's finalizer: neighbouring addresses get unrelated values */
 static apr_uint64_t mixed(apr_uint64_t z)
 {
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -24,7 +24,7 @@ static apr_uint64_t mixed(apr_uint64_t z)
     return z ^ (z >> 31);
 }
 
-/* Seconds of a clock that nobody sets; an empty place is older than any pause. */
+/* Seconds of a monotonic clock; an empty entry is older than any pause. */
 static apr_uint32_t second(void)
 {
     struct timespec now;

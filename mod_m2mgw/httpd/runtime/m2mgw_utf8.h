@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Texts of others, as UTF-8 (RFC 3629) and in places of a fixed size.
+ * Strings from outside, as UTF-8 (RFC 3629) and in buffers of a fixed size.
  */
 #ifndef M2MGW_UTF8_H
 #define M2MGW_UTF8_H
 
 #include "httpd/m2mgw.h"
 
-/** The bytes of the character that text begins with, of the n there are; 0: it is none. */
+/** The bytes of the character that text begins with, of the n there are; 0: invalid. */
 apr_size_t m2mgw_utf8_character(const char *text, apr_size_t n);
 
 /** text itself where it is UTF-8, else a copy with U+FFFD for each byte that is not. */

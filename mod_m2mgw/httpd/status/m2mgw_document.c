@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The status document is put together when somebody asks for it, from what the rest of the
- * module counts.
+ * The status document is built on request, from what the rest of the module counts.
  */
 #include "httpd/status/m2mgw_document.h"
 
@@ -303,7 +302,7 @@ static m2_json_t *cache(apr_pool_t *pool)
     return json;
 }
 
-/* A store of things that count once: tokens, or proofs. */
+/* A store of one-time items: tokens, or proofs. */
 static void add_store(m2_json_t *document, apr_pool_t *pool, const char *name,
                       int (*stats_of)(m2_replay_stats_t *stats))
 {

@@ -3,9 +3,9 @@
  *
  * The status document: what is known of sections, rules, keys and machinery, of all child
  * processes together. Never a token, a key or a secret; of what clients sent only the detail of
- * recent refusals, which whoever shows it has to escape.
+ * recent refusals, which the code that shows it has to escape.
  *
- * The room status tells people and machines what the others counted. Never changes
+ * The room status shows people and machines what the other rooms counted. Never changes
  * anything.
  */
 #ifndef M2MGW_DOCUMENT_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The status document for people who were woken up: what is wrong, what is refused and
- * why, then the rules, the keys, and the machinery. Rows of zeros are left out, long lists
- * are cut (the JSON document has them whole). No script, nothing loaded from elsewhere;
- * every text is escaped where it is written.
+ * The status document for people on call: what is wrong, what is refused and why, then the
+ * rules, the keys, and the machinery. Rows of zeros are left out, long lists are cut (the JSON
+ * document has them whole). No script, nothing loaded from elsewhere; every text is escaped
+ * where it is written.
  */
 #include "httpd/status/m2mgw_html.h"
 #include "httpd/status/m2mgw_html_figures.h"
@@ -507,7 +507,7 @@ static void part(request_rec *r, const char *title, const m2_json_t *json)
     m2mgw_page_table_end(r);
 }
 
-/* The server's own name: that in the request is the client's word. */
+/* The server's own name: the name in the request is chosen by the client. */
 static void heading(request_rec *r, const m2_json_t *document)
 {
     const apr_int64_t now = m2mgw_status_int(document, "now");

@@ -32,7 +32,7 @@ typedef struct listing_t {
     apr_array_header_t *list; /* of row_t *, in order */
 } listing_t;
 
-/* What stands in a URL's query may be somebody's password. */
+/* A URL's query may contain a password. */
 static const char *public_name(apr_pool_t *pool, const m2_keysource_info_t *info)
 {
     const char *query = strchr(info->name, '?');
@@ -45,7 +45,7 @@ static const char *public_name(apr_pool_t *pool, const m2_keysource_info_t *info
                    "?...", NULL);
 }
 
-/* A span of time in whole seconds; a clock that was set back makes none negative. */
+/* A span of time in whole seconds; never negative, even if the clock was set back. */
 static void put_span(m2_json_t *json, const char *name, apr_time_t from, apr_time_t to)
 {
     m2_json_set_int(json, name, to > from ? apr_time_sec(to - from) : 0);
@@ -106,7 +106,7 @@ static m2_json_t *lists_json(apr_pool_t *pool, const m2_document_t *document, ap
     return list;
 }
 
-/* Likewise of the issuer, whose files are told of while they are bad. */
+/* Likewise for the issuer, whose files are listed while they are bad. */
 static void list_issuer_files(m2_json_t *list, apr_pool_t *pool)
 {
     APR_OPTIONAL_FN_TYPE(m2m_issuer_ill_files) *ask =

@@ -13,7 +13,7 @@
 void m2mgw_status_text(m2_json_t *json, apr_pool_t *pool, const char *name,
                        const char *text);
 
-/** A whole number of the document; 0 when there is none. */
+/** A whole number of the document; 0 when it is absent. */
 apr_int64_t m2mgw_status_int(const m2_json_t *json, const char *name);
 
 /** The row of a reason by its name; NULL: no request can end with it. */

@@ -11,7 +11,7 @@
 
 #include "text/m2_json.h"
 
-#define M2MGW_PAGE_ROWS 100 /* of a table: nobody reads more */
+#define M2MGW_PAGE_ROWS 100 /* of a table: more would not be readable */
 
 /** Type, head and style of a page; and its end. */
 void m2mgw_page_begin(request_rec *r);

@@ -260,8 +260,8 @@ static void rules(request_rec *r, const m2_json_t *list)
     }
 }
 
-/* A script of the gateway has its buckets in each section that loads it: their sums are told
- * under the one name. */
+/* A script of the gateway has its buckets in each section that loads it: their sums are reported
+ * under that one name. */
 static void limit_samples(request_rec *r, const m2_json_t *list, const char *name)
 {
     static const char metric[] = "m2mgw_limit_decisions_total";
@@ -337,8 +337,8 @@ static void part(request_rec *r, const metric_t *metrics, const m2_json_t *json)
 
 /* --- keys --- */
 
-/* Labels that were not there before; NULL when they were. Two URLs that differ in their
- * query only have one name, since the query is not shown. */
+/* Labels that were not used before; NULL when they were. Two URLs that differ in their query
+ * only have one name, since the query is not shown. */
 static const char *unseen(apr_hash_t *seen, const char *labels)
 {
     if (apr_hash_get(seen, labels, APR_HASH_KEY_STRING)) {

@@ -26,7 +26,7 @@ static const struct format_t {
     { "prometheus", m2mgw_status_prometheus, m2mgw_status_prometheus_one },
 };
 
-/* The value of a parameter of the query, as it stands there; NULL: there is none. */
+/* The raw value of a parameter of the query; NULL: it is absent. */
 static const char *parameter(request_rec *r, const char *name)
 {
     const apr_size_t n = strlen(name);
@@ -43,8 +43,7 @@ static const char *parameter(request_rec *r, const char *name)
     return found;
 }
 
-/* What `format` asks for, html when nothing does; NULL when nobody knows what. Other
- * parameters do not matter. */
+/* What `format` asks for, html by default; NULL if it is unknown. Other parameters are ignored. */
 static const struct format_t *wanted_format(request_rec *r)
 {
     const char *name = parameter(r, "format");
@@ -78,7 +77,7 @@ static int send_refusal(request_rec *r, const struct format_t *format, const cha
     return OK;
 }
 
-/* For refusals, too: nothing here is to be kept, framed or guessed at. */
+/* For refusals, too: answers must not be stored, framed or content-sniffed. */
 static void set_headers(request_rec *r)
 {
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
