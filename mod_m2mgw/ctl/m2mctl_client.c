@@ -100,7 +100,7 @@ static int run_grant(m2mctl_job_t *job)
     apr_array_header_t *users = NULL, *none = apr_array_make(job->ctl->pool, 1, sizeof(char *));
     int rc = m2mctl_scopes_check(job, 1);
 
-    if (rc == M2MCTL_ALLOW && job->options->clients) { /* a typing error would grant to nobody */
+    if (rc == M2MCTL_ALLOW && job->options->clients) { /* a typing error would have no effect */
         rc = lines_read(&users, job, job->options->clients);
         if (rc == M2MCTL_ALLOW && m2mctl_user_find(users, job->id) < 0) {
             rc = no_client(job, list_ids(job, users, none));

@@ -8,7 +8,7 @@
 
 #include "ctl/m2mctl_verb.h"
 
-/* what a proof says; NULL and "there is none" leave a member out, or to chance */
+/* what a proof says; NULL or absent leaves a member out, or makes it random */
 typedef struct m2mctl_made_t {
     const char *method, *url; /* of the request; query and fragment of url do not count */
     m2_slice_t token;         /* the access token it goes with */

@@ -203,7 +203,7 @@ static m2_code_t fill(const m2mctl_edit_t *edit, int file, m2_slice_t text, m2_e
 m2_code_t m2mctl_edit_save(m2mctl_edit_t *edit, m2_slice_t text, m2_err_t *err)
 {
     char *temp = apr_psprintf(edit->pool, "%s.XXXXXX", edit->real);
-    int file = mkstemp(temp); /* 0600, and nobody else's */
+    int file = mkstemp(temp); /* 0600, and owned by this user */
     m2_code_t rc;
 
     if (file < 0) {

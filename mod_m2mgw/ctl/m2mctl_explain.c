@@ -186,7 +186,7 @@ static void take_section(m2mctl_request_t *request, const m2mctl_force_t *force)
     request->api_name = request->api_name ? request->api_name : force->api_name;
 }
 
-/* The options on paths are tried before anything is told. */
+/* The options on paths are checked before anything is printed. */
 static int take_guard(m2mctl_story_t *s, explain_t *o, const m2mctl_force_t *force)
 {
     const char *why;

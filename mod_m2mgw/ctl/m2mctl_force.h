@@ -24,7 +24,7 @@ struct m2mctl_force_t {
     apr_array_header_t *tokens; /* of m2_token_source_t; NULL: Authorization */
     apr_time_t now;
     const char *section;        /* of a dump; NULL: options */
-    const char *closed;         /* nobody may pass, and why; NULL: open */
+    const char *closed;         /* why every request is refused; NULL: open */
     const char *unread;         /* a source whose keys a dump does not have; NULL: none */
     int off;                    /* nothing is in force there */
     int shadow;                 /* M2MEngine Shadow */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What goes into m2mctl and what comes out. Secrets are written into files nobody else
- * can read, and a file that is there already is not overwritten unasked.
+ * What goes into m2mctl and what comes out. Secrets are written into files that other users
+ * cannot read, and a file that is there already is not overwritten unasked.
  */
 #include "ctl/m2mctl_verb.h"
 

@@ -28,7 +28,7 @@ typedef struct m2mctl_job_t {
 
 /* --- the password file: ID:HASH --- */
 
-/** The client of a line as httpd reads it; "there is none" for comments and the like. */
+/** The client of a line as httpd reads it; absent for comments and the like. */
 m2_slice_t m2mctl_user(const char *line);
 
 /** The line of a client, -1 without one. */

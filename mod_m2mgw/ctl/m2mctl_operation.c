@@ -2,7 +2,7 @@
  * Copyright The mod_m2mgw authors
  *
  * The operation that a request is, what it needs, and whether a lenient backend would take it
- * for another one: as the gateway does, in steps that are told.
+ * for another one: as the gateway does, in steps that are printed.
  */
 #include "ctl/m2mctl_story_int.h"
 

@@ -109,8 +109,8 @@ static const char *hash_make(m2mctl_job_t *job, const char *secret)
     return apr_pstrdup(job->ctl->pool, hash);
 }
 
-/* httpd joins a line that ends in a backslash with the next one: what stands there could be a
- * client that is not seen here. */
+/* httpd joins a line that ends in a backslash with the next one: that line could hold a client
+ * that is not seen here. */
 static int is_plain(m2mctl_job_t *job, const apr_array_header_t *lines)
 {
     int i;
@@ -129,13 +129,13 @@ static int is_plain(m2mctl_job_t *job, const apr_array_header_t *lines)
     return 1;
 }
 
-/* whether somebody has the secret already, or a file will */
+/* whether the user has the secret already, or a file will */
 static int is_kept(const m2mctl_job_t *job)
 {
     return job->options->secret_file || job->options->secret_out;
 }
 
-/* Before the client is there: one whose secret nobody has is of no use. */
+/* Before the client is added: a client whose secret is unknown is of no use. */
 static int secret_save(m2mctl_job_t *job, const char *secret)
 {
     const m2mctl_client_t *o = job->options;

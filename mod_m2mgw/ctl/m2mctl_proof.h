@@ -20,7 +20,7 @@ extern const m2mctl_option_t m2mctl_shown_options[];
 /* a request as a proof has to be made for it, and what came with the token */
 typedef struct m2mctl_presented_t {
     m2_presented_t presented; /* its baton is this very struct */
-    m2_slice_t proof;         /* "there is none" without one */
+    m2_slice_t proof;         /* absent without one */
     const char *method;
     apr_array_header_t *targets;
     const char *x5t; /* of the certificate; NULL: none */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What a decision told step by step is told with: lines for people, a list for --json.
- * Texts never hold the token.
+ * Output of a decision step by step: lines for people, a list for --json. It never contains the
+ * token.
  */
 #include "ctl/m2mctl_story_int.h"
 

@@ -184,8 +184,8 @@ static int make_key(bench_t *b, const m2_policy_t *policy)
     return !alg || m2_jwk_generate(&b->key, b->ctl->pool, alg, 0, "m2mctl-test", &b->err) != M2_OK;
 }
 
-/* The claims; where they do not say otherwise (null is: there is none), issued now and good for
- * five minutes, as m2mctl sign has it. */
+/* The claims; unless they say otherwise (null means absent), issued now and good for five
+ * minutes, as m2mctl sign has it. */
 static const m2_json_t *complete(apr_pool_t *pool, const m2_json_t *claims, apr_time_t now)
 {
     m2_json_t *all = m2_json_make(pool);
@@ -214,7 +214,7 @@ static int sign_claims(m2mctl_story_t *s, m2mctl_force_t *force, bench_t *b,
     const char *token;
 
     if (!force->policy.keys) {
-        return 0; /* nobody looks for a token */
+        return 0; /* no token is looked for */
     }
     m2_json_set_string(header, "typ", types && types->nelts ? APR_ARRAY_IDX(types, 0, const char *)
                                                             : "JWT");

@@ -229,7 +229,7 @@ static const char *endpoint_of(apr_pool_t *pool, const m2_json_t *metadata, int 
                                     : m2_json_string(m2_json_get(metadata, "token_endpoint")));
 }
 
-/* RFC 8414 3.3: whoever answers must say that he is the issuer that was asked for */
+/* RFC 8414 3.3: the answer must name the issuer that was asked for */
 static m2_code_t discover(const char **pendpoint, call_t *call)
 {
     apr_pool_t *pool = call->ctl->pool;
@@ -414,7 +414,7 @@ static int secret_read(call_t *call)
     return 1;
 }
 
-/* what is said about logging in; NULL: it fits */
+/* what is wrong with the login; NULL: nothing */
 static const char *misfit(const token_t *o, m2_slice_t method)
 {
     if (!o->issuer || !o->client) {

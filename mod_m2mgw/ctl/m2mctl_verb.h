@@ -43,7 +43,7 @@ typedef enum m2mctl_kind_t { /* ORDER OPTION: readers in m2mctl_options.c */
     M2MCTL_FLAG,   /* int; On, Off, true or false may follow a '=' */
     M2MCTL_TEXT,   /* const char * */
     M2MCTL_NUMBER, /* m2mctl_number_t */
-    M2MCTL_LIST,   /* apr_array_header_t * of const char *, NULL while there is none */
+    M2MCTL_LIST,   /* apr_array_header_t * of const char *, NULL if absent */
     M2MCTL_WORD,   /* const char *; --NAME alone is "", --NAME=WORD the word */
     M2MCTL_KINDS
 } m2mctl_kind_t;
@@ -201,7 +201,7 @@ m2_code_t m2mctl_judge_body(m2mctl_facts_t *request, const m2_mapping_t *mapping
 m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, int operations,
                               m2_err_t *err);
 
-/** Of a request: method, a header field (NULL: there is none). */
+/** Of a request: method, a header field (NULL if absent). */
 const char *m2mctl_method(const m2mctl_facts_t *request);
 const char *m2mctl_header(const m2mctl_facts_t *request, const char *name);
 

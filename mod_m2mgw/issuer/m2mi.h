@@ -185,7 +185,7 @@ void m2mi_keys_reset(apr_pool_t *pconf);
 void m2mi_keys_ill(apr_array_header_t *list);
 
 /** A signing key from a PEM or JWK file. At a restart by signal the last good text of the file
- *  stands in for a bad one; key->jwk is NULL where there is none. process: the pool of the
+ *  stands in for a bad one; key->jwk is NULL if absent. process: the pool of the
  *  process. NULL, or a sentence. */
 const char *m2mi_key_load(m2mi_key_t *key, apr_pool_t *process, apr_pool_t *pool,
                           const m2mi_key_file_t *from);
@@ -356,8 +356,7 @@ void m2mi_lists_register(void);
 /** pre_config: forget the lists of the configuration before. */
 void m2mi_lists_reset(apr_pool_t *pconf);
 
-/** post_config: an empty list where there is none yet, for User to write. NULL, or a
- *  sentence. */
+/** post_config: an empty list if it does not exist yet, writable by User. NULL, or a sentence. */
 const char *m2mi_lists_make(apr_pool_t *pool, server_rec *s);
 
 /* --- m2mi_log.c: why a call ends, and what of it may stand in a log --- */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Clients that log in with a certificate (RFC 8705 2). mod_ssl tells which one the client
- * showed and whether a CA that is trusted here stands behind it; where TLS ends at a proxy,
- * mod_m2mgw tells both (M2MClientCertificate). A certificate that is known by its hash needs
- * no CA.
+ * Clients that log in with a certificate (RFC 8705 2). mod_ssl says which certificate the client
+ * showed and whether a CA that is trusted here issued it; where a proxy terminates TLS,
+ * mod_m2mgw says both (M2MClientCertificate). A certificate that is known by its hash needs no
+ * CA.
  */
 #include "issuer/m2mi.h"
 
@@ -16,7 +16,7 @@
 
 /* what the client showed */
 typedef struct shown_t {
-    m2_slice_t der; /* "there is none" without a certificate */
+    m2_slice_t der; /* absent without a certificate */
     int verified;
 } shown_t;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Once all of the configuration is read: is it complete, and what follows from it.
+ * Checks once the whole configuration is read: whether it is complete, and what follows from it.
  *
  * Where an endpoint lies is read off the <Location> that has its handler, so that what the
  * metadata says and what the server does cannot drift apart.
@@ -147,7 +147,7 @@ static int has_providers(const server_rec *s, const char *path)
     return has;
 }
 
-/* whether clients may log in by what is not a secret */
+/* whether clients may log in without a secret */
 static int has_keys(const server_rec *s)
 {
     const m2mi_server_t *conf = ap_get_module_config(s->module_config, &m2m_issuer_module);
@@ -500,7 +500,7 @@ static void blame_walk(blame_t *blame, apr_pool_t *pool, const server_rec *s,
     }
 }
 
-/* The section around a directive, as it is written; "" where there is none. */
+/* The section around a directive, as it is written; "" if absent. */
 static const char *in_section(apr_pool_t *pool, const ap_directive_t *at)
 {
     const ap_directive_t *section = at->parent;

@@ -8,7 +8,7 @@
 
 #include "issuer/m2mi.h"
 
-/** Take the memory, in post_config. 0: there is none. */
+/** Take the memory, in post_config. 0: no memory. */
 int m2mi_figures_open(server_rec *s);
 
 /** Count a token that was issued (M2_OAUTH_OK), or a refusal. Any thread, no lock. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Floor 0: the words everybody uses. Result codes (each is a reason an operator can read,
- * see the table in m2_err.c), ceilings with their reasons, and forward declarations, so
- * that a file's include list shows what it truly depends on.
+ * Floor 0: the words that all files use. Result codes (each is a reason an operator can read,
+ * see the table in m2_err.c), ceilings with their reasons, and forward declarations, so that a
+ * file's include list shows what it truly depends on.
  *
  * Nothing in core/ knows a web server: it is handed pools, slices and a clock value.
  *

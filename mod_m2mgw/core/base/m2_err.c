@@ -12,8 +12,8 @@
 
 #include <stdarg.h>
 
-/* The level follows who has to act: what a caller can repeat is INFO, so that nobody can fill a
- * log that is watched; what the operator must mend is ERR, and told once in a while. */
+/* The level follows who has to act: what a caller can repeat is INFO, so that callers cannot
+ * flood a log that is watched; what the operator must fix is ERR, and logged once in a while. */
 /* clang-format off */
 static const m2_reason_t reasons[] = { /* ORDER CODE */
     { M2_OK, "ok", NULL, 200, NULL, 0, 200, M2_LOG_DEBUG, "The request passes" },

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What went wrong, said once. The function that finds a fault fills the record, the first
- * one wins, and whoever hosts the core logs or shows it. Texts never hold token bytes.
+ * What went wrong, said once. The function that finds a fault fills the record, the first one
+ * wins, and whoever hosts the core logs or shows it. Sentences never contain token bytes.
  * m2_err.c also holds the one table that maps a reason to statuses and codes.
  */
 #ifndef M2_ERR_H
@@ -57,7 +57,7 @@ m2_code_t m2_err_set(m2_err_t *err, m2_code_t code, const char *fmt, ...)
 m2_code_t m2_err_at(m2_err_t *err, m2_code_t code, int line, int column, const char *fmt,
                     ...) __attribute__((format(printf, 5, 6)));
 
-/** The text of err without the `ORIGIN: ` that may stand in front of it; borrowed. */
+/** The sentence of err without the `ORIGIN: ` that may precede it; borrowed. */
 const char *m2_err_behind(const m2_err_t *err, const char *origin);
 
 /** The row of a code a request can end with; that of M2_E_INTERNAL for any other value. */

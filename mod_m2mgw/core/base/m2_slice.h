@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A borrowed stretch of bytes: pointer and length, not NUL-terminated, owned by somebody
- * else. Token parts are slices of the request's own header, so nothing is copied before it
- * is trusted. Comparison looks at the length first; there is no prefix comparison here,
- * because an attacker would get to choose the length of the prefix.
+ * A borrowed stretch of bytes: pointer and length, not NUL-terminated, owned by other code.
+ * Token parts are slices of the request's own header, so nothing is copied before it is trusted.
+ * Comparison looks at the length first; there is no prefix comparison here, because an attacker
+ * would get to choose the length of the prefix.
  */
 #ifndef M2_SLICE_H
 #define M2_SLICE_H
@@ -17,7 +17,7 @@
 #include <string.h>
 
 typedef struct m2_slice_t {
-    const char *p; /* NULL only for "there is none" */
+    const char *p; /* NULL only for an absent slice */
     apr_size_t n;
 } m2_slice_t;
 
@@ -27,7 +27,7 @@ static inline m2_slice_t m2_slice(const char *p, apr_size_t n)
     return s;
 }
 
-/** The slice of a C string, without its NUL; "there is none" for NULL. */
+/** The slice of a C string, without its NUL; absent for NULL. */
 static inline m2_slice_t m2_slice_z(const char *z)
 {
     return m2_slice(z, z ? strlen(z) : 0);
@@ -59,7 +59,7 @@ static inline int m2_slice_is_nocase(m2_slice_t s, const char *z)
     return 1;
 }
 
-/** A NUL-terminated copy in pool; NULL for "there is none". */
+/** A NUL-terminated copy in pool; NULL for an absent slice. */
 static inline char *m2_slice_dup(apr_pool_t *pool, m2_slice_t s)
 {
     return s.p ? apr_pstrmemdup(pool, s.p, s.n) : NULL;

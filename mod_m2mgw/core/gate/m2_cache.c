@@ -21,7 +21,7 @@
 #define WAYS 8
 #define WRITER 0x80000000u
 #define HASHED 64 /* bytes of a token, at its end; a multiple of 16 */
-#define DOOR_PER_SLOT 4 /* marks of tokens seen once; more of them, fewer mistaken for two */
+#define DOOR_PER_SLOT 4 /* marks of tokens seen once; more marks mean fewer collisions */
 
 /* everything of one kept verdict, in one block */
 typedef struct entry_t {
@@ -69,7 +69,7 @@ static apr_uint64_t word_at(const char *p)
 }
 
 /* Keyed per process, over length and end of the token: a verified one ends in its signature,
- * which nobody can choose. */
+ * which an attacker cannot choose. */
 static apr_uint64_t hash_of(const m2_cache_t *cache, apr_uint64_t generation,
                             m2_slice_t token)
 {

@@ -2,9 +2,9 @@
  * Copyright The mod_m2mgw authors
  *
  * Tokens that were verified before, kept by one process. A look-up compares policy, key set
- * generation and every byte of the token, so the hash only finds the place and nobody gains
- * anything from a collision. What is kept does not depend on the time: the caller checks
- * times, rules and replay on every hit.
+ * generation and every byte of the token, so the hash only finds the place and a collision gives
+ * an attacker nothing. What is kept does not depend on the time: the caller checks times, rules
+ * and replay on every hit.
  *
  * Readers never wait, for each other or for a writer; a writer that would have to wait gives
  * up. Only a token seen twice is kept, so that a flood of distinct ones costs a store each.

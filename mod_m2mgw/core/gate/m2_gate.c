@@ -28,8 +28,7 @@ static int has_control(const char *z)
     return *z != '\0';
 }
 
-/* a jti that can be told from others; anything but a string with bytes in it counts as
- * none */
+/* a usable jti: anything but a non-empty string counts as absent */
 static int has_jti(const m2_json_t *claims)
 {
     return m2_json_string(m2_json_get(claims, "jti")).n > 0;
@@ -60,7 +59,7 @@ static m2_code_t find_user(m2_verdict_t *verdict, apr_pool_t *pool,
         verdict->user = user_text(pool, m2_json_path(verdict->claims, name));
     }
     if (verdict->user && has_control(verdict->user)) {
-        /* the next claim would name somebody else, and this one cannot be logged */
+        /* the next claim would name another user, and this one cannot be logged */
         verdict->user = NULL;
         return m2_err_set(&verdict->err, M2_E_CLAIM_UNSAFE,
                           "the claim that names the user holds control bytes");
@@ -312,8 +311,8 @@ static m2_code_t judge_now(m2_verdict_t *verdict, apr_uint64_t *pgeneration,
     return verdict->code;
 }
 
-/* A kid that is not known may be that of a key that was made a moment ago: whoever fills the
- * ring is told, between leave and enter, and says whether to look once more. */
+/* A kid that is not known may be that of a key that was made a moment ago: the code that fills
+ * the ring is notified, between leave and enter, and says whether to look again. */
 static int look_again(const m2_policy_t *policy, apr_uint64_t generation, apr_pool_t *pool,
                       m2_slice_t token, const m2_services_t *services)
 {

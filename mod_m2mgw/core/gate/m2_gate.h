@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The whole decision, over plain structs: a policy an administrator wrote, a token somebody
- * found, facts somebody answers. First the token half (once per token and policy), then the
- * rules half (again for every URI, method or query the server makes of the request), and
- * when both passed the token is spent, where replay is prevented.
+ * The whole decision, over plain structs: a policy that an administrator wrote, a token that the
+ * host found, facts that the host answers. First the token half (once per token and policy),
+ * then the rules half (again for every URI, method or query the server makes of the request),
+ * and when both passed the token is spent, where replay is prevented.
  *
  * The room gate decides: whether a request passes, and if not, why. Never knows httpd;
  * what it needs of a host it is handed.
@@ -38,11 +38,10 @@ typedef struct m2_services_t {
 } m2_services_t;
 
 /**
- * The token half: split, header, key, signature, claims, times, presence of jti where replay
- * is prevented, whether it was revoked, proof of possession, what to publish. token "there is
- * none": M2_E_TOKEN_MISSING or M2_BYPASS.
- * verdict is zeroed by the caller and filled here; it, and all it points to, lives in pool.
- * Returns verdict->code.
+ *  The token half: split, header, key, signature, claims, times, presence of jti where replay is
+ *  prevented, whether it was revoked, proof of possession, what to publish. An absent token is
+ *  M2_E_TOKEN_MISSING or M2_BYPASS. verdict is zeroed by the caller and filled here; it, and all
+ *  it points to, lives in pool. Returns verdict->code.
  */
 m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_t *policy,
                         m2_slice_t token, apr_time_t now, const m2_services_t *services);

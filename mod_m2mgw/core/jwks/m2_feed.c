@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Composing sources into sets. Composed sets live in pools without a parent, so that the
- * ticking thread can free them and nobody else does; a composed set holds the documents it
- * borrows keys from.
+ * Composing sources into sets. Composed sets live in pools without a parent, so that only the
+ * ticking thread frees them; a composed set holds the documents it borrows keys from.
  */
 #include "jwks/m2_feed.h"
 
@@ -20,7 +19,7 @@ struct m2_feed_t {
     const void *composed; /* what the ring holds; NULL: nothing may be used */
     apr_pool_t *pool;     /* of that */
     int warned;
-    int full;             /* it was told that keys are left out */
+    int full;             /* it was logged that keys are left out */
 };
 
 /* a composed set that requests may still hold */
@@ -35,7 +34,7 @@ typedef struct m2_retired_t {
 /* a key as this feed has it */
 typedef struct entry_t {
     m2_jwk_t *jwk; /* a copy: bound, and without what is contested */
-    int fixed;     /* it stands in the configuration */
+    int fixed;     /* it is in the configuration */
     struct entry_t *next; /* of the same kid */
 } entry_t;
 
@@ -69,9 +68,8 @@ static void tell_left_out(m2_feed_t *feed, int n)
     feed->full = n > 0;
 }
 
-/* Two sources use one kid for different keys: for what both can do nobody knows which is
- * meant. What an administrator wrote into the configuration is not pushed out by what somebody
- * else publishes. */
+/* Two sources use one kid for different keys: for an algorithm that both support it is unknown
+ * which is meant. A key in the configuration is not displaced by a published one. */
 static void contest(m2_feed_t *feed, entry_t *a, entry_t *b, m2_alg_mask_t *pa,
                     m2_alg_mask_t *pb)
 {

@@ -43,7 +43,7 @@ m2_feed_t *m2_feed_add_lists(m2_feeds_t *feeds, m2_keyring_t *ring,
 /** Compose every feed of a source that is dirty again. */
 void m2_feeds_publish(m2_feeds_t *feeds);
 
-/** Free what nobody holds any more. */
+/** Free what is no longer referenced. */
 void m2_feeds_reclaim(m2_feeds_t *feeds);
 
 /** Empty all rings and free all sets; no request runs any more. */

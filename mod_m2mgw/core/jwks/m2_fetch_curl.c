@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * libcurl's multi interface. A dead host costs its own transfer some seconds and nobody
- * else anything; a drip-feed ends with the transfer's total time, a flood with the size.
+ * libcurl's multi interface. A dead host delays only its own transfer by some seconds; a
+ * drip-feed ends with the transfer's total time, a flood with the size.
  *
  * No content coding is asked for, so none is undone here; whoever reads the document undoes
  * gzip within its own bounds. The environment's proxy variables are not looked at.
@@ -373,7 +373,7 @@ int m2_fetch_run(m2_fetch_t *fetch, apr_interval_time_t wait)
             finish(fetch, (transfer_t *)(void *)t, code);
         }
     }
-    ERR_clear_error(); /* what curl leaves there would be taken for the next user's */
+    ERR_clear_error(); /* errors that curl leaves there would be attributed to the next user */
     return fetch->active;
 }
 

@@ -66,7 +66,7 @@ void m2_jwks_keep_copies(m2_jwks_t *jwks, apr_pool_t *process)
     jwks->process = process;
 }
 
-/* The source of that name, made when there is none; *pnew says which. */
+/* The source of that name, made if absent; *pnew says which. */
 static m2_keysource_t *source_named(int *pnew, m2_jwks_t *jwks, const m2_document_t *document,
                                     m2_keysource_kind_t kind, const char *name)
 {

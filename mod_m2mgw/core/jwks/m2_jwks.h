@@ -55,8 +55,8 @@ m2_code_t m2_jwks_list_file(m2_keysource_t **psource, m2_jwks_t *jwks,
                             m2_err_t *err);
 
 /** The source of a file that cannot be used, and this is why: with the last text of it that any
- *  process believed. For the restart of a running server. m2_keysource_keys is NULL where there
- *  is none; its keys are then unavailable until the file is good. */
+ *  process believed. For the restart of a running server. m2_keysource_keys is NULL if no such
+ *  text is known; its keys are then unavailable until the file is good. */
 m2_keysource_t *m2_jwks_file_kept(m2_jwks_t *jwks, const char *path, const char *why);
 
 /** The source of a URL or an issuer. plain: http to any host is allowed for it and for what its
@@ -101,9 +101,9 @@ void m2_jwks_share(m2_jwks_t *jwks, void *memory);
  *  but root do not. */
 void m2_jwks_trust(apr_uint32_t uid);
 
-/** Read the last good copies of what was fetched, and remove what killed children left.
- *  state_dir is writable by the children; NULL: there is none that can be used, so that every
- *  child fetches for itself. */
+/** Read the last good copies of what was fetched, and remove what killed children left. state_dir
+ *  is writable by the children; NULL: no directory can be used, so that every child fetches for
+ *  itself. */
 void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now);
 
 /* --- in one thread of each child --- */
@@ -118,8 +118,8 @@ m2_code_t m2_jwks_attach(m2_jwks_t *jwks, apr_pool_t *pool, m2_err_t *err);
 /** tls lives as long as the registry. 0 when there is no memory. */
 int m2_jwks_start(m2_jwks_t *jwks, const m2_fetch_tls_t *tls, apr_pool_t *pool);
 
-/** Look at files, pick up what other children fetched, fetch what is due, swap what
- *  changed, free what nobody holds. Returns within about a tenth of a second. */
+/** Look at files, pick up what other children fetched, fetch what is due, swap what changed, free
+ *  what is no longer referenced. Returns within about a tenth of a second. */
 void m2_jwks_tick(m2_jwks_t *jwks, apr_time_t now);
 
 /** Drop what is under way, so that another child may do it. Where a signal handler may be the

@@ -99,8 +99,8 @@ static int any_wanted(const apr_array_header_t *sources)
     return 0;
 }
 
-/* A seat until then; NULL when all are taken. One that lies further ahead than anybody waits is
- * of a time before the clock was set back. */
+/* A seat until then; NULL when all are taken. A seat with an end beyond the longest wait dates
+ * from before the clock was set back. */
 static apr_uint64_t *take_seat(m2_waiters_t *waiters, apr_size_t seats, apr_time_t now,
                                apr_uint64_t until)
 {

@@ -23,7 +23,7 @@
 #define FIRST_RETRY 5  /* seconds to the next attempt after a failure, then doubling */
 #define MAX_DOUBLINGS 5
 #define UNSTORED (~(apr_uint64_t)0) /* a version that no copy has */
-#define MAX_SHOWN 200 /* bytes of somebody else's text in a message */
+#define MAX_SHOWN 200 /* bytes of a foreign document in a message */
 
 /* steps of a fetch: a URL has the last one only */
 enum { STEP_RFC8414, STEP_OPENID, STEP_KEYS };
@@ -52,7 +52,7 @@ void m2_keysource_restore(m2_keysource_t *source, apr_time_t now)
     if (!m2_state_take(&state, source, 0)) {
         return;
     }
-    if (state.checked > now) { /* the clock was set back, or somebody touched it */
+    if (state.checked > now) { /* the clock was set back, or the file was touched */
         state.checked = now;
     }
     source->taken = source->seen = 1;
@@ -77,7 +77,7 @@ static void release(m2_keysource_t *source, apr_uint64_t due)
     source->fetching = NULL;
 }
 
-/* The first failure of a row is told, and so is what it means. */
+/* The first failure in a row is logged, with its consequence. */
 static void failed(m2_keysource_t *source, const char *why)
 {
     m2_slot_t *slot = source->slot;
@@ -133,7 +133,7 @@ static void confirmed(m2_keysource_t *source, apr_uint64_t interval)
     release(source, now + jittered(interval));
 }
 
-/* A full disk or a directory of somebody else costs no keys: this child uses what it fetched, and
+/* A full disk or a directory of another user costs no keys: this child uses what it fetched, and
  * so do the others where memory is shared; else they fetch for themselves. */
 static void keep_alone(m2_keysource_t *source, const m2_answer_t *answer, apr_uint64_t digest,
                        apr_status_t status)
@@ -421,7 +421,7 @@ void m2_keysource_abandon(m2_keysource_t *source)
 
 /* --- every tick --- */
 
-/* While nothing can be stored on disk, what somebody fetched lies in memory. */
+/* While nothing can be stored on disk, fetched documents are kept in memory. */
 static void pick_up_unstored(m2_keysource_t *source)
 {
     const apr_uint64_t version = m2_copy_version(source->copy);

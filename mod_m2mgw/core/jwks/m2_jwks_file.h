@@ -11,8 +11,8 @@
 /** Read a file for the first time, strictly. M2_E_CONFIG with the fault. */
 m2_code_t m2_keysource_read(m2_keysource_t *source, m2_err_t *err);
 
-/** Use the last good copy in place of the file, which cannot be used, and this is why. Where
- *  there is none its keys are unavailable. */
+/** Use the last good copy in place of the file, which cannot be used, and this is why. Without
+ *  such a copy its keys are unavailable. */
 void m2_keysource_keep(m2_keysource_t *source, const char *why);
 
 /** Once memory is there: a copy that is kept is told of. */

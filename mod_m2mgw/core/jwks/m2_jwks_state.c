@@ -113,7 +113,7 @@ void m2_state_confirm(m2_keysource_t *source, apr_pool_t *pool)
     }
 }
 
-/* `HASH.jwks.XXXXXX`: a copy that somebody was writing */
+/* `HASH.jwks.XXXXXX`: a copy that a process was writing */
 static int is_temporary(const char *name)
 {
     const apr_size_t n = strspn(name, "0123456789abcdef"), k = SUFFIX_BYTES;
@@ -169,7 +169,7 @@ static int parse_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t
 }
 
 /* Whose copies count: root's, those of the user that the children run as, and of whoever runs
- * this. What somebody else put there is nobody's key. */
+ * this. Copies from other users are ignored. */
 static apr_uint32_t children_uid;
 
 void m2_state_trust(apr_uint32_t uid)

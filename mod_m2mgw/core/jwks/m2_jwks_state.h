@@ -22,7 +22,7 @@ typedef struct m2_state_t {
 /** The user whose copies count beside root's, of this process. */
 void m2_state_trust(apr_uint32_t uid);
 
-/** Where the copy of a source lies; NULL when OpenSSL refuses. */
+/** The file of the copy of a source; NULL when OpenSSL refuses. */
 const char *m2_state_path(m2_keysource_t *source, const char *state_dir);
 
 /** Remove what children that were killed left half written. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What all kinds of sources have in common. Parsed documents live in pools without a parent,
- * so that the ticking thread can free them and nobody else does.
+ * What all kinds of sources have in common. Parsed documents live in pools without a parent, so
+ * that only the ticking thread frees them.
  */
 #include "jwks/m2_keysource_int.h"
 

@@ -19,9 +19,9 @@
  * atomically; `claimed` is won by compare-and-swap and guards the writing of the others
  * (but asked, kids and noted, which have rules of their own). Times are apr_time_t. */
 typedef struct m2_slot_t {
-    apr_uint64_t version;  /* of the document in the state directory; 0: there is none */
+    apr_uint64_t version;  /* of the document in the state directory; 0: absent */
     apr_uint64_t digest;   /* of that document */
-    apr_uint64_t checked;  /* when somebody last confirmed it */
+    apr_uint64_t checked;  /* when a process last confirmed it */
     apr_uint64_t interval; /* between two fetches, as the last answer wants it */
     apr_uint64_t due;      /* next fetch */
     apr_uint64_t claimed;  /* until when the fetch belongs to whoever set this; 0: free */
@@ -78,14 +78,14 @@ struct m2_keysource_t {
     apr_size_t size;     /* of that text */
     apr_time_t looked;
     apr_time_t taking;     /* how long the last look took */
-    int may_miss;          /* a file that is not there is empty: somebody will make it */
+    int may_miss;          /* a missing file counts as empty: it will be created later */
     int broken;            /* what the file holds cannot be used */
     const char *kept_for;  /* why it counts from the start; NULL: the file was good */
     /* what is fetched */
     m2_puller_t puller;   /* pull is NULL: by a transfer */
     const char *state_path;
     apr_uint64_t own_checked; /* when what is current was last confirmed, by this process */
-    apr_uint64_t untaken;     /* version that could not be read, and was told of */
+    apr_uint64_t untaken;     /* version that could not be read, as already logged */
     apr_uint64_t own_due;     /* while nothing can be stored: the next fetch of this process */
     apr_uint64_t own_tried;   /* likewise the last one */
     apr_uint64_t own_digest;  /* of current, which this process fetched for itself; else 0 */
@@ -132,7 +132,7 @@ static inline apr_uint64_t m2_slot_hash(apr_uint64_t hash, m2_slice_t bytes)
 }
 
 /* A clock that was set back delays nothing: what is due later than ttl from now is due, and a
- * claim that outlives the longest fetch is nobody's. */
+ * claim that outlives the longest fetch is void. */
 
 #define M2_CLAIM_MARGIN 5 /* seconds a claim outlives its timeouts, for a busy machine */
 #define M2_FETCH_STEPS 3  /* requests of one fetch at most */

@@ -18,7 +18,7 @@ int m2_url_is_plain(apr_pool_t *pool, const char *url);
 /** Whether a host is this machine by the name or an address that is reserved for it. */
 int m2_url_is_loopback(const char *host);
 
-/** url for messages: what stands in its query may be somebody's password. */
+/** url for messages: its query may contain a password. */
 const char *m2_url_label(apr_pool_t *pool, const char *url);
 
 #endif /* M2_URL_H */

@@ -41,7 +41,7 @@ typedef struct m2_curve_t {
 #define M2_CURVES 5
 extern const m2_curve_t m2_curves[M2_CURVES];
 
-/** A member of r->json; NULL when there is none, or JSON null. */
+/** A member of r->json; NULL if absent, or JSON null. */
 const m2_json_t *m2_jwk_member(const m2_jwk_reader_t *r, const char *name);
 
 /** Set the thumbprints of a key's certificate from its DER, where the key states none. */

@@ -148,7 +148,7 @@ static m2_code_t push_number(BIGNUM **pbn, m2_jwk_reader_t *r, OSSL_PARAM_BLD *b
     return M2_OK;
 }
 
-/* What serialisers write for a list that nobody filled; it says nothing. */
+/* What serialisers write for an empty list; it is ignored. */
 static int is_empty_list(const m2_json_t *member)
 {
     return m2_json_type(member) == M2_JSON_ARRAY && m2_json_length(member) == 0;
@@ -335,8 +335,8 @@ static const struct {
     { "RSA", read_rsa }, { "EC", read_ec }, { "OKP", read_okp }, { "oct", read_oct }
 };
 
-/* RFC 7517 4.2: a key for anything but signatures is not ours to use. A SPIFFE bundle says
- * jwt-svid for the keys of its tokens. */
+/* RFC 7517 4.2: a key that is not for signatures is not used here. A SPIFFE bundle says jwt-svid
+ * for the keys of its tokens. */
 static m2_code_t check_use(m2_jwk_reader_t *r)
 {
     const char *use;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * OpenSSL contexts kept ready with a key. Setting up a verification costs OpenSSL a fifth of
- * an RSA verification (fetching digests under a lock, allocating, copying parameters); a
- * context that was used once can be used again. Threads take one out, use it alone, and put
- * it back; nobody waits.
+ * OpenSSL contexts kept ready with a key. Setting up a verification costs OpenSSL a fifth of an
+ * RSA verification (fetching digests under a lock, allocating, copying parameters); a context
+ * that was used once can be used again. A thread takes one out, uses it alone, and puts it back;
+ * no thread waits.
  */
 #ifndef M2_KEPT_H
 #define M2_KEPT_H

@@ -16,7 +16,7 @@ struct m2_feed_t; /* what fills a ring, see m2_jwks.h */
 
 /* What a ring of lists holds: the current object of each source. Lists are asked one by one. */
 typedef struct m2_parts_t {
-    int missing; /* sources of which there is none that may be used */
+    int missing; /* sources without keys that may be used */
     int n;
     const void *part[];
 } m2_parts_t;
@@ -24,9 +24,9 @@ typedef struct m2_parts_t {
 /** A ring in pool whose current set is set (may be NULL: no keys yet, 503). */
 m2_keyring_t *m2_keyring_make(apr_pool_t *pool, const m2_keyset_t *set);
 
-/** The current set, valid until the caller's m2_keyring_leave; NULL when there is none that
- *  may be used (every source down for longer than its max-stale). No lock. Never wait
- *  between the two; leave in the thread that entered, also when the set was NULL. */
+/** The current set, valid until the caller's m2_keyring_leave; NULL when no set may be used
+ *  (every source down for longer than its max-stale). No lock. Never wait between the two; leave
+ *  in the thread that entered, also when the set was NULL. */
 const m2_keyset_t *m2_keyring_enter(const m2_keyring_t *ring);
 void m2_keyring_leave(const m2_keyring_t *ring);
 

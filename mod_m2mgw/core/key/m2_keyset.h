@@ -64,7 +64,7 @@ m2_code_t m2_keyset_add_all(m2_keyset_t *set, const m2_keyset_t *other, const ch
 m2_code_t m2_keyset_parse(m2_keyset_t *set, m2_slice_t text, const char *origin, int flags,
                           m2_keyset_mode_t mode, m2_err_t *err);
 
-/* what a token says about the key it wants; slices without a member are "there is none" */
+/* what a token says about the key it wants; slices without a member are absent */
 typedef struct m2_wanted_t {
     m2_slice_t kid, x5t, x5t256;
     m2_slice_t iss; /* only looked at where m2_keyset_is_bound */

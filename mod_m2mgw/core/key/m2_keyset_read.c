@@ -86,8 +86,8 @@ static int join(claim_t *claim, const m2_jwk_t *jwk)
     return 0;
 }
 
-/* Different keys of one kid are told apart by what they can do; for an algorithm that two can
- * do nobody knows which is meant (RFC 7517 4.5 wants distinct kids). */
+/* Different keys of one kid are told apart by what they can do; for an algorithm that two
+ * support it is unknown which is meant (RFC 7517 4.5 wants distinct kids). */
 static m2_code_t keep_named(reader_t *r, m2_jwk_t *jwk, const char *name)
 {
     claim_t *claim = apr_hash_get(r->by_kid, jwk->kid, APR_HASH_KEY_STRING);

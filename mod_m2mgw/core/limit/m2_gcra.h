@@ -23,7 +23,7 @@ typedef struct m2_gcra_answer_t {
     int passes;
     apr_uint64_t full_at; /* passes: when the bucket is full again with this request taken */
     apr_uint64_t left;    /* requests that may come at once now, this one taken if it passes */
-    apr_uint64_t wait;    /* passes not: nanoseconds until it would, with nobody in between */
+    apr_uint64_t wait;    /* does not pass: nanoseconds until it would */
     apr_uint64_t full_in; /* nanoseconds until the bucket is full, this one taken likewise */
 } m2_gcra_answer_t;
 

@@ -69,7 +69,7 @@ m2_code_t m2_limit_make(m2_limit_t **plimit, m2_limits_t *limits, const char *na
 m2_code_t m2_limit_option(m2_limit_t *limit, m2_limits_t *limits, const char *name,
                           const char *value, m2_err_t *err);
 
-/** Put a finished limit into the list; a name stands there once. */
+/** Put a finished limit into the list; each name is in it once. */
 m2_code_t m2_limits_add(m2_limits_t *limits, m2_limit_t *limit, m2_err_t *err);
 
 /** COUNT/WINDOW, such as 100/1m; burst 0 means COUNT. */

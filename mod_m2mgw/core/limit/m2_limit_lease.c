@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A slot is 64 bytes, a bucket has one place of eight. A slot is taken for another bucket
- * only when it holds nothing: no request, and nobody who is just asking. A process that is
- * killed within the lock leaves at worst a lease that is lost: `left` is written last.
+ * A slot is 64 bytes, a bucket has one place of eight. A slot is taken for another bucket only
+ * when it holds nothing: no request, and no process that is asking. A process that is killed
+ * within the lock leaves at worst a lease that is lost: `left` is written last.
  */
 #include "limit/m2_limit_lease.h"
 
@@ -22,7 +22,7 @@
 
 typedef struct slot_t {
     apr_uint64_t id[2];
-    apr_uint64_t asking_until; /* somebody asks for a lease, until then at the latest */
+    apr_uint64_t asking_until; /* a process asks for a lease, until then at the latest */
     apr_uint64_t lapses;       /* when what is left has flowed back elsewhere anyway */
     apr_uint64_t empty_until;  /* the bucket elsewhere refuses until then */
     apr_uint64_t full_at;      /* when it is full, by this clock */
@@ -92,7 +92,7 @@ static slot_t *find(const m2_lease_t *table, const apr_uint64_t *id, int make,
     return spare;
 }
 
-/* What the client is told: what is held, and what has flowed back elsewhere since. */
+/* What the client is told: the unused part of the lease, and what the bucket has regained since. */
 static void tell(m2_lease_take_t *take, const slot_t *slot, apr_uint64_t now)
 {
     const m2_gcra_t *terms = take->terms;
@@ -130,7 +130,7 @@ static int judge(m2_lease_t *table, m2_lease_take_t *take, apr_uint64_t now)
         return take->answer.passes || take->shadow;
     }
     take->asks = 1;
-    memset(&take->answer, 0, sizeof(take->answer)); /* if another bucket refuses, nobody asks */
+    memset(&take->answer, 0, sizeof(take->answer)); /* if another bucket refuses: no lease */
     take->answer.passes = 1;
     take->answer.left = take->terms->depth / take->terms->step;
     return 1;

@@ -24,7 +24,7 @@ typedef struct m2_lease_take_t {
     apr_uint64_t id[2];
     const m2_gcra_t *terms;
     const char *name;   /* of the limit */
-    const char *key;    /* of the bucket, where it lies */
+    const char *key;    /* of the bucket in its own store */
     int shadow;         /* refuses nobody */
     apr_uint32_t size;  /* requests of a lease, 1: there are none */
     /* out */
@@ -61,7 +61,7 @@ void m2_lease_settle(m2_lease_t *table, m2_lease_take_t *takes, int n, int passe
 /* Written with atomics. */
 typedef struct m2_lease_common_t {
     apr_uint64_t alone_until; /* nanoseconds: not asked before; 0: it answers */
-    apr_uint64_t down;        /* somebody has said in the log that it does not */
+    apr_uint64_t down;        /* it has been logged that it does not */
     apr_uint64_t asked;       /* requests that the store elsewhere answered */
     apr_uint64_t held;        /* that were answered by what is held here */
     apr_uint64_t local;       /* that were answered by the local share */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A bucket is one number, as it is in memory: when it is full again, in microseconds since
- * the instant that the script names. Its key expires then. Doubles hold that to a hundredth of
- * a microsecond for years, and what is added to it does not accumulate errors that matter: a
- * bucket that nobody uses is as new.
+ * A bucket is one number, as it is in memory: when it is full again, in microseconds since the
+ * instant that the script names. Its key expires then. Doubles hold that to a hundredth of a
+ * microsecond for years, and what is added to it does not accumulate errors that matter: an
+ * unused bucket becomes full again.
  */
 #include "limit/m2_limit_redis.h"
 

@@ -30,7 +30,7 @@ int m2_lr_key(char key[M2_LR_KEY], apr_uint64_t id[2], const m2_lr_t *lr, const 
 
 /** Ask for those of takes that ask: granted and answer are filled. 1: the request passes them
  *  all, 0: one that is not a shadow refuses, and nothing is taken; -1 with why (M2_WIRE_WHY
- *  bytes): no answer, and nobody knows what was taken. Thread-safe. */
+ *  bytes): no answer, and it is unknown what was taken. Thread-safe. */
 int m2_lr_ask(m2_lr_t *lr, m2_lease_take_t *takes, int n, char *why);
 
 #endif /* M2_LIMIT_REDIS_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The front of the store. It reads the clock, the one that nobody sets: a bucket must not be
- * full again because somebody changed the date.
+ * The front of the store. It reads the monotonic clock: a bucket must not become full again
+ * because the date was changed.
  */
 #include "limit/m2_limit_store.h"
 

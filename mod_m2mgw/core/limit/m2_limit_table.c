@@ -352,7 +352,7 @@ static void commit(m2_lt_t *table, const m2_lt_take_t *take)
     }
 }
 
-/* What a refused request is told of the buckets it was not taken from. */
+/* What a refused request reports about the buckets in which it was not counted. */
 static void leave(m2_lt_t *table, m2_lt_take_t *take)
 {
     if (!take->answer.passes) {

@@ -33,7 +33,7 @@ typedef const m2_jwk_t *m2_client_decoy_fn(const char *client, const m2_alg_t *a
 /* what an assertion is checked against */
 typedef struct m2_assertion_rules_t {
     m2_client_keys_fn *keys_of;
-    m2_client_decoy_fn *decoy_of; /* NULL: clients may be told apart by time */
+    m2_client_decoy_fn *decoy_of; /* NULL: response times may reveal which clients exist */
     void *baton;                  /* of both */
     const apr_array_header_t *audiences; /* names we go by, const char * */
     apr_time_t now;

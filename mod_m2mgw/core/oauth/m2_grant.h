@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Who was granted what: a table (audience, client) -> permissions, read from directives and
- * from a grant file, and the answer to a token request's `scope`. Used by the M2M server and
- * by the command line tool that edits the file.
+ * The grants: a table (audience, client) -> permissions, read from directives and from a grant
+ * file, and the answer to a token request's `scope`. Used by the M2M server and by the command
+ * line tool that edits the file.
  *
  * A grant is a line `AUDIENCE CLIENT PERMISSION...`. What a client asks for is written
  * `AUDIENCE|PERMISSION`, several separated by blanks; `AUDIENCE|.all` is everything granted.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A token that somebody asks about (RFC 7662) or takes back (RFC 7009): is it one of ours, and
- * alive. Whether it was revoked, and whose business it is, is the caller's to ask.
+ * A token that a client introspects (RFC 7662) or revokes (RFC 7009): whether this server issued
+ * it and it has not expired. The caller checks whether it was revoked and whether the client may
+ * ask.
  */
 #ifndef M2_INSPECT_H
 #define M2_INSPECT_H

@@ -221,7 +221,7 @@ static bytes_t *base64_decode(apr_pool_t *pool, m2_slice_t text)
     return bytes;
 }
 
-/* the credentials of a Basic header value; "there is none" for another scheme */
+/* the credentials of a Basic header value; absent for another scheme */
 static m2_slice_t basic_credentials(m2_slice_t value)
 {
     apr_size_t i = sizeof("Basic") - 1;
@@ -316,7 +316,7 @@ static m2_oauth_error_t use_post(m2_token_request_t *request, char *const *value
                : fail(ptext, M2_OAUTH_INVALID_REQUEST, "client_id is missing");
 }
 
-/* whether that suffices is for whoever knows the certificates to say */
+/* the code that knows the certificates decides whether that suffices */
 static m2_oauth_error_t use_name(m2_token_request_t *request, char *const *values,
                                  const char **ptext)
 {

@@ -21,10 +21,10 @@ struct request_rec;
 
 typedef struct m2_view_t {
     m2_proof_policy_t proof;     /* M2MDPoP, with its defaults */
-    m2_slice_t nonce_key;        /* shared with the gateway; "there is none": no nonces */
+    m2_slice_t nonce_key;        /* shared with the gateway; absent: no nonces */
     int certificate_by_header;   /* M2MClientCertificate header:... */
     int certificate_verified;    /* and its peers verify certificates */
-    m2_slice_t certificate;      /* DER; with a request only; "there is none" without one */
+    m2_slice_t certificate;      /* DER; with a request only; absent without one */
     const char *revocation;      /* path of the one M2MRevocation file:, or NULL */
     int revocations;             /* how many M2MRevocation are in force */
     int revocation_broken;       /* that file is bad: what is added to it does not count now */

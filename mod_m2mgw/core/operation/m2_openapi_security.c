@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Security of a document: which schemes are a token of ours, and which scopes an operation
- * asks for. What cannot be told needs a token; nothing opens an operation but an empty list or
- * an empty alternative. OpenAPI 3.1.1, 4.8.27 and 4.8.30.
+ * Security of a document: which schemes carry a token, and which scopes an operation asks for.
+ * An unclear operation needs a token; only an empty list or an empty alternative makes an
+ * operation public. OpenAPI 3.1.1, 4.8.27 and 4.8.30.
  */
 #include "operation/m2_openapi_int.h"
 
@@ -161,7 +161,7 @@ m2_code_t m2_apidoc_security(m2_operation_t *operation, m2_apidoc_t *doc,
     m2_code_t code;
 
     if (!list) {
-        return M2_OK; /* told once for the whole document */
+        return M2_OK; /* reported once for the whole document */
     }
     code = m2_node_want(list, M2_WANT_LIST, "security", doc->err);
     if (code) {

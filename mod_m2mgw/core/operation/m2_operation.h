@@ -91,7 +91,7 @@ const char *m2_operations_allow(apr_pool_t *pool, const m2_operation_match_t *ma
 /** Whether every operation of the place that match names is public; 0 where it names none. */
 int m2_operations_place_is_public(const m2_operation_match_t *match);
 
-/** The value that a match gives to a variable of its template; "there is none" otherwise. */
+/** The value that a match gives to a variable of its template; absent otherwise. */
 m2_slice_t m2_operation_value(const m2_operation_match_t *match, const char *name);
 
 /** Whether scopes suffice: has(scope, baton) tells of each. */

@@ -103,7 +103,7 @@ static void link_node(m2_operations_t *table, m2_opnode_t *node, const m2_segmen
     }
 }
 
-/* the node that a segment leads to, made where there is none */
+/* the node that a segment leads to, made if absent */
 static m2_opnode_t *step(m2_operations_t *table, m2_opnode_t *node, const m2_segment_t *segment)
 {
     const char *key = apr_psprintf(table->scratch, "%d %d %s", node->number, segment->kind,

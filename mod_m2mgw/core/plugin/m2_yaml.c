@@ -493,7 +493,7 @@ const m2_node_t *m2_node_value_at(const m2_node_t *map, int i)
     return m2_node_at(map, 2 * i + 1);
 }
 
-/* the wanted types as words: the widest set is told as "a text" */
+/* the wanted types as words: the widest set is called "a text" */
 static const char *want_words(apr_pool_t *pool, unsigned want)
 {
     const char *text = NULL;

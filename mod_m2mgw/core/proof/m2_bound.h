@@ -2,8 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Whether a verified token comes from its owner: what its claim cnf names is proven by the
- * request, and what the policy wants to be named is there (RFC 9449 7, RFC 8705 3). Nothing of
- * this is ever kept with a token: every request proves anew.
+ * request, and what the policy wants to be named is there (RFC 9449 7, RFC 8705 3). None of this
+ * is cached with a token: every request must prove it again.
  */
 #ifndef M2_BOUND_H
 #define M2_BOUND_H

@@ -2,8 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Three spellings, told apart by how they begin; each is brought to the alphabet of base64url,
- * so that there is one strict decoder. A document that OpenSSL does not read to its last byte
- * as one certificate counts as none: a hash of anything else would bind to nobody's key.
+ * so that there is one strict decoder. A document that OpenSSL does not read to its last byte as
+ * one certificate counts as none: a hash of anything else would not match any key.
  */
 #include "proof/m2_cert.h"
 
@@ -91,7 +91,7 @@ static int digit_of(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* A `+` is one: it stands in base64, and no encoder of certificates writes blanks so. */
+/* A `+` is a plus sign: base64 uses it, and no encoder of certificates writes blanks as `+`. */
 static m2_slice_t decode_percent(apr_pool_t *pool, m2_slice_t text)
 {
     char *copy = apr_palloc(pool, text.n + 1);

@@ -15,12 +15,12 @@
 /**
  * The DER bytes of the one certificate that text holds: as a byte sequence between colons
  * (RFC 9440 2.1), as PEM (any white space in place of line ends), or as percent-encoded PEM.
- * "There is none" where text holds anything besides one whole certificate: a list, a
+ * Absent where text holds anything besides one whole certificate: a list, a
  * parameter, bytes behind its end. Leaves OpenSSL's error queue empty.
  */
 m2_slice_t m2_cert_read(apr_pool_t *pool, m2_slice_t text);
 
-/** SHA-256 of DER bytes in base64url, in pool; NULL for "there is none". */
+/** SHA-256 of DER bytes in base64url, in pool; NULL for an absent slice. */
 const char *m2_cert_thumbprint(apr_pool_t *pool, m2_slice_t der);
 
 #endif /* M2_CERT_H */

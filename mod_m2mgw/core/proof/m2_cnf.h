@@ -12,8 +12,8 @@
 #define M2_THUMBPRINT 43 /* characters of a SHA-256 in base64url */
 
 typedef struct m2_cnf_t {
-    int present;    /* the token has the claim: it belongs to somebody */
-    m2_slice_t jkt; /* "there is none" without that member */
+    int present;    /* the token has the claim: it is bound to a key */
+    m2_slice_t jkt; /* absent without that member */
     m2_slice_t x5t;
 } m2_cnf_t;
 

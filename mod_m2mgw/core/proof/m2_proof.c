@@ -237,7 +237,7 @@ static const char *thumbprint_of(check_t *c, const m2_json_t *jwk)
     return names ? hash_of(c->pool, m2_slice_z(apr_pstrcat(c->pool, text, "}", NULL))) : NULL;
 }
 
-/* A key that says more than which it is (alg, use) is read anew, for what it says. */
+/* A key with members beyond its value (alg, use) is parsed again, because of those members. */
 static m2_code_t read_key(check_t *c, const m2_json_t *jwk, m2_err_t *why)
 {
     const m2_proof_keys_t *keys = c->request->keys;

@@ -65,12 +65,12 @@ typedef struct m2_proof_keys_t {
 
 /* The request that a proof has to be made for. */
 typedef struct m2_proof_request_t {
-    m2_slice_t proof;  /* the value of the header field; "there is none" without one */
+    m2_slice_t proof;  /* the value of the header field; absent without one */
     int fields;        /* how many such fields the request has */
     const char *method;
     const apr_array_header_t *targets; /* of const char *, in the normal form of m2_target */
-    m2_slice_t token;  /* the access token; "there is none": no ath is asked for */
-    m2_slice_t jkt;    /* thumbprint the token is bound to; "there is none": any key */
+    m2_slice_t token;  /* the access token; absent: no ath is asked for */
+    m2_slice_t jkt;    /* thumbprint the token is bound to; absent: any key */
     m2_slice_t nonce_key;   /* where a nonce is asked for */
     const char *nonce_role; /* M2_NONCE_RESOURCE or M2_NONCE_ISSUER */
     const m2_proof_keys_t *keys; /* NULL: the key of each proof is read anew */

@@ -39,7 +39,7 @@ struct m2_redis_t {
     int seeds;               /* the first of them are those of the directive */
     m2_redis_node_t *master; /* the server, or what sentinels named; atomic, NULL: not known */
     apr_uint16_t slots[M2_REDIS_SLOTS]; /* cluster: node + 1, 0: not known; atomic */
-    int trouble;             /* a command met something that another turn may mend; atomic */
+    int trouble;             /* a command failed in a way that another turn may repair; atomic */
     /* of the worker */
     apr_int64_t turned;      /* milliseconds: when the last turn began */
     apr_int64_t epoch;       /* sentinel: of the master's configuration */

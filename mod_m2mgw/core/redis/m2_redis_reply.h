@@ -47,7 +47,7 @@ apr_int64_t m2_redis_number(const m2_redis_reply_t *reply);
 /** Elements of a list; else 0. */
 int m2_redis_count(const m2_redis_reply_t *reply);
 
-/** The i-th of a list, NULL where there is none. */
+/** The i-th of a list, NULL if absent. */
 const m2_redis_reply_t *m2_redis_at(const m2_redis_reply_t *reply, int i);
 
 #endif /* M2_REDIS_REPLY_H */

@@ -23,8 +23,8 @@ int m2_lock_make(pthread_mutex_t *lock)
     return rv == 0;
 }
 
-/* Against a clock that nobody sets; M2_TIMEDLOCK: where ThreadSanitizer has to know what is
- * waited for. */
+/* Against the monotonic clock; M2_TIMEDLOCK: where ThreadSanitizer has to know what is waited
+ * for. */
 static int wait_for(pthread_mutex_t *lock, int seconds)
 {
     struct timespec until;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A lock in memory that processes share. A process that is killed while it holds it leaves what
- * the lock protects to be mended by the next one; nobody waits for ever.
+ * A lock in memory that processes share. If a process is killed while it holds it, the next
+ * holder repairs what the lock protects; no process waits for ever.
  */
 #ifndef M2_LOCK_H
 #define M2_LOCK_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Which one-time tokens were spent. One verb, m2_replay_mark, is an atomic insert-if-absent:
- * of any number of simultaneous marks of one token exactly one is told M2_OK. There is no
- * way to ask without marking, because a look-up followed by an insert is a race.
+ * Which one-time tokens were spent. One verb, m2_replay_mark, is an atomic insert-if-absent: of
+ * any number of simultaneous marks of one token exactly one gets M2_OK. There is no way to ask
+ * without marking, because a look-up followed by an insert is a race.
  *
  * Everything that keeps a mark from being made is an answer of its own and refuses the
  * request; no store here forgets a live mark to make room. What outlives what is told in
@@ -31,7 +31,7 @@ m2_code_t m2_replay_open(m2_replay_t **pstore, apr_pool_t *pool, apr_pool_t *pro
 m2_code_t m2_replay_attach(m2_replay_t *store, apr_pool_t *pool, m2_err_t *err);
 
 /**
- * Mark (issuer, jti) as spent until expires_at. issuer may be "there is none".
+ * Mark (issuer, jti) as spent until expires_at. issuer may be absent.
  * M2_OK: it was not marked before, and is now. M2_E_JTI_REPLAYED: it was. M2_E_EXPIRED:
  * expires_at is not after now, nothing marked. M2_E_REPLAY_UNAVAILABLE: no room, or no
  * answer; whether it is marked now is then unknown, so a retry may be refused.

@@ -4,8 +4,8 @@
  * The replay table as a file.
  *
  * A file is created under another name and renamed when it is whole, is locked (flock) by
- * whoever maps it, and is checked from end to end by the first to do so. What does not add
- * up stops the start: a table that was damaged must not pass for one that is empty.
+ * whoever maps it, and is checked from end to end by the first to do so. An inconsistent file
+ * stops the start: a damaged table must not pass for an empty one.
  */
 #include "replay/m2_replay_file.h"
 
@@ -198,7 +198,7 @@ static m2_code_t rename_file(m2_rt_t *table, const char *path, const char *temp,
     return M2_OK;
 }
 
-/* Open and map what is there. *palone: nobody else has it. */
+/* Open and map an existing file. *palone: no other process has it. */
 static m2_code_t map_file(m2_rt_t *table, int *palone, const char *path,
                           const m2_replay_spec_t *spec, m2_err_t *err)
 {

@@ -35,7 +35,7 @@ static void reader_init(reader_t *reader, m2_conn_t *conn)
     reader->at = reader->n = 0;
 }
 
-/* The next line without its CR LF, valid until the call after; NULL when there is none. */
+/* The next line without its CR LF, valid until the call after; NULL if absent. */
 static char *read_line(reader_t *reader)
 {
     char *line, *end;

@@ -133,8 +133,8 @@ static m2_code_t move_table(m2_rt_t *table, m2_rt_t *old, const m2_replay_spec_t
     return code;
 }
 
-/* Another table for the same process: children that still serve with the old one are told
- * to refuse before its marks can be missed, so no token is accepted in both. */
+/* Another table for the same process: children that still serve with the old table are made to
+ * refuse before marks could be missed, so that no token is accepted in both. */
 static m2_code_t replace(m2_rt_t *table, m2_rt_t *old, const m2_replay_spec_t *spec,
                          m2_err_t *err)
 {

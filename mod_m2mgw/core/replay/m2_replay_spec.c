@@ -178,7 +178,7 @@ static m2_code_t set_store(m2_replay_spec_t *spec, apr_pool_t *pool, const char 
     return M2_OK;
 }
 
-/* What redis and memcache both have stands in one place. */
+/* The options that redis and memcache share. */
 static m2_code_t finish(m2_replay_spec_t *spec, m2_err_t *err)
 {
     if (!spec->redis) {

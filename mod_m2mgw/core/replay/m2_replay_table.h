@@ -30,7 +30,7 @@ typedef struct m2_rt_head_t {
     apr_uint32_t entries;
     apr_uint32_t buckets;
     apr_uint64_t size;
-    apr_uint64_t salt[2]; /* places of ids cannot be foretold */
+    apr_uint64_t salt[2]; /* places of ids cannot be predicted */
     apr_uint64_t created;
     apr_uint64_t check;   /* over all before */
 } m2_rt_head_t;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Content types as careless backends read them. What is not exactly a form and could pass for
- * one is told apart from what no backend takes for a form.
+ * Content types as careless backends read them. Bodies that some backends could read as a form
+ * are distinguished from those that none does.
  */
 #include "request/m2_body.h"
 
@@ -128,7 +128,7 @@ static int is_plain_charset(m2_slice_t charset)
     return is_numbered(charset, "iso-8859-", 2) || is_numbered(charset, "windows-125", 1);
 }
 
-/* The next charset from *pp on; "there is none" at the end. Which of several a backend would
+/* The next charset from *pp on; absent at the end. Which of several a backend would
  * believe is not known. One in RFC 2231's form, `charset*=`, is "*". */
 static m2_slice_t next_charset(const char **pp)
 {

@@ -12,7 +12,7 @@
 typedef struct m2_cookie_t {
     m2_slice_t raw;    /* without what separates it */
     m2_slice_t name;   /* up to the '=', blanks around it taken off */
-    m2_slice_t value;  /* likewise; "there is none" without '=' */
+    m2_slice_t value;  /* likewise; absent without '=' */
     int joined;        /* a comma separates it from the one before or behind it, not ';' */
 } m2_cookie_t;
 

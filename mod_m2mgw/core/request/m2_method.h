@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * By what else than its method a request may be taken for one of another method.
+ * What else in a request may override its method.
  */
 #ifndef M2_METHOD_H
 #define M2_METHOD_H

@@ -9,8 +9,8 @@
 #include "request/m2_cookie.h"
 
 typedef struct entry_t {
-    m2_slice_t name, value;  /* raw; value "there is none" without '=' */
-    int proper;              /* stands where everybody looks */
+    m2_slice_t name, value;  /* raw; value absent without '=' */
+    int proper;              /* is where all backends look */
     unsigned unclear;        /* about its value, whatever it is */
 } entry_t;
 
@@ -168,7 +168,7 @@ static void read_form(m2_pairs_t *pairs)
     }
 }
 
-/* What else in a cookie may begin one for somebody: behind a blank or a comma. */
+/* Where else some backends see the start of a cookie: after a blank or a comma. */
 static void read_inner(m2_pairs_t *pairs, m2_slice_t raw)
 {
     const char *p = raw.p, *end = raw.p + raw.n, *start;
@@ -287,8 +287,8 @@ int m2_pairs_are_of(const m2_pairs_t *pairs, m2_slice_t text)
 
 /* --- looking up --- */
 
-/* Whether everybody reads the pair's name as that one. Case makes no other header; hardly
- * anybody decodes the name of a cookie. */
+/* Whether all backends read the pair's name as that name. Headers ignore case; hardly any
+ * backend decodes the name of a cookie. */
 static int is_exact(const m2_pairs_t *pairs, const entry_t *entry, const char *name)
 {
     switch (pairs->reading) {

@@ -14,23 +14,22 @@ typedef struct m2_pairs_t m2_pairs_t;
 
 /* what is unclear about a value */
 enum {
-    M2_UNCLEAR_ALIKE = 1,   /* the name stands there in another spelling */
+    M2_UNCLEAR_ALIKE = 1,   /* the name occurs in another spelling */
     M2_UNCLEAR_DIFFERS = 2, /* several values that differ */
     M2_UNCLEAR_CUT = 4,     /* a raw ';' behind the value: some end it there */
     M2_UNCLEAR_EDGE = 8,    /* the value begins or ends with what some take off */
-    M2_UNCLEAR_COOKIE = 16  /* a cookie that not everybody finds, or whose value not everybody
-                               reads alike */
+    M2_UNCLEAR_COOKIE = 16  /* a cookie that some backends do not find or read differently */
 };
 
 typedef struct m2_reply_t {
-    m2_slice_t value; /* of the first pair of exactly that name, decoded; "there is none" */
+    m2_slice_t value; /* of the first pair of exactly that name, decoded; or absent */
     unsigned unclear; /* M2_UNCLEAR_... */
-    m2_slice_t first; /* the first value of some length; "there is none" */
+    m2_slice_t first; /* the first non-empty value; or absent */
     int count;        /* how many of these */
     int alike;        /* pairs in other spellings, likewise */
 } m2_reply_t;
 
-/** Read text, of which the pairs borrow; it may be "there is none". For M2_READ_HEADER pairs
+/** Read text, of which the pairs borrow; it may be absent. For M2_READ_HEADER pairs
  *  are added one by one. */
 m2_pairs_t *m2_pairs_make(apr_pool_t *pool, m2_slice_t text, m2_reading_t reading);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Both directions are looked at: a section that httpd misses would be open to whoever knows
- * the spelling, and an open section that the backend does not see opens what lies around it.
+ * Both directions are looked at: a section that httpd misses would be open to anyone who knows
+ * the spelling, and an open section that the backend does not see would open the sections around
+ * it.
  */
 #include "request/m2_path_guard.h"
 

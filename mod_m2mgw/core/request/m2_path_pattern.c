@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * One walk over the text of an expression. In doubt it is taken for exact, or for one that
- * begins with nothing in particular.
+ * One walk over the text of an expression. In doubt it is treated as exact, or as an expression
+ * without a fixed beginning.
  */
 #include "request/m2_path_pattern.h"
 
@@ -41,7 +41,7 @@ static const posix_t posix_classes[] = {
     { "[:print:]", 1, 1 }, { "[:ascii:]", 1, 1 },
 };
 
-/* The length of a `[:name:]` at p, whose letters are added; 0 when there is none. */
+/* The length of a `[:name:]` at p, whose letters are added; 0 if absent. */
 static apr_size_t add_posix(class_t *class, const char *p)
 {
     const char *end = p[0] == '[' && p[1] == ':' ? strstr(p, ":]") : NULL;

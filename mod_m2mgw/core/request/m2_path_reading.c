@@ -104,7 +104,7 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The octet that is escaped at p, -1 when there is none. */
+/* The octet that is escaped at p, -1 if absent. */
 static int escaped(const char *p)
 {
     if (p[0] != '%' || hex(p[1]) < 0 || hex(p[2]) < 0) {
@@ -221,7 +221,7 @@ static void fold(m2_path_reading_t *reading, apr_pool_t *pool, const char *text)
     reading->path = start;
 }
 
-/* Dot segments that everybody sees: what httpd's own normalising leaves none of. */
+/* Plain dot segments, all of which httpd's own normalising removes. */
 static int literal_dots(const char *path)
 {
     int dots = 0;

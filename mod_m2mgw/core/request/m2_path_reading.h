@@ -29,7 +29,7 @@
 #define M2_PATH_LAYERS 4                      /* backslashes, then three layers of escapes */
 #define M2_PATH_READINGS (M2_PATH_LAYERS + 1) /* one for each number of layers */
 
-/* A path as somebody may read it. */
+/* A path as some backend may read it. */
 typedef struct m2_path_reading_t {
     const char *path; /* in lower case, a slash in front of each segment, none at the end:
                          "" is the root; dot segments are resolved */

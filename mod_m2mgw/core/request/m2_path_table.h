@@ -32,7 +32,7 @@ typedef struct m2_path_table_t m2_path_table_t;
 
 m2_path_table_t *m2_path_table_make(apr_pool_t *pool);
 
-/** The entry of a prefix as it was written, made if there is none. */
+/** The entry of a prefix as it was written, made if absent. */
 m2_path_entry_t *m2_path_table_add(m2_path_table_t *table, const char *written);
 
 /** Whether a prefix can stand in the table: it begins with a slash and every backend reads

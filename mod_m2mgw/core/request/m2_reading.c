@@ -12,7 +12,7 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* what one byte of a name is to somebody */
+/* how some backend may read one byte of a name */
 enum {
     FOLD = 1,   /* equals '_' */
     LEAD = 2,   /* in front: dropped, or '_' */

@@ -40,7 +40,7 @@ typedef struct m2_name_t {
     apr_size_t lead;     /* how many '_' it begins with */
 } m2_name_t;
 
-/* what a client's name may be taken for */
+/* how a client's name may be read */
 typedef struct m2_spelling_t {
     const char *p;     /* folded, of which each key is the first n bytes; without its lead */
     apr_size_t lead;   /* characters in front that are dropped or count as '_' */

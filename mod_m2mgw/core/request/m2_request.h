@@ -13,7 +13,7 @@
 #include "request/m2_body.h"
 #include "request/m2_pairs.h"
 
-/** The urlencoded body, "there is none" without one. M2_E_RULE_ERROR, or a body fault, where
+/** The urlencoded body, absent without one. M2_E_RULE_ERROR, or a body fault, where
  *  it is not known what a backend would find in it. */
 typedef m2_code_t m2_request_form_fn(m2_slice_t *pform, void *baton);
 

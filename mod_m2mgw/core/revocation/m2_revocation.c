@@ -41,7 +41,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decoded into pool; "there is none" for a bad escape, a NUL or a control byte as it is. */
+/* Decoded into pool; absent for a bad escape, a NUL or a control byte as it is. */
 static m2_slice_t word_decode(apr_pool_t *pool, m2_slice_t word)
 {
     char *text = apr_palloc(pool, word.n + 1);

@@ -147,8 +147,8 @@ static int is_over(const m2_revoked_t *entry, apr_time_t now)
            && entry->time < apr_time_sec(now) - M2_REVOCATION_KEEP;
 }
 
-/* What stays of a list, in *pkept. M2_E_CONFIG for one that does not parse: it is not ours to
- * mend. */
+/* The lines that a list keeps, in *pkept. M2_E_CONFIG for a list that does not parse: this code
+ * does not repair it. */
 static m2_code_t select_lines(m2_slice_t *pkept, apr_pool_t *pool, m2_slice_t text,
                               apr_time_t now, m2_err_t *err)
 {
@@ -242,7 +242,7 @@ m2_code_t m2_revocation_prune(apr_pool_t *pool, const char *path, apr_time_t now
     if (!S_ISREG(info.st_mode)) {
         return m2_err_set(err, M2_E_CONFIG, "%s is a link", path);
     }
-    /* one that cannot be written anew is not tried at every entry */
+    /* a list that cannot be rewritten is not tried again at every entry */
     __atomic_store_n(&next_size, (apr_uint64_t)info.st_size * 2, __ATOMIC_RELAXED);
     code = open_locked(&fd, &info, path, M2_REVOCATION_WAIT / 10, err);
     if (code == M2_OK) {

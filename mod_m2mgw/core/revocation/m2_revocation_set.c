@@ -16,7 +16,7 @@
 typedef struct entry_t {
     apr_uint64_t hash; /* 0: an empty place */
     apr_int64_t time;  /* NOT-BEFORE or M2_UNSET */
-    m2_slice_t scope; /* "there is none": a kid of any issuer */
+    m2_slice_t scope; /* absent: a kid of any issuer */
     m2_slice_t value;
     m2_revoked_kind_t kind;
 } entry_t;
@@ -226,7 +226,7 @@ typedef struct looking_t {
     apr_uint64_t issuer_hash;
 } looking_t;
 
-/* RFC 7519 4.1.6; an iat that is no time is as good as none */
+/* RFC 7519 4.1.6; an iat that is not a time counts as absent */
 static int is_before(const looking_t *looking, apr_int64_t not_before)
 {
     double iat;
@@ -255,7 +255,7 @@ static int is_of_issuer(const looking_t *looking, m2_revoked_kind_t kind, m2_sli
            && is_listed(looking, kind, looking->issuer, looking->issuer_hash, value);
 }
 
-/* the text of a claim that names somebody: null is none */
+/* the string of a claim that names a user or client: null is absent */
 static m2_slice_t claim_text(const looking_t *looking, const char *name)
 {
     const m2_json_t *json = m2_json_get(looking->claims, name);

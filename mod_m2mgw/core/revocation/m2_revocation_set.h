@@ -23,9 +23,9 @@ typedef enum m2_revoked_kind_t { /* ORDER REVOKED: rows in m2_revocation.c */
 /* one entry, decoded */
 typedef struct m2_revoked_t {
     m2_revoked_kind_t kind;
-    m2_slice_t scope; /* ISS, or the PATH of a claim; "there is none": kid of any issuer */
+    m2_slice_t scope; /* ISS, or the PATH of a claim; absent: kid of any issuer */
     m2_slice_t value;
-    apr_int64_t time; /* EXP or NOT-BEFORE in seconds; M2_UNSET where there is none */
+    apr_int64_t time; /* EXP or NOT-BEFORE in seconds; M2_UNSET if absent */
 } m2_revoked_t;
 
 typedef struct m2_revocation_t m2_revocation_t;
@@ -45,7 +45,7 @@ unsigned int m2_revocation_count(const m2_revocation_t *set);
 
 /**
  * Whether a verified token is revoked: claims are its payload, kid is that of the key which
- * verified it ("there is none" for a key without one). Returns the kind of entry that says
+ * verified it (absent for a key without one). Returns the kind of entry that says
  * so, or M2_REVOKED_KINDS for a token that counts. A token without iss is covered by the
  * claim entries and by `kid *` alone. Uses pool for texts of claims that are not strings.
  * No lock; costs the same whatever the size of the set, and a walk along the path for each PATH.

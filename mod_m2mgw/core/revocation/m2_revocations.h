@@ -18,7 +18,7 @@ extern const m2_document_t m2_document_revocations;
 /**
  * Whether a verified token still counts, by the lists that ring is fed from: M2_OK;
  * M2_E_REVOKED; M2_E_REVOCATION_UNAVAILABLE: no list has it, and not all may be used. claims is
- * the token's payload, kid that of the key which verified it, or "there is none". err gets a
+ * the token's payload, kid that of the key which verified it, or absent. err gets a
  * sentence that quotes nothing of the token. No lock; in the thread of a request.
  */
 m2_code_t m2_revocations_check(const m2_keyring_t *ring, apr_pool_t *pool,

@@ -26,8 +26,8 @@ static m2_code_t answer(asked_t *a, const char *text)
     return M2_OK;
 }
 
-/* Another spelling is an error whatever counts, and so is a cookie that not everybody finds;
- * the rest where nothing but one clear value will do. */
+/* Another spelling is always an error, and so is a cookie that some backends do not find; the
+ * other flags are errors only where a single clear value is required. */
 static int is_unclear(const asked_t *a, unsigned unclear)
 {
     const unsigned always = M2_UNCLEAR_ALIKE | M2_UNCLEAR_COOKIE;

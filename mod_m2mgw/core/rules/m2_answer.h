@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What rules are told about a request: one answer per source, the same in the gateway and in
- * m2mctl. A value that backends may read in different ways is an error, never one of them.
+ * The answers to rules about a request: one per source, the same in the gateway and in m2mctl. A
+ * value that backends may read in different ways is an error, never one of them.
  */
 #ifndef M2_ANSWER_H
 #define M2_ANSWER_H

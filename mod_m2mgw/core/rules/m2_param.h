@@ -44,7 +44,7 @@ typedef enum m2_system_t { /* ORDER SYSTEM: names in m2_param.c */
 typedef struct m2_param_t {
     const char *name;   /* as rules write it, without '$' */
     m2_source_t source;
-    const char *arg;    /* NAME of `Query:NAME`, NULL where there is none */
+    const char *arg;    /* NAME of `Query:NAME`, NULL if absent */
     int index;          /* XFF index, m2_system_t, else 0 */
 } m2_param_t;
 

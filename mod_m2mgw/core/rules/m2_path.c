@@ -21,8 +21,7 @@ struct m2_path_template_t {
 
 #define MAX_PATH_TEMPLATE 4096 /* bytes; a request line is not longer either */
 
-/* The segment *rest begins with; *rest moves behind its slash, to "there is none" after the
- * last. */
+/* The segment *rest begins with; *rest moves after its slash, and is absent after the last. */
 static m2_slice_t next_segment(m2_slice_t *rest)
 {
     const char *slash = memchr(rest->p, '/', rest->n);

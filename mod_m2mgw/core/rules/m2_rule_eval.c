@@ -380,7 +380,7 @@ static m2_truth_t eval_matches(const m2_expr_t *expr, m2_facts_t *facts, m2_err_
                      "takes more steps to match than a pattern may");
 }
 
-/* What the set that is in force says; M2_ERROR where there is none, or value is no address. */
+/* What the set that is in force says; M2_ERROR if absent, or value is no address. */
 static m2_truth_t ask_dataset(const m2_expr_t *expr, m2_facts_t *facts, m2_slice_t value,
                               int *pthere)
 {

@@ -54,7 +54,7 @@ typedef struct m2_lexer_t {
 
 void m2_lex_open(m2_lexer_t *lexer, m2_slice_t text);
 
-/** Read the next token; M2_E_CONFIG with a column when there is none to read. */
+/** Read the next token; M2_E_CONFIG with a column when no token can be read. */
 m2_code_t m2_lex_next(m2_lexer_t *lexer, m2_err_t *err);
 
 /** What the lexer stands before, for "... expected, not X". */
@@ -137,7 +137,7 @@ typedef enum m2_expr_kind_t { /* ORDER EXPR: evaluators in m2_rule_eval.c */
 
 struct m2_expr_t {
     m2_expr_kind_t kind;
-    int negate;                /* `!like`, `<> null`: on null it is false all the same */
+    int negate;                /* `!like`, `<> null`: still false on null */
     m2_tok_t compare;          /* M2_TOK_EQ .. M2_TOK_GE */
     m2_operand_t left, right;
     apr_array_header_t *kids;  /* of const m2_expr_t *, for connectives and NOT */

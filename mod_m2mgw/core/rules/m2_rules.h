@@ -28,7 +28,7 @@ typedef struct m2_rule_t {
     const m2_expr_t *condition;
     m2_action_t if_true;
     m2_action_t if_false;
-    int shadow;                    /* it is asked and told, and decides nothing */
+    int shadow;                    /* it is evaluated and reported, and decides nothing */
     int status;                    /* 400..599, default 403 */
     const m2_template_t *message;  /* errorMessage, or NULL */
     const m2_template_t *body;     /* responseBody, or NULL */

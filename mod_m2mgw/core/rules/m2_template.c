@@ -157,7 +157,7 @@ static apr_size_t utf8_length(m2_slice_t value)
     return n;
 }
 
-/* a character as it is, or U+FFFD for a byte that is none */
+/* a character unchanged, or U+FFFD for an invalid byte */
 static apr_size_t unit_utf8(char *out, apr_size_t *pout, m2_slice_t value)
 {
     apr_size_t n = utf8_length(value);

@@ -31,9 +31,9 @@ typedef struct text_t {
 typedef struct shared_t {
     pid_t writer;         /* 0: nobody writes */
     apr_uint64_t version; /* 0: there is no text */
-    apr_uint64_t checked; /* when somebody last found the file to hold that text */
+    apr_uint64_t checked; /* when a process last found that text in the file */
     text_t texts[2];
-    char bytes[]; /* two times max; pages that nobody wrote take no memory */
+    char bytes[]; /* two times max; pages that were never written take no memory */
 } shared_t;
 
 struct m2_copy_t {
@@ -152,7 +152,7 @@ int m2_copy_put(m2_copy_t *copy, apr_uint64_t *pversion, m2_slice_t text,
     return 1;
 }
 
-/* one try; 0 when somebody wrote meanwhile */
+/* one try; 0 when a writer changed it meanwhile */
 static int read_once(m2_slice_t *text, const m2_copy_t *copy, apr_uint64_t version,
                      apr_time_t *psince, apr_pool_t *pool)
 {

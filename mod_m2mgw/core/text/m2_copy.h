@@ -40,7 +40,7 @@ int m2_copy_put(m2_copy_t *copy, apr_uint64_t *pversion, m2_slice_t text,
 
 /**
  * A text of another version than *pversion (0: of any), which is set. The text is in pool, a
- * NUL behind it, wiped when the pool goes; its p is NULL when there is none. *psince, unless
+ * NUL behind it, wiped when the pool goes; its p is NULL if absent. *psince, unless
  * NULL, is when it was published.
  */
 m2_slice_t m2_copy_get(const m2_copy_t *copy, apr_uint64_t *pversion, apr_time_t *psince,

@@ -74,7 +74,7 @@ int m2_dir_is_open(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & S_IWOTH);
 }
 
-/* the directory of a file is one where everybody may put another file in its place */
+/* everybody may replace the file in its directory */
 static int is_replaceable(const char *path, char *dir, apr_size_t room)
 {
     const char *slash = strrchr(path, '/');

@@ -20,11 +20,11 @@
 /* what became of reading a file */
 typedef enum m2_file_fault_t {
     M2_FILE_GOOD,
-    M2_FILE_MISSING,    /* there is none of that name */
+    M2_FILE_MISSING,    /* no file has that name */
     M2_FILE_UNREADABLE, /* there is one, and the system refuses it */
     M2_FILE_IRREGULAR,  /* a directory, FIFO, socket or device */
     M2_FILE_TOO_LARGE,
-    M2_FILE_UNSAFE,     /* everybody may write it, or put another in its place */
+    M2_FILE_UNSAFE,     /* everybody may write to it or replace it */
     M2_FILE_CHANGING    /* it changed while it was read */
 } m2_file_fault_t;
 
@@ -67,8 +67,8 @@ int m2_file_stamp(m2_stamp_t *stamp, const char *path);
 
 int m2_stamp_same(const m2_stamp_t *a, const m2_stamp_t *b);
 
-/** Judge a file that somebody else reads, such as a password file: regular, and written by
- *  nobody who is not meant to. As m2_file_read with M2_FILE_DECIDES, nothing is read. */
+/** Judge a file that somebody else reads, such as a password file: regular, and not writable by
+ *  users who should not write it. As m2_file_read with M2_FILE_DECIDES, nothing is read. */
 m2_code_t m2_file_judge(m2_file_t *file, const char *path, m2_err_t *err);
 
 /** Whether everybody may write into a directory, sticky or not. */
@@ -89,7 +89,7 @@ typedef enum m2_look_t {
                       fifth look in a row: m2_watch_accept if it makes sense to the caller */
 } m2_look_t;
 
-#define M2_LOOKS 5 /* in a row that found another file each: it never comes to rest */
+#define M2_LOOKS 5 /* in a row that each found a changed file: it keeps changing */
 
 /* Between two looks; zeroed, or begun with what was read at the start. Owned by the one
  * thread that looks. */

@@ -13,7 +13,7 @@
 typedef struct m2_pair_t {
     m2_slice_t raw;   /* the pair as it stands in the text, without separators */
     m2_slice_t name;  /* raw name */
-    m2_slice_t value; /* raw value; "there is none" without '=' */
+    m2_slice_t value; /* raw value; absent without '=' */
 } m2_pair_t;
 
 /** Next pair of *rest, which moves on; 0 at the end. Empty pairs are skipped. '&' and ';'

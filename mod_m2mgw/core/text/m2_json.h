@@ -60,7 +60,7 @@ m2_code_t m2_json_path_check(const char *path, m2_err_t *err);
 m2_json_t *m2_json_keep(const m2_json_t *json, apr_size_t *psize);
 void m2_json_drop(m2_json_t *kept);
 
-/** The string value as a slice of the document, with a NUL behind it; "there is none" for any
+/** The string value as a slice of the document, with a NUL behind it; absent for any
  *  other type. */
 m2_slice_t m2_json_string(const m2_json_t *json);
 

@@ -6,7 +6,7 @@
  */
 #include "text/m2_nearest.h"
 
-#define MAX_WORD 64 /* longer words are nobody's typing error */
+#define MAX_WORD 64 /* longer words are not typing errors */
 
 typedef struct plain_t {
     char text[MAX_WORD + 1];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What somebody who mistyped a word may have meant. For people who write configuration and
- * command lines, never for requests.
+ * What a mistyped word may have been meant to be. For people who write configuration and command
+ * lines, never for requests.
  */
 #ifndef M2_NEAREST_H
 #define M2_NEAREST_H

@@ -52,7 +52,7 @@ m2_code_t m2_claims_check(const m2_json_t *claims, const m2_claims_policy_t *pol
                           m2_err_t *err);
 
 /** Refuse with code and a sentence that shows the value found, as JSON, and the values that are
- *  accepted (of const char *), both cut where they are long. found may be NULL (there is none). */
+ *  accepted (of const char *), both cut where they are long. found may be NULL (absent). */
 m2_code_t m2_claims_refuse(m2_err_t *err, m2_code_t code, const char *name,
                            const m2_json_t *found, const apr_array_header_t *accepted);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A compact JWS (RFC 7515 7.1): split without copying, header checks before any
- * cryptography, then one verification with a key chosen by somebody else. The caller goes
- * split -> header -> (choose key) -> verify -> payload, and stops at the first fault.
+ * A compact JWS (RFC 7515 7.1): split without copying, header checks before any cryptography,
+ * then one verification with a key that the caller chose. The caller goes split -> header ->
+ * (choose key) -> verify -> payload, and stops at the first fault.
  *
  * The room token decides what a token says, whether that is true and acceptable, and
  * what a backend is told of it. Never knows the time but from its caller, nor the
@@ -21,10 +21,10 @@ struct m2_jws_t {
     m2_slice_t signature64;
     m2_slice_t signed_part; /* first byte to the second dot: what was signed */
     const m2_json_t *header; /* from here on filled by m2_jws_header, in its pool */
-    m2_slice_t payload; /* decoded, once somebody needed it */
+    m2_slice_t payload; /* decoded when first needed */
     const m2_json_t *claims; /* likewise parsed */
     const m2_alg_t *alg;
-    m2_slice_t kid;       /* "there is none" without a kid member */
+    m2_slice_t kid;       /* absent without a kid member */
     m2_slice_t typ;
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Claims plus mapping -> a list of (place, name, value) for somebody else to apply. Values
- * are checked here for what no place may hold; percent-encoding happens where a value is
- * put into a query, form or path.
+ * Claims plus mapping -> a list of (place, name, value) for the caller to apply. Values are
+ * checked here for what no place may hold; percent-encoding happens where a value is put into a
+ * query, form or path.
  */
 #ifndef M2_PUBLISH_H
 #define M2_PUBLISH_H

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Each call takes a connection and gives it back, with a pool of its own that goes with it.
- * What a driver says of an error may hold a value, so the first line of it is all that is
- * told.
+ * Each call takes a connection and gives it back, with a pool of its own that goes with it. A
+ * driver's error message may contain a value, so only its first line is reported.
  */
 #include "wire/m2_dbd.h"
 

@@ -25,7 +25,7 @@ typedef struct m2_dbd_t {
 
 /* the host's database; thread-safe */
 typedef struct m2_dbd_host_t {
-    /** A connection, with pool for what it allocates; 0 when there is none to be had. */
+    /** A connection, with pool for what it allocates; 0 when none is available. */
     int (*take)(m2_dbd_t *db, apr_pool_t *pool, void *baton);
     void (*give)(m2_dbd_t *db, void *baton);
     void *baton;

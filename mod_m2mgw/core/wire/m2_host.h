@@ -27,7 +27,7 @@ m2_code_t m2_hosts_read(apr_array_header_t *hosts, const char *kind, const char 
 /** As the directive has it: `a:1`, `[::1]:1`, `/path`. */
 const char *m2_host_name(apr_pool_t *pool, const m2_host_t *host);
 
-/** `WORD` or `WORD:rest`: 1, and what stands behind the colon, NULL without one. */
+/** `WORD` or `WORD:rest`: 1, and the text after the colon, NULL without a colon. */
 int m2_host_kind(const char **prest, const char *text, const char *word);
 
 /** The value of OPTION=: a number in least..most. M2_E_CONFIG. */
@@ -37,7 +37,7 @@ m2_code_t m2_number_read(int *pnumber, const char *option, const char *value, in
 /** `2`, `2s` or `500ms`, up to a minute -> milliseconds. M2_E_CONFIG. */
 m2_code_t m2_timeout_read(int *pmsec, const char *value, m2_err_t *err);
 
-/** What stands in front of keys: printable, no blank. M2_E_CONFIG. */
+/** The prefix of keys: printable, no blank. M2_E_CONFIG. */
 m2_code_t m2_prefix_read(const char **pprefix, apr_pool_t *pool, const char *value,
                          m2_err_t *err);
 

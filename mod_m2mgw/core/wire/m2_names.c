@@ -148,7 +148,7 @@ static void look(m2_names_t *names, name_t *name)
         freeaddrinfo(list);
     }
     pthread_mutex_lock(&names->lock);
-    if (n) { /* else what was known goes on: a resolver that is down moves nobody */
+    if (n) { /* else the known address stays: a resolver that is down changes nothing */
         memcpy(name->addrs, addrs, sizeof(addrs[0]) * (size_t)n);
         name->n = n;
     }

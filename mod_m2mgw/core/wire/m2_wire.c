@@ -101,7 +101,7 @@ int m2_conn_write(m2_conn_t *conn, const char *bytes, apr_size_t n)
 {
     apr_size_t done = 0;
 
-    ERR_clear_error(); /* what others left there would be taken for this connection's */
+    ERR_clear_error(); /* errors that others left there would be attributed to this connection */
     while (done < n) {
         ssize_t rv = conn->ssl ? SSL_write(conn->ssl, bytes + done, (int)(n - done))
                                : send(conn->fd, bytes + done, n - done, MSG_NOSIGNAL);

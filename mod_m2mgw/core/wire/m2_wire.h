@@ -48,12 +48,12 @@ m2_code_t m2_wire_tls(struct ssl_ctx_st **pctx, apr_pool_t *pool, const char *ca
 m2_code_t m2_wire_make(m2_wire_t **pwire, apr_pool_t *pool, const m2_endpoint_t *endpoint,
                        m2_err_t *err);
 
-/** The same without a pool, for servers that are met while serving: NULL when there is no
- *  memory. m2_wire_free only when nobody uses it any more. */
+/** The same without a pool, for servers that are met while serving: NULL when there is no memory.
+ *  m2_wire_free only when it is no longer in use. */
 m2_wire_t *m2_wire_new(const m2_endpoint_t *endpoint);
 void m2_wire_free(m2_wire_t *wire);
 
-/** Milliseconds of the clock by which deadlines are told. */
+/** Milliseconds of the clock that deadlines use. */
 apr_int64_t m2_wire_clock(void);
 
 /** A connection for one exchange, kept or new, which has to be over by deadline (0: the

@@ -39,7 +39,7 @@ static void text(m2_json_t *json, apr_pool_t *pool, const char *name, const char
     }
 }
 
-/* an array of texts; nothing where there is none */
+/* an array of strings; nothing if absent */
 static void list(m2_json_t *json, apr_pool_t *pool, const char *name,
                  const apr_array_header_t *values)
 {

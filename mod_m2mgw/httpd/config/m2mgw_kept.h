@@ -15,7 +15,7 @@
 /* one file, while its directive is read */
 typedef struct m2mgw_kept_t {
     const char *path; /* absolute; NULL for no file name at all */
-    m2_slice_t text;  /* p is NULL when there is none */
+    m2_slice_t text;  /* p is NULL if absent */
     m2_stamp_t stamp;
     m2_copy_t *copy;
 } m2mgw_kept_t;

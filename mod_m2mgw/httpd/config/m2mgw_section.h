@@ -131,7 +131,7 @@ int m2mgw_cfg_can_verify(const m2mgw_dir_t *dir);
  *  directories above. */
 int m2mgw_cfg_user_reads(const char *path);
 
-/** Likewise whether it can make files in a directory; 0 where there is none. */
+/** Likewise whether it can create files in a directory; 0 if the directory is missing. */
 int m2mgw_cfg_user_fills(const char *path);
 
 /** The policy of a request that meets only this section and those around it. */

@@ -59,7 +59,7 @@ const char *m2mgw_cfg_needs(cmd_parms *cmd, const char *name);
 /** Likewise mod_dbd, and a DBDriver in cmd's server or in the main one. */
 const char *m2mgw_cfg_needs_dbd(cmd_parms *cmd);
 
-/** The sibling of cmd's directive with that name, before or behind it; NULL: there is none. */
+/** The sibling of cmd's directive with that name, before or after it; NULL if absent. */
 const ap_directive_t *m2mgw_cfg_sibling(cmd_parms *cmd, const char *name);
 
 /** Whether a directive of that name stands anywhere in the configuration, read or not. */

@@ -13,7 +13,7 @@
 
 /* What a look-up found; in the pool of the request. */
 typedef struct m2mgw_operation_t {
-    m2_code_t code;             /* M2_OK, or why there is none */
+    m2_code_t code;             /* M2_OK, or why none was found */
     m2_operation_match_t match;
     int needs_token;
     int is_preflight;           /* a CORS preflight that M2MPreflight lets pass */
