@@ -279,6 +279,26 @@ static m2mi_watch_t *watch_make(apr_pool_t *pool, server_rec *s,
     return watch;
 }
 
+/* At a restart, lines that somebody may be writing say nothing yet: what counted before goes on
+ * to count, until a look finds the file at rest. */
+static int goes_on_with_copy(m2mi_watch_t *watch, apr_pool_t *pool, const m2_file_t *file)
+{
+    m2_slice_t text;
+
+    if (!watch->kind->lines || !m2mi_restarts() || m2_file_is_settled(file, apr_time_now())) {
+        return 0;
+    }
+    text = m2_copy_get(watch->copy, &watch->version, NULL, pool);
+    if (!text.p || m2_slice_eq(text, file->text)
+        || watch->kind->parse(&watch->current->object, pool, watch->path, text, 0,
+                              watch->baton)) {
+        watch->version = 0;
+        return 0;
+    }
+    memset(&watch->watch, 0, sizeof(watch->watch));
+    return 1;
+}
+
 static const char *read_first(m2mi_watch_t *watch, apr_pool_t *pool, m2_file_t *file)
 {
     const char *wrong = NULL;
@@ -295,7 +315,7 @@ static const char *read_first(m2mi_watch_t *watch, apr_pool_t *pool, m2_file_t *
         wrong = watch->kind->parse(&watch->current->object, pool, watch->path, file->text, 1,
                                    watch->baton);
     }
-    if (!wrong) {
+    if (!wrong && !goes_on_with_copy(watch, pool, file)) {
         m2_copy_put(watch->copy, &watch->version, file->text, &file->stamp, apr_time_now());
     }
     return wrong;

@@ -216,6 +216,7 @@ static void test_too_many(void **state)
     give(&two, many(M2_MAX_KEYS / 2, 3));
     give(&two, many(M2_MAX_KEYS / 2, M2_MAX_KEYS / 2 + 1));
     assert_int_equal(logged, 2);
+    end();
 }
 
 int main(void)

@@ -11,6 +11,8 @@
 #include "revocation/m2_revocations.h"
 #include "text/m2_file.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -268,6 +270,51 @@ static void first_reading(void **state)
     assert_int_equal(judge("a"), M2_E_REVOKED);
 }
 
+/* another configuration of the same server, whose processes have believed a list already */
+static void restart(void)
+{
+    jwks = m2_jwks_make(pool);
+    m2_jwks_keep_copies(jwks, pool);
+    serve(source_of("list", 0), NULL);
+}
+
+/* A cut list is a list: a restart must not believe it while somebody may be writing it. */
+static void restarted_while_cut(void **state)
+{
+    int fd;
+
+    (void)state;
+    put("list", "jti i b\njti i a\n");
+    restart();
+    assert_int_equal(judge("a"), M2_E_REVOKED);
+    put("list", "");
+    restart();
+    assert_int_equal(judge("a"), M2_E_REVOKED);
+    put("list", "jti i b\n"); /* cut at the end of a line */
+    restart();
+    assert_int_equal(judge("a"), M2_E_REVOKED);
+    fd = open(path_of("list"), O_RDWR);
+    assert_int_equal(flock(fd, LOCK_EX), 0); /* its writer is at work */
+    restart();
+    assert_int_equal(judge("a"), M2_E_REVOKED);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(write(fd, "jti i a\njti i c\n", 16), 8 + 8);
+    look();
+    assert_int_equal(judge("a"), M2_E_REVOKED);
+    assert_int_equal(judge("b"), M2_E_REVOKED);
+    close(fd);
+    look();
+    look();
+    assert_int_equal(judge("c"), M2_E_REVOKED);
+    assert_int_equal(judge("b"), M2_OK);
+    put("new", "jti i d\n"); /* what comes by rename is whole */
+    usleep(20000);            /* file times are that coarse */
+    assert_int_equal(rename(path_of("new"), path_of("list")), 0);
+    restart();
+    assert_int_equal(judge("d"), M2_E_REVOKED);
+    assert_int_equal(judge("a"), M2_OK);
+}
+
 static void several(void **state)
 {
     (void)state;
@@ -319,6 +366,7 @@ int main(void)
         in_dir(added),          in_dir(rewritten), in_dir(restless),      in_dir(broken),
         in_dir(broken_is_told), in_dir(missing),   in_dir(unchanged),     in_dir(first_reading),
         in_dir(several),        in_dir(never_read), in_dir(two_policies),
+        in_dir(restarted_while_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

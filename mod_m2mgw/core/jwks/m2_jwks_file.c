@@ -21,6 +21,31 @@ static void note_text(m2_keysource_t *source, m2_slice_t text)
     source->size = text.n;
 }
 
+/* At a restart a list that somebody may be writing says nothing yet: what the processes before
+ * believed goes on to count, until a look finds the file at rest. 1 when that is so. A cut list
+ * still is a list, and what it lacks would be good again; cut keys are no keys. */
+static int goes_on_with_copy(m2_keysource_t *source, const m2_file_t *file, apr_pool_t *pool)
+{
+    const apr_uint64_t before = source->copied;
+    m2_slice_t text;
+
+    if (!(source->document->file_flags & M2_FILE_LINES) || !m2_copy_version(source->copy)
+        || m2_file_is_settled(file, apr_time_now())) {
+        return 0;
+    }
+    text = m2_copy_get(source->copy, &source->copied, NULL, pool);
+    if (!text.p || (file->text.n >= text.n
+                    && m2_slice_eq(m2_slice(file->text.p, text.n), text)) /* it only goes on */
+        || m2_keysource_take(source, text, LOCAL_KEYS | M2_JWK_QUIET, M2_KEYSET_LENIENT, NULL)
+               != M2_OK) {
+        source->copied = before;
+        return 0;
+    }
+    note_text(source, text);
+    memset(&source->watch, 0, sizeof(source->watch));
+    return 1;
+}
+
 static m2_code_t first_reading(m2_keysource_t *source, apr_pool_t *pool, m2_err_t *err)
 {
     m2_file_t file;
@@ -42,7 +67,9 @@ static m2_code_t first_reading(m2_keysource_t *source, apr_pool_t *pool, m2_err_
     if (m2_keysource_take(source, file.text, LOCAL_KEYS, M2_KEYSET_STRICT, err) != M2_OK) {
         return M2_E_CONFIG;
     }
-    m2_copy_put(source->copy, &source->copied, file.text, &file.stamp, apr_time_now());
+    if (code != M2_OK || !goes_on_with_copy(source, &file, pool)) {
+        m2_copy_put(source->copy, &source->copied, file.text, &file.stamp, apr_time_now());
+    }
     return M2_OK;
 }
 

@@ -301,6 +301,14 @@ static int is_settled(const m2_stamp_t *stamp, apr_time_t now)
     return now * 1000 - stamp->ctime >= SETTLED;
 }
 
+int m2_file_is_settled(const m2_file_t *file, apr_time_t now)
+{
+    const m2_stamp_t *stamp = &file->stamp;
+
+    return (stamp->ctime > stamp->mtime && stamp->size)
+           || is_settled(stamp, now);
+}
+
 /* Whether what a look found is to be read now. */
 static int is_due(const m2_watch_t *watch, const m2_stamp_t *stamp, apr_time_t now)
 {

@@ -59,6 +59,10 @@ typedef struct m2_file_t {
 m2_code_t m2_file_read(m2_file_t *file, apr_pool_t *pool, const char *path, apr_size_t max,
                        int flags, m2_err_t *err);
 
+/** Whether a file that was just read is whole by all that can be told at one look: put in place
+ *  by a rename, or last changed two seconds ago or more. */
+int m2_file_is_settled(const m2_file_t *file, apr_time_t now);
+
 /** Room for n bytes and a NUL, wiped when the pool goes: for what may be a key. */
 char *m2_file_room(apr_pool_t *pool, apr_size_t n);
 

@@ -41,6 +41,17 @@ static void put_z(line_t *line, const char *z)
     put(line, z, strlen(z));
 }
 
+/* How many bytes from here on stand in quotes as they are. */
+static apr_size_t plain_run(const unsigned char *t, apr_size_t n)
+{
+    apr_size_t i = 0;
+
+    while (i < n && t[i] >= 0x20 && t[i] < 0x7f && t[i] != '"' && t[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
 /* The inside of a quoted value, with JSON's escapes in both formats; what is not UTF-8 becomes
  * the replacement character. DEL and C1 controls are escaped as well: terminals obey them. */
 static void put_escaped(line_t *line, const char *text, apr_size_t n)
@@ -49,7 +60,8 @@ static void put_escaped(line_t *line, const char *text, apr_size_t n)
     const unsigned char *t = (const unsigned char *)text;
 
     while (n > 0) {
-        const apr_size_t length = m2mgw_utf8_character((const char *)t, n);
+        const apr_size_t plain = plain_run(t, n);
+        const apr_size_t length = plain ? plain : m2mgw_utf8_character((const char *)t, n);
         const int control = *t < 0x20 || *t == 0x7f
                             || (*t == 0xc2 && length == 2 && t[1] < 0xa0);
 
@@ -63,7 +75,7 @@ static void put_escaped(line_t *line, const char *text, apr_size_t n)
             put(line, escape, sizeof(escape));
         }
         else {
-            if (*t == '"' || *t == '\\') {
+            if (plain == 0 && (*t == '"' || *t == '\\')) {
                 put_z(line, "\\");
             }
             put(line, (const char *)t, length);
