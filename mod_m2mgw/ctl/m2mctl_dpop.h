@@ -21,7 +21,7 @@ typedef struct m2mctl_made_t {
 m2_code_t m2mctl_proof_key(m2_jwk_t **pkey, const m2_alg_t **palg, apr_pool_t *pool,
                            const char *path, const char *alg, m2_err_t *err);
 
-/** A proof, in pool. M2_E_CONFIG when the URL is none that a proof can be made for. */
+/** A proof, in pool. M2_E_CONFIG when no proof can be made for the URL. */
 m2_code_t m2mctl_proof_make(const char **pproof, apr_pool_t *pool, const m2_jwk_t *key,
                             const m2_alg_t *alg, const m2mctl_made_t *made, m2_err_t *err);
 

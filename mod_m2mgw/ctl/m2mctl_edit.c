@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The lock is on a file of its own beside the one that is changed, which is replaced: nobody
- * but its owner may open it, so nobody else can hold us up. A new file gets the directory's
+ * The lock is on a file of its own beside the one that is changed, which is replaced: only its
+ * owner may open it, so no other user can block this program. A new file gets the directory's
  * group where we may give it, so that a directory root:www-data is all the server needs.
  */
 #include "ctl/m2mctl_edit.h"

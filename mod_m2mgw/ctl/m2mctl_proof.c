@@ -65,7 +65,7 @@ static int read_constraint(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_sh
     return i < 5 ? 0 : m2mctl_usage(ctl, "--sender-constraint is Off, Auto, DPoP, mTLS or Any");
 }
 
-/* the scheme and authority of an absolute URL, in normal form; NULL: it is none */
+/* the scheme and authority of an absolute URL, in normal form; NULL: invalid */
 static const char *base_of(apr_pool_t *pool, const char *url)
 {
     const char *mark = strstr(url, "://"), *base;

@@ -40,7 +40,7 @@ static void tell_times(m2mctl_story_t *s, const m2_times_t *t)
                       claims->ignore_expiration ? ", exp is ignored" : ""));
 }
 
-/* the values of two lists, blank-separated; "" where there are none */
+/* the values of two lists, blank-separated; "" if both are empty */
 static const char *both(apr_pool_t *pool, const apr_array_header_t *a, const apr_array_header_t *b)
 {
     const char *first = a && a->nelts ? apr_array_pstrcat(pool, a, ' ') : "";

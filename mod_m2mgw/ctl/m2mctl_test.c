@@ -78,7 +78,7 @@ static m2_code_t take_rules(bench_t *b, m2_slice_t text)
     return code;
 }
 
-/* One file that is no dump, by what it looks like. A jwtAuth script was an option. */
+/* A file that is not a dump, by its content. A jwtAuth script was an option. */
 static m2_code_t take_file(bench_t *b, m2_slice_t text)
 {
     m2_plugin_kind_t kind;

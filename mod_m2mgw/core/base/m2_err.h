@@ -2,8 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * What went wrong, said once. The function that finds a fault fills the record, the first one
- * wins, and whoever hosts the core logs or shows it. Sentences never contain token bytes.
- * m2_err.c also holds the one table that maps a reason to statuses and codes.
+ * wins, and the host of the core logs or shows it. Sentences never contain token bytes. m2_err.c
+ * also holds the one table that maps a reason to statuses and codes.
  */
 #ifndef M2_ERR_H
 #define M2_ERR_H

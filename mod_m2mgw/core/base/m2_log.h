@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Logging without a server inside: whoever hosts the core sets one callback. Used only
- * where a core function has something to say that is not its caller's error (a skipped key,
- * a source that stays down). Never called with a token or key text.
+ * Logging without a server inside: the host of the core sets one callback. Used only where a
+ * core function has to report something that is not its caller's error (a skipped key, a source
+ * that stays down). Never called with a token or key text.
  */
 #ifndef M2_LOG_H
 #define M2_LOG_H

@@ -4,7 +4,7 @@
  * libcurl's multi interface. A dead host delays only its own transfer by some seconds; a
  * drip-feed ends with the transfer's total time, a flood with the size.
  *
- * No content coding is asked for, so none is undone here; whoever reads the document undoes
+ * No content coding is asked for, so none is decoded here; the reader of the document decodes
  * gzip within its own bounds. The environment's proxy variables are not looked at.
  */
 #include "jwks/m2_fetch.h"

@@ -112,7 +112,7 @@ void m2_jwks_open(m2_jwks_t *jwks, const char *state_dir, apr_time_t now);
  *  starts late knows what the others know. */
 void m2_jwks_catch_up(m2_jwks_t *jwks, apr_time_t now);
 
-/** Likewise: whoever brings documents begins to, as long as pool, that of the process. */
+/** Likewise: what brings documents starts, for as long as pool, that of the process. */
 m2_code_t m2_jwks_attach(m2_jwks_t *jwks, apr_pool_t *pool, m2_err_t *err);
 
 /** tls lives as long as the registry. 0 when there is no memory. */

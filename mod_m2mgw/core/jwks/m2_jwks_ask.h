@@ -9,10 +9,10 @@
 #include "key/m2_keyring.h"
 
 /**
- * A token named a kid that ring's set does not hold: ask for an early refresh. Granted once
- * per cooldown and source whoever asks, and never again for a kid that a refresh did not
- * bring, for five cooldowns or ttl. Returns whether a refresh that this kid asked for is on
- * its way.
+ *  A token named a kid that ring's set does not hold: ask for an early refresh. Granted once per
+ *  cooldown and source, whatever the request, and never again for a kid that a refresh did not
+ *  bring, for five cooldowns or ttl. Returns whether a refresh that this kid asked for is on its
+ *  way.
  */
 int m2_jwks_ask(const m2_keyring_t *ring, m2_slice_t kid, apr_time_t now);
 

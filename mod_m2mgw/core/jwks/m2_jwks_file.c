@@ -2,8 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * Sources that are files. Every child looks at them, keys twice a second, lists more often: a
- * list that somebody writes to all the time is taken at the fifth look at the latest, and two
- * seconds are what it may take.
+ * list that changes all the time is read at the fifth look at the latest; a change may take two
+ * seconds.
  */
 #include "jwks/m2_jwks_file.h"
 

@@ -21,7 +21,7 @@
 
 #define NAME_BYTES 32 /* of a copy, before its suffix */
 #define SUFFIX_BYTES 5 /* of every kind of document */
-#define SWEEP_AGE 60 /* seconds after which nobody is still writing a copy */
+#define SWEEP_AGE 60 /* seconds after which a copy is no longer being written */
 
 const char *m2_state_path(m2_keysource_t *source, const char *state_dir)
 {
@@ -168,8 +168,8 @@ static int parse_state(m2_state_t *state, apr_pool_t *pool, const m2_keysource_t
     return 1;
 }
 
-/* Whose copies count: root's, those of the user that the children run as, and of whoever runs
- * this. Copies from other users are ignored. */
+/* Whose copies count: those of root, of the user that the children run as, and of the user that
+ * runs this. Copies from other users are ignored. */
 static apr_uint32_t children_uid;
 
 void m2_state_trust(apr_uint32_t uid)

@@ -36,8 +36,8 @@ apr_status_t m2_state_write(m2_keysource_t *source, apr_pool_t *pool, m2_slice_t
 /** The document that the source has is good still. */
 void m2_state_confirm(m2_keysource_t *source, apr_pool_t *pool);
 
-/** Make the copy in memory, else the one on disk, the source's current document; 0 when there
- *  is none that is good. */
+/** Make the copy in memory, else the one on disk, the source's current document; 0 when neither
+ *  is good. */
 int m2_state_take(m2_state_t *state, m2_keysource_t *source, int flags);
 
 #endif /* M2_JWKS_STATE_H */

@@ -24,7 +24,7 @@ typedef struct m2_slot_t {
     apr_uint64_t checked;  /* when a process last confirmed it */
     apr_uint64_t interval; /* between two fetches, as the last answer wants it */
     apr_uint64_t due;      /* next fetch */
-    apr_uint64_t claimed;  /* until when the fetch belongs to whoever set this; 0: free */
+    apr_uint64_t claimed;  /* until when the fetch belongs to the process that set this; 0: free */
     apr_uint64_t ended;    /* attempts that ended, well or not */
     apr_uint64_t asked;    /* last early refresh that was granted */
     apr_uint64_t noted;    /* last thing that was logged: one process of all logs it */

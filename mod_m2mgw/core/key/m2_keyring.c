@@ -20,7 +20,7 @@
 #include "key/m2_keyring.h"
 
 #define STRIPES 64 /* one per bit of turning.seen */
-#define TURNS 3    /* behind which nobody holds what was exchanged before them */
+#define TURNS 3    /* after which sets that were exchanged before it are not in use */
 
 struct m2_keyring_t {
     const m2_keyset_t *current;

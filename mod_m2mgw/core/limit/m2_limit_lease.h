@@ -25,8 +25,8 @@ typedef struct m2_lease_take_t {
     const m2_gcra_t *terms;
     const char *name;   /* of the limit */
     const char *key;    /* of the bucket in its own store */
-    int shadow;         /* refuses nobody */
-    apr_uint32_t size;  /* requests of a lease, 1: there are none */
+    int shadow;         /* refuses no request */
+    apr_uint32_t size;  /* requests of a lease, 1: no leases */
     /* out */
     m2_gcra_answer_t answer;
     int asks;           /* how many to ask for there; 0: it is answered here */

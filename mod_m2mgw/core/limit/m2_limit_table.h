@@ -24,7 +24,7 @@ typedef struct m2_lt_t m2_lt_t;
 /* One bucket that a request takes from. */
 typedef struct m2_lt_take_t {
     int row;                 /* the limit's, from m2_lt_row */
-    int shadow;              /* refuses nobody */
+    int shadow;              /* refuses no request */
     const m2_gcra_t *terms;
     apr_uint64_t id[2];      /* of the bucket, from m2_lt_id */
     m2_gcra_answer_t answer; /* out */

@@ -67,7 +67,7 @@ static m2_code_t claims_check(m2_assertion_t *assertion, const m2_json_t *claims
     return M2_OK;
 }
 
-/* With the keys of the client; where there are none to try, a decoy costs the same. */
+/* With the keys of the client; without keys to try, a decoy costs the same. */
 static m2_code_t signature_check(m2_jws_t *jws, apr_pool_t *pool, const char *client,
                                  const m2_assertion_rules_t *rules, m2_err_t *err)
 {

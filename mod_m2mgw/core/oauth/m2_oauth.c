@@ -179,7 +179,7 @@ static int base64_char(char c)
     return apr_isalnum(c) || c == '+' || c == '/';
 }
 
-/* Number of '=' at the end of strict base64 (RFC 4648 4, padded), -1 when it is none.
+/* Number of '=' at the end of strict base64 (RFC 4648 4, padded), -1 when it is malformed.
  * OpenSSL's decoder skips white space and does not count the padding. */
 static int base64_padding(m2_slice_t text)
 {

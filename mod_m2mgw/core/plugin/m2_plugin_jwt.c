@@ -166,8 +166,8 @@ static m2_code_t read_claims(m2_mapping_t *mapping, apr_pool_t *pool,
 
 /* --- keys --- */
 
-/* One member of a JWK: what YAML takes for a number or a text is a text to RFC 7517,
- * except in members that nobody here reads. */
+/* One member of a JWK: what YAML reads as a number or a string is a string in RFC 7517, except
+ * in members that are not read here. */
 static m2_code_t member_json(m2_json_t *jwk, apr_pool_t *pool, const m2_node_t *name,
                              const m2_node_t *value, m2_err_t *err)
 {

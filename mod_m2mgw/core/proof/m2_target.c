@@ -34,7 +34,7 @@ static int digit_of(char c)
     return found && apr_isascii(c) ? (int)(found - digits) : -1;
 }
 
-/* RFC 3986 2.1 and 6.2.2: an escape in its one spelling; 0 for what is none. */
+/* RFC 3986 2.1 and 6.2.2: an escape in its normal form; 0 if it is invalid. */
 static int copy_escape(part_t *out, const char **pin)
 {
     static const char hex[] = "0123456789ABCDEF";
@@ -104,7 +104,7 @@ static char *remove_dot_segments(char *path, char *end)
     return out;
 }
 
-/* The path of [in, end), NUL-terminated behind out->p; 0 for what is none. */
+/* The path of [in, end), NUL-terminated after out->p; 0 if it is invalid. */
 static int copy_path(part_t *out, const char *in)
 {
     char *path = out->p;
@@ -169,7 +169,7 @@ static int copy_host(part_t *out, const char *in)
     return 1;
 }
 
-/* `:8443`, which may be empty (RFC 3986 6.2.3: that is the default); 0 for what is none. */
+/* `:8443`, which may be empty (RFC 3986 6.2.3: that is the default); 0 if it is invalid. */
 static int copy_port(part_t *out, const char *in, const struct scheme_t *scheme)
 {
     unsigned port = 0;

@@ -45,10 +45,10 @@ m2_code_t m2_redis_try(apr_pool_t *pool, const m2_redis_spec_t *spec, m2_err_t *
 m2_code_t m2_redis_attach(m2_redis_t *redis, apr_pool_t *pool, m2_err_t *err);
 
 /**
- * Send a command, and read its answer before the deadline. An error of Redis is an answer like
- * others; READONLY, LOADING and their like have the topology looked up again. NULL with why
- * (M2_WIRE_WHY bytes): nobody to send it to, or sent and not answered. The caller frees the
- * answer. Thread-safe.
+ *  Send a command, and read its answer before the deadline. An error of Redis is an answer like
+ *  others; READONLY, LOADING and their like have the topology looked up again. NULL with why
+ *  (M2_WIRE_WHY bytes): no server to send it to, or sent and not answered. The caller frees the
+ *  answer. Thread-safe.
  */
 m2_redis_reply_t *m2_redis_ask(m2_redis_t *redis, m2_redis_call_t *call, char *why);
 

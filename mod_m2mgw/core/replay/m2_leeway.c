@@ -2,7 +2,7 @@
  * Copyright The mod_m2mgw authors
  *
  * Written by the parent at a restart, under the lock of the store where it has one; read by
- * requests without. `before` is written first, so that whoever sees `until` sees it as well.
+ * requests without. `before` is written first, so that a reader of `until` sees it as well.
  */
 #include "replay/m2_leeway.h"
 

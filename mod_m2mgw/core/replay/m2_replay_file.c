@@ -3,8 +3,8 @@
  *
  * The replay table as a file.
  *
- * A file is created under another name and renamed when it is whole, is locked (flock) by
- * whoever maps it, and is checked from end to end by the first to do so. An inconsistent file
+ * A file is created under another name and renamed when it is whole, is locked (flock) by each
+ * process that maps it, and is checked from end to end by the first one. An inconsistent file
  * stops the start: a damaged table must not pass for an empty one.
  */
 #include "replay/m2_replay_file.h"

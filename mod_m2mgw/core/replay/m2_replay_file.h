@@ -10,7 +10,7 @@
 #include "replay/m2_replay_spec.h"
 #include "replay/m2_replay_table.h"
 
-/** Open the spec's file, or make it; one of another size is resized when nobody else has it.
+/** Open the spec's file, or make it; one of another size is resized when no other process has it.
  *  M2_E_CONFIG with a sentence. */
 m2_code_t m2_rt_open_file(m2_rt_t *table, const m2_replay_spec_t *spec, m2_err_t *err);
 
@@ -19,8 +19,8 @@ m2_code_t m2_rt_open_file(m2_rt_t *table, const m2_replay_spec_t *spec, m2_err_t
 m2_code_t m2_rt_resize_file(m2_rt_t *table, m2_rt_t *old, const m2_replay_spec_t *spec,
                             m2_err_t *err);
 
-/** Lock the directory of path for whoever opens or makes a file in it, waiting 50 ms after
- *  each try but the last: a descriptor to close, or -1 with errno. */
+/** Lock the directory of path before a file in it is opened or created, waiting 50 ms after each
+ *  try but the last: a descriptor to close, or -1 with errno. */
 int m2_rt_lock_directory(const char *path, int tries);
 
 /** Whether no other server has the file; the directory is locked by the caller. */

@@ -315,7 +315,8 @@ void m2_rt_unmap(m2_rt_t *table)
     table->head = NULL;
 }
 
-/* Copy what is alive in old, which is locked by the caller, to a table nobody else has. */
+/* Copy what is alive in old, which is locked by the caller, to a table that no other process
+ * has. */
 int m2_rt_take_over(m2_rt_t *table, m2_rt_t *old, apr_uint64_t now)
 {
     apr_uint64_t i, n = m2_rt_slots(old);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The table of spent tokens, in memory that processes share. Everything but m2_rt_lock itself
- * wants the lock held, or a table that nobody else has yet. The layout is drawn in the .c.
+ * The table of spent tokens, in memory that processes share. Everything except m2_rt_lock itself
+ * needs the lock held, or a table that no other process has yet. The layout is drawn in the .c.
  */
 #ifndef M2_REPLAY_TABLE_H
 #define M2_REPLAY_TABLE_H
@@ -77,8 +77,8 @@ m2_rt_marked_t m2_rt_mark(m2_rt_t *table, const apr_uint64_t *id, apr_uint64_t e
 /** Make every live mark longer by that many seconds, and count anew. */
 void m2_rt_extend(m2_rt_t *table, apr_uint32_t seconds, apr_uint64_t now);
 
-/** Copy what is alive in old, locked by the caller, to a table nobody else has: 0 when there
- *  is no room for all of it. */
+/** Copy what is alive in old, locked by the caller, to a table that no other process has: 0 when
+ *  it does not have room for all of it. */
 int m2_rt_take_over(m2_rt_t *table, m2_rt_t *old, apr_uint64_t now);
 
 /* geometry of a table of that many entries, and what a whole head and slot add up to */

@@ -11,8 +11,8 @@
 /** Whether a header field, in whatever spelling, is one that frameworks take a method from. */
 int m2_method_is_override(const char *header);
 
-/** Whether value, as it stands in a header, names another method: any case is the same, and
- *  empty is none. */
+/** Whether value, as written in a header, names another method: case is ignored, and an empty
+ *  value names no method. */
 int m2_method_differs(m2_slice_t value, const char *method);
 
 /** Whether a pair of urlencoded text whose name is in names has a value that names another

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * How backends read the names that a client sends: what separates them, what is decoded, what
- * is folded, what is left out and what is cut off. One table (m2_reading.c) for everybody who
+ * How backends read the names that a client sends: what separates them, what is decoded, what is
+ * folded, what is left out and what is cut off. One table (m2_reading.c) for all code that
  * compares a client's name with a configured one: scrubbing, the search for tokens, rules,
  * m2mctl. It is meant to be too wide: a name counts as ours when some backend may take it for
  * ours.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * One request in plain values, filled in by whoever has one: the gateway, or a command line.
- * Queries, forms, cookies and headers are read when they are first asked for.
+ * One request in plain values, filled in by the host: the gateway, or a command line. Queries,
+ * forms, cookies and headers are read when they are first asked for.
  *
  * The room request decides what a request says and how it may be read, names, values,
  * bodies and paths alike. Never knows whether it may pass, nor which host it came from.

@@ -2,8 +2,8 @@
  * Copyright The mod_m2mgw authors
  *
  * The set is one table with open addressing, at most half full. Its key is the kind, the scope
- * and the value; the hash only finds the place, and is keyed, so that nobody who has a say in
- * names gains anything from collisions. Of kinds that the list does not name, nothing is asked.
+ * and the value; the hash only finds the place, and is keyed, so that an attacker who chooses
+ * names gains nothing from collisions. Kinds that are not in the list are not looked up.
  *
  *     hash(kind, scope, value) --> | entry | entry | ----- | entry | ----- | ...
  */

@@ -88,7 +88,8 @@ static int read_zone(int *pminutes, m2_slice_t text)
     return hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60 && text.n == 0;
 }
 
-/* RFC 3339 5.6 date-time in microseconds; 0 when it is none. A leap second counts as the next. */
+/* RFC 3339 5.6 date-time in microseconds; 0 when it is invalid. A leap second counts as the
+ * next. */
 static int read_time(apr_int64_t *ptime, m2_slice_t text)
 {
     apr_time_exp_t t;

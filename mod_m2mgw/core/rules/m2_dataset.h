@@ -43,8 +43,8 @@ int m2_dataset_count(const m2_dataset_t *set);
 /** Whether the set has value now. No lock. */
 int m2_dataset_has(const m2_dataset_t *set, m2_slice_t value, apr_time_t now);
 
-/** Whether a network of the set has the address now; values that are no networks have none.
- *  M2_ERROR when address is none. One look-up for each different length of prefix. */
+/** Whether a network of the set has the address now; a value that is not a network has no
+ *  addresses. M2_ERROR when address is invalid. One look-up for each different length of prefix. */
 m2_truth_t m2_dataset_covers(const m2_dataset_t *set, apr_pool_t *pool, m2_slice_t address,
                              apr_time_t now);
 

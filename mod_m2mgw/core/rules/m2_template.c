@@ -133,8 +133,8 @@ static apr_size_t unit_text(char *out, apr_size_t *pout, m2_slice_t value)
     return put(out, pout, value.p, value.p[0] != '\0');
 }
 
-/* Length of the well-formed UTF-8 sequence (RFC 3629 4) at the start of value; 0: none.
- * Overlong forms and surrogates are none: a reader may take them for a quote. */
+/* Length of the well-formed UTF-8 sequence (RFC 3629 4) at the start of value; 0: none. Overlong
+ * forms and surrogates are not well-formed: a reader may decode them to a quote. */
 static apr_size_t utf8_length(m2_slice_t value)
 {
     const unsigned char *p = (const unsigned char *)value.p;

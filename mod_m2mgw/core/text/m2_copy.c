@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define LAYOUT "m2-copy-2" /* another module may find the memory after an upgrade */
-#define READ_TRIES 8       /* two writers in one reading are rare, eight are none */
+#define READ_TRIES 8       /* two writers during one reading are rare, eight do not happen */
 #define LOCK_TRIES 20
 #define LOCK_STEP 1000 /* microseconds between two of them */
 
@@ -29,7 +29,7 @@ typedef struct text_t {
 } text_t;
 
 typedef struct shared_t {
-    pid_t writer;         /* 0: nobody writes */
+    pid_t writer;         /* 0: no writer */
     apr_uint64_t version; /* 0: there is no text */
     apr_uint64_t checked; /* when a process last found that text in the file */
     text_t texts[2];

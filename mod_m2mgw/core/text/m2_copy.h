@@ -30,10 +30,10 @@ m2_copy_t *m2_copy_open(apr_pool_t *process, const char *kind, const char *path,
                         apr_size_t max);
 
 /**
- * Publish a text that was read from the file while it had that stamp, and was found good. A
- * text that the file holds no longer is dropped: somebody else publishes a later one. stamp is
- * NULL for what is not a file: then the last one counts. *pversion becomes that of the text that
- * counts now, if that is this one. 0 when it could not be published.
+ *  Publish a text that was read from the file while it had that stamp, and was found good. A text
+ *  that is no longer in the file is dropped: another process publishes the later one. stamp is
+ *  NULL for what is not a file: then the last one counts. *pversion becomes that of the text that
+ *  counts now, if that is this one. 0 when it could not be published.
  */
 int m2_copy_put(m2_copy_t *copy, apr_uint64_t *pversion, m2_slice_t text,
                 const m2_stamp_t *stamp, apr_time_t now);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * The one reader of files: a whole regular file of bounded size. It never waits (a FIFO that
- * somebody put in a file's place is refused, not opened for a writer), it tells what fstat
- * said of the very file it read, and it refuses a file that changed meanwhile.
+ * The one reader of files: a whole regular file of bounded size. It never waits (a FIFO in place
+ * of a file is refused, not opened for a writer), it returns what fstat said of the very file it
+ * read, and it refuses a file that changed meanwhile.
  *
  * Files that decide (keys, scripts, grants, passwords, data sets, revocation lists) are also
  * judged by who else may write them.
@@ -71,11 +71,11 @@ int m2_file_stamp(m2_stamp_t *stamp, const char *path);
 
 int m2_stamp_same(const m2_stamp_t *a, const m2_stamp_t *b);
 
-/** Judge a file that somebody else reads, such as a password file: regular, and not writable by
+/** Check a file that other code reads, such as a password file: regular, and not writable by
  *  users who should not write it. As m2_file_read with M2_FILE_DECIDES, nothing is read. */
 m2_code_t m2_file_judge(m2_file_t *file, const char *path, m2_err_t *err);
 
-/** Whether everybody may write into a directory, sticky or not. */
+/** Whether everybody may write to a directory, sticky or not. */
 int m2_dir_is_open(const char *path);
 
 /** Whether files that decide are judged by their modes (M2MFileModes); true until said

@@ -238,7 +238,7 @@ const char *m2_json_dump(apr_pool_t *pool, const m2_json_t *json)
 
 /* --- the text of a claim --- */
 
-/* Whether a blank is in s, to whoever splits a text into words. */
+/* Whether s contains a blank, as code sees it that splits a string into words. */
 static int holds_blank(m2_slice_t s)
 {
     apr_size_t i;

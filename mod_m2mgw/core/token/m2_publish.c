@@ -162,7 +162,7 @@ static int is_unsafe_segment(const char *value)
            || strpbrk(value, "/\\%") || has_control(value);
 }
 
-/* Fields are trimmed by whoever reads them (RFC 9110 5.5). */
+/* Readers trim fields (RFC 9110 5.5). */
 static int is_unsafe_field(const char *value)
 {
     return has_control(value) || m2_value_has_edge(m2_slice_z(value));

@@ -115,8 +115,8 @@ const char *m2_claim_env_name(apr_pool_t *pool, const char *claim);
  */
 apr_array_header_t *m2_publish_env(apr_pool_t *pool, const m2_json_t *claims);
 
-/** Header names nobody may set or map to: framing and hop-by-hop fields (RFC 9110 7.6.1,
- *  9112), Host and the X-Ca-* fields we send ourselves. Also true for no valid field name. */
+/** Header names that must not be set or mapped to: framing and hop-by-hop fields (RFC 9110 7.6.1,
+ *  9112), Host and the X-Ca-* fields we send ourselves. Also true for an invalid field name. */
 int m2_header_name_forbidden(const char *name);
 
 #endif /* M2_PUBLISH_H */

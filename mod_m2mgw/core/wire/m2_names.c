@@ -2,9 +2,9 @@
  * Copyright The mod_m2mgw authors
  *
  * One thread, one lock, a short list. The thread may be inside the resolver when its process
- * ends, for as long as the resolver likes. So it is detached, what it touches is malloc'd
- * and freed by whoever is last, and the library it runs in is pinned: a process that exits
- * unloads modules while its other threads still run.
+ * ends, for as long as the resolver takes. So it is detached, its memory is malloc'd and freed
+ * by its last user, and the library it runs in is pinned: a process that exits unloads modules
+ * while its other threads still run.
  */
 #include "wire/m2_names.h"
 

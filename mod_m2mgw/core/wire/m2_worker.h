@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * A thread of one process for what no request may wait for: asking who the master is,
- * clearing up. It takes turns: one at once, then when the last one said, or when somebody
- * wakes it.
+ * A thread of one process for work that no request may wait for: asking who the master is,
+ * clearing up. It works in turns: one at once, then at the time that the last one asked for, or
+ * when it is woken.
  */
 #ifndef M2_WORKER_H
 #define M2_WORKER_H

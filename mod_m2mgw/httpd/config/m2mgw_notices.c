@@ -111,7 +111,7 @@ static int has_unbound(const m2mgw_section_t *section)
     return 0;
 }
 
-/* RFC 8725 3.8: whoever has an unbound key can sign for every issuer that is accepted. */
+/* RFC 8725 3.8: the owner of an unbound key can sign for every issuer that is accepted. */
 static int unbound_keys(const look_t *look)
 {
     const m2_claims_policy_t *claims = &look->in_force.policy.claims;

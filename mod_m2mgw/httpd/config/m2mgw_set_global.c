@@ -282,7 +282,7 @@ const char *m2mgw_cfg_recent_refusals(cmd_parms *cmd, void *dir, const char *arg
 
 /* --- the decision log, of a server or virtual host --- */
 
-/* One of the options; 0 when word is none. */
+/* One of the options; 0 when word is not an option. */
 static int take_log_option(m2mgw_decision_log_t *log, const char *word)
 {
     static const struct {

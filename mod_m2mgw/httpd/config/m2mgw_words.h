@@ -47,8 +47,8 @@ const char *m2mgw_cfg_words(apr_array_header_t **pwords, cmd_parms *cmd, const c
 /** Digits only, in min..max; 0 when text is anything else. */
 int m2mgw_cfg_number(int *pvalue, const char *text, int min, int max);
 
-/** The whole of a regular file of at most max bytes that not everybody may write; *ppath is
- *  absolute. */
+/** The content of a regular file of at most max bytes that is not writable by everybody; *ppath
+ *  is absolute. */
 const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd,
                            const char *path, apr_size_t max);
 
