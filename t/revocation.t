@@ -129,6 +129,16 @@ revoke('--client', 'gone', '--issuer', $ISS);
 revoke('--sub', 'bob', '--issuer', $ISS);
 revoke('--claim', 'tenant=x y');
 revoke('--claim', 'level=7');
+{
+    my $list = File::Temp::tempdir(CLEANUP => 1) . '/list';
+    spew($list, "rubbish\n");
+    my $said = `$tool revoke --jti J --issuer i --list $list 2>&1`;
+    is($? >> 8, 2, 'm2mctl revoke: a list that servers do not take');
+    like($said, qr/the entry was added, but servers do not take the list .*line 1/, 'says so');
+    spew($list, '');
+    $said = `$tool revoke --jti J --issuer '*' --list $list 2>&1`;
+    like($said, qr/'\*' is any issuer with --kid alone; --jti names one/, 'any issuer is for --kid');
+}
 everywhere('all are revoked', sub { !grep { $t->get('/r/x', token => $_)->status != 401 } values %token });
 denies($t->get('/r/x', token => $token{$_}), 401, 'revoked', $_) for sort keys %token;
 my $r = $t->get('/r/inner/x', token => $token{jti});

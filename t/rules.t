@@ -208,6 +208,12 @@ $config .= <<'CONF';
     SetHandler m2m-status
     ProxyPass !
 </Location>
+<Location /nouser>
+    M2MJwks file:@ROOT@/keys.json
+    M2MUserClaim nobody
+    M2MRule isdash "$CaAppId = '-' or $CaAppKey = '-'" ifTrue=DENY statusCode=410
+    M2MRule isnull "$CaAppId = null" ifTrue=DENY statusCode=418
+</Location>
 <Location /cookies>
     M2MParameter c Cookie:c
     M2MRule show "$c = '2'" ifFalse=DENY
@@ -275,6 +281,7 @@ holds($t->get('/deny?q=a&q=a'), 'a', 'Deny: repeated alike is no matter');
 denies($t->get('/deny?q=a&q=b'), 403, 'rule_error', 'Deny: repeated with differing values');
 denies($t->get('/deny?q=a&%71=b'), 403, 'rule_error', 'also when one is spelled otherwise');
 
+is($t->get('/nouser', token => $token)->status, 418, 'CaAppId of a token that names no user is null');
 passes($t->get('/shadowed?q=x'), 'a rule in shadow refuses nobody');
 like($t->error_log, qr/M2-204: \S+ rule would \(shadow\) would refuse: rule_denied \[/, 'and says so');
 denies($t->get('/shadowed?q=y'), 403, 'rule_denied', 'nor does it let anybody past the rules behind it');

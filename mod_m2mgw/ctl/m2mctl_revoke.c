@@ -9,6 +9,7 @@
 
 #include "revocation/m2_revocation_file.h"
 #include "revocation/m2_revocation_redis.h"
+#include "text/m2_file.h"
 
 #include <stdio.h>
 
@@ -63,6 +64,10 @@ static int check(m2mctl_t *ctl, const revoke_t *o, m2_revoked_kind_t kind)
     if (!o->issuer && kind != M2_REVOKED_CLAIM) {
         return m2mctl_usage(ctl, "--%s needs --issuer", m2_revoked_word(kind));
     }
+    if (o->issuer && kind != M2_REVOKED_KID && m2_slice_is(m2_slice_z(o->issuer), "*")) {
+        return m2mctl_usage(ctl, "--issuer '*' is any issuer with --kid alone; --%s names one",
+                            m2_revoked_word(kind));
+    }
     if (o->issuer && kind == M2_REVOKED_CLAIM) {
         return m2mctl_usage(ctl, "--claim takes no --issuer");
     }
@@ -109,6 +114,24 @@ static m2_code_t append(apr_pool_t *pool, const char *list, const m2_revoked_t *
                : m2_revocation_append(pool, list, entry, M2_REVOCATION_WAIT, err);
 }
 
+/* An entry in a list that servers do not take takes nothing back. */
+static m2_code_t check_list(apr_pool_t *pool, const char *list, m2_err_t *err)
+{
+    m2_file_t file;
+    m2_err_t why;
+
+    if (m2_redis_spec_is(apr_pstrmemdup(pool, list, strcspn(list, " ")))) {
+        return M2_OK;
+    }
+    m2_err_init(&why, pool);
+    if (m2_file_read(&file, pool, list, M2_MAX_REVOCATION_BYTES, M2_FILE_DECIDES, &why) == M2_OK
+        && m2_revocation_parse(m2_revocation_make(pool), file.text, &why) == M2_OK) {
+        return M2_OK;
+    }
+    return m2_err_set(err, M2_E_CONFIG, "the entry was added, but servers do not take the list "
+                      "%s as it is: %s", list, why.text);
+}
+
 static int run_revoke(m2mctl_t *ctl, void *options)
 {
     const revoke_t *o = options;
@@ -126,7 +149,8 @@ static int run_revoke(m2mctl_t *ctl, void *options)
     entry.time = time_of(o, entry.kind);
     if (names_set(&entry, ctl->pool, o, &err) != M2_OK
         || m2_revoked_write(&line, ctl->pool, &entry, &err) != M2_OK
-        || append(ctl->pool, o->list, &entry, line, &err) != M2_OK) {
+        || append(ctl->pool, o->list, &entry, line, &err) != M2_OK
+        || check_list(ctl->pool, o->list, &err) != M2_OK) {
         return m2mctl_fault(ctl, "", &err);
     }
     if (ctl->json) {

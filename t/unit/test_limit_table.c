@@ -51,6 +51,28 @@ static int take_one(m2_lt_t *table, int row, const char *key, apr_uint64_t now)
 
 /* --- one process --- */
 
+/* A limit that was loosened at a restart: a bucket is not emptier than empty by the new terms. */
+static void test_loosened(void **state)
+{
+    m2_lt_t *table = open_table(64);
+    m2_lt_take_t take;
+    m2_gcra_t loose;
+    apr_uint64_t now = T0;
+
+    (void)state;
+    m2_gcra_terms(&few, 1, 2678400, 1);
+    assert_int_equal(take_one(table, 0, "a", now), 1);
+    assert_int_equal(take_one(table, 0, "a", now), 0);
+    m2_gcra_terms(&loose, 2, 1, 2);
+    take_from(&take, table, 0, "a");
+    take.terms = &loose;
+    assert_int_equal(m2_lt_take(table, &take, 1, now), 0);
+    now += take.answer.wait;
+    take_from(&take, table, 0, "a");
+    take.terms = &loose;
+    assert_int_equal(m2_lt_take(table, &take, 1, now), 1);
+}
+
 static void test_id(void **state)
 {
     m2_lt_t *table = open_table(10);
@@ -327,7 +349,7 @@ static void test_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        unit(test_id),        unit(test_take),  unit(test_several), unit(test_several_new),
+        unit(test_id),        unit(test_loosened), unit(test_take),  unit(test_several), unit(test_several_new),
         unit(test_full),      unit(test_many_keys), unit(test_rows),
         unit(test_kept_over_restarts), unit(test_race), unit(test_killed),
     };

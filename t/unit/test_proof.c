@@ -263,6 +263,14 @@ static void test_5_alg(void **state)
     fails(text, M2_PROOF_ALG);
     policy.algs |= m2_alg_find(z("ES256"))->bit;
     passes(text);
+    begin("Ed25519"); /* EdDSA says either curve, and one of them was said */
+    text = made(with_jwk(jwk_of(key)), apr_pstrcat(pool, CLAIMS ",\"ath\":\"", hash(TOKEN), "\"", NULL),
+                key, "EdDSA");
+    passes(text);
+    policy.algs = m2_alg_find(z("Ed448"))->bit;
+    fails(text, M2_PROOF_SIGNATURE);
+    policy.algs = m2_alg_find(z("Ed25519"))->bit;
+    passes(text);
 }
 
 static void test_6_signature(void **state)

@@ -125,6 +125,9 @@ static int judge(m2_lease_t *table, m2_lease_take_t *take, apr_uint64_t now)
     if (slot && now >= slot->lapses) {
         slot->left = 0;
     }
+    if (slot && slot->empty_until > now + take->terms->step) {
+        slot->empty_until = now + take->terms->step; /* terms that were loosened */
+    }
     if (slot && (slot->left || now < slot->empty_until)) {
         tell(take, slot, now);
         return take->answer.passes || take->shadow;

@@ -303,6 +303,15 @@ static int is_own(const m2_lt_take_t *take)
     return slot->full_at && slot->id[0] == take->id[0] && slot->id[1] == take->id[1];
 }
 
+/* Terms that were loosened: no bucket is emptier than empty, and from now on it fills. */
+static apr_uint64_t cut(apr_uint64_t *pfull_at, const m2_gcra_t *terms, apr_uint64_t now)
+{
+    if (*pfull_at > now + terms->depth) {
+        __atomic_store_n(pfull_at, now + terms->depth, __ATOMIC_SEQ_CST);
+    }
+    return *pfull_at;
+}
+
 static void judge(m2_lt_t *table, m2_lt_take_t *takes, int i, apr_uint64_t now)
 {
     m2_lt_take_t *take = &takes[i];
@@ -310,10 +319,10 @@ static void judge(m2_lt_t *table, m2_lt_take_t *takes, int i, apr_uint64_t now)
 
     take->slot = slot_for(table, takes, i, now);
     if (!take->slot) {
-        full_at = table->rows[take->row].full_at;
+        full_at = cut(&table->rows[take->row].full_at, take->terms, now);
     }
     else {
-        full_at = is_own(take) ? take->slot->full_at : 0;
+        full_at = is_own(take) ? cut(&take->slot->full_at, take->terms, now) : 0;
     }
     m2_gcra_ask(&take->answer, take->terms, full_at, now);
 }

@@ -292,6 +292,9 @@ static m2_code_t check_signature(check_t *c)
     m2_err_t why;
 
     m2_err_init(&why, c->pool);
+    if (!(c->jwk->algs & c->jws.alg->bit & c->policy->algs)) { /* EdDSA is of two curves */
+        return invalid(c, "what its key can do is not accepted here");
+    }
     return m2_jws_verify(&c->jws, c->pool, c->jwk, &why) == M2_OK ? M2_OK : refuse(c, &why);
 }
 

@@ -512,6 +512,11 @@ const char *m2mgw_cfg_discovery(cmd_parms *cmd, void *dir, const char *args)
         return m2mgw_cfg_error(cmd, "\"%s\" is the URL of metadata; it takes the issuer, which "
                                "its tokens name in iss: \"%s\"", word, issuer);
     }
+    if (strstr(word, "/.well-known/")) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is the URL of a document; it takes the issuer, which "
+                               "its tokens name in iss, and M2MJwks takes the URL of a key set",
+                               m2_url_label(cmd->pool, word));
+    }
     if (strchr(word, '?')) {
         return m2mgw_cfg_error(cmd, "\"%s\" has a query, which no issuer has (RFC 8414 2)",
                                m2_url_label(cmd->pool, word));

@@ -91,7 +91,7 @@ void m2mgw_facts_for(m2_facts_t *facts, m2mgw_ctx_t *ctx, const m2_rules_t *scop
     answers->segment = segment;
     answers->segment_baton = ctx;
     answers->claims = ctx->verdict.claims;
-    answers->user = ctx->verdict.verified ? r->user : NULL;
+    answers->user = ctx->verdict.verified ? ctx->verdict.user : NULL;
     answers->deny_duplicates = said != M2_UNSET ? said : scope->deny_duplicates;
     facts->pool = r->pool;
     facts->now = now;
