@@ -326,6 +326,8 @@ refused("M2MJwks https://idp/k\nM2MJwks https://idp/k", qr/is named twice/, at =
 refused("M2MJwks file:single.json\nM2MJwks file:./single.json", qr/single\.json is named twice/, at => 'M2MJwks');
 refused("M2MIssuerDiscovery https://a\nM2MIssuerDiscovery https://a", qr/named twice/, at => 'M2MIssuerDiscovery');
 refused('M2MIssuerDiscovery https://a/.well-known/openid-configuration', qr{takes the issuer.*"https://a"}, at => 'M2MIssuerDiscovery');
+refused("M2MReplayStore shm:$_->[0]", $_->[1], server => 1)
+    for [ 'nodir/table', qr{M2MReplayStore: shm:\S+/nodir/table: there is no directory \S+/nodir/} ], [ 'conf', qr{shm:\S+/conf: it is not a regular file} ];
 refused('M2MIssuerDiscovery https://a/.well-known/jwks.json', qr{is the URL of a document; it takes the issuer}, at => 'M2MIssuerDiscovery');
 refused('M2MIssuerDiscovery https://a/.well-known/oauth-authorization-server/t', qr{takes the issuer.*"https://a/t"}, at => 'M2MIssuerDiscovery');
 refused('M2MJwks http://idp.example/k plain-http=Yes', qr/takes plain-http=Allow/, at => 'M2MJwks');

@@ -129,7 +129,8 @@ static m2_code_t check_list(apr_pool_t *pool, const char *list, m2_err_t *err)
         return M2_OK;
     }
     return m2_err_set(err, M2_E_CONFIG, "the entry was added, but servers do not take the list "
-                      "%s as it is: %s", list, why.text);
+                      "%s as it is: %s%s", list,
+                      why.line > 0 ? apr_psprintf(pool, "line %d: ", why.line) : "", why.text);
 }
 
 static int run_revoke(m2mctl_t *ctl, void *options)

@@ -369,6 +369,10 @@ m2_oauth_error_t m2mi_stop(m2mi_call_t *call, m2_oauth_error_t error, const char
 const char *m2mi_log_name(apr_pool_t *pool, const char *name, int is_known);
 
 /** The line about a refusal, at the level that belongs to it. */
+/** The level of a line that a client can cause again and again: level once in ten seconds for
+ *  each child and place, of which *ptold is the memory, and info else. Thread-safe. */
+int m2mi_log_level(int level, apr_time_t *ptold);
+
 void m2mi_log_refusal(const m2mi_call_t *call, m2_oauth_error_t error);
 
 /** When the module is loaded: the names that are masked. */

@@ -24,6 +24,19 @@ const char *m2mi_log_name(apr_pool_t *pool, const char *name, int is_known)
     return apr_pstrcat(pool, text, n > SHOWN ? "..." : "", NULL);
 }
 
+#define PAUSE apr_time_from_sec(10)
+
+int m2mi_log_level(int level, apr_time_t *ptold)
+{
+    const apr_time_t now = apr_time_now();
+    apr_time_t told = __atomic_load_n(ptold, __ATOMIC_RELAXED);
+
+    return (now - told >= PAUSE || now < told)
+                   && __atomic_compare_exchange_n(ptold, &told, now, 0, __ATOMIC_RELAXED,
+                                                  __ATOMIC_RELAXED)
+               ? level : APLOG_INFO;
+}
+
 m2_oauth_error_t m2mi_stop(m2mi_call_t *call, m2_oauth_error_t error, const char *text)
 {
     call->text = text;

@@ -120,13 +120,14 @@ static m2_oauth_error_t take_back(m2mi_call_t *call, const m2_inspected_t *token
 {
     const m2_revoked_t entry = { M2_REVOKED_JTI, m2_slice_z(call->conf->name),
                                  m2_slice_z(token->jti), token->exp };
+    static apr_time_t told;
     const char *path = dir_of(call->r)->list;
     m2_err_t err;
 
     m2_err_init(&err, call->r->pool);
     if (is_broken(call)
         || m2_revocation_append(call->r->pool, path, &entry, LOCK_WAIT, &err) != M2_OK) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, call->r, "M2-725: cannot revoke: %s",
+        ap_log_rerror(APLOG_MARK, m2mi_log_level(APLOG_ERR, &told), 0, call->r, "M2-725: cannot revoke: %s",
                       err.text ? err.text : "the list is broken");
         return unavailable(call);
     }

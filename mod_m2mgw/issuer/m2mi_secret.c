@@ -120,7 +120,9 @@ m2_oauth_error_t m2mi_secret_check(m2mi_who_t *who, request_rec *r,
         return M2_OAUTH_OK;
     }
     if (status == AUTH_GENERAL_ERROR) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+        static apr_time_t told;
+
+        ap_log_rerror(APLOG_MARK, m2mi_log_level(APLOG_ERR, &told), 0, r,
                       "M2-709: the client provider cannot answer, or everybody may write its "
                       "AuthUserFile");
         *ptext = "clients cannot be checked at the moment";

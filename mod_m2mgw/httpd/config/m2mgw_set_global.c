@@ -184,6 +184,23 @@ static const char *use_database(cmd_parms *cmd, m2_replay_spec_t *spec)
     return bad;
 }
 
+/* Where the table cannot be, the start would end, and so would a graceful restart. */
+static const char *check_table(cmd_parms *cmd, const char *path)
+{
+    apr_finfo_t info;
+    const char *dir = ap_make_dirstr_parent(cmd->temp_pool, path);
+
+    if (apr_stat(&info, dir, APR_FINFO_TYPE, cmd->temp_pool) != APR_SUCCESS
+        || info.filetype != APR_DIR) {
+        return m2mgw_cfg_error(cmd, "shm:%s: there is no directory %s", path, dir);
+    }
+    if (apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool) == APR_SUCCESS
+        && info.filetype != APR_REG) {
+        return m2mgw_cfg_error(cmd, "shm:%s: it is not a regular file", path);
+    }
+    return NULL;
+}
+
 const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pwords,
                             cmd_parms *cmd, const char *args)
 {
@@ -209,6 +226,10 @@ const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pword
     }
     if (spec->redis && m2_redis_try(cmd->temp_pool, spec->redis, &err) != M2_OK) {
         return m2mgw_cfg_fault(cmd, &err);
+    }
+    bad = spec->kind == M2_REPLAY_SHM && spec->path ? check_table(cmd, spec->path) : NULL;
+    if (bad) {
+        return bad;
     }
     *pspec = spec;
     if (pwords) {
