@@ -127,8 +127,8 @@ static m2_oauth_error_t take_back(m2mi_call_t *call, const m2_inspected_t *token
     m2_err_init(&err, call->r->pool);
     if (is_broken(call)
         || m2_revocation_append(call->r->pool, path, &entry, LOCK_WAIT, &err) != M2_OK) {
-        ap_log_rerror(APLOG_MARK, m2mi_log_level(APLOG_ERR, &told), 0, call->r, "M2-725: cannot revoke: %s",
-                      err.text ? err.text : "the list is broken");
+        ap_log_rerror(APLOG_MARK, m2mi_log_level(APLOG_ERR, &told), 0, call->r,
+                      "M2-725: cannot revoke: %s", err.text ? err.text : "the list is broken");
         return unavailable(call);
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r, "M2-726: client %s revoked its token "
