@@ -98,7 +98,8 @@ for my $case (
     [ "M2MDataset one file:bad\n", 1, qr/line 1 of .*bad: line 1: behind a value/s ],
     [ "M2MDataset one\n", 1, qr/it takes NAME file:PATH/ ],
     [ "M2MDataset a/b file:one\n", 1, qr/the name being letters/ ],
-    [ "M2MDataset one dbd:x\n", 1, qr/it takes NAME file:PATH/ ],
+    [ "M2MDataset one redis:x\n", 1, qr/it takes NAME file:PATH or dbd:/ ],
+    [ "M2MDataset one dbd:x\n", 1, qr/M2MDataset: it needs mod_dbd, which is not loaded/ ],
     [ "M2MDataset one file:one max-stale=x\n", 1, qr/"max-stale=x" is not allowed/ ],
     [ "<Location /x>\nM2MDataset one file:one\n</Location>\n", 1, qr/M2MDataset/ ],
 ) {

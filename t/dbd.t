@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The mod_m2mgw authors
 #
-# One-time tokens, used assertions and grants in a database through mod_dbd: SQLite always,
+# One-time tokens, used assertions, grants and data sets in a database through mod_dbd: SQLite always,
 # PostgreSQL where it is installed. The statements are those of conf/sql. A database that does
 # not answer is 503, never a second acceptance.
 use strict;
@@ -290,6 +290,118 @@ sub check {
     $t->finish(more => 1);
 }
 
+# --- data sets ---
+
+my $SETS = <<'CONF';
+M2MDataset tenants dbd:"SELECT value, expires FROM m2m_dataset WHERE name LIKE 'tenant%%'" ttl=1
+M2MDataset networks "dbd:SELECT value FROM m2m_dataset WHERE name = 'networks'" ttl=1 max-stale=4
+<Location /value>
+    M2MParameter tenant Header:X-Tenant
+    M2MRule known "$tenant in dataset tenants" ifFalse=DENY
+    ProxyPass http://@BACKEND@/b
+</Location>
+<Location /net>
+    M2MParameter ip Header:X-Ip
+    M2MRule inside "$ip in_cidr dataset networks" ifFalse=DENY
+    ProxyPass http://@BACKEND@/b
+</Location>
+<Location /status>
+    SetHandler m2m-status
+</Location>
+CONF
+
+sub tenant { $_[0]->get('/value/x', headers => [ [ 'X-Tenant' => $_[1] ] ], @_[2 .. $#_]) }
+sub address { $_[0]->get('/net/x', headers => [ [ 'X-Ip' => $_[1] ] ]) }
+
+sub shown {
+    my $sets = JSON::PP::decode_json($_[0]->get('/status?format=json')->body)->{datasets};
+    return join ', ', sort map { "$_->{state} $_->{usable} $_->{entries}" } @$sets;
+}
+
+# In every child: so many in a row are none of one child alone.
+sub everywhere {
+    my ($name, $test) = @_;
+    my $row = 0;
+    ok(until_true(60, sub { $row = $test->() ? $row + 1 : 0; $row >= 12 }), $name);
+}
+
+sub row { "INSERT INTO m2m_dataset (name, value, expires) VALUES ('$_[0]', '$_[1]', $_[2]);" }
+
+sub check_sets {
+    my ($name, $make, $more) = @_;
+    my $t = M2MGW::Test->prepare(modules => ['dbd'], files => { none => '' });
+    my $db = $make->($t);
+    $db->sql(row('tenants', 'acme', 'NULL') . row('tenants', 'old', 1) . row('tenants', 'two words', 32503680000)
+        . row('networks', '10.0.0.0/8', 1));
+    $db->sql('ALTER TABLE m2m_dataset RENAME TO m2m_hidden;');
+    $t->expect_log(qr/dbd:SELECT/, qr/AH006\d\d|DBD/i);
+    $t->begin($db->directives . $SETS . ($more ? $more->($t) : ''));
+    denies(tenant($t, 'acme'), 403, 'rule_error', "$name: a set that was not read yet denies");
+    $db->sql('ALTER TABLE m2m_hidden RENAME TO m2m_dataset;');
+    everywhere("$name: a set that is read", sub { tenant($t, 'acme')->status == 200 });
+    passes(tenant($t, 'two words'), "$name: a value as it is, until later");
+    denies(tenant($t, 'two'), 403, 'rule_denied', "$name: not a word of it");
+    denies(tenant($t, 'old'), 403, 'rule_denied', "$name: one whose time is over");
+    denies(tenant($t, 'other'), 403, 'rule_denied', "$name: another");
+    everywhere("$name: without a second column", sub { address($t, '10.1.2.3')->status == 200 });
+    denies(address($t, '11.1.2.3'), 403, 'rule_denied', "$name: an address of no network");
+    my $both = $more ? 'fresh 1 1, fresh 1 1, fresh 1 3' : 'fresh 1 1, fresh 1 3';
+    ok(until_true(60, sub { shown($t) eq $both }), "$name: the status page has them") or diag(shown($t));
+    if ($more) {
+        my @there = (port => $t->port('two'));
+        everywhere("$name: a virtual host asks its own database", sub { tenant($t, 'second', @there)->status == 200 });
+        denies(tenant($t, 'acme', @there), 403, 'rule_denied', "$name: not that of the main server");
+        denies(tenant($t, 'second'), 403, 'rule_denied', "$name: nor does that one ask its");
+    }
+
+    $db->sql(row('tenants', 'other', 'NULL') . "DELETE FROM m2m_dataset WHERE value = 'acme';");
+    everywhere("$name: a row that is added", sub { tenant($t, 'other')->status == 200 });
+    everywhere("$name: a row that is gone", sub { tenant($t, 'acme')->status == 403 });
+    $db->sql("UPDATE m2m_dataset SET expires = 1 WHERE value = 'other';");
+    everywhere("$name: a row whose time is over", sub { tenant($t, 'other')->status == 403 });
+    $db->sql("UPDATE m2m_dataset SET expires = NULL WHERE value = 'other';");
+    everywhere("$name: and is not", sub { tenant($t, 'other')->status == 200 });
+
+    $db->sql(row('tenants', 'late', 1800000000000));
+    ok(until_true(60, sub { $t->error_log =~ /row \d+: the second column is no time in Unix seconds/ }),
+       "$name: a time in milliseconds breaks the set");
+    passes(tenant($t, 'other'), "$name: of which the last good one stays");
+    denies(tenant($t, 'late'), 403, 'rule_denied', "$name: without the row");
+    $db->sql("DELETE FROM m2m_dataset WHERE value = 'late';");
+    everywhere("$name: mended", sub { tenant($t, 'other')->status == 200 });
+
+    $db->sql('ALTER TABLE m2m_dataset RENAME TO m2m_hidden;');
+    everywhere("$name: a table that is gone denies behind max-stale", sub { address($t, '10.1.2.3')->status == 403 });
+    denies(address($t, '10.1.2.3'), 403, 'rule_error', "$name: with an error");
+    passes(tenant($t, 'other'), "$name: within it the last good set stays") for 1 .. 4;
+    ok($t->reload, "$name: over a restart");
+    passes(tenant($t, 'other'), "$name: as well") for 1 .. 4;
+    denies(tenant($t, 'acme'), 403, 'rule_denied', "$name: and no other");
+    denies(address($t, '10.1.2.3'), 403, 'rule_error', "$name: nor longer");
+    $db->sql('ALTER TABLE m2m_hidden RENAME TO m2m_dataset;');
+    everywhere("$name: back again", sub { address($t, '10.1.2.3')->status == 200 });
+    $db->sql('DELETE FROM m2m_dataset;');
+    everywhere("$name: no row is a set without values", sub { tenant($t, 'other')->reason eq 'rule_denied' });
+    $t->finish(more => 1);
+}
+
+# A virtual host with a database of its own, and one with that of the main server.
+sub two_hosts {
+    my ($t) = @_;
+    my $file = "$t->{root}/state/two.db";
+    (bless { file => $file }, 'SQLite')->sql(slurp("$SQL/m2m-sqlite.sql") . row('tenants', 'second', 'NULL'));
+    my @all = glob "$file*";
+    chown +(getpwnam M2MGW::Test::user())[2, 3], @all unless $>;
+    my $section = join '', grep { /tenant|<.?Location .value|ProxyPass/ } split /^/, $SETS =~ s{<Location /net>.*}{}sr;
+    return <<"CONF";
+Listen 127.0.0.1:\@PORT:two\@
+<VirtualHost 127.0.0.1:\@PORT:two\@>
+DBDParams $file
+$section</Location>
+</VirtualHost>
+CONF
+}
+
 # --- what httpd -t refuses ---
 
 my $text;
@@ -309,15 +421,33 @@ for my $bad ('SELECT 1, 2', 'SELECT %s, %s', 'SELECT %d', 'SELECT %') {
     like($text, qr/M2MGrantQuery takes a query with one %s/, $bad);
 }
 
+for my $case (
+    [ "M2MDataset one dbd:\"SELECT 1\"\n", qr/M2MDataset: it needs a DBDriver in its server/ ],
+    [ "DBDriver sqlite3\nM2MDataset one dbd:\"SELECT 1\"\n", qr/Syntax OK/ ],
+    [ "DBDriver sqlite3\nM2MDataset one dbd:'SELECT \"1\"' ttl=5 max-stale=60\n", qr/Syntax OK/ ],
+    [ "DBDriver sqlite3\nM2MDataset one dbd:\"SELECT %s\"\n", qr/dbd: takes a query without arguments/ ],
+    [ "DBDriver sqlite3\nM2MDataset one dbd:\n", qr/dbd: takes a query/ ],
+    [ "DBDriver sqlite3\nM2MDataset one dbd:\"\"\n", qr/dbd: takes a query/ ],
+    [ "DBDriver sqlite3\nM2MDataset one dbd:SELECT 1\n", qr/"1" is not of the form NAME=VALUE/ ],
+    [ "DBDriver sqlite3\nM2MDataset one dbd:\"SELECT 1\n", qr/the quote " is not closed/ ],
+    [ "DBDriver sqlite3\nM2MDataset one dbd:\"SELECT 1\" ttl=0\n", qr/"ttl=0" is not allowed/ ],
+) {
+    my ($config, $re) = @$case;
+    (undef, $text) = try_config($config, modules => ['dbd']);
+    like($text, $re, 'httpd -t: ' . ($config =~ s/\n/; /gr));
+}
+
 SKIP: {
     my @drivers = glob '/usr/lib/*/apr-util-1/apr_dbd_sqlite3*.so /usr/lib64/apr-util-1/apr_dbd_sqlite3*.so';
     skip('sqlite3 or its driver is not installed', 1) if !installed('sqlite3') || !@drivers;
     check('SQLite', \&sqlite);
+    check_sets('SQLite', \&sqlite, \&two_hosts);
 }
 SKIP: {
     my @drivers = glob '/usr/lib/*/apr-util-1/apr_dbd_pgsql*.so /usr/lib64/apr-util-1/apr_dbd_pgsql*.so';
     skip('PostgreSQL or its driver is not installed', 1)
         if !glob('/usr/lib/postgresql/*/bin/initdb') || !@drivers;
     check('PostgreSQL', \&postgresql);
+    check_sets('PostgreSQL', \&postgresql);
 }
 done_testing();

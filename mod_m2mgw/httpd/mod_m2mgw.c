@@ -10,6 +10,7 @@
  * fixups, before mod_proxy: what has no complete verdict there does not go on.
  */
 #include "httpd/config/m2mgw_check.h"
+#include "httpd/config/m2mgw_dbd.h"
 #include "httpd/config/m2mgw_directives.h"
 #include "httpd/request/m2mgw_adopt.h"
 #include "httpd/request/m2mgw_apply.h"
@@ -273,6 +274,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_resource_register();
     m2mgw_limit_store_register();
     m2mgw_keys_register();
+    m2mgw_dbd_register();
     m2mgw_cache_register();
     m2mgw_view_register();
     m2mgw_response_register();

@@ -122,7 +122,7 @@ m2_code_t m2mi_grants_query(m2mi_call_t *call)
     }
     call->queried = m2_grants_make(call->r->pool);
     if (!grants || !grants->query
-        || m2_dbd_read(grants->dbd, grants->query, 1, args, 2, take_row, call, why)) {
+        || m2_dbd_read(grants->dbd, grants->query, 1, args, 2, 0, take_row, call, why)) {
         return M2_OK;
     }
     call->queried = NULL;

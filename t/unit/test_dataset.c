@@ -76,6 +76,60 @@ static void bad_lines(void **state)
     }
 }
 
+/* --- rows of a database --- */
+
+static m2_code_t rows(m2_dataset_t **pset, const char *text, apr_size_t n)
+{
+    clean();
+    *pset = m2_dataset_make(pool);
+    return m2_dataset_parse_rows(*pset, m2_slice(text, n), &err);
+}
+
+static void good_rows(void **state)
+{
+    static const char text[] = "-\ta b\0" "1800000001\tb\0" "1800000000\tc\0" "-1\td\0"
+                               "1800000001.75\te\0" "999999999999\tf\tg\n#\0"
+                               "-\t10.0.0.0/8\0" "1\ta b\0";
+    m2_dataset_t *set;
+
+    (void)state;
+    assert_int_equal(rows(&set, text, sizeof(text) - 1), M2_OK);
+    assert_int_equal(m2_dataset_count(set), 7);
+    assert_true(m2_dataset_has(set, z("a b"), NOW));
+    assert_true(m2_dataset_has(set, z("b"), NOW));
+    assert_false(m2_dataset_has(set, z("c"), NOW));
+    assert_false(m2_dataset_has(set, z("d"), NOW));
+    assert_true(m2_dataset_has(set, z("e"), NOW));
+    assert_true(m2_dataset_has(set, z("f\tg\n#"), NOW));
+    assert_int_equal(m2_dataset_covers(set, pool, z("10.1.2.3"), NOW), M2_TRUE);
+    assert_int_equal(rows(&set, "", 0), M2_OK);
+    assert_int_equal(m2_dataset_count(set), 0);
+}
+
+static void bad_rows(void **state)
+{
+    static const char *const bad[] = {
+        "\ta", "a", "-", "-\t", "--\ta", "x\ta", "1 \ta", "1.\ta", "1.x\ta", ".5\ta", " \ta",
+        "1800000000000\ta", "2027-01-01T00:00:00Z\ta", "t\ta", "0x10\ta", "+1\ta", "1e9\ta",
+    };
+    m2_dataset_t *set;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        char *text = apr_pstrcat(pool, "-\tx", "|", bad[i], NULL);
+        const apr_size_t n = strlen(text);
+
+        *strchr(text, '|') = '\0';
+        if (rows(&set, text, n + 1) != M2_E_CONFIG || err.line != 2) {
+            print_error("%s: line %d\n", bad[i], err.line);
+            fail();
+        }
+    }
+    assert_int_equal(rows(&set, "-\ta", 3), M2_E_CONFIG); /* no end */
+    assert_int_equal(rows(&set, "-\ta", 4), M2_OK);
+}
+
 static m2_truth_t covers(const char *text, const char *address)
 {
     return m2_dataset_covers(set_of(text), pool, z(address), NOW);
@@ -192,6 +246,8 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { unit(values),   unit(times),      unit(bad_lines),
+        unit(good_rows),
+        unit(bad_rows),
                                         unit(networks), unit(conditions), unit(refused) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ static void test_nothing_there(void **state)
         assert_int_equal(m2_dbd_change(&host, "label", 1, args, why), -1);
         assert_non_null(strstr(why, text));
         why[0] = '\0';
-        assert_int_equal(m2_dbd_read(&host, "label", 1, args, 2, row, NULL, why), 0);
+        assert_int_equal(m2_dbd_read(&host, "label", 1, args, 2, 0, row, NULL, why), 0);
         assert_non_null(strstr(why, text));
         assert_int_equal(taken, 0);
     }

@@ -40,7 +40,8 @@ typedef void m2_fetched_fn(const m2_answer_t *answer, void *baton);
 
 /** What brings a document in the place of a transfer: fills answer, which is zeroed but for
  *  max_age, by what it knows already, with texts in pool. etag is that of the document that is
- *  in use, or NULL: 304 when it is still the one. Never waits. */
+ *  in use, or NULL: 304 when it is still the one. Never waits: what leaves answer as it was has
+ *  nothing to say yet, and is called again. */
 typedef void m2_pull_fn(m2_answer_t *answer, apr_pool_t *pool, const char *etag, void *baton);
 
 /** Begin to know, in a process of its own, as long as pool. */

@@ -11,4 +11,7 @@
 /** Data sets, for m2_jwks_list_file and its kin. */
 extern const m2_document_t m2_document_datasets;
 
+/** Those that a database gives (m2_dataset_parse_rows), for m2_jwks_list_pulled. */
+extern const m2_document_t m2_document_dataset_rows;
+
 #endif /* M2_DATASETS_H */

@@ -353,6 +353,17 @@ static void on_metadata(const m2_answer_t *answer, void *baton)
 
 /* --- the beginning of a fetch --- */
 
+/* A puller that has nothing to say yet is asked again with each tick. */
+static void pull(m2_keysource_t *source)
+{
+    m2_answer_t answer = { NULL, 0, { NULL, 0 }, NULL, M2_UNSET };
+
+    source->puller.pull(&answer, source->fetching, source->etag, source->puller.baton);
+    if (answer.fault || answer.status) {
+        on_keys(&answer, source);
+    }
+}
+
 static int start(m2_keysource_t *source, const char *url)
 {
     const char *etag = source->step == STEP_KEYS && source->kind == M2_KEYSOURCE_URL
@@ -361,10 +372,7 @@ static int start(m2_keysource_t *source, const char *url)
 
     source->asked = m2_url_label(source->fetching, url);
     if (source->puller.pull) {
-        m2_answer_t answer = { NULL, 0, { NULL, 0 }, NULL, M2_UNSET };
-
-        source->puller.pull(&answer, source->fetching, etag, source->puller.baton);
-        on_keys(&answer, source);
+        pull(source);
         return 1;
     }
     return m2_fetch_start(source->fetcher, url, etag, source->refresh.timeout,
@@ -512,6 +520,9 @@ void m2_keysource_tick(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t n
     m2_keysource_pick_up(source, now);
     if (source->slot && fetcher) {
         tell_age(source, now);
+        if (source->fetching && source->puller.pull) {
+            pull(source);
+        }
         claim(source, fetcher, now);
     }
 }

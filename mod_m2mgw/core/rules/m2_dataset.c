@@ -12,6 +12,7 @@
 #include <apr_hash.h>
 
 #define FOR_EVER APR_INT64_MAX
+#define MOST_DIGITS 12 /* of Unix seconds */
 #define PREFIXES 130 /* 0..128, and those of IPv4 */
 
 struct m2_dataset_t {
@@ -185,6 +186,74 @@ m2_code_t m2_dataset_parse(m2_dataset_t *set, m2_slice_t text, m2_err_t *err)
         return m2_err_set(err, M2_E_CONFIG, "it is larger than %d bytes", M2_MAX_DATASET_BYTES);
     }
     return m2_lines_read(set, set->pool, line_add, text, M2_MAX_DATASET_LINE, err);
+}
+
+/* --- rows of a database --- */
+
+/* Unix seconds, whose fraction does not count, in microseconds, or `-`. 0 for anything else: what
+ * has more digits counts milliseconds. */
+static int read_seconds(apr_int64_t *puntil, m2_slice_t text)
+{
+    apr_int64_t seconds = 0;
+    int minus, n;
+
+    if (m2_slice_is(text, "-")) {
+        *puntil = FOR_EVER;
+        return 1;
+    }
+    minus = skip(&text, "-");
+    for (n = 0; text.n && apr_isdigit(text.p[0]) && n <= MOST_DIGITS; n++) {
+        seconds = seconds * 10 + digits(&text, 1);
+    }
+    if (n && n <= MOST_DIGITS && text.n > 1 && skip(&text, ".")) {
+        while (digits(&text, 1) >= 0) {
+        }
+    }
+    *puntil = apr_time_from_sec(minus ? -seconds : seconds);
+    return n && n <= MOST_DIGITS && text.n == 0;
+}
+
+static m2_code_t row_add(m2_dataset_t *set, apr_pool_t *temp, m2_slice_t row, m2_err_t *err)
+{
+    const char *tab = memchr(row.p, '\t', row.n);
+    apr_int64_t until;
+    m2_slice_t value;
+
+    if (!tab || !read_seconds(&until, m2_slice(row.p, (apr_size_t)(tab - row.p)))) {
+        return m2_err_set(err, M2_E_CONFIG, "the second column is no time in Unix seconds");
+    }
+    value = m2_slice(tab + 1, row.n - (apr_size_t)(tab + 1 - row.p));
+    if (!value.n || value.n > M2_MAX_DATASET_LINE) {
+        return m2_err_set(err, M2_E_CONFIG, "a value has 1 to %d bytes", M2_MAX_DATASET_LINE);
+    }
+    put(set->values, set->pool, value.p, value.n, until);
+    put_network(set, temp, value, until);
+    return M2_OK;
+}
+
+m2_code_t m2_dataset_parse_rows(m2_dataset_t *set, m2_slice_t text, m2_err_t *err)
+{
+    m2_code_t code = M2_OK;
+    apr_pool_t *temp;
+    const char *end;
+    int number = 0;
+
+    apr_pool_create(&temp, set->pool);
+    while (code == M2_OK && text.n) {
+        number++;
+        end = memchr(text.p, '\0', text.n);
+        code = end ? row_add(set, temp, m2_slice(text.p, (apr_size_t)(end - text.p)), err)
+                   : m2_err_set(err, M2_E_CONFIG, "the row has no end");
+        if (end) {
+            text = m2_slice(end + 1, text.n - (apr_size_t)(end + 1 - text.p));
+        }
+        apr_pool_clear(temp);
+    }
+    if (code != M2_OK && err) {
+        err->line = number;
+    }
+    apr_pool_destroy(temp);
+    return code;
 }
 
 int m2_dataset_count(const m2_dataset_t *set)

@@ -37,6 +37,10 @@ m2_dataset_t *m2_dataset_make(apr_pool_t *pool);
  *  of no use. */
 m2_code_t m2_dataset_parse(m2_dataset_t *set, m2_slice_t text, m2_err_t *err);
 
+/** Likewise each row of the answer of a database: Unix seconds, or `-`, a tab, the value and a
+ *  NUL. err->line is the number of the row. */
+m2_code_t m2_dataset_parse_rows(m2_dataset_t *set, m2_slice_t text, m2_err_t *err);
+
 /** Number of different values. */
 int m2_dataset_count(const m2_dataset_t *set);
 

@@ -88,16 +88,30 @@ int m2_dbd_change(const m2_dbd_host_t *host, const char *label, int n, const cha
     return rows;
 }
 
+/* NULL for null, which apr_dbd_get_entry gives as "" with PostgreSQL. */
+static const char *entry(const m2_dbd_t *db, apr_dbd_row_t *row, int i)
+{
+    const char *text = NULL;
+    const apr_status_t status =
+        apr_dbd_datum_get(db->driver, row, i, APR_DBD_TYPE_STRING, &text);
+
+    if (status == APR_SUCCESS || status == APR_ENOENT) {
+        return status == APR_SUCCESS ? text : NULL;
+    }
+    return apr_dbd_get_entry(db->driver, row, i);
+}
+
 static int read_rows(const m2_dbd_t *db, apr_pool_t *pool, apr_dbd_results_t *results,
                      int columns, m2_dbd_row_fn *fn, void *baton, char *why)
 {
+    const int there = apr_dbd_num_cols(db->driver, results);
     const char *texts[MAX_COLUMNS];
     apr_dbd_row_t *row = NULL;
     int i, rows = 0, more = 1;
 
     while (more && apr_dbd_get_row(db->driver, pool, results, &row, -1) == 0) {
         for (i = 0; i < columns; i++) {
-            texts[i] = apr_dbd_get_entry(db->driver, row, i);
+            texts[i] = i < there ? entry(db, row, i) : NULL;
         }
         if (++rows > MAX_ROWS) {
             apr_cpystrn(why, "the database has too many rows for this", M2_DBD_WHY);
@@ -108,7 +122,7 @@ static int read_rows(const m2_dbd_t *db, apr_pool_t *pool, apr_dbd_results_t *re
 }
 
 int m2_dbd_read(const m2_dbd_host_t *host, const char *label, int n, const char **args,
-                int columns, m2_dbd_row_fn *row, void *baton, char *why)
+                int columns, int optional, m2_dbd_row_fn *row, void *baton, char *why)
 {
     apr_dbd_results_t *results = NULL;
     apr_dbd_prepared_t *statement;
@@ -128,8 +142,10 @@ int m2_dbd_read(const m2_dbd_host_t *host, const char *label, int n, const char 
         if (rv || !results) {
             complain(&db, rv, why);
         }
-        else if (apr_dbd_num_cols(db.driver, results) < columns || columns > MAX_COLUMNS) {
-            apr_snprintf(why, M2_DBD_WHY, "the query gives fewer than %d columns", columns);
+        else if (apr_dbd_num_cols(db.driver, results) < columns - optional
+                 || columns > MAX_COLUMNS) {
+            apr_snprintf(why, M2_DBD_WHY, "the query gives fewer columns than %d",
+                         columns - optional);
         }
         else {
             ok = read_rows(&db, pool, results, columns, row, baton, why);

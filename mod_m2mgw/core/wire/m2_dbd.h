@@ -39,8 +39,9 @@ int m2_dbd_change(const m2_dbd_host_t *host, const char *label, int n, const cha
 /** Called with the texts of one row, NULL for null; 0 ends the reading, as an error. */
 typedef int m2_dbd_row_fn(void *baton, const char *const *columns, char *why);
 
-/** Read the rows of what was prepared under label, columns of each. 1; 0 with why. */
+/** Read the rows of what was prepared under label, columns of each, of which the last `optional`
+ *  are null where the answer does not have them. 1; 0 with why. */
 int m2_dbd_read(const m2_dbd_host_t *host, const char *label, int n, const char **args,
-                int columns, m2_dbd_row_fn *row, void *baton, char *why);
+                int columns, int optional, m2_dbd_row_fn *row, void *baton, char *why);
 
 #endif /* M2_DBD_H */

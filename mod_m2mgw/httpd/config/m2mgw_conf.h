@@ -84,8 +84,9 @@ typedef struct m2mgw_jwks_tls_t {
 /* one M2MRevocation */
 typedef struct m2mgw_list_t {
     const char *name;       /* absolute path, or URL, or the words of Redis */
-    int is_url;             /* it is fetched: a URL, or Redis */
+    int is_url;             /* it is fetched: a URL, Redis or a database */
     m2_redis_spec_t *redis; /* or NULL */
+    struct m2_dbd_list_t *dbd; /* what a database is asked for; or NULL */
     int max_stale, ttl;     /* seconds */
     m2_keysource_t *source; /* once all of the configuration has been read */
     const ap_directive_t *at;

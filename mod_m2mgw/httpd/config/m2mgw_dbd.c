@@ -47,3 +47,33 @@ int m2mgw_dbd_prepare(server_rec *s, const char *label, const char *sql)
     }
     return prepare != NULL;
 }
+
+/* --- when --- */
+
+static int ready; /* of this process */
+
+static apr_status_t end(void *baton)
+{
+    (void)baton;
+    __atomic_store_n(&ready, 0, __ATOMIC_RELEASE);
+    return APR_SUCCESS;
+}
+
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    (void)s;
+    apr_pool_pre_cleanup_register(pchild, NULL, end);
+    __atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
+}
+
+int m2mgw_dbd_is_ready(void)
+{
+    return __atomic_load_n(&ready, __ATOMIC_ACQUIRE);
+}
+
+void m2mgw_dbd_register(void)
+{
+    static const char *const after[] = { "mod_dbd.c", NULL };
+
+    ap_hook_child_init(hook_child_init, after, NULL, APR_HOOK_REALLY_LAST);
+}

@@ -17,4 +17,9 @@ const m2_dbd_host_t *m2mgw_dbd_host(apr_pool_t *pool, server_rec *s);
  *  0 when mod_dbd is not loaded. */
 int m2mgw_dbd_prepare(server_rec *s, const char *label, const char *sql);
 
+/** Whether the database may be asked in this process: not before mod_dbd's child_init is over. */
+int m2mgw_dbd_is_ready(void);
+
+void m2mgw_dbd_register(void);
+
 #endif /* M2MGW_DBD_H */

@@ -146,7 +146,7 @@ const command_rec m2mgw_config_commands[] = {
     AP_INIT_RAW_ARGS("M2MParameter", m2mgw_cfg_parameter, NULL, SECTION,
         "A name for rules and the source of its value, such as Token:client_id."),
     AP_INIT_RAW_ARGS("M2MDataset", m2mgw_cfg_dataset, NULL, RSRC_CONF,
-        "NAME file:PATH [max-stale=SECONDS]: values that conditions look into."),
+        "NAME file:PATH or dbd:\"SQL\" [ttl=] [max-stale=]: values that conditions look into."),
     AP_INIT_RAW_ARGS("M2MRule", m2mgw_cfg_rule, NULL, SECTION,
         "NAME CONDITION [ifTrue=] [ifFalse=] [statusCode=] [errorMessage=] [responseBody=]."),
     AP_INIT_RAW_ARGS("M2MRuleHeader", m2mgw_cfg_rule_header, NULL, SECTION,

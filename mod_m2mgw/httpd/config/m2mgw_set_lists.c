@@ -5,6 +5,7 @@
  * of the configuration has been read: only then is it known whether an issuer of this server
  * writes one, which means that it may still be missing.
  */
+#include "httpd/config/m2mgw_dbd.h"
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 
@@ -13,12 +14,14 @@
 #include "revocation/m2_revocation_redis.h"
 #include "revocation/m2_revocations.h"
 #include "rules/m2_dataset.h"
+#include "wire/m2_dbd_list.h"
 
 #define USAGE                                                                             \
     "file:PATH, https://URL or " M2_REDIS_WORDS ", [max-stale=SECONDS] [ttl=SECONDS], or none"
 #define FETCH_TIMEOUT 5 /* seconds that one fetch may take */
 #define MAX_STALE 86400
 #define TTL 60
+#define DBD_TTL 10
 #define REDIS_TTL 1 /* seconds between two looks at what a process knows of a list in Redis */
 #define MOST_SECONDS 31536000
 #define MOST_TTL 86400
@@ -80,7 +83,7 @@ static void set_defaults(m2mgw_list_t *list)
                          list->at->filename);
     }
     list->max_stale = list->max_stale ? list->max_stale : MAX_STALE;
-    list->ttl = list->redis ? REDIS_TTL : list->ttl ? list->ttl : TTL;
+    list->ttl = list->redis ? REDIS_TTL : list->ttl ? list->ttl : list->dbd ? DBD_TTL : TTL;
     if (list->ttl > (list->max_stale + 1) / 2) {
         list->ttl = (list->max_stale + 1) / 2;
     }
@@ -258,15 +261,35 @@ static const char *open_redis(m2mgw_list_t *list, apr_pool_t *pool, m2_err_t *er
     return NULL;
 }
 
+/* mod_dbd hands out connections once it has begun; until then there is no answer. */
+static void pull_rows(m2_answer_t *answer, apr_pool_t *pool, const char *etag, void *baton)
+{
+    if (m2mgw_dbd_is_ready()) {
+        m2_dbd_list_pull(answer, pool, etag, baton);
+    }
+}
+
+static void open_dbd(m2mgw_list_t *list)
+{
+    const m2_puller_t puller = { pull_rows, m2_dbd_list_attach, list->dbd };
+
+    list->source = m2_jwks_list_pulled(m2mgw_cfg_registry(), &m2_document_dataset_rows,
+                                       list->name, &puller);
+}
+
 static const char *open_list(m2mgw_list_t *list, const m2_document_t *document,
                              apr_pool_t *pool, m2_err_t *err)
 {
-    const m2_refresh_t refresh = { list->ttl, list->max_stale, FETCH_TIMEOUT,
+    const m2_refresh_t refresh = { list->ttl, list->max_stale,
+                                   list->dbd ? M2_DBD_LIST_WAIT : FETCH_TIMEOUT,
                                    list->ttl < FETCH_TIMEOUT ? list->ttl : FETCH_TIMEOUT };
     const char *bad = NULL;
 
     if (list->redis) {
         bad = open_redis(list, pool, err);
+    }
+    else if (list->dbd) {
+        open_dbd(list);
     }
     else if (!list->is_url) {
         bad = open_file(list, document, err);
@@ -312,7 +335,8 @@ const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
 
 /* --- data sets --- */
 
-#define DATASET_USAGE "NAME file:PATH [max-stale=SECONDS]"
+#define DATASET_USAGE                                                                     \
+    "NAME file:PATH or dbd:\"SQL\", [max-stale=SECONDS], with dbd: [ttl=SECONDS]"
 
 static m2mgw_dataset_t *dataset_named(const char *name, const server_rec *s)
 {
@@ -329,15 +353,67 @@ static m2mgw_dataset_t *dataset_named(const char *name, const server_rec *s)
     return NULL;
 }
 
-static const char *add_dataset(m2mgw_dataset_t *set, cmd_parms *cmd, const char *args)
+/* A statement without arguments; mod_dbd reads `%` as the beginning of one. */
+static int has_places(const char *sql)
 {
-    const char *word;
-    const char *bad = m2mgw_cfg_word(&word, cmd, &args);
+    for (; (sql = strchr(sql, '%')) != NULL; sql += 2) {
+        if (sql[1] != '%') {
+            return 1;
+        }
+    }
+    return 0;
+}
 
+/* Two servers may say the same of different databases, in one line of a file that both include:
+ * the number tells them apart. */
+static const char *set_query(m2mgw_dataset_t *set, cmd_parms *cmd, const char *sql)
+{
+    const server_rec *s = cmd->server;
+    const int number = m2mgw_cfg_datasets()->nelts;
+    const char *bad = m2mgw_cfg_needs_dbd(cmd), *label;
+
+    if (bad) {
+        return bad;
+    }
+    if (!sql || !*sql || has_places(sql)) {
+        return m2mgw_cfg_error(cmd, "dbd: takes a query without arguments in quotes, in which "
+                               "%% is written %%%%");
+    }
+    label = apr_psprintf(cmd->pool, "m2m_dataset_%d", number);
+    m2mgw_dbd_prepare(cmd->server, label, sql);
+    set->list.name = apr_psprintf(cmd->pool, "dbd:%s (%s of %s:%u, %d)", sql, set->name,
+                                  s->defn_name ? s->defn_name : "the main server",
+                                  s->defn_line_number, number);
+    set->list.is_url = 1;
+    set->list.dbd = m2_dbd_list_make(cmd->pool, m2mgw_dbd_host(cmd->pool, cmd->server), label,
+                                     M2_MAX_DATASET_BYTES);
+    return NULL;
+}
+
+/* `dbd:"SQL"`, whose quote stands within the word, or `"dbd:SQL"`. */
+static const char *dataset_place(m2mgw_dataset_t *set, cmd_parms *cmd, const char **pargs)
+{
+    const char *word, *bad;
+
+    if (has_prefix(*pargs, "dbd:") && ((*pargs)[4] == '"' || (*pargs)[4] == '\'')) {
+        *pargs += 4;
+        bad = m2mgw_cfg_word(&word, cmd, pargs);
+        return bad ? bad : set_query(set, cmd, word);
+    }
+    bad = m2mgw_cfg_word(&word, cmd, pargs);
+    if (!bad && word && has_prefix(word, "dbd:")) {
+        return set_query(set, cmd, word + 4);
+    }
     if (!bad && (!word || !has_prefix(word, "file:") || !word[5])) {
         bad = m2mgw_cfg_error(cmd, "it takes " DATASET_USAGE);
     }
-    bad = bad ? bad : set_place(&set->list, cmd, word);
+    return bad ? bad : set_place(&set->list, cmd, word);
+}
+
+static const char *add_dataset(m2mgw_dataset_t *set, cmd_parms *cmd, const char *args)
+{
+    const char *bad = dataset_place(set, cmd, &args);
+
     bad = bad ? bad : read_options(&set->list, cmd, args, DATASET_USAGE);
     if (!bad) {
         set_defaults(&set->list);

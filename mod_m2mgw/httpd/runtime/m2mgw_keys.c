@@ -341,8 +341,8 @@ static int open_in_child(apr_pool_t *pchild, server_rec *s)
 
     m2_err_init(&err, pchild);
     if (m2_jwks_attach(keys.jwks, pchild, &err) != M2_OK) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-503: revocation lists in Redis are not "
-                     "read in this process: %s", err.text ? err.text : "no reason given");
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "M2-503: lists in Redis or a database are "
+                     "not read in this process: %s", err.text ? err.text : "no reason given");
     }
     m2_jwks_catch_up(keys.jwks, apr_time_now());
     if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS

@@ -90,7 +90,9 @@ static m2_json_t *kept_json(apr_pool_t *pool, const m2mgw_kept_fault_t *fault)
     return json;
 }
 
-static m2_json_t *lists_json(apr_pool_t *pool, const m2_document_t *document, apr_time_t now)
+/* The sources of one kind of document or of another. */
+static m2_json_t *lists_json(apr_pool_t *pool, const m2_document_t *one,
+                             const m2_document_t *other, apr_time_t now)
 {
     m2_json_t *list = m2_json_make_array(pool);
     int i;
@@ -99,7 +101,7 @@ static m2_json_t *lists_json(apr_pool_t *pool, const m2_document_t *document, ap
         m2_keysource_info_t info;
 
         m2_jwks_info(&info, pool, m2mgw_cfg_registry(), i, now);
-        if (info.document == document) {
+        if (info.document == one || info.document == other) {
             m2_json_append(list, source_json(pool, &info, now));
         }
     }
@@ -253,6 +255,7 @@ void m2mgw_keys_list(m2_json_t *document, apr_pool_t *pool)
     }
     m2_json_set_json(document, "keys", list);
     m2_json_set_json(document, "revocation",
-                     lists_json(pool, &m2_document_revocations, now));
-    m2_json_set_json(document, "datasets", lists_json(pool, &m2_document_datasets, now));
+                     lists_json(pool, &m2_document_revocations, NULL, now));
+    m2_json_set_json(document, "datasets",
+                     lists_json(pool, &m2_document_datasets, &m2_document_dataset_rows, now));
 }
