@@ -305,6 +305,21 @@ static const char *unreadable(const look_t *look)
     return NULL;
 }
 
+static const char *unreadable_list(const look_t *look)
+{
+    const m2mgw_revocation_t *own = look->own->revocation;
+    int i;
+
+    for (i = 0; own && i < own->lists->nelts; i++) {
+        const m2mgw_list_t *list = APR_ARRAY_IDX(own->lists, i, const m2mgw_list_t *);
+
+        if (!list->is_url && !m2mgw_cfg_user_reads(list->name)) {
+            return list->name;
+        }
+    }
+    return NULL;
+}
+
 /* The order in which httpd merges what covers a request. */
 typedef enum kind_t { IN_SERVER, IN_DIRECTORY, IN_FILES, IN_LOCATION, IN_IF } kind_t;
 
@@ -417,6 +432,8 @@ static const notice_row_t notice_rows[] = {
       "is known by now can do" },
     { NULL, unreadable, M2_LOG_NOTICE, "the server's User cannot read a key file, and changes "
       "of it will not be seen: " },
+    { NULL, unreadable_list, M2_LOG_WARNING, "the server's User cannot read a list of revoked "
+      "tokens, so that what is added to it is not revoked: " },
     { NULL, beaten_by_off, M2_LOG_NOTICE, "it says nothing about M2MEngine, so that it is not "
       "in force where the M2MEngine Off counts that stands in the section in " },
     { NULL, overridden, M2_LOG_WARNING, "httpd merges sections in the order they stand, and a "
