@@ -36,6 +36,8 @@ const char *m2mi_dbd_missing(cmd_parms *cmd)
 
 /* --- connections --- */
 
+static apr_hash_t *texts; /* of statements, by label; of the process */
+
 static int take(m2_dbd_t *db, apr_pool_t *pool, void *server)
 {
     APR_OPTIONAL_FN_TYPE(ap_dbd_open) *open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
@@ -47,6 +49,8 @@ static int take(m2_dbd_t *db, apr_pool_t *pool, void *server)
     db->driver = dbd->driver;
     db->handle = dbd->handle;
     db->prepared = dbd->prepared;
+    db->texts = texts;
+    db->lasting = dbd->pool;
     db->own = dbd;
     return 1;
 }
@@ -71,6 +75,9 @@ int m2mi_dbd_prepare(server_rec *s, const char *label, const char *sql)
 
     if (prepare) {
         prepare(s, sql, label);
+        texts = texts ? texts : apr_hash_make(s->process->pool);
+        apr_hash_set(texts, apr_pstrdup(s->process->pool, label), APR_HASH_KEY_STRING,
+                     apr_pstrdup(s->process->pool, sql));
     }
     return prepare != NULL;
 }

@@ -22,6 +22,7 @@ static apr_pool_t *take(m2_dbd_t *db, m2_hold_t *hold, const m2_dbd_host_t *host
 {
     apr_pool_t *pool = NULL;
 
+    memset(db, 0, sizeof(*db));
     m2_hold_begin(hold);
     if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
         if (host->take(db, pool, host->baton)) {
@@ -61,6 +62,21 @@ static void complain(const m2_dbd_t *db, int rv, char *why)
     why[strcspn(why, "\r\n")] = '\0';
 }
 
+/* apr_dbd's PostgreSQL driver connects again by itself, and the new session has no prepared
+ * statements. What was asked stays unanswered, since it may have arrived; the next one finds the
+ * statement. */
+static void prepare_again(const m2_dbd_t *db, const char *label, const char *why)
+{
+    const char *sql = db->texts ? apr_hash_get(db->texts, label, APR_HASH_KEY_STRING) : NULL;
+    apr_dbd_prepared_t *statement = NULL;
+
+    if (sql && strstr(why, "prepared statement")
+        && apr_dbd_prepare(db->driver, db->lasting, db->handle, sql, label, &statement) == 0) {
+        apr_hash_set(db->prepared, apr_pstrdup(db->lasting, label), APR_HASH_KEY_STRING,
+                     statement);
+    }
+}
+
 /* --- statements --- */
 
 int m2_dbd_change(const m2_dbd_host_t *host, const char *label, int n, const char **args,
@@ -81,6 +97,7 @@ int m2_dbd_change(const m2_dbd_host_t *host, const char *label, int n, const cha
         rv = apr_dbd_pquery(db.driver, pool, db.handle, &rows, statement, n, args);
         if (rv) {
             complain(&db, rv, why);
+            prepare_again(&db, label, why);
             rows = -1;
         }
     }
@@ -141,6 +158,7 @@ int m2_dbd_read(const m2_dbd_host_t *host, const char *label, int n, const char 
         rv = apr_dbd_pselect(db.driver, pool, db.handle, &results, statement, 1, n, args);
         if (rv || !results) {
             complain(&db, rv, why);
+            prepare_again(&db, label, why);
         }
         else if (apr_dbd_num_cols(db.driver, results) < columns - optional
                  || columns > MAX_COLUMNS) {

@@ -20,6 +20,8 @@ typedef struct m2_dbd_t {
     const apr_dbd_driver_t *driver;
     apr_dbd_t *handle;
     apr_hash_t *prepared; /* label -> apr_dbd_prepared_t * */
+    apr_hash_t *texts;    /* label -> its SQL, to prepare it once more; NULL: not known */
+    apr_pool_t *lasting;  /* of the connection */
     void *own;            /* the host's */
 } m2_dbd_t;
 

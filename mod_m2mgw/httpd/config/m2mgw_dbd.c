@@ -9,6 +9,8 @@
 
 #include <mod_dbd.h>
 
+static apr_hash_t *texts; /* of statements, by label; of the process */
+
 static int take(m2_dbd_t *db, apr_pool_t *pool, void *server)
 {
     APR_OPTIONAL_FN_TYPE(ap_dbd_open) *open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
@@ -20,6 +22,8 @@ static int take(m2_dbd_t *db, apr_pool_t *pool, void *server)
     db->driver = dbd->driver;
     db->handle = dbd->handle;
     db->prepared = dbd->prepared;
+    db->texts = texts;
+    db->lasting = dbd->pool;
     db->own = dbd;
     return 1;
 }
@@ -44,6 +48,9 @@ int m2mgw_dbd_prepare(server_rec *s, const char *label, const char *sql)
 
     if (prepare) {
         prepare(s, sql, label);
+        texts = texts ? texts : apr_hash_make(s->process->pool);
+        apr_hash_set(texts, apr_pstrdup(s->process->pool, label), APR_HASH_KEY_STRING,
+                     apr_pstrdup(s->process->pool, sql));
     }
     return prepare != NULL;
 }
