@@ -110,6 +110,6 @@ test_quick() {
     mkdir -p "$build/log"
     stage gcc count_exit build_everything "$build/gcc" --enable-werror
     stage check count_automake check_in "$build/gcc"
-    stage suites count_line "$top/t/TEST" "$build/gcc" event
+    stage suites count_line "$top/t/TEST" "$build/gcc" event -q
     closing_line
 }
