@@ -87,7 +87,8 @@ sub make {
     my $text;
     if ($kind =~ /\Aoct(\d*)\z/) {
         open my $fh, '<:raw', '/dev/urandom' or die $!;
-        read $fh, $text, $1 || 32;
+        # HMAC fills a key up with NULs: one that ends in a NUL is also the key without it
+        do { read $fh, $text, $1 || 32 } while $text =~ /\0\z/;
     }
     else {
         $text = openssl('', @{ $GEN{$kind} or die "no key kind $kind" });
