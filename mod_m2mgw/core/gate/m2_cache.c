@@ -12,6 +12,7 @@
  */
 #include "gate/m2_cache.h"
 
+#include "base/m2_fold.h"
 #include "base/m2_hold.h"
 
 #include <openssl/rand.h>
@@ -52,22 +53,6 @@ struct m2_cache_t {
 
 /* --- hashing: only spreads, equality is checked byte by byte --- */
 
-static apr_uint64_t fold(apr_uint64_t a, apr_uint64_t b)
-{
-    __extension__ typedef unsigned __int128 wide_t;
-    const wide_t product = (wide_t)a * b;
-
-    return (apr_uint64_t)product ^ (apr_uint64_t)(product >> 64);
-}
-
-static apr_uint64_t word_at(const char *p)
-{
-    apr_uint64_t word;
-
-    memcpy(&word, p, sizeof(word));
-    return word;
-}
-
 /* Keyed per process, over length and end of the token: a verified one ends in its signature,
  * which an attacker cannot choose. */
 static apr_uint64_t hash_of(const m2_cache_t *cache, apr_uint64_t generation,
@@ -79,7 +64,7 @@ static apr_uint64_t hash_of(const m2_cache_t *cache, apr_uint64_t generation,
     apr_size_t i;
 
     for (i = 0; i < whole; i += 16) {
-        h = fold(word_at(p + i) ^ cache->seed[1], word_at(p + i + 8) ^ h);
+        h = m2_fold(m2_word_at(p + i) ^ cache->seed[1], m2_word_at(p + i + 8) ^ h);
     }
     return h ? h : 1; /* 0 is the hash of an empty slot; each other bit spreads over the doors */
 }

@@ -9,6 +9,8 @@
  */
 #include "revocation/m2_revocation_set.h"
 
+#include "base/m2_fold.h"
+
 #include <openssl/rand.h>
 
 #define FIRST_ROOM 64 /* places at first; a power of two */
@@ -34,22 +36,6 @@ struct m2_revocation_t {
 
 /* --- hashing --- */
 
-static apr_uint64_t fold(apr_uint64_t a, apr_uint64_t b)
-{
-    __extension__ typedef unsigned __int128 wide_t;
-    const wide_t product = (wide_t)a * b;
-
-    return (apr_uint64_t)product ^ (apr_uint64_t)(product >> 64);
-}
-
-static apr_uint64_t word_at(const char *p)
-{
-    apr_uint64_t word;
-
-    memcpy(&word, p, sizeof(word));
-    return word;
-}
-
 /* up to eight bytes */
 static apr_uint64_t rest_at(const char *p, apr_size_t n)
 {
@@ -69,9 +55,9 @@ static apr_uint64_t hash_text(const m2_revocation_t *set, apr_uint64_t hash, m2_
 
     hash ^= (apr_uint64_t)n + 1;
     for (; n > 8; p += 8, n -= 8) {
-        hash = fold(hash ^ word_at(p), set->seed[1]);
+        hash = m2_fold(hash ^ m2_word_at(p), set->seed[1]);
     }
-    return fold(hash ^ rest_at(p, n), set->seed[1]);
+    return m2_fold(hash ^ rest_at(p, n), set->seed[1]);
 }
 
 /* of a scope; what is asked of one token has one issuer */
