@@ -209,6 +209,27 @@ is(body($t->post('/tokmany', "a=1\0", headers => [ @auth ])), "a=1\0", 'control:
 for my $body ([ 'application/json', '{"client_id":"x"}' ], [ 'multipart/form-data; boundary=b', "--b--\r\n" ], [ 'text/plain', 'client_id=x' ]) {
     is(body($t->post('/pub/off', $body->[1], headers => [ 'Content-Type' => $body->[0] ])), $body->[1], "an open section: $body->[0] passes as it is");
 }
+# names of a list around the section, in bodies that they cannot be taken out of
+sub parts { my ($parameters) = @_; "--b\r\nContent-Disposition: form-data; $parameters\r\n\r\nevil\r\n--b--\r\n" }
+for my $url ('/pub/off', '/pub/replaced') {
+    my @multi = ('Content-Type' => 'multipart/form-data; boundary=b', @auth);
+    for my $parameters ('name="client_id"', 'name=client_id', 'NAME="Client-Id"', "name='scope'", 'name*=utf-8\'\'client%5fid', 'name="client_id[]"', 'name="a"; name="scope"',
+                        'name="client\\_id"; filename="x"') {
+        denies($t->post($url, parts($parameters), headers => \@multi), 415, 'body_unsupported', "$url: multipart: $parameters");
+    }
+    denies($t->request('POST', $url, headers => [ @multi, 'Transfer-Encoding' => 'chunked' ], body => chunks(7, parts('name="client_id"'))), 415, 'body_unsupported',
+           "$url: multipart in small chunks");
+    denies($t->post($url, parts('name="client_id"'), headers => [ 'Content-Type' => 'Multipart/Mixed; boundary=b', @auth ]), 415, 'body_unsupported', "$url: another multipart type");
+    denies($t->post($url, "\x1f\x8b", headers => [ 'Content-Type' => $_, 'Content-Encoding' => 'gzip', @auth ]), 415, 'body_unsupported', "$url: content-encoded $_")
+        for $type, 'multipart/form-data; boundary=b';
+    denies($t->post($url, parts('name="a"') . 'x' x 65536, headers => \@multi), 413, 'body_too_large', "$url: multipart that is too long to be searched");
+    for my $parameters ('name="a"', 'name="file"; filename="client_id"', 'name="client"') {
+        is(body($t->post($url, parts($parameters), headers => \@multi)), parts($parameters), "$url: control: multipart passes as it is: $parameters");
+    }
+    is(body($t->post($url, "\x1f\x8b", headers => [ 'Content-Type' => 'application/json', 'Content-Encoding' => 'gzip', @auth ])), "\x1f\x8b", "$url: control: JSON does, too");
+}
+is(body($t->post('/plain', parts('name="client_id"') . 'x' x 65536, headers => [ 'Content-Type' => 'multipart/form-data; boundary=b', @auth ])),
+   parts('name="client_id"') . 'x' x 65536, 'control: where no list maps to a form nothing is searched');
 denies($t->post('/pub/off', 'a=' . 'x' x 65535, headers => [ @form ]), 413, 'body_too_large', 'an open section: a form that cannot be looked through');
 denies($t->post('/rule', 'a=' . 'x' x 65535, headers => [ @form, @auth ]), 413, 'body_too_large', 'a form that a rule would read');
 for my $url (qw(/rule/shadow /method)) {

@@ -499,6 +499,11 @@ static void test_small_order(void **state)
                             m2_b64_encode(pool, m2_slice(bytes, 57))),
                VERIFY, M2_E_CONFIG, "small order");
     }
+    memset(bytes, 0, sizeof(bytes));
+    bytes[0] = 2;
+    expect(apr_psprintf(pool, "'kty':'OKP','crv':'Ed25519','x':'%s'",
+                        m2_b64_encode(pool, m2_slice(bytes, 32))),
+           VERIFY, M2_E_CONFIG, "its point is not on curve Ed25519");
     expect(ED, VERIFY, M2_OK, NULL);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "key/m2_jwk_int.h"
 
+#include "key/m2_edwards.h"
 #include "key/m2_kept.h"
 #include "text/m2_b64.h"
 
@@ -168,71 +169,17 @@ static int signs_for_itself(EVP_PKEY *pkey, const char *digest)
     return ok;
 }
 
-/* p of Ed25519 (2^255 - 19) or Ed448 (2^448 - 2^224 - 1). */
-static int field_prime(BIGNUM *p, const m2_curve_t *curve)
-{
-    BIGNUM *half = BN_new();
-    int ok;
-
-    BN_zero(p);
-    if (curve->size == M2_MAX_OKP) {
-        ok = half && BN_set_bit(p, 448) && BN_set_bit(half, 224) && BN_sub(p, p, half)
-             && BN_sub_word(p, 1);
-    }
-    else {
-        ok = BN_set_bit(p, 255) && BN_sub_word(p, 19);
-    }
-    BN_free(half);
-    return ok;
-}
-
-/* Whether y is that of a point of order 8 on Ed25519: its double has the y 0, which comes to
- * 121666 (2 y^2 - 1) = 121665 y^4. */
-static int is_order_8(const BIGNUM *y, const BIGNUM *p, BN_CTX *ctx)
-{
-    BIGNUM *left = BN_new(), *right = BN_new();
-    int is = left && right && BN_mod_sqr(left, y, p, ctx) && BN_mod_sqr(right, left, p, ctx)
-             && BN_mod_lshift1(left, left, p, ctx) && BN_sub_word(left, 1)
-             && BN_mul_word(left, 121666) && BN_mul_word(right, 121665)
-             && BN_mod_sub(left, left, right, p, ctx) && BN_is_zero(left);
-
-    BN_free(left);
-    BN_free(right);
-    return is;
-}
-
-/* RFC 8032 5.1.7 and 5.2.7 multiply the key by the challenge. Of a key of small order that is
- * one of a few points, so that one signature (R = 1, S = 0) fits many texts. Its y is 0, 1 or
- * -1, or that of a point of order 8. */
-static int has_small_order(const EVP_PKEY *pkey, const m2_curve_t *curve)
-{
-    unsigned char raw[M2_MAX_OKP];
-    size_t n = sizeof(raw);
-    BN_CTX *ctx = BN_CTX_new();
-    BIGNUM *y = BN_new(), *p = BN_new();
-    int small = 1; /* until it is known */
-
-    if (ctx && y && p && field_prime(p, curve) && EVP_PKEY_get_raw_public_key(pkey, raw, &n)) {
-        raw[n - 1] &= 0x7f; /* the sign of x */
-        if (BN_lebin2bn(raw, (int)n, y) && BN_nnmod(y, y, p, ctx)) {
-            small = BN_is_zero(y) || BN_is_one(y) || (n == 32 && is_order_8(y, p, ctx));
-            small |= BN_add_word(y, 1) && BN_cmp(y, p) == 0;
-        }
-    }
-    BN_CTX_free(ctx);
-    BN_free(y);
-    BN_free(p);
-    return small;
-}
-
 /* RFC 9864: a name for each curve, beside EdDSA for both. */
 static m2_code_t check_okp(m2_jwk_reader_t *r, const EVP_PKEY *pkey, m2_alg_mask_t *pcan)
 {
     const m2_curve_t *curve = m2_curve_of(pkey);
+    unsigned char raw[M2_MAX_OKP];
+    size_t n = sizeof(raw);
+    const char *fault = EVP_PKEY_get_raw_public_key(pkey, raw, &n) == 1
+                            ? m2_edwards_fault(raw, n) : "cannot be read";
 
-    if (has_small_order(pkey, curve)) {
-        return m2_err_set(r->err, M2_E_CONFIG,
-                          "its point has a small order, so that anybody can sign for it");
+    if (fault) {
+        return m2_err_set(r->err, M2_E_CONFIG, "its point %s", fault);
     }
     *pcan = m2_alg_find(m2_slice_z(curve->crv))->bit;
     return M2_OK;

@@ -439,17 +439,27 @@ int m2_scrub_maps_to(const m2_scrub_t *scrub, m2_place_t place)
     return scrub != NULL;
 }
 
+static int may_be_form(m2_body_kind_t kind)
+{
+    return kind == M2_BODY_FORM || kind == M2_BODY_UNTYPED || kind == M2_BODY_MULTIPART;
+}
+
 m2_code_t m2_publish_takes(const m2_scrub_t *scrub, const m2_mapping_t *mapping, int other,
                            m2_body_kind_t kind, const char *type, m2_err_t *err)
 {
     const int form = m2_scrub_maps_to(scrub, M2_PLACE_FORM);
+    const int sets = mapping && mapping->names[M2_PLACE_FORM];
 
     if ((form || m2_scrub_maps_to(scrub, M2_PLACE_QUERY)) && !m2_body_charset_is_plain(type)) {
         return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the character set of the Content-Type "
                           "may respell names in query and form");
     }
-    if (kind == M2_BODY_NONE || kind == M2_BODY_FORM || !mapping
-        || !mapping->names[M2_PLACE_FORM] || (kind == M2_BODY_OTHER && other)) {
+    if (form && !sets && kind == M2_BODY_CODED && may_be_form(m2_body_kind(type, NULL))) {
+        return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "names that a section around this one maps "
+                          "claims to may stand in the body, which is content-encoded");
+    }
+    if (kind == M2_BODY_NONE || kind == M2_BODY_FORM || !sets
+        || (kind == M2_BODY_OTHER && other)) {
         return M2_OK;
     }
     return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "claims go into a form here, and this is %s",

@@ -101,7 +101,8 @@ int m2_scrub_maps_to(const m2_scrub_t *scrub, m2_place_t place);
 /** Whether names can be taken out of a request with that Content-Type (which may be NULL, and
  *  counts for a query, too) and that kind of body, and where mapping, which is in force and may
  *  be NULL, sets some in a form, whether it is one; other: bodies with a type of their own may
- *  pass there. M2_E_BODY_UNSUPPORTED with a sentence. */
+ *  pass there. Where only other lists of scrub name form fields, a content-encoded body that
+ *  may hold them does not pass. M2_E_BODY_UNSUPPORTED with a sentence. */
 m2_code_t m2_publish_takes(const m2_scrub_t *scrub, const m2_mapping_t *mapping, int other,
                            m2_body_kind_t kind, const char *type, m2_err_t *err);
 

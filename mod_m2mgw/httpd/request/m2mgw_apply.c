@@ -11,7 +11,7 @@
 
 #include "httpd/request/m2mgw_body.h"
 
-#include "request/m2_nameset.h"
+#include "request/m2_multipart.h"
 
 #define REQUEST_ID "X-Ca-Request-Id"
 
@@ -198,7 +198,7 @@ static void publish_own(request_rec *r, const m2_verdict_t *verdict)
 static m2_code_t takes_body(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const m2_mapping_t *mapping = ctx->effective.policy.mapping;
-    const m2_body_kind_t kind = mapping && mapping->names[M2_PLACE_FORM] && !r->main
+    const m2_body_kind_t kind = m2_scrub_maps_to(ctx->scrub, M2_PLACE_FORM) && !r->main
                                     ? m2mgw_body_kind(ctx, r) : M2_BODY_NONE;
 
     return m2_publish_takes(ctx->scrub, mapping, mapping && ctx->effective.dir->form_other == 1,
@@ -216,6 +216,21 @@ static m2_code_t text_to_scrub(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec 
                ? code : m2mgw_body_text(ptext, ctx, r, err);
 }
 
+/* Where no claim goes into a form, a multipart body may pass, but not with a name of a list
+ * around the section, which cannot be taken out of it. */
+static m2_code_t search_multipart(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+{
+    const wanted_t wanted = { ctx->scrub, M2_PLACE_FORM };
+    m2_slice_t body;
+    m2_code_t code = m2mgw_body_whole(&body, ctx, r, err);
+
+    if (code == M2_OK && m2_multipart_has(body, is_mapped, &wanted)) {
+        code = m2_err_set(err, M2_E_BODY_UNSUPPORTED, "the multipart body holds a field that a "
+                          "section around this one maps a claim to");
+    }
+    return code;
+}
+
 m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const wanted_t wanted = { ctx->scrub, M2_PLACE_FORM };
@@ -225,6 +240,9 @@ m2_code_t m2mgw_publish_form(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 
     if (code != M2_OK || !m2_scrub_maps_to(ctx->scrub, M2_PLACE_FORM) || r->main) {
         return code;
+    }
+    if (m2mgw_body_kind(ctx, r) == M2_BODY_MULTIPART) {
+        return search_multipart(ctx, r, err);
     }
     code = text_to_scrub(&form, ctx, r, err);
     if (code != M2_OK || !form.p) {

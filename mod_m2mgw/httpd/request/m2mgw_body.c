@@ -216,14 +216,11 @@ m2_body_kind_t m2mgw_body_kind(m2mgw_ctx_t *ctx, request_rec *r)
     return body_of(ctx, r)->kind;
 }
 
-m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+m2_code_t m2mgw_body_whole(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     m2mgw_body_t *body = body_of(ctx, r);
 
     *ptext = m2_slice(NULL, 0);
-    if (body->kind != M2_BODY_FORM && body->kind != M2_BODY_UNTYPED) {
-        return M2_OK;
-    }
     if (!body->looked) {
         body->looked = 1;
         body->code = take(ctx->root, owner_of(r), ctx->effective.form_limit);
@@ -235,6 +232,15 @@ m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m
         *ptext = body->bytes;
     }
     return M2_OK;
+}
+
+m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
+{
+    const m2_body_kind_t kind = m2mgw_body_kind(ctx, r);
+
+    *ptext = m2_slice(NULL, 0);
+    return kind == M2_BODY_FORM || kind == M2_BODY_UNTYPED
+               ? m2mgw_body_whole(ptext, ctx, r, err) : M2_OK;
 }
 
 m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)

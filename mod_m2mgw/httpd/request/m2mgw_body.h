@@ -19,6 +19,9 @@ m2_code_t m2mgw_body_form(m2_slice_t *pform, m2mgw_ctx_t *ctx, request_rec *r, m
 /** The same for an urlencoded body or one without a type, which some backends read as a form. */
 m2_code_t m2mgw_body_text(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
 
+/** The same for any body; there is one. */
+m2_code_t m2mgw_body_whole(m2_slice_t *ptext, m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err);
+
 /** How a backend may read the body of the client's request. */
 m2_body_kind_t m2mgw_body_kind(m2mgw_ctx_t *ctx, request_rec *r);
 
