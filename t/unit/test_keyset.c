@@ -378,6 +378,96 @@ static void test_thumbprints(void **state)
     assert_int_equal(found.n, 1);
 }
 
+/* The base64 of a PEM block in one line. */
+static const char *body_of(m2_slice_t pem)
+{
+    const char *p = strstr(pem.p, "CERTIFICATE-----") + 16, *end = strstr(p, "-----END");
+    char *text = apr_palloc(pool, (apr_size_t)(end - p) + 1), *out = text;
+
+    for (; p < end; p++) {
+        if (!apr_isspace(*p)) {
+            *out++ = *p;
+        }
+    }
+    *out = '\0';
+    return text;
+}
+
+/* RFC 7517 4.7: the certificate of another key does not name this one. */
+static void test_foreign_certificate(void **state)
+{
+    m2_slice_t pem = source_file("t/unit/data/certificate.pem");
+    const char *x5c = body_of(pem);
+    m2_wanted_t wanted = { .alg = m2_alg_find(z("RS256")), .allowed = ANY };
+    m2_jwk_t *named;
+    m2_json_t *json, *chain = m2_json_make_array(pool);
+
+    (void)state;
+    clean();
+    assert_int_equal(m2_jwk_from_pem(&named, pool, pem, "own", NULL, VERIFY, &err), M2_OK);
+    json = m2_jwk_to_json(pool, named, 0);
+    m2_json_append_string(chain, x5c);
+    m2_json_set_json(json, "x5c", chain);
+    wanted.x5t256 = z(named->x5t256);
+    assert_int_equal(parse(m2_json_dump(pool, json), M2_KEYSET_STRICT), M2_OK);
+    assert_int_equal(find(&wanted), M2_OK);
+    assert_string_equal(chosen->kid, "own");
+    assert_string_equal(chosen->x5t256, named->x5t256);
+    assert_string_equal(chosen->x5t, named->x5t);
+
+    assert_int_equal(parse(apr_psprintf(pool, "{'keys':[{" EC ",'kid':'e','x5c':['%s']},{" ED "}]}",
+                                        x5c), M2_KEYSET_STRICT), M2_OK);
+    assert_string_equal(last_log, "keys.json: key 'e': its x5c is the certificate of another key, "
+                                  "and does not count");
+    wanted.alg = m2_alg_find(z("EdDSA"));
+    assert_int_equal(find(&wanted), M2_OK); /* no such certificate: what can do it is tried */
+    assert_string_equal(chosen->kty, "OKP");
+}
+
+#define OCT(first, more) "{'kty':'oct','k':'" first "AECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'" more "}"
+
+/* Of two keys with one thumbprint either may have signed. */
+static void test_one_certificate(void **state)
+{
+    m2_wanted_t wanted = { .alg = m2_alg_find(z("HS256")), .allowed = ANY };
+
+    (void)state;
+    wanted.x5t = z("one");
+    assert_int_equal(parse("{'keys':[" OCT("A", ",'kid':'a','x5t':'one'") ","
+                           OCT("B", ",'kid':'b','x5t':'one'") "," OCT("C", ",'kid':'c'") "]}",
+                           M2_KEYSET_STRICT), M2_OK);
+    assert_int_equal(find(&wanted), M2_OK);
+    assert_int_equal(found.n, 2);
+    assert_false(m2_keyset_same_key(found.keys[0], found.keys[1]));
+    assert_non_null(found.keys[0]->x5t);
+    assert_non_null(found.keys[1]->x5t);
+    assert_int_equal(parse("{'keys':[" OCT("A", ",'x5t':'one'") "," OCT("B", ",'x5t':'one'") ","
+                           OCT("C", ",'x5t':'one'") "," OCT("D", ",'x5t':'one'") ","
+                           OCT("E", ",'x5t':'one'") "]}", M2_KEYSET_STRICT), M2_OK);
+    assert_int_equal(find(&wanted), M2_E_KID_UNKNOWN);
+    assert_int_equal(found.n, 0);
+}
+
+/* What is tried is keys: the same one under several names is one. */
+static void test_same_key_again(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("{'keys':[" OCT("A", ",'kid':'1'") "," OCT("A", ",'kid':'2'") ","
+                           OCT("A", ",'kid':'3'") "," OCT("A", ",'kid':'4'") ","
+                           OCT("A", ",'kid':'5'") "," OCT("B", ",'kid':'6'") "]}",
+                           M2_KEYSET_STRICT), M2_OK);
+    assert_int_equal(choose(NULL, "HS256"), M2_OK);
+    assert_int_equal(found.n, 2);
+    assert_int_equal(choose("4", "HS256"), M2_OK);
+    assert_string_equal(chosen->kid, "4");
+    assert_int_equal(parse("{'keys':[" OCT("A", "") "," OCT("A", "") "]}", M2_KEYSET_STRICT),
+                     M2_OK);
+    assert_int_equal(choose("of-nobody", "HS256"), M2_OK); /* the only one without a name */
+    assert_int_equal(parse("{'keys':[" OCT("A", "") "," OCT("B", "") "]}", M2_KEYSET_STRICT),
+                     M2_OK);
+    assert_int_equal(choose("of-nobody", "HS256"), M2_E_KID_UNKNOWN);
+}
+
 static void test_tries_end(void **state)
 {
     const char *keys = "";
@@ -487,6 +577,7 @@ int main(void)
         unit(test_hostile_kids),   unit(test_add_all),
         unit(test_too_many_keys), unit(test_same_key_told_apart), unit(test_bound),
         unit(test_kid_once_per_issuer), unit(test_thumbprints), unit(test_tries_end),
+        unit(test_foreign_certificate), unit(test_one_certificate), unit(test_same_key_again),
         unit(test_curves_by_name), unit(test_spellings), unit(test_odd_is_told),  unit(test_ring),
     };
 

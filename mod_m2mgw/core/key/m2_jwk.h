@@ -39,6 +39,7 @@ struct m2_jwk_t {
 #define M2_JWK_PRIVATE 0x2 /* private parts are read (signing) */
 #define M2_JWK_OCT 0x4     /* symmetric keys are read; never set for fetched documents */
 #define M2_JWK_QUIET 0x8   /* m2_keyset_parse logs nothing: another process did already */
+#define M2_JWK_NAMELESS 0x10 /* no thumbprint is asked for, and no certificate read */
 
 /**
  * From a JWK object as the world publishes them: a member that is null is absent; an empty

@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <openssl/x509.h>
 
 static const m2_curve_t *curve_by_crv(m2_slice_t crv, const char *kty)
 {
@@ -406,9 +407,24 @@ static m2_code_t read_names(m2_jwk_reader_t *r)
     return code;
 }
 
+/* RFC 7517 4.7: the first certificate is that of the key. Another one does not name it. */
+static int is_certificate(m2_jwk_reader_t *r, m2_slice_t der)
+{
+    const unsigned char *p = (const unsigned char *)der.p;
+    X509 *certificate = d2i_X509(NULL, &p, (long)der.n);
+    const EVP_PKEY *pkey = certificate ? X509_get0_pubkey(certificate) : NULL;
+    const int same = pkey && r->jwk->pkey && EVP_PKEY_eq(pkey, r->jwk->pkey) == 1;
+
+    if (certificate && !same && !r->jwk->odd) {
+        r->jwk->odd = "its x5c is the certificate of another key, and does not count";
+    }
+    X509_free(certificate);
+    return same;
+}
+
 /* RFC 7517 4.7 to 4.9: what the certificate is called, stated or computed. Only a name: what
  * cannot be read says nothing. */
-static m2_code_t read_certificate(m2_jwk_reader_t *r)
+static void read_certificate(m2_jwk_reader_t *r)
 {
     const m2_json_t *chain = m2_jwk_member(r, "x5c");
     m2_slice_t der, text = m2_json_string(m2_json_at(chain, 0));
@@ -416,10 +432,10 @@ static m2_code_t read_certificate(m2_jwk_reader_t *r)
 
     r->jwk->x5t = m2_slice_dup(r->pool, m2_json_string(m2_jwk_member(r, "x5t")));
     r->jwk->x5t256 = m2_slice_dup(r->pool, m2_json_string(m2_jwk_member(r, "x5t#S256")));
-    if (text.p && m2_b64_decode_any(&der, &odd, r->pool, text) == M2_OK && der.n) {
+    if (text.p && m2_b64_decode_any(&der, &odd, r->pool, text) == M2_OK && der.n
+        && is_certificate(r, der)) {
         m2_jwk_take_certificate(r, der);
     }
-    return M2_OK;
 }
 
 static m2_code_t read_jwk(m2_jwk_reader_t *r)
@@ -436,11 +452,14 @@ static m2_code_t read_jwk(m2_jwk_reader_t *r)
             code = check_use(r);
             code = code == M2_OK ? read_names(r) : code;
             code = code == M2_OK ? check_key_ops(r) : code;
-            code = code == M2_OK ? read_certificate(r) : code;
             if (code == M2_OK && !m2_slice_is(kty, "oct")) {
                 code = m2_jwk_check_private(r);
             }
-            return code == M2_OK ? types[i].read(r) : code;
+            code = code == M2_OK ? types[i].read(r) : code;
+            if (code == M2_OK && !(r->flags & M2_JWK_NAMELESS)) {
+                read_certificate(r);
+            }
+            return code;
         }
     }
     return m2_err_set(r->err, M2_E_KEY_SKIPPED, "its kty is not supported");

@@ -22,9 +22,9 @@ typedef struct m2_keyset_side_t {
     const m2_jwk_t *first;   /* of all */
     const m2_jwk_t *unnamed; /* the first without a kid */
     int count, unnamed_count;
-    struct {
+    struct m2_keyset_able_t {
         const m2_jwk_t *keys[M2_MAX_TRIES]; /* the first that can do the algorithm */
-        int count;
+        int count; /* of different keys, as far as they are told apart: up to one more */
     } by_alg[M2_ALGS]; /* ORDER ALG */
 } m2_keyset_side_t;
 
@@ -93,6 +93,22 @@ static m2_keyset_side_t *side_of(m2_keyset_t *set, const char *issuer)
     return side;
 }
 
+/* The same key under another kid costs no try of its own. More than may be tried are not told
+ * apart: they are too many anyway. */
+static void count_able(struct m2_keyset_able_t *able, const m2_jwk_t *jwk)
+{
+    int i;
+
+    for (i = 0; able->count <= M2_MAX_TRIES && i < able->count && i < M2_MAX_TRIES; i++) {
+        if (m2_keyset_same_key(able->keys[i], jwk)) {
+            return;
+        }
+    }
+    if (able->count++ < M2_MAX_TRIES) {
+        able->keys[able->count - 1] = jwk;
+    }
+}
+
 /* Count what a key can do in addition to what it was counted for. */
 static void count_algs(m2_keyset_t *set, const m2_jwk_t *jwk, m2_alg_mask_t before)
 {
@@ -103,8 +119,8 @@ static void count_algs(m2_keyset_t *set, const m2_jwk_t *jwk, m2_alg_mask_t befo
     for (i = 0; i < M2_ALGS; i++) {
         const m2_alg_mask_t bit = m2_alg_at(i)->bit;
 
-        if ((jwk->algs & bit) && !(before & bit) && side->by_alg[i].count++ < M2_MAX_TRIES) {
-            side->by_alg[i].keys[side->by_alg[i].count - 1] = jwk;
+        if ((jwk->algs & bit) && !(before & bit)) {
+            count_able(&side->by_alg[i], jwk);
         }
     }
 }
@@ -117,9 +133,9 @@ static void replace(const m2_jwk_t **slot, const m2_jwk_t *old, const m2_jwk_t *
 }
 
 /* The same key came again for other algorithms: one with all of them takes its place. */
-static void widen(m2_keyset_t *set, m2_keyset_entry_t *entry, const m2_jwk_t *again)
+static void widen(m2_keyset_t *set, const m2_jwk_t **slot, const m2_jwk_t *again)
 {
-    const m2_jwk_t *old = entry->jwk;
+    const m2_jwk_t *old = *slot;
     m2_keyset_side_t *side = side_of(set, old->issuer);
     m2_jwk_t *jwk = apr_pmemdup(set->pool, old, sizeof(*old));
     m2_keyset_entry_t *other;
@@ -127,7 +143,7 @@ static void widen(m2_keyset_t *set, m2_keyset_entry_t *entry, const m2_jwk_t *ag
 
     jwk->algs |= again->algs;
     jwk->alg = NULL;
-    entry->jwk = jwk;
+    *slot = jwk;
     for (i = 0; i < set->keys->nelts; i++) {
         replace(&APR_ARRAY_IDX(set->keys, i, const m2_jwk_t *), old, jwk);
     }
@@ -148,19 +164,21 @@ static void widen(m2_keyset_t *set, m2_keyset_entry_t *entry, const m2_jwk_t *ag
     count_algs(set, jwk, old->algs);
 }
 
-/* What stands under the kid of jwk: *psame is it again (NULL: it is new). */
-static m2_code_t look_for(m2_keyset_entry_t **psame, const m2_keyset_t *set, const m2_jwk_t *jwk,
-                          m2_err_t *err)
+/* What stands under the kid of jwk, or without one: where it is already (NULL: it is new). */
+static m2_code_t look_for(const m2_jwk_t ***psame, const m2_keyset_t *set,
+                          m2_keyset_side_t *side, const m2_jwk_t *jwk, m2_err_t *err)
 {
     m2_keyset_entry_t *entry =
         jwk->kid ? apr_hash_get(set->by_kid, jwk->kid, APR_HASH_KEY_STRING) : NULL;
 
-    for (*psame = NULL; entry; entry = entry->next) {
+    *psame = !jwk->kid && side->unnamed && m2_keyset_same_key(side->unnamed, jwk)
+                 ? &side->unnamed : NULL;
+    for (; entry; entry = entry->next) {
         const m2_jwk_t *other = entry->jwk;
         const int same = m2_keyset_same_key(other, jwk);
 
         if (same && !other->issuer == !jwk->issuer && m2_keyset_same_issuer(other, jwk)) {
-            *psame = entry;
+            *psame = &entry->jwk;
         }
         else if (!same && (other->algs & jwk->algs) && m2_keyset_same_issuer(other, jwk)) {
             return m2_err_set(err, M2_E_CONFIG,
@@ -174,13 +192,13 @@ static m2_code_t look_for(m2_keyset_entry_t **psame, const m2_keyset_t *set, con
 m2_code_t m2_keyset_add(m2_keyset_t *set, const m2_jwk_t *jwk, m2_err_t *err)
 {
     m2_keyset_side_t *side = side_of(set, jwk->issuer);
-    m2_keyset_entry_t *same;
+    const m2_jwk_t **same;
 
-    if (look_for(&same, set, jwk, err) != M2_OK) {
+    if (look_for(&same, set, side, jwk, err) != M2_OK) {
         return M2_E_CONFIG;
     }
     if (same) {
-        if (jwk->algs & ~same->jwk->algs) {
+        if (jwk->algs & ~(*same)->algs) {
             widen(set, same, jwk);
         }
         return M2_OK;
@@ -288,50 +306,102 @@ static m2_code_t foreign(const m2_wanted_t *wanted, m2_err_t *err, const char *t
                          : m2_err_set(err, M2_E_CLAIM_MISSING, "the claim iss is missing");
 }
 
+/* The only key without a name, which may be bound and unbound at once; NULL for none. */
+static const m2_jwk_t *only_unnamed(const sides_t *sides)
+{
+    const m2_keyset_side_t *a = sides->side[0], *b = sides->side[1];
+    const int of_b = b ? b->unnamed_count : 0;
+
+    if (a->unnamed_count + of_b == 1
+        || (a->unnamed_count == 1 && of_b == 1
+            && m2_keyset_same_key(a->unnamed, b->unnamed))) {
+        return a->unnamed ? a->unnamed : b->unnamed;
+    }
+    return NULL;
+}
+
 /* A token that names its key: that very one, or the only one that has no name. */
 static m2_code_t find_named(const m2_jwk_t **pjwk, const m2_keyset_t *set, const sides_t *sides,
                             const m2_wanted_t *wanted, m2_err_t *err)
 {
     const m2_keyset_entry_t *entry =
         apr_hash_get(set->by_kid, wanted->kid.p, (apr_ssize_t)wanted->kid.n);
-    int i, unnamed = 0;
 
     *pjwk = of_chain(entry, wanted);
     if (!*pjwk && entry) {
         return foreign(wanted, err, "the key of the token's kid is not one of its issuer");
     }
-    for (i = 0; !*pjwk && i < 2; i++) {
-        unnamed += sides->side[i] ? sides->side[i]->unnamed_count : 0;
-    }
-    if (unnamed == 1) {
-        *pjwk = sides->side[0]->unnamed ? sides->side[0]->unnamed : sides->side[1]->unnamed;
-    }
+    *pjwk = *pjwk ? *pjwk : only_unnamed(sides);
     return *pjwk ? M2_OK
                  : none(set, M2_E_KID_UNKNOWN, err,
                         "the token's kid is not in the key set");
 }
 
-/* The key that can only be meant by a token without a kid: that of its certificate, or the
- * only one there is. NULL for none. */
-static const m2_jwk_t *find_meant(const m2_keyset_t *set, const sides_t *sides,
-                                  const m2_wanted_t *wanted)
+/* 0 when there are more keys than may be tried. */
+static int add_candidate(m2_candidates_t *found, const m2_jwk_t *jwk)
+{
+    int i;
+
+    for (i = 0; i < found->n; i++) {
+        if (m2_keyset_same_key(found->keys[i], jwk)) {
+            return 1;
+        }
+    }
+    if (found->n == M2_MAX_TRIES) {
+        return 0;
+    }
+    found->keys[found->n++] = jwk;
+    return 1;
+}
+
+static m2_code_t too_many(m2_candidates_t *found, m2_err_t *err, const char *have,
+                          const char *what)
+{
+    found->n = 0;
+    return m2_err_set(err, M2_E_KID_UNKNOWN, "the token has no kid, and more than %d keys %s %s",
+                      M2_MAX_TRIES, have, what);
+}
+
+/* The keys of a certificate: one, or several that a set says it of. *pany: there are such keys,
+ * whether or not they can do the algorithm. */
+static m2_code_t find_certified(m2_candidates_t *found, int *pany, const m2_keyset_t *set,
+                                const m2_wanted_t *wanted, m2_err_t *err)
 {
     const m2_slice_t thumbprints[] = { wanted->x5t256, wanted->x5t };
-    const m2_jwk_t *jwk = NULL;
+    const m2_keyset_entry_t *entry;
+    int i;
+
+    *pany = 0;
+    for (i = 0; !*pany && i < 2; i++) {
+        entry = thumbprints[i].p ? apr_hash_get(set->by_x5t, thumbprints[i].p,
+                                                (apr_ssize_t)thumbprints[i].n)
+                                 : NULL;
+        for (; entry; entry = entry->next) {
+            *pany |= exists_for(entry->jwk, wanted);
+            if (exists_for(entry->jwk, wanted) && can_do(entry->jwk, wanted)
+                && !add_candidate(found, entry->jwk)) {
+                return too_many(found, err, "have", "its certificate");
+            }
+        }
+    }
+    return !*pany || found->n ? M2_OK
+                              : m2_err_set(err, M2_E_ALG_NOT_ALLOWED,
+                                           "the key of the token's certificate cannot do %s",
+                                           wanted->alg->name);
+}
+
+/* The only key there is; NULL for none or several. */
+static const m2_jwk_t *find_only(const sides_t *sides)
+{
     int i, count = 0;
 
-    for (i = 0; !jwk && i < 2; i++) {
-        if (thumbprints[i].p) {
-            jwk = of_chain(apr_hash_get(set->by_x5t, thumbprints[i].p,
-                                        (apr_ssize_t)thumbprints[i].n),
-                           wanted);
-        }
+    for (i = 0; i < 2; i++) {
         count += sides->side[i] ? sides->side[i]->count : 0;
     }
-    if (!jwk && count == 1) {
-        jwk = sides->side[0]->first ? sides->side[0]->first : sides->side[1]->first;
+    if (count != 1) {
+        return NULL;
     }
-    return jwk;
+    return sides->side[0]->first ? sides->side[0]->first : sides->side[1]->first;
 }
 
 /* All that can do the algorithm. */
@@ -339,22 +409,20 @@ static m2_code_t find_able(m2_candidates_t *found, const m2_keyset_t *set, const
                            const m2_wanted_t *wanted, m2_err_t *err)
 {
     const int alg = m2_alg_index(wanted->alg);
-    int i, k, count = 0;
+    int i, k, count = 0, over = 0;
 
     for (i = 0; i < 2; i++) {
         const m2_keyset_side_t *side = sides->side[i];
 
         count += side ? side->by_alg[alg].count : 0;
+        over |= side && side->by_alg[alg].count > M2_MAX_TRIES;
         for (k = 0; side && k < M2_MAX_TRIES && k < side->by_alg[alg].count; k++) {
-            if (found->n < M2_MAX_TRIES && can_do(side->by_alg[alg].keys[k], wanted)) {
-                found->keys[found->n++] = side->by_alg[alg].keys[k];
-            }
+            over |= can_do(side->by_alg[alg].keys[k], wanted)
+                    && !add_candidate(found, side->by_alg[alg].keys[k]);
         }
     }
-    if (count > M2_MAX_TRIES) {
-        return m2_err_set(err, M2_E_KID_UNKNOWN,
-                          "the token has no kid, and %d keys can do %s", count,
-                          wanted->alg->name);
+    if (over) {
+        return too_many(found, err, "can do", wanted->alg->name);
     }
     if (!found->n && (set->algs & wanted->alg->bit & wanted->allowed) && !count) {
         return foreign(wanted, err, "no key of the token's issuer can do its algorithm");
@@ -364,29 +432,37 @@ static m2_code_t find_able(m2_candidates_t *found, const m2_keyset_t *set, const
                            "no key can do the token's algorithm");
 }
 
+/* A token that does not name its key. */
+static m2_code_t find_unnamed(m2_candidates_t *found, const m2_jwk_t **pjwk,
+                              const m2_keyset_t *set, const sides_t *sides,
+                              const m2_wanted_t *wanted, m2_err_t *err)
+{
+    int certified;
+    m2_code_t code = find_certified(found, &certified, set, wanted, err);
+
+    if (code != M2_OK || certified) {
+        return code;
+    }
+    *pjwk = find_only(sides);
+    return *pjwk ? M2_OK : find_able(found, set, sides, wanted, err);
+}
+
 m2_code_t m2_keyset_find(m2_candidates_t *found, const m2_keyset_t *set,
                          const m2_wanted_t *wanted, m2_err_t *err)
 {
     const sides_t sides = sides_for(set, wanted);
     const m2_jwk_t *jwk = NULL;
-    m2_code_t code = M2_OK;
+    m2_code_t code;
 
     found->n = 0;
     if (!(wanted->alg->bit & wanted->allowed)) {
         return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "%s is not allowed here",
                           wanted->alg->name);
     }
-    if (wanted->kid.p) {
-        code = find_named(&jwk, set, &sides, wanted, err);
-    }
-    else {
-        jwk = find_meant(set, &sides, wanted);
-    }
-    if (code != M2_OK) {
+    code = wanted->kid.p ? find_named(&jwk, set, &sides, wanted, err)
+                         : find_unnamed(found, &jwk, set, &sides, wanted, err);
+    if (code != M2_OK || !jwk) {
         return code;
-    }
-    if (!jwk) {
-        return find_able(found, set, &sides, wanted, err);
     }
     if (!can_do(jwk, wanted)) {
         return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "the key cannot do %s", wanted->alg->name);

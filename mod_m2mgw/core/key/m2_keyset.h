@@ -82,8 +82,9 @@ typedef struct m2_candidates_t {
 int m2_keyset_is_bound(const m2_keyset_t *set);
 
 /**
- * The keys that may have signed a token: one where kid or thumbprint name it or where there is
- * no other, else those that can do the algorithm, if they are M2_MAX_TRIES at most.
+ * The keys that may have signed a token: one where kid names it or where there is no other, else
+ * those that thumbprint names, else those that can do the algorithm; different keys, and
+ * M2_MAX_TRIES at most.
  * M2_OK with found; M2_E_KID_UNKNOWN; M2_E_ALG_NOT_ALLOWED; M2_E_ISSUER_MISMATCH when only keys
  * of other issuers fit (M2_E_CLAIM_MISSING for a token without iss); M2_E_KEYS_UNAVAILABLE when
  * none fits in an incomplete set.

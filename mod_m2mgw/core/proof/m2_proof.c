@@ -18,6 +18,7 @@
 #include <openssl/evp.h>
 
 #define MEMBERS 4 /* that say which key it is, at most */
+#define KEY_FLAGS (M2_JWK_PUBLIC | M2_JWK_NAMELESS)
 
 /* one proof on its way through the steps */
 typedef struct check_t {
@@ -248,10 +249,10 @@ static m2_code_t read_key(check_t *c, const m2_json_t *jwk, m2_err_t *why)
         c->owner = keys->take(keys->baton, c->proof->jkt);
     }
     if (!c->owner) {
-        return m2_jwk_from_json(&c->jwk, c->pool, jwk, M2_JWK_PUBLIC, why);
+        return m2_jwk_from_json(&c->jwk, c->pool, jwk, KEY_FLAGS, why);
     }
     if (!c->owner->jwk) {
-        code = m2_jwk_from_json(&c->owner->jwk, c->owner->pool, jwk, M2_JWK_PUBLIC, why);
+        code = m2_jwk_from_json(&c->owner->jwk, c->owner->pool, jwk, KEY_FLAGS, why);
     }
     c->jwk = c->owner->jwk;
     return code;
