@@ -9,8 +9,12 @@
 
 #define SUB_DELIMS "!$&'()*+,;="
 
+/* What clients send raw in a path though RFC 3986 2 has them escaped, some on the request line,
+ * some in htu. A backslash is not among them: some clients make a slash of it. */
+#define SENT_RAW "[]^{|}"
+
 typedef struct part_t {
-    char *p;      /* where the next byte goes; there is room for all of the text read */
+    char *p;      /* where the next byte goes; there is room for all of the text, escaped */
     const char *end; /* of what is read */
 } part_t;
 
@@ -34,10 +38,18 @@ static int digit_of(char c)
     return found && apr_isascii(c) ? (int)(found - digits) : -1;
 }
 
+static void write_escape(part_t *out, unsigned char byte)
+{
+    static const char hex[] = "0123456789ABCDEF";
+
+    *out->p++ = '%';
+    *out->p++ = hex[byte >> 4];
+    *out->p++ = hex[byte & 15];
+}
+
 /* RFC 3986 2.1 and 6.2.2: an escape in its normal form; 0 if it is invalid. */
 static int copy_escape(part_t *out, const char **pin)
 {
-    static const char hex[] = "0123456789ABCDEF";
     const char *in = *pin;
     int high = out->end - in > 2 ? digit_of(in[1]) : -1;
     int low = high < 0 ? -1 : digit_of(in[2]);
@@ -49,16 +61,15 @@ static int copy_escape(part_t *out, const char **pin)
         *out->p++ = (char)(high << 4 | low);
     }
     else {
-        *out->p++ = '%';
-        *out->p++ = hex[high];
-        *out->p++ = hex[low];
+        write_escape(out, (unsigned char)(high << 4 | low));
     }
     *pin = in + 3;
     return 1;
 }
 
-/* Copies bytes of the set of unreserved characters, escapes and `more`, up to out->end. */
-static int copy_part(part_t *out, const char *in, const char *more)
+/* Copies bytes of the set of unreserved characters, escapes and `more`, up to out->end, and
+ * escapes those of `raw`. */
+static int copy_part(part_t *out, const char *in, const char *more, const char *raw)
 {
     while (in < out->end) {
         if (*in == '%') {
@@ -68,6 +79,9 @@ static int copy_part(part_t *out, const char *in, const char *more)
         }
         else if (is_unreserved(*in) || (*in && strchr(more, *in))) {
             *out->p++ = *in++;
+        }
+        else if (*in && strchr(raw, *in)) {
+            write_escape(out, (unsigned char)*in++);
         }
         else {
             return 0;
@@ -112,7 +126,7 @@ static int copy_path(part_t *out, const char *in)
     if (in == out->end) { /* RFC 3986 6.2.3 */
         *out->p++ = '/';
     }
-    else if (*in != '/' || !copy_part(out, in, SUB_DELIMS ":@/")) {
+    else if (*in != '/' || !copy_part(out, in, SUB_DELIMS ":@/", SENT_RAW)) {
         return 0;
     }
     out->p = remove_dot_segments(path, out->p);
@@ -155,7 +169,7 @@ static int copy_host(part_t *out, const char *in)
         memcpy(out->p, in, n);
         out->p += n;
     }
-    else if (!copy_part(out, in, SUB_DELIMS)) {
+    else if (!copy_part(out, in, SUB_DELIMS, "")) {
         return 0;
     }
     for (; host < out->p; host++) { /* an escape is written in capitals in a host as well */
@@ -234,7 +248,7 @@ m2_code_t m2_target_uri(const char **puri, apr_pool_t *pool, m2_slice_t uri, m2_
     authority = uri.p + strlen(scheme->name) + 3;
     end = end_of_path(authority, uri.p + uri.n);
     path = memchr(authority, '/', (apr_size_t)(end - authority));
-    text = apr_palloc(pool, uri.n + sizeof(":65535") + 2);
+    text = apr_palloc(pool, 3 * uri.n + sizeof(":65535") + 2);
     out.p = apr_cpystrn(text, scheme->name, uri.n);
     out.p = apr_cpystrn(out.p, "://", sizeof("://"));
     out.end = path ? path : end;
@@ -270,7 +284,7 @@ const char *m2_target_path(apr_pool_t *pool, const char *target)
     else if (*target != '/') {
         return NULL;
     }
-    path = out.p = apr_palloc(pool, text.n + 2);
+    path = out.p = apr_palloc(pool, 3 * text.n + 2);
     out.end = end;
     return copy_path(&out, begin) ? path : NULL;
 }

@@ -4,7 +4,8 @@
  * The URL that a proof of possession is made for (`htu`, RFC 9449 4.2) and the URL that a
  * request was sent to, both in the one spelling in which they can be compared: RFC 3986
  * 6.2.2 and 6.2.3, without query and fragment. What a strict reader of RFC 3986 does not
- * take is refused, so that no two readers can see two places in one text.
+ * take is refused, so that no two readers can see two places in one text; but for what clients
+ * send raw in a path (`[]^{|}`), which counts as its escape.
  */
 #ifndef M2_TARGET_H
 #define M2_TARGET_H
