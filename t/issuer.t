@@ -523,6 +523,8 @@ gives(ask_jwt(assertion()), 'private_key_jwt meant for the issuer');
 is((claims($issued[-1]))[1]{client_id}, 'app_jwt', 'the client is the subject');
 gives(ask_jwt(assertion(claims => { aud => "$issuer/token" })), 'meant for the endpoint');
 gives(ask_jwt(assertion(), form => { client_id => 'app_jwt' }), 'with client_id');
+gives(ask_jwt(assertion(claims => { aud => [$issuer, "$issuer/token"] })), 'meant for both');
+gives(ask_jwt(assertion(header => { typ => 'client-authentication+jwt' })), 'with its own typ');
 my $once = assertion();
 gives(ask_jwt($once), 'an assertion');
 refuses(ask_jwt($once), 401, 'invalid_client', 'the same assertion again');
@@ -532,6 +534,9 @@ refuses(ask_jwt(assertion(%{ $_->[0] }), %{ $_->[2] // {} }), 401, 'invalid_clie
     [ { key => 'p256#3' }, 'signed by another key' ],
     [ { claims => { aud => 'https://elsewhere.example' } }, 'meant for somebody else' ],
     [ { claims => { aud => undef } }, 'meant for nobody' ],
+    [ { claims => { aud => [$issuer, 'https://elsewhere.example'] } }, 'meant for somebody else too' ],
+    [ { header => { typ => 'dpop+jwt' } }, 'that is a proof' ],
+    [ { header => { typ => 'at+jwt' } }, 'that is an access token' ],
     [ { claims => { exp => time - 100 } }, 'expired' ],
     [ { claims => { exp => undef } }, 'without exp' ],
     [ { claims => { exp => time + 7200 } }, 'of two hours' ],

@@ -109,7 +109,8 @@ static void passes(void **state)
     assert_string_equal(result.jti, "j1");
     assert_true(result.exp == 1800000060.0);
     assert_int_equal(check("{" WHO ",\"aud\":\"" TOKEN_URL "\"" EXP JTI "}"), M2_OK);
-    assert_int_equal(check("{" WHO ",\"aud\":[\"x\",\"" TOKEN_URL "\"]" EXP JTI "}"), M2_OK);
+    assert_int_equal(check("{" WHO ",\"aud\":[\"" TOKEN_URL "\"]" EXP JTI "}"), M2_OK);
+    assert_int_equal(check("{" WHO ",\"aud\":[\"" US "\",\"" TOKEN_URL "\"]" EXP JTI "}"), M2_OK);
     assert_int_equal(check("{" WHO AUD EXP JTI ",\"iat\":1800000000,\"nbf\":1800000000}"),
                      M2_OK);
     assert_int_equal(check_token(sign("{" WHO AUD EXP JTI "}", key), "app"), M2_OK);
@@ -172,6 +173,54 @@ static void meant_for_us(void **state)
     assert_int_not_equal(check("{" WHO ",\"aud\":[]" EXP JTI "}"), M2_OK);
 }
 
+/* All of it in one claim: who else it names could log in here with it. */
+static void meant_for_nobody_else(void **state)
+{
+    static const char *const lists[] = { "\"x\",\"" TOKEN_URL "\"", "\"" US "\",\"x\"",
+                                         "\"" US "\",\"" US "/\"",
+                                         "\"" US "\",\"" US "/introspect\"",
+                                         "\"" US "\",\"\"" };
+    apr_size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        assert_int_equal(check(apr_psprintf(pool, "{" WHO ",\"aud\":[%s]" EXP JTI "}", lists[i])),
+                         M2_E_AUDIENCE_MISMATCH);
+    }
+    assert_int_equal(check("{" WHO ",\"aud\":[\"" US "\",1]" EXP JTI "}"), M2_E_CLAIM_INVALID);
+}
+
+static m2_code_t check_typ(const char *typ)
+{
+    m2_json_t *header = m2_json_make(pool);
+    const char *token = NULL;
+
+    m2_json_set_string(header, "typ", typ);
+    m2_err_init(&err, pool);
+    assert_int_equal(m2_jws_sign(&token, pool, header, m2_slice_z("{" WHO AUD EXP JTI "}"), key,
+                                 m2_alg_find(m2_slice_z("ES256")), &err), M2_OK);
+    return check_token(token, NULL);
+}
+
+static void of_its_kind(void **state)
+{
+    static const char *const good[] = { "JWT", "jwt", "application/JWT",
+                                        "client-authentication+jwt",
+                                        "application/client-authentication+jwt" };
+    static const char *const bad[] = { "dpop+jwt", "at+jwt", "application/at+jwt", "logout+jwt",
+                                       "token-introspection+jwt", "", "JWS", "JWT2" };
+    apr_size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(check_typ(good[i]), M2_OK);
+    }
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(check_typ(bad[i]), M2_E_TYP_MISMATCH);
+        assert_null(result.client);
+    }
+}
+
 static void in_time(void **state)
 {
     (void)state;
@@ -209,7 +258,8 @@ int main(void)
         cmocka_unit_test(passes),       cmocka_unit_test(who),
         cmocka_unit_test(signature),    cmocka_unit_test(meant_for_us),
         cmocka_unit_test(in_time),      cmocka_unit_test(with_id),
-        cmocka_unit_test(same_work),
+        cmocka_unit_test(same_work),    cmocka_unit_test(meant_for_nobody_else),
+        cmocka_unit_test(of_its_kind),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

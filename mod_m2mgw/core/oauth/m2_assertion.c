@@ -9,6 +9,24 @@
 
 #include "token/m2_verify.h"
 
+/* RFC 8725 3.11 and 3.12: a key that signs assertions may sign proofs, tokens and more, and none
+ * of those logs anybody in. */
+static m2_code_t typ_check(const m2_jws_t *jws, m2_err_t *err)
+{
+    static const char *const types[] = { "JWT", "client-authentication+jwt" };
+    apr_size_t i;
+
+    for (i = 0; jws->typ.p && i < sizeof(types) / sizeof(types[0]); i++) {
+        if (m2_jws_typ_is(jws, types[i])) {
+            return M2_OK;
+        }
+    }
+    return !jws->typ.p ? M2_OK
+                       : m2_err_set(err, M2_E_TYP_MISMATCH,
+                                    "typ of client_assertion must be JWT or "
+                                    "client-authentication+jwt, if it has one");
+}
+
 static m2_code_t client_read(m2_assertion_t *assertion, apr_pool_t *pool,
                              const m2_json_t *claims, const char *client_id, m2_err_t *err)
 {
@@ -41,6 +59,29 @@ static m2_code_t jti_read(m2_assertion_t *assertion, apr_pool_t *pool,
     return M2_OK;
 }
 
+/* We alone: whoever else it is meant for could log in here with it. */
+static m2_code_t audience_check(const m2_json_t *claims, const apr_array_header_t *audiences,
+                                m2_err_t *err)
+{
+    const m2_json_t *aud = m2_json_get(claims, "aud");
+    apr_size_t i, n = m2_json_type(aud) == M2_JSON_ARRAY ? m2_json_length(aud) : 0;
+    int k;
+
+    for (i = 0; i < n; i++) {
+        const m2_slice_t one = m2_json_string(m2_json_at(aud, i));
+
+        for (k = 0; k < audiences->nelts
+                    && !m2_slice_is(one, APR_ARRAY_IDX(audiences, k, const char *)); k++) {
+        }
+        if (k == audiences->nelts) {
+            return m2_err_set(err, M2_E_AUDIENCE_MISMATCH,
+                              "aud of client_assertion names others beside the issuer and its "
+                              "token endpoint");
+        }
+    }
+    return M2_OK;
+}
+
 /* audience and times; a far exp would have us remember the id for as long */
 static m2_code_t claims_check(m2_assertion_t *assertion, const m2_json_t *claims,
                               const apr_array_header_t *audiences, apr_time_t now,
@@ -55,6 +96,7 @@ static m2_code_t claims_check(m2_assertion_t *assertion, const m2_json_t *claims
 
     rc = rc == M2_OK ? m2_times_check(&times, &policy, now, err) : rc;
     rc = rc == M2_OK ? m2_claims_check(claims, &policy, err) : rc;
+    rc = rc == M2_OK ? audience_check(claims, audiences, err) : rc;
     if (rc != M2_OK) {
         return rc;
     }
@@ -101,6 +143,7 @@ m2_code_t m2_assertion_check(m2_assertion_t *assertion, apr_pool_t *pool, m2_sli
     memset(assertion, 0, sizeof(*assertion));
     rc = m2_jws_split(&jws, token, err);
     rc = rc == M2_OK ? m2_jws_header(&jws, pool, NULL, err) : rc;
+    rc = rc == M2_OK ? typ_check(&jws, err) : rc;
     rc = rc == M2_OK ? m2_jws_payload(&claims, &jws, pool, err) : rc;
     rc = rc == M2_OK ? client_read(assertion, pool, claims, client_id, err) : rc;
     rc = rc == M2_OK ? signature_check(&jws, pool, assertion->client, rules, err) : rc;
