@@ -65,6 +65,12 @@ my $t = M2MGW::Test->start(config => <<'CONF', files => { 'keys.json' => $KEYS }
 <Location /api/removed>
     M2MForwardToken Off
 </Location>
+<Location /api/maybe>
+    M2MBypassEmptyToken On
+</Location>
+<Location /api/maybe/removed>
+    M2MForwardToken Off
+</Location>
 <Location /api/xtoken>
     M2MToken header:X-Token query:tok
 </Location>
@@ -156,6 +162,16 @@ for my $url (qw(HTTP://GW.Test/api http://gw.test:80/api http://gw.test/%61pi
     passes(good('/api', url => $url), "made for '$url'");
 }
 passes(good('/api', url => 'http://gw.test/api', send => {}), 'without a query');
+for my $raw ('|', '[', ']', '{', '}', '^') {
+    my $escaped = sprintf '%%%02X', ord $raw;
+    passes(good("/api/a$raw" . 'b', url => "http://gw.test/api/a$raw" . 'b'), "made for a raw $raw");
+    passes(good("/api/a$raw" . 'b', url => "http://gw.test/api/a${escaped}b"), '... or its escape');
+    passes(good("/api/a${escaped}b", url => "http://gw.test/api/a$raw" . 'b'), '... and for it raw');
+    denies(good("/api/a$raw" . 'b', url => 'http://gw.test/api/ab'), 401, 'proof_invalid', '... but not without it');
+}
+for my $raw ('\\', '"', '<', '`') {
+    denies(good('/api/x', url => "http://gw.test/api/x$raw"), 401, 'proof_invalid', "made for $raw, which is no URL");
+}
 {
     my $token = bound();
     my $proof = proof('p256#client', 'GET', 'http://gw.test/api/%7Ea', $token);
@@ -323,6 +339,16 @@ passes($t->get('/api/off', token => bound()), 'Off takes a bound token from anyb
                                                $token));
     passes($r, 'a token that is not forwarded');
     is($r->sent('DPoP'), undef, '... takes its proof with it');
+}
+
+{
+    my $proof = proof('p256#client', 'GET', 'http://gw.test/api/maybe', bound());
+    my $r = $t->get('/api/maybe', headers => ['DPoP', $proof]);
+    passes($r, 'a proof without a token, where none is asked for');
+    is($r->sent('DPoP'), $proof, '... goes on as a token would');
+    $r = $t->get('/api/maybe/removed', headers => ['DPoP', $proof, 'dpop', 'x']);
+    passes($r, '... where tokens do not go on');
+    is($r->sent('DPoP'), undef, '... it does not either');
 }
 
 # --- the public URL ---

@@ -84,6 +84,28 @@ M2MIssuerEndpoint token http://127.0.0.1:@PORT@/idp/token
 <Location /.well-known>
     SetHandler m2m-metadata
 </Location>
+Listen 127.0.0.1:@PORT:proxied@
+<VirtualHost 127.0.0.1:@PORT:proxied@>
+    ServerName 127.0.0.1
+    <Location /idp/token>
+        M2MClientCertificate header:X-Client-Cert from=127.0.0.1 verified
+    </Location>
+    <Location /unverified/token>
+        SetHandler m2m-token
+        M2MClientProvider file
+        AuthUserFile @ROOT@/clients
+        M2MClientCertificate header:X-Client-Cert from=127.0.0.1
+    </Location>
+    <Location /far/token>
+        SetHandler m2m-token
+        M2MClientProvider file
+        AuthUserFile @ROOT@/clients
+        M2MClientCertificate header:X-Client-Cert from=10.0.0.0/8 verified
+    </Location>
+    <Location /plain>
+        ProxyPass http://@BACKEND@/plain
+    </Location>
+</VirtualHost>
 SSLSessionCache none
 Listen 127.0.0.1:@PORT:tls@
 <VirtualHost 127.0.0.1:@PORT:tls@>
@@ -153,6 +175,45 @@ refuses(ask_tls('one', { client_id => 'app_dns', client_secret => 'x' }), 401, '
 refuses(ask({ client_id => 'app_dns' }), 401, 'invalid_client', 'no TLS at all');
 $c = gives(ask_tls('one', { client_id => 'app_s', client_secret => $SECRET }), 'a secret beside a certificate');
 is($c->{cnf}, undef, 'binds nothing');
+
+# --- certificates from a proxy that ends TLS ---
+
+sub item { my $pem = slurp("$root/$_[0].crt") =~ s/-----[^\n]*\n//gr; return ':' . $pem =~ s/\s//gr . ':' }
+sub ask_proxy {
+    my ($path, $form, @headers) = @_;
+    my $r = $t->request('POST', $path, port => $t->port('proxied'),
+        body => form(grant_type => 'client_credentials', scope => "$API|read", %$form),
+        headers => [ 'Content-Type' => 'application/x-www-form-urlencoded', @headers ]);
+    return answer($r->status, $r->body);
+}
+my @one = ('X-Client-Cert', item('one'));
+$c = gives(ask_proxy('/idp/token', { client_id => 'app_dns' }, @one), 'a certificate that a proxy verified');
+is_deeply($c->{cnf}, { 'x5t#S256' => x5t('one') }, 'binds the token to it');
+gives(ask_proxy('/idp/token', { client_id => 'app_dn' }, @one), '... by its subject');
+$c = gives(ask_proxy('/unverified/token', { client_id => 'app_x5t' }, 'X-Client-Cert', item('self')),
+           'a certificate known by its hash needs nobody to verify it');
+is_deeply($c->{cnf}, { 'x5t#S256' => x5t('self') }, 'binds the token as well');
+refuses(ask_proxy($_->[0], { client_id => $_->[1] }, @{ $_->[2] }), 401, 'invalid_client', $_->[3]) for
+    [ '/unverified/token', 'app_dns', \@one, 'a proxy that verifies nothing' ],
+    [ '/far/token', 'app_dns', \@one, 'a peer that is not listed' ],
+    [ '/far/token', 'app_x5t', [ 'X-Client-Cert', item('self') ], '... whatever names the certificate' ],
+    [ '/idp/token', 'app_dns', [ 'X-Client-Cert', item('two') ], 'the certificate of another' ],
+    [ '/idp/token', 'app_dns', [ 'X_Client_Cert', item('one') ], 'the header in another spelling' ],
+    [ '/idp/token', 'app_dns', [ 'Client-Cert', item('one') ], 'another header' ],
+    [ '/idp/token', 'app_dns', [ @one, @one ], 'two of them' ],
+    [ '/idp/token', 'app_dns', [ 'X-Client-Cert', item('one') . ', ' . item('one') ], 'a list' ],
+    [ '/idp/token', 'app_dns', [], 'none' ];
+refuses(ask_proxy('/idp/token', {}, @one), 401, 'invalid_client', 'no client_id');
+refuses(ask_proxy('/idp/token', { client_id => 'app_dns', client_secret => 'x' }, @one), 401,
+        'invalid_client', 'a certificate and a secret');
+$c = gives(ask_proxy('/idp/token', { client_id => 'app_s', client_secret => $SECRET }, @one),
+           'a secret beside a certificate');
+is($c->{cnf}, undef, 'binds nothing');
+for my $name (qw(X-Client_Cert Client-Cert-Chain)) {
+    my $r = $t->get('/plain', port => $t->port('proxied'), headers => [ $name, item('one') ]);
+    is($r->status, 200, "$name beside the token endpoint, where nothing else is protected");
+    is($r->sent($name), undef, '... does not go on');
+}
 
 # --- proofs ---
 

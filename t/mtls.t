@@ -45,12 +45,54 @@ my $t = M2MGW::Test->start(modules => ['ssl'], files => {
     M2MClientCertificate header:Client-Cert from=10.0.0.0/8
     ProxyPass http://@BACKEND@/other
 </Location>
+<Location /far>
+    M2MJwks file:@ROOT@/keys.json
+    M2MClientCertificate header:X-Client-Cert from=10.0.0.0/8
+    ProxyPass http://@BACKEND@/far
+</Location>
+<Location /far/open>
+    M2MEngine Off
+</Location>
+<Location /far/ssl>
+    M2MClientCertificate ssl
+</Location>
+<Location /far/near>
+    M2MClientCertificate header:X-Near-Cert from=127.0.0.1
+</Location>
+<Location /plain>
+    ProxyPass http://@BACKEND@/plain
+</Location>
+<Location /early>
+    RequestHeader set X-Client-Cert ours
+    ProxyPass http://@BACKEND@/early
+</Location>
 RemoteIPHeader X-Client-IP
 RemoteIPInternalProxy 127.0.0.1
 <Location /none>
     M2MJwks file:@ROOT@/keys.json
     ProxyPass http://@BACKEND@/none
 </Location>
+<VirtualHost *:@PORT@>
+    ServerName gw.test
+</VirtualHost>
+<VirtualHost *:@PORT@>
+    ServerName section.test
+    M2MScrub Section
+    <Location /sect>
+        M2MJwks file:@ROOT@/keys.json
+        M2MClientCertificate header:X-Sect-Cert from=10.0.0.0/8
+        ProxyPass http://@BACKEND@/sect
+    </Location>
+    <Location /sect/open>
+        M2MEngine Off
+    </Location>
+    <Location /sect/ssl>
+        M2MClientCertificate ssl
+    </Location>
+    <Location /free>
+        ProxyPass http://@BACKEND@/free
+    </Location>
+</VirtualHost>
 <IfModule ssl_module>
     Listen 127.0.0.1:@PORT:tls@
     <VirtualHost 127.0.0.1:@PORT:tls@>
@@ -106,6 +148,36 @@ for my $name (qw(Client-Cert client-cert CLIENT-CERT Client_Cert client.cert Cli
     is(scalar(grep { $_->[0] =~ /client.cert/i } @{ ($r->backend)[0]{headers} }), 0, '... does not go on');
 }
 denies(with_cert('/other', item('one')), 401, 'cert_mismatch', 'nor does it count');
+
+# A backend may serve more than one section, so that it must not matter by which one it is reached.
+sub certs_at_backend {
+    my ($path, $name, %o) = @_;
+    my $r = $t->get($path, %o, headers => [$name, item('one')]);
+    passes($r, "$name at $path");
+    return join ' ', map { $_->[0] } grep { $_->[0] =~ /cert/i } @{ ($r->backend)[0]{headers} };
+}
+for my $path (qw(/far/ssl /far/open /plain /none /far/near)) {
+    my @token = $path =~ /open|plain/ ? () : (token => token());
+    for my $name (qw(X-Client-Cert x-client-cert X_Client_Cert X.Client.Cert Client-Cert-Chain CLIENT_CERT_CHAIN)) {
+        is(certs_at_backend($path, $name, @token), '', '... does not go on');
+    }
+}
+is(certs_at_backend('/far/near', 'X-Near-Cert', token => token()), 'X-Near-Cert', 'what a section lists goes on');
+is(certs_at_backend('/far/near', 'X_Near_Cert', token => token()), '', '... in no other spelling');
+is(certs_at_backend('/plain', 'X-Near-Cert'), 'X-Near-Cert', 'what any section lists goes on where none decides');
+is(certs_at_backend('/plain', 'X-Near_Cert'), '', '... in no other spelling');
+{
+    my $r = $t->get('/early', headers => ['X-Client-Cert', item('one'), 'X_Client_Cert', item('one')]);
+    is($r->sent('X-Client-Cert'), 'ours', '... stays where the configuration sets it');
+    is($r->sent('X_Client_Cert'), undef, '... alone');
+}
+for my $path (qw(/sect /sect/ssl /sect/open)) {
+    my @token = $path =~ /open/ ? () : (token => token());
+    for my $name (qw(X-Sect-Cert X_Sect_Cert Client-Cert-Chain)) {
+        is(certs_at_backend($path, $name, @token, host => 'section.test'), '', '... does not go on under M2MScrub Section');
+    }
+}
+is(certs_at_backend('/free', 'X-Sect-Cert', host => 'section.test'), 'X-Sect-Cert', '... which leaves other sections alone');
 denies(with_cert('/other', item('one'), 'X-Client-IP', '10.0.0.1'), 401, 'cert_mismatch',
        'whatever mod_remoteip says of the address');
 denies($t->get('/none', token => $bound), 401, 'cert_mismatch', 'without TLS there is none');

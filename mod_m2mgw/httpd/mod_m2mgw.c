@@ -63,6 +63,7 @@ static int hook_post_read_request(request_rec *r)
 {
     m2mgw_token_mask(r, 0);
     m2mgw_client_clean(r);
+    m2mgw_certificate_clean(r);
     return DECLINED;
 }
 

@@ -298,6 +298,30 @@ static void add_header_names(m2mgw_server_t *server, const m2_mapping_t *mapping
     }
 }
 
+/* Many sections say the same. */
+static void add_certificate(m2mgw_server_t *server, apr_pool_t *pool,
+                            const m2mgw_certificate_t *certificate)
+{
+    int i;
+
+    if (!certificate || !certificate->header) {
+        return;
+    }
+    if (!server->certificates) {
+        server->certificates = apr_array_make(pool, 2, sizeof(const m2mgw_certificate_t *));
+    }
+    for (i = 0; i < server->certificates->nelts; i++) {
+        const m2mgw_certificate_t *one = APR_ARRAY_IDX(server->certificates, i,
+                                                       const m2mgw_certificate_t *);
+
+        if (m2_slice_is_nocase(m2_slice_z(one->header), certificate->header)
+            && m2_slice_is(m2_slice_z(one->from_text), certificate->from_text)) {
+            return;
+        }
+    }
+    APR_ARRAY_PUSH(server->certificates, const m2mgw_certificate_t *) = certificate;
+}
+
 static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
                         const m2mgw_section_t *section)
 {
@@ -307,6 +331,7 @@ static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
     server->reads_authorization |= dir->keys && !m2mgw_cfg_resolved(pool, section)->sources;
     if (server->scrubs_host) {
         add_header_names(server, dir->mapping);
+        add_certificate(server, pool, dir->certificate);
     }
     if (dir->keys || dir->rules || dir->operations || dir->checks
         || (dir->limits && dir->limits->list->nelts) || dir->engine == M2MGW_ENGINE_ON

@@ -43,6 +43,7 @@ static m2_alg_mask_t proof_algs;
     SAID(dpop, NULL)                                                                       \
     SAID(public_urls, NULL)                                                                \
     SAID(certificate, NULL)                                                                \
+    OWN(believed, NULL, merge_believed(pool, inner->believed, outer->believed))            \
     SAID(resource, NULL)                                                                   \
     SAID(mapping, NULL)                                                                    \
     OWN(scrub, NULL, merge_scrub(pool, inner->scrub, outer->scrub))                        \
@@ -91,6 +92,20 @@ static const m2_scrub_t *merge_scrub(apr_pool_t *pool, const m2_scrub_t *inner,
     first = apr_palloc(pool, sizeof(*first));
     first->mapping = inner->mapping;
     first->outer = merge_scrub(pool, inner->outer, outer);
+    return first;
+}
+
+static const m2mgw_believed_t *merge_believed(apr_pool_t *pool, const m2mgw_believed_t *inner,
+                                              const m2mgw_believed_t *outer)
+{
+    m2mgw_believed_t *first;
+
+    if (!inner || !outer || inner == outer) {
+        return inner ? inner : outer;
+    }
+    first = apr_palloc(pool, sizeof(*first));
+    first->certificate = inner->certificate;
+    first->outer = merge_believed(pool, inner->outer, outer);
     return first;
 }
 

@@ -114,6 +114,13 @@ typedef struct m2mgw_certificate_t {
     int verified;             /* these peers verify certificates */
 } m2mgw_certificate_t;
 
+/* The certificate headers of the sections around a request, the innermost first: what one of
+ * them calls a certificate no other peer may send, whatever else is in force inside it. */
+typedef struct m2mgw_believed_t {
+    const m2mgw_certificate_t *certificate; /* by header */
+    const struct m2mgw_believed_t *outer;
+} m2mgw_believed_t;
+
 /* M2MResource (RFC 9728) */
 typedef struct m2mgw_resource_t {
     const char *url;          /* as written */
@@ -170,6 +177,7 @@ typedef struct m2mgw_dir_t {
     const m2_proof_policy_t *dpop;         /* M2MDPoP */
     const apr_array_header_t *public_urls; /* M2MPublicURL, of const char *, normalised */
     const m2mgw_certificate_t *certificate; /* M2MClientCertificate */
+    const m2mgw_believed_t *believed;      /* those of all sections around it that name a header */
     const m2mgw_resource_t *resource;      /* M2MResource */
     const m2_mapping_t *mapping;           /* M2MClaim */
     const m2_scrub_t *scrub;               /* the claim lists of all sections around it */
@@ -218,6 +226,9 @@ typedef struct m2mgw_server_t {
     m2_nameset_t *header_names;        /* headers that no client may send: those that claims are
                                         mapped to, and what servers take for a path */
     int scrubs_host;                 /* M2MScrub Host */
+    apr_array_header_t *certificates; /* of const m2mgw_certificate_t *: headers of certificates,
+                                        which nobody else may send; NULL: none, or M2MScrub
+                                        Section */
     int has_policy;                  /* some section of it protects something */
     int policy_outside_location;     /* ... and that section is no <Location> */
     const m2mgw_guard_t *guard;  /* what M2MPathGuard watches over, or NULL */

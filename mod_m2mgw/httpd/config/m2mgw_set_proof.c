@@ -288,6 +288,15 @@ static const char *read_certificate(m2mgw_certificate_t *certificate, cmd_parms 
     return bad;
 }
 
+static const m2mgw_believed_t *believed(apr_pool_t *pool,
+                                        const m2mgw_certificate_t *certificate)
+{
+    m2mgw_believed_t *one = apr_pcalloc(pool, sizeof(*one));
+
+    one->certificate = certificate;
+    return one;
+}
+
 const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
 {
     m2mgw_certificate_t *certificate = apr_pcalloc(cmd->pool, sizeof(*certificate));
@@ -304,6 +313,7 @@ const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
     }
     if (!bad) {
         section->dir->certificate = certificate;
+        section->dir->believed = certificate->header ? believed(cmd->pool, certificate) : NULL;
     }
     return bad;
 }

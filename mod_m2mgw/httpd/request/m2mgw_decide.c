@@ -244,7 +244,7 @@ static void prepare(m2mgw_ctx_t *ctx, request_rec *r)
     m2mgw_request_id(ctx);
     m2mgw_scrub_env(ctx, r);
     m2mgw_scrub(ctx, r);
-    m2mgw_certificate_scrub(ctx, r);
+    m2mgw_certificate_scrub(r);
     m2mgw_set_request_id(ctx, r);
     m2mgw_operation_find(ctx, r);
 }
@@ -313,6 +313,7 @@ static void decide_open(m2mgw_ctx_t *ctx, request_rec *r)
     m2_code_t code;
 
     m2mgw_scrub(ctx, r);
+    m2mgw_certificate_scrub(r);
     m2_err_init(&err, r->pool);
     code = m2mgw_publish_form(ctx, r, &err);
     code = code ? code : m2mgw_method_guard(ctx, r, &err);
@@ -359,9 +360,7 @@ m2mgw_ctx_t *m2mgw_meet(request_rec *r)
         ctx->error_document = 1;
         m2mgw_error_document_meet(r);
         m2mgw_scrub(ctx, r); /* served to anyone, without claims */
-        if (ctx->in_force) {
-            m2mgw_certificate_scrub(ctx, r);
-        }
+        m2mgw_certificate_scrub(r);
     }
     else if (ctx->in_force) {
         decide(ctx, r);

@@ -7,7 +7,8 @@
  * by the client.
  *
  * A certificate in a header counts only from a peer that is listed, by the address of its
- * TCP connection. From anybody else the header is a forgery, and does not go on either.
+ * TCP connection. From anybody else the header is a forgery, and does not go on either, in no
+ * section of the virtual host: a backend may serve several.
  */
 #include "httpd/request/m2mgw_proof.h"
 
@@ -177,33 +178,79 @@ static const char *present_certificate(void *baton)
                               m2mgw_certificate(r, ctx->effective.dir->certificate));
 }
 
-static int is_forged(const char *name, const m2mgw_certificate_t *certificate, int listed)
+/* In the spelling that is configured, from a peer that is listed with it. */
+static int is_believed(const request_rec *r, const char *name,
+                       const m2mgw_certificate_t *certificate)
 {
-    return m2_header_name_like(name, CHAIN)
-           || (m2_header_name_like(name, certificate->header)
-               && !(listed && ap_cstr_casecmp(name, certificate->header) == 0));
+    return ap_cstr_casecmp(name, certificate->header) == 0 && peer_is_listed(r, certificate);
 }
 
-void m2mgw_certificate_scrub(const m2mgw_ctx_t *ctx, request_rec *r)
+/* The innermost section that knows the name decides. */
+static int is_forged(const request_rec *r, const char *name, const void *baton)
 {
-    const m2mgw_certificate_t *certificate = ctx->effective.dir->certificate;
-    const apr_array_header_t *all = apr_table_elts(r->headers_in);
-    int i = 0, listed;
+    const m2mgw_believed_t *believed = baton;
 
-    if (!certificate || !certificate->header) {
-        return;
+    if (m2_header_name_like(name, CHAIN)) {
+        return 1;
     }
-    listed = peer_is_listed(r, certificate);
-    while (i < all->nelts) {
+    while (believed && !m2_header_name_like(name, believed->certificate->header)) {
+        believed = believed->outer;
+    }
+    return believed && !is_believed(r, name, believed->certificate);
+}
+
+/* It is not known yet which section decides: any of them may. */
+static int is_forged_anywhere(const request_rec *r, const char *name, const void *baton)
+{
+    const apr_array_header_t *all = baton;
+    int i, known = m2_header_name_like(name, CHAIN);
+
+    for (i = 0; i < all->nelts; i++) {
+        const m2mgw_certificate_t *one = APR_ARRAY_IDX(all, i, const m2mgw_certificate_t *);
+
+        if (m2_header_name_like(name, one->header)) {
+            known = 1;
+            if (is_believed(r, name, one)) {
+                return 0;
+            }
+        }
+    }
+    return known;
+}
+
+static void remove_forged(request_rec *r,
+                          int (*forged)(const request_rec *r, const char *name,
+                                        const void *baton),
+                          const void *baton)
+{
+    const apr_array_header_t *all = apr_table_elts(r->headers_in);
+    int i = 0;
+
+    while (baton && i < all->nelts) {
         const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
 
-        if (is_forged(name, certificate, listed)) {
+        if (forged(r, name, baton)) {
             apr_table_unset(r->headers_in, name); /* closes the gap: look here again */
         }
         else {
             i++;
         }
     }
+}
+
+void m2mgw_certificate_scrub(request_rec *r)
+{
+    const m2mgw_dir_t *dir = ap_get_module_config(r->per_dir_config, &m2mgw_module);
+
+    remove_forged(r, is_forged, dir ? dir->believed : NULL);
+}
+
+void m2mgw_certificate_clean(request_rec *r)
+{
+    const m2mgw_server_t *conf = ap_get_module_config(r->server->module_config,
+                                                      &m2mgw_module);
+
+    remove_forged(r, is_forged_anywhere, conf->certificates);
 }
 
 /* --- both --- */
@@ -218,7 +265,7 @@ void m2mgw_proof_presented(m2_presented_t *presented, m2mgw_ctx_t *ctx)
 
 void m2mgw_proof_remove(const m2mgw_ctx_t *ctx, request_rec *r)
 {
-    if (ctx->token.p && ctx->token_removed) {
+    if (ctx->token_removed || ctx->effective.dir->forward_token == 0) {
         apr_table_unset(r->headers_in, PROOF);
     }
 }

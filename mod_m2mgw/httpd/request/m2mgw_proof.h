@@ -15,8 +15,12 @@ void m2mgw_proof_keep(m2mgw_ctx_t *ctx);
 /** What came with ctx->token, for the gate. Valid as long as ctx. */
 void m2mgw_proof_presented(m2_presented_t *presented, m2mgw_ctx_t *ctx);
 
-/** Remove certificates in headers that were not set by a listed peer, in every spelling. */
-void m2mgw_certificate_scrub(const m2mgw_ctx_t *ctx, request_rec *r);
+/** Remove certificates in headers that were not set by a peer that the sections around r list,
+ *  in every spelling. */
+void m2mgw_certificate_scrub(request_rec *r);
+
+/** The same before r has a location, for peers that no section of its virtual host lists. */
+void m2mgw_certificate_clean(request_rec *r);
 
 /** The proof follows its token: a backend that does not get the token does not get the proof. */
 void m2mgw_proof_remove(const m2mgw_ctx_t *ctx, request_rec *r);
