@@ -164,6 +164,10 @@ denies($t->request('OPTIONS', '/api/users/7', headers => [ @cors[ 0, 1 ], 'Acces
 denies($t->request('OPTIONS', '/api/users/7', headers => [ @cors[ 2, 3 ] ]), 401, 'token_missing', 'without Origin it is none');
 denies($t->request('OPTIONS', '/hidden/a', headers => [ @cors[ 0, 1 ], 'Access-Control-Request-Method', 'GET' ]), 401, 'token_missing', 'nor where M2MPreflight is Deny');
 
+$r = $t->request('OPTIONS', '/api/files/x', headers => [@cors]);
+is($r->reached, 1, 'nor does a preflight need one where OPTIONS is described') or diag(M2MGW::Test::describe($r));
+denies($t->request('OPTIONS', '/api/files/x'), 401, 'token_missing', 'control: another OPTIONS there does');
+
 # --- Shadow, logs ---
 
 passes($t->get('/shadow/none'), 'Shadow lets pass what it would refuse');
@@ -216,6 +220,12 @@ for my $c ((map { [ "GET /api/a $_", qr/"\Q$_\E" says nothing/ ] } qw(scope= nam
     stops("<Location /api>\n$KEYS\nM2MOperation $c->[0]\n</Location>", $c->[1], "M2MOperation $c->[0]");
 }
 stops("<Location /api>\n$KEYS\nM2MOperation GET /api/a\nM2MOperation GET /api/a\n</Location>", qr/there already/, 'an operation twice');
+
+(undef, my $dump) = try_config("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml\nM2MOperation POST /api/x scope=a b name=x\n</Location>", files => \%FILES,
+    args => [ '-D', 'DUMP_M2M' ]);
+like($dump, qr{^    M2MOperation PUT /api/users/\{id\} name=putUser scope=write read \| scope=admin$}m, 'the dump has paths with their base, and scopes');
+like($dump, qr{^    M2MOperation POST /api/x name=x scope=a b\n    M2MOperationUnknown Deny$}m, 'of M2MOperation, too');
+like($dump, qr{^    M2MOperation GET /api/open name=open public$}m, 'and what is public');
 
 # --- m2mctl openapi ---
 

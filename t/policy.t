@@ -53,6 +53,7 @@ ProxyPass / http://\@BACKEND\@/
     M2MOperation POST /ops/users scope=users:write scope=admin name=addUser
     M2MOperation GET /ops/health public name=health
     M2MOperationUnknown NotFound
+    M2MOperation OPTIONS /ops/users
     M2MPreflight Pass
     M2MParameter id Path:id
     M2MRule notRoot "\$id = 'root'" ifTrue=DENY
@@ -186,6 +187,9 @@ same('public', '/ops/health', 'bypass');
 same('public, with a bad token', '/ops/health', 'expired', token => token({ exp => time - 100 }));
 same('a preflight', '/ops/users/7', 'bypass', method => 'OPTIONS',
     headers => [ 'Origin', 'https://a', 'Access-Control-Request-Method', 'GET' ]);
+same('a preflight where OPTIONS is described', '/ops/users', 'bypass', method => 'OPTIONS',
+    headers => [ 'Origin', 'https://a', 'Access-Control-Request-Method', 'POST' ]);
+same('OPTIONS that is no preflight', '/ops/users', 'token_missing', method => 'OPTIONS');
 same('HEAD as GET', '/ops/users/7', 'ok', method => 'HEAD', token => token({ scope => 'users:read' }));
 same('an operation in another case', '/ops/Users/7', 'operation_unknown', token => token({ scope => 'users:read' }));
 

@@ -44,7 +44,7 @@ int m2mctl_story_find_operation(m2mctl_story_t *s)
     s->operation = m2_operations_find(&s->match, s->force->operations, m2mctl_method(s->request),
                                       m2_slice_z(m2mctl_request_path(s->request)));
     operation = s->operation == M2_OK ? s->match.operation : NULL;
-    if (!operation && is_preflight(s)) {
+    if ((!operation || !operation->is_public) && is_preflight(s)) {
         m2mctl_story_tell(s, "operation", 1, "a preflight, which passes");
         m2_err_init(&s->verdict.err, s->pool);
         s->verdict.code = M2_BYPASS;

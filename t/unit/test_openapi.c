@@ -94,7 +94,13 @@ static void test_security(void **state)
     reads(HEAD SCHEMES "security: [{k: [a]}]\npaths: {/p: {get: {}}}\n");
     assert_string_equal(needs("GET", "/v1/p"), "a");
     faults(HEAD "paths: {/p: {get: {}}}\n", 1, "scheme=k");
+    reads(HEAD "components: {securitySchemes: {k: {$ref: '#/x'}}}\npaths: {/p: {get: {security: "
+          "[{k: [a]}]}}}\n");
+    assert_string_equal(needs("GET", "/v1/p"), "a");
+    assert_int_equal(api->notices->nelts, 0); /* no operation lacks a security of its own */
     options.schemes = NULL;
+    faults(HEAD "components: {securitySchemes: {k: {$ref: '#/x'}}}\npaths: {/p: {get: {security: "
+           "[{k: [a]}]}}}\n", 4, "is a reference");
     faults(HEAD SCHEMES "security: [{x: []}]\npaths: {/p: {get: {}}}\n", 4, "not defined");
     faults(HEAD SCHEMES "security:\npaths: {/p: {get: {}}}\n", 4, "security");
     faults(HEAD SCHEMES "paths: {/p: {get: {security: null}}}\n", 4, "security");
@@ -116,6 +122,9 @@ static void test_versions_and_bases(void **state)
           "h}, v: {default: v2}}}, {url: /other}]\npaths: {/a: {get: {}}}\n");
     assert_string_equal(api->base, "/v2");
     assert_int_equal(api->notices->nelts, 2);
+    reads("openapi: 3.1\nservers: [{url: //h/v3/}]\nsecurity: []\npaths: {/a: {get: {}}}\n");
+    assert_string_equal(api->base, "/v3");
+    faults("openapi: 3.10.0\nservers: [{url: /}]\npaths: {/a: {get: {}}}\n", 1, "version \"3.10.0\"");
     options.base = "/mine/";
     reads("openapi: 3.0.0\npaths: {/a: {get: {operationId: 42}}}\n");
     assert_string_equal(needs("GET", "/mine/a"), "token");
@@ -151,11 +160,19 @@ static void test_items(void **state)
     assert_int_equal(api->ignored->nelts, 1);
     faults(HEAD "paths: {/a: {$ref: 'other.yaml#/x'}}\n", 3, "within the document");
     faults(HEAD "paths: {/a: {$ref: '#/x'}}\n", 3, "leads nowhere");
+    faults(HEAD "paths: {/a: {$ref: '#/paths/%0'}}\n", 3, "leads nowhere");
+    reads(HEAD "security: []\npaths:\n  /a/{id}: {get: {}}\n"
+          "  /b: {$ref: '#/paths/~1a~1%7Bid%7d', put: {}}\n");
+    assert_string_equal(needs("GET", "/v1/b"), "public");
+    assert_int_equal(api->notices->nelts, 1);
+    assert_non_null(strstr(APR_ARRAY_IDX(api->notices, 0, const char *), "beside a $ref"));
     faults(HEAD "paths:\n  /a: {$ref: '#/paths/~1b'}\n  /b: {$ref: '#/paths/~1a'}\n", 4,
            "circle");
     faults(HEAD "paths: {/a: {GET: {}}}\n", 3, "written \"get\"");
     faults(HEAD "paths: {/a: {get: {servers: []}}}\n", 3, "servers");
     faults(HEAD "paths: {/a: {parameters: [{style: matrix}], get: {}}}\n", 3, "matrix");
+    faults(HEAD "components: {parameters: {p: {style: matrix}}}\npaths: {/a: {get: {}}}\n", 3,
+           "matrix");
     faults(HEAD "paths:\n  /a/{b}: {get: {}}\n  /a/{c}: {post: {}}\n", 5, "but for names");
     faults(HEAD "paths:\n  /a: {get: {}}\n  /a: {get: {}}\n", 5, "there twice");
     faults(HEAD "paths: {/a: {get: []}}\n", 3, "GET");
@@ -183,6 +200,32 @@ static void test_aliases(void **state)
     faults(HEAD "x: {<<: {a: 1}}\n", 3, "merge keys");
 }
 
+#define DOCUMENT \
+    "{\"openapi\": \"3.0.0\", \"servers\": [{\"url\": \"/\"}], \"security\"\n: [], \"info\": " \
+    "{\"title\": \"\\ud83D\\uDE00 \\\"\\\\\"}, \"paths\": {\"%s\"%s: {\"get\": " \
+    "{\"operationId\": \"\\ud83d\\ude00\\u00e9\"}}}}"
+
+/* JSON that libyaml alone does not read: long names, characters of two escapes */
+static void test_json(void **state)
+{
+    char *name = apr_palloc(pool, 5000);
+
+    (void)state;
+    memset(name, 'a', 5000);
+    name[0] = '/';
+    name[M2_MAX_OPERATION_TEMPLATE] = '\0';
+    reads(apr_psprintf(pool, DOCUMENT, name, ""));
+    assert_string_equal(needs("GET", name), "public");
+    assert_string_equal(m2_operations_at(table, 0)->name, "\xf0\x9f\x98\x80\xc3\xa9");
+    reads(apr_psprintf(pool, DOCUMENT, "/b", "\n "));
+    assert_string_equal(needs("GET", "/b"), "public");
+    name[M2_MAX_OPERATION_TEMPLATE] = 'a';
+    name[M2_MAX_OPERATION_TEMPLATE + 1] = '\0';
+    faults(apr_psprintf(pool, DOCUMENT, name, ""), 2, "longer than 4096");
+    faults(apr_psprintf(pool, DOCUMENT, "/\\ud83d\\u0041", ""), 2, "escape");
+    faults(apr_psprintf(pool, DOCUMENT, "/\\", ""), 2, "");
+}
+
 static void test_depth(void **state)
 {
     const char *deep = "";
@@ -200,7 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(test_security), unit(test_versions_and_bases), unit(test_items),
-        unit(test_aliases),  unit(test_depth),
+        unit(test_aliases),  unit(test_depth),            unit(test_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

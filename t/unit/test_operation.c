@@ -127,6 +127,35 @@ static void test_values(void **state)
     assert_null(m2_operation_value(&match, "other").p);
 }
 
+/* two mixed segments with as many literal bytes: the segments behind them decide */
+static void test_ties(void **state)
+{
+    m2_operation_match_t match;
+
+    (void)state;
+    has("GET", "/a{x}/*");
+    has("PUT", "/{x}-{y}/admin");
+    has("GET", "/{x}:{y}/{z}/b");
+    has("GET", "/{x}.{y}/b/{z}");
+    has("GET", "/{x}~{y}/{z}-{z2}");
+    has("GET", "/z{y}/{z}--{z2}");
+    m2_operations_finish(table, notices);
+    assert_string_equal(found("PUT", "/a-1/admin"), "/{x}-{y}/admin");
+    assert_string_equal(found("GET", "/a-1/admin"), "405");
+    finds("/a-1/other", "/a{x}/*");
+    finds("/1:2.3/b/b", "/{x}.{y}/b/{z}");
+    finds("/1:2.3/c/b", "/{x}:{y}/{z}/b");
+    finds("/z~1/a--b", "/z{y}/{z}--{z2}");
+    finds("/z~1/a-b", "/{x}~{y}/{z}-{z2}");
+    assert_int_equal(m2_operations_find(&match, table, "PUT", z("/a-1/admin")), M2_OK);
+    assert_int_equal(match.n, 2);
+    assert_true(m2_slice_is(m2_operation_value(&match, "y"), "1"));
+    assert_int_equal(m2_operations_find(&match, table, "GET", z("/z~1/a--b")), M2_OK);
+    assert_int_equal(match.n, 3);
+    assert_true(m2_slice_is(m2_operation_value(&match, "y"), "~1"));
+    assert_true(m2_slice_is(m2_operation_value(&match, "z2"), "b"));
+}
+
 static void test_methods(void **state)
 {
     m2_operation_match_t match;
@@ -391,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         table_test(test_best_from_the_left), table_test(test_values),
+        table_test(test_ties),
         table_test(test_methods),            table_test(test_refused_templates),
         table_test(test_lenient_readings),   table_test(test_against_one_by_one),
         table_test(test_scopes),             table_test(test_one_tree),

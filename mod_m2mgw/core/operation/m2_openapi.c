@@ -34,6 +34,14 @@ static int begins(const char *text, const char *with)
 
 /* --- where it lives --- */
 
+/* `3.1`, or that with a patch level behind it */
+static int is_version(const char *text, const char *version)
+{
+    const char next = begins(text, version) ? text[strlen(version)] : '?';
+
+    return !next || next == '.';
+}
+
 static m2_code_t check_version(m2_apidoc_t *doc)
 {
     const m2_node_t *openapi = m2_apidoc_get(doc->root, "openapi");
@@ -44,7 +52,7 @@ static m2_code_t check_version(m2_apidoc_t *doc)
         return m2_node_fault(doc->root, doc->err, "this is not an OpenAPI document: neither "
                              "\"openapi\" nor \"swagger\" stands at its top");
     }
-    if (openapi ? begins(text, "3.0") || begins(text, "3.1")
+    if (openapi ? is_version(text, "3.0") || is_version(text, "3.1")
                 : m2_slice_is(m2_slice_z(text), "2.0")) {
         return M2_OK;
     }
@@ -89,7 +97,7 @@ static m2_code_t expand(const char **ptext, m2_apidoc_t *doc, const m2_node_t *s
 /* the path of a URL, absolute or relative */
 static const char *path_of(const char *url)
 {
-    const char *authority = strstr(url, "://");
+    const char *authority = begins(url, "//") ? url - 1 : strstr(url, "://");
     const char *slash = authority ? strchr(authority + 3, '/') : url;
 
     return slash ? slash : "";
@@ -153,6 +161,37 @@ static m2_code_t find_base(m2_apidoc_t *doc)
 
 /* --- references --- */
 
+/* the octet of a percent-escape at p of n bytes, or -1 */
+static int escaped_at(const char *p, apr_size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *high, *low;
+
+    if (n < 3 || p[0] != '%' || !p[1] || !p[2]) {
+        return -1;
+    }
+    high = strchr(digits, apr_tolower(p[1]));
+    low = strchr(digits, apr_tolower(p[2]));
+    return high && low ? (int)(high - digits) * 16 + (int)(low - digits) : -1;
+}
+
+/* A pointer in a fragment as it is meant (RFC 6901 6): what is no escape stays. */
+static const char *unescaped(m2_apidoc_t *doc, const char *text)
+{
+    const apr_size_t n = strlen(text);
+    char *plain = apr_palloc(doc->ptemp, n + 1);
+    apr_size_t i, out = 0;
+
+    for (i = 0; i < n; i++) {
+        const int octet = escaped_at(text + i, n - i);
+
+        plain[out++] = octet > 0 ? (char)octet : text[i];
+        i += octet > 0 ? 2 : 0;
+    }
+    plain[out] = '\0';
+    return plain;
+}
+
 /* the member that one step of a JSON Pointer names (RFC 6901 4) */
 static const m2_node_t *step(m2_apidoc_t *doc, const m2_node_t *map, const char *at,
                              apr_size_t n)
@@ -188,6 +227,21 @@ static const m2_node_t *pointed(m2_apidoc_t *doc, const char *pointer)
 
 #define MAX_REFERENCES 16 /* from one path item to the next */
 
+/* what stands beside a reference describes nothing, and somebody may think it does */
+static void note_siblings(m2_apidoc_t *doc, const m2_node_t *item)
+{
+    apr_size_t i;
+
+    for (i = 0; i < COUNT(methods); i++) {
+        const m2_node_t *lost = m2_apidoc_get(item, methods[i].field);
+
+        if (lost) {
+            m2_apidoc_note(doc, lost, "\"%s\" beside a $ref describes no operation; move it to "
+                           "where the reference leads", methods[i].field);
+        }
+    }
+}
+
 /* the path item itself, behind its references */
 static m2_code_t resolve(const m2_node_t **pitem, m2_apidoc_t *doc, const m2_node_t *item)
 {
@@ -204,7 +258,8 @@ static m2_code_t resolve(const m2_node_t **pitem, m2_apidoc_t *doc, const m2_nod
             return m2_node_fault(ref, doc->err, "references in a circle, or more than %d",
                                  MAX_REFERENCES);
         }
-        item = pointed(doc, ref->text + 1);
+        note_siblings(doc, item);
+        item = pointed(doc, unescaped(doc, ref->text + 1));
         if (!item) {
             return m2_node_fault(ref, doc->err, "\"%s\" leads nowhere", ref->text);
         }
@@ -215,20 +270,40 @@ static m2_code_t resolve(const m2_node_t **pitem, m2_apidoc_t *doc, const m2_nod
 
 /* --- path items --- */
 
+static m2_code_t check_style(m2_apidoc_t *doc, const m2_node_t *parameter)
+{
+    const m2_node_t *style = m2_apidoc_get(parameter, "style");
+
+    if (style && style->text && m2_slice_is(m2_slice_z(style->text), "matrix")) {
+        return m2_node_fault(style, doc->err, "parameters of style matrix (;name=value) "
+                             "are not supported: servers read them in different ways");
+    }
+    return M2_OK;
+}
+
 static m2_code_t check_parameters(m2_apidoc_t *doc, const m2_node_t *holder)
 {
     const m2_node_t *list = m2_apidoc_get(holder, "parameters");
+    m2_code_t code = M2_OK;
     int i;
 
-    for (i = 0; list && list->type == M2_NODE_LIST && i < m2_node_count(list); i++) {
-        const m2_node_t *style = m2_apidoc_get(m2_node_at(list, i), "style");
-
-        if (style && style->text && m2_slice_is(m2_slice_z(style->text), "matrix")) {
-            return m2_node_fault(style, doc->err, "parameters of style matrix (;name=value) "
-                                 "are not supported: servers read them in different ways");
-        }
+    for (i = 0; !code && list && list->type == M2_NODE_LIST && i < m2_node_count(list); i++) {
+        code = check_style(doc, m2_node_at(list, i));
     }
-    return M2_OK;
+    return code;
+}
+
+/* parameters that operations refer to; the references are not followed */
+static m2_code_t check_shared_parameters(m2_apidoc_t *doc)
+{
+    const m2_node_t *map = m2_apidoc_get(m2_apidoc_get(doc->root, "components"), "parameters");
+    m2_code_t code = M2_OK;
+    int i;
+
+    for (i = 0; !code && map && map->type == M2_NODE_MAP && i < m2_node_count(map); i++) {
+        code = check_style(doc, m2_node_value_at(map, i));
+    }
+    return code;
 }
 
 static m2_code_t check_servers(m2_apidoc_t *doc, const m2_node_t *holder)
@@ -359,6 +434,7 @@ static m2_code_t read_document(m2_apidoc_t *doc)
 
     code = code ? code : find_base(doc);
     code = code ? code : m2_apidoc_schemes(doc);
+    code = code ? code : check_shared_parameters(doc);
     if (code) {
         return code;
     }
@@ -366,12 +442,12 @@ static m2_code_t read_document(m2_apidoc_t *doc)
     if (doc->security) {
         code = m2_node_want(doc->security, M2_WANT_LIST, "security", doc->err);
     }
-    else {
+    note_extensions(doc, doc->root);
+    code = code ? code : read_paths(doc);
+    if (!code && doc->is_unstated) {
         m2_apidoc_note(doc, doc->root, "the document as a whole states no security; any valid "
                        "token is enough where an operation states none of its own");
     }
-    note_extensions(doc, doc->root);
-    code = code ? code : read_paths(doc);
     if (!code && m2_operations_count(doc->table) == before) {
         code = m2_node_fault(doc->root, doc->err, "the document has no operation");
     }
@@ -384,7 +460,7 @@ m2_code_t m2_openapi_read(m2_openapi_t **papi, m2_operations_t *table, apr_pool_
 {
     static const m2_node_limits_t limits = { M2_MAX_OPENAPI_BYTES, M2_MAX_OPENAPI_DEPTH,
                                              M2_MAX_OPENAPI_NODES };
-    m2_apidoc_t doc = { pool, ptemp, NULL, options, NULL, table, NULL, NULL, NULL, err };
+    m2_apidoc_t doc = { pool, ptemp, NULL, options, NULL, table, NULL, NULL, NULL, 0, err };
     m2_code_t code;
 
     doc.api = apr_pcalloc(pool, sizeof(*doc.api));

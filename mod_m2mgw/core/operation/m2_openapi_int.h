@@ -18,8 +18,9 @@ typedef struct m2_apidoc_t {
     m2_openapi_t *api;
     m2_operations_t *table;
     apr_hash_t *schemes;        /* name -> "" for ours, NULL value never: see is_ours */
-    apr_hash_t *foreign;        /* name -> "": defined and of another kind */
+    apr_hash_t *foreign;        /* name -> "": defined, of another kind; "$ref": of any */
     const m2_node_t *security;  /* of the whole document, NULL for none */
+    int is_unstated;            /* some operation states none, nor does the document */
     m2_err_t *err;
 } m2_apidoc_t;
 

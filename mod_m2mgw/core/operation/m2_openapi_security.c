@@ -85,7 +85,8 @@ m2_code_t m2_apidoc_schemes(m2_apidoc_t *doc)
         const m2_node_t *scheme = m2_node_value_at(defined, i);
 
         apr_hash_set(is_chosen(doc, name, scheme) ? doc->schemes : doc->foreign, name,
-                     APR_HASH_KEY_STRING, "");
+                     APR_HASH_KEY_STRING,
+                     !doc->options->schemes && m2_apidoc_get(scheme, "$ref") ? "$ref" : "");
     }
     return check_chosen(doc);
 }
@@ -108,6 +109,21 @@ static m2_code_t add_scopes(apr_array_header_t *scopes, m2_apidoc_t *doc,
     return code;
 }
 
+/* a scheme that is not ours must be known not to be: its scopes are not looked at */
+static m2_code_t check_foreign(m2_apidoc_t *doc, const m2_node_t *name)
+{
+    const char *kind = apr_hash_get(doc->foreign, name->text, APR_HASH_KEY_STRING);
+
+    if (!kind) {
+        return m2_node_fault(name, doc->err, "the security scheme \"%s\" is not defined",
+                             name->text);
+    }
+    return *kind ? m2_node_fault(name, doc->err, "the security scheme \"%s\" is a reference, which "
+                                 "is not followed; name the schemes that carry a token with "
+                                 "scheme=", name->text)
+                 : M2_OK;
+}
+
 /* one alternative: our schemes in it, all of whose scopes count together */
 static m2_code_t read_way(apr_array_header_t **pscopes, m2_apidoc_t *doc,
                           const m2_node_t *way)
@@ -123,9 +139,8 @@ static m2_code_t read_way(apr_array_header_t **pscopes, m2_apidoc_t *doc,
             scopes = scopes ? scopes : apr_array_make(doc->pool, 2, sizeof(const char *));
             code = add_scopes(scopes, doc, m2_node_value_at(way, i));
         }
-        else if (!apr_hash_get(doc->foreign, name->text, APR_HASH_KEY_STRING)) {
-            code = m2_node_fault(name, doc->err, "the security scheme \"%s\" is not defined",
-                                 name->text);
+        else {
+            code = check_foreign(doc, name);
         }
     }
     *pscopes = scopes;
@@ -161,6 +176,7 @@ m2_code_t m2_apidoc_security(m2_operation_t *operation, m2_apidoc_t *doc,
     m2_code_t code;
 
     if (!list) {
+        doc->is_unstated = 1;
         return M2_OK; /* reported once for the whole document */
     }
     code = m2_node_want(list, M2_WANT_LIST, "security", doc->err);

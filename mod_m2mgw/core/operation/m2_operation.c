@@ -68,24 +68,89 @@ static const m2_opedge_t *literal_edge(const m2_opnode_t *node, m2_slice_t segme
                    sizeof(m2_opedge_t), m2_opedge_order);
 }
 
-/* the first mixed segment that leads to a whole match */
+/* Whether a is better than b by their segments from the left; both match the whole path. */
+static int is_better(const m2_opnode_t *a, const m2_opnode_t *b)
+{
+    int better = a->depth < b->depth; /* a rest that is empty */
+
+    while (a->depth > b->depth) {
+        a = a->parent;
+    }
+    while (b->depth > a->depth) {
+        b = b->parent;
+    }
+    for (; a != b; a = a->parent, b = b->parent) {
+        if (a->rank != b->rank) {
+            better = a->rank < b->rank;
+        }
+    }
+    return better;
+}
+
+static const m2_opnode_t *walk_edge(walk_t *w, const m2_opedge_t *edge, m2_slice_t segment,
+                                    const char *next)
+{
+    const int before = w->match->n;
+    const m2_opnode_t *found;
+
+    if (before + edge->segment.variables > M2_MAX_OPERATION_VARIABLES ||
+        !m2_segment_match(w->match->values + before, &edge->segment, segment)) {
+        return NULL;
+    }
+    w->match->n = before + edge->segment.variables;
+    found = walk(w, edge->to, next);
+    if (!found) {
+        w->match->n = before;
+    }
+    return found;
+}
+
+static int is_tied(const m2_opnode_t *node, int i, int j)
+{
+    return j < node->mixed->nelts &&
+           APR_ARRAY_IDX(node->mixed, j, m2_opedge_t).segment.weight ==
+               APR_ARRAY_IDX(node->mixed, i, m2_opedge_t).segment.weight;
+}
+
+/* The edges behind i have as many literal bytes: what follows decides. Not inlined: a template
+ * has at most as many mixed segments as variables, which bounds the stack. */
+__attribute__((noinline)) static const m2_opnode_t *
+walk_tied(walk_t *w, const m2_opnode_t *node, int i, const m2_opnode_t *best, int before,
+          m2_slice_t segment, const char *next)
+{
+    m2_operation_match_t kept = *w->match;
+    int j;
+
+    for (j = i + 1; is_tied(node, i, j); j++) {
+        const m2_opnode_t *other;
+
+        w->match->n = before;
+        other = walk_edge(w, &APR_ARRAY_IDX(node->mixed, j, m2_opedge_t), segment, next);
+        if (other && is_better(other, best)) {
+            best = other;
+            kept = *w->match;
+        }
+        else {
+            *w->match = kept;
+        }
+    }
+    return best;
+}
+
+/* the best of the mixed segments that lead to a whole match */
 static const m2_opnode_t *walk_mixed(walk_t *w, const m2_opnode_t *node, m2_slice_t segment,
                                 const char *next)
 {
-    int i, before = w->match->n;
+    const int before = w->match->n;
+    int i;
 
     for (i = 0; node->mixed && i < node->mixed->nelts; i++) {
         const m2_opedge_t *edge = &APR_ARRAY_IDX(node->mixed, i, m2_opedge_t);
-        const m2_opnode_t *found;
+        const m2_opnode_t *found = walk_edge(w, edge, segment, next);
 
-        if (before + edge->segment.variables <= M2_MAX_OPERATION_VARIABLES &&
-            m2_segment_match(w->match->values + before, &edge->segment, segment)) {
-            w->match->n = before + edge->segment.variables;
-            found = walk(w, edge->to, next);
-            if (found) {
-                return found;
-            }
-            w->match->n = before;
+        if (found) {
+            return is_tied(node, i, i + 1) ? walk_tied(w, node, i, found, before, segment, next)
+                                           : found;
         }
     }
     return NULL;

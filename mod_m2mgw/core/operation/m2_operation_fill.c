@@ -84,6 +84,13 @@ static void add_edge(apr_array_header_t **plist, m2_operations_t *table,
     edge->to = to;
 }
 
+/* the place of a segment among those that match: its kind, then its literal bytes */
+static int rank_of(const m2_segment_t *segment)
+{
+    return (int)segment->kind * 2 * M2_MAX_OPERATION_TEMPLATE -
+           (segment->kind == M2_SEGMENT_MIXED ? (int)segment->weight : 0);
+}
+
 static void link_node(m2_operations_t *table, m2_opnode_t *node, const m2_segment_t *segment,
                       m2_opnode_t *to)
 {
@@ -112,6 +119,9 @@ static m2_opnode_t *step(m2_operations_t *table, m2_opnode_t *node, const m2_seg
 
     if (!to) {
         to = make_node(table, node->pool);
+        to->parent = node;
+        to->depth = node->depth + 1;
+        to->rank = rank_of(segment);
         link_node(table, node, segment, to);
         apr_hash_set(table->edges, apr_pstrdup(table->filling, key), APR_HASH_KEY_STRING, to);
     }

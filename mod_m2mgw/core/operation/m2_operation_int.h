@@ -28,6 +28,8 @@ struct m2_opnode_t {
     int line;                     /* of it, or 0 */
     const m2_opnode_t *folded;         /* in the tree as written: its twin in the folded one */
     int number;
+    int depth, rank;              /* segments down to it; of the last one, lower is better */
+    const m2_opnode_t *parent;
     apr_pool_t *pool;             /* that it and its edges live in */
 };
 

@@ -447,7 +447,7 @@ m2_code_t m2_node_read_within(const m2_node_t **pnode, apr_pool_t *pool, m2_slic
     }
     memset(&r, 0, sizeof(r));
     r.pool = pool;
-    r.text = text;
+    r.text = text = m2_yaml_of_json(pool, text);
     r.limits = limits;
     r.anchors = apr_hash_make(pool);
     r.err = err;

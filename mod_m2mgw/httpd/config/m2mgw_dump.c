@@ -173,6 +173,25 @@ static void print_rules(const out_t *out, const m2_rules_t *rules)
          rules->default_action == M2_ACTION_DENY ? "DENY" : "ALLOW");
 }
 
+/* what an operation needs, as M2MOperation says it; a bar stands between alternatives */
+static const char *needs_text(const out_t *out, const m2_operation_t *op)
+{
+    const char *text = op->is_public ? " public" : "";
+    int i, j;
+
+    for (i = 0; !op->is_public && op->alternatives && i < op->alternatives->nelts; i++) {
+        const apr_array_header_t *way = APR_ARRAY_IDX(op->alternatives, i,
+                                                      const apr_array_header_t *);
+
+        text = apr_pstrcat(out->pool, text, i ? " |" : "", NULL);
+        for (j = 0; j < way->nelts; j++) {
+            text = apr_pstrcat(out->pool, text, j ? " " : " scope=",
+                               word(out, APR_ARRAY_IDX(way, j, const char *)), NULL);
+        }
+    }
+    return text;
+}
+
 static void print_operations(const out_t *out, const m2mgw_effective_t *e)
 {
     static const char *const unknowns[] = { "Deny", "NotFound", "Pass" };
@@ -185,8 +204,8 @@ static void print_operations(const out_t *out, const m2mgw_effective_t *e)
     for (i = 0; i < m2_operations_count(e->operations->table); i++) {
         const m2_operation_t *op = m2_operations_at(e->operations->table, i);
 
-        line(out, "M2MOperation %s %s name=%s%s", op->method, word(out, op->path),
-             word(out, op->name), op->is_public ? " public" : "");
+        line(out, "M2MOperation %s %s name=%s%s", op->method, word(out, op->written),
+             word(out, op->name), needs_text(out, op));
     }
     line(out, "M2MOperationUnknown %s", unknowns[e->operation_unknown]);
     line(out, "M2MPreflight %s", e->dir->preflight == 1 ? "Pass" : "Deny");

@@ -33,7 +33,8 @@ void m2mgw_operation_find(m2mgw_ctx_t *ctx, request_rec *r)
     ctx->operation = found = apr_palloc(r->pool, sizeof(*found));
     found->code = m2_operations_find(&found->match, operations->table, r->method,
                                      m2_slice_z(r->uri));
-    found->is_preflight = found->code != M2_OK && is_preflight(ctx, r);
+    found->is_preflight = (found->code || !found->match.operation->is_public)
+                          && is_preflight(ctx, r);
     found->needs_token = found->code == M2_OK ? !found->match.operation->is_public
                          : found->code == M2_E_METHOD_NOT_ALLOWED
                              ? !m2_operations_place_is_public(&found->match)
