@@ -10,12 +10,15 @@
 #include "revocation/m2_revocation_file.h"
 #include "revocation/m2_revocation_redis.h"
 #include "text/m2_file.h"
+#include "text/m2_lines.h"
 
 #include <stdio.h>
 
 typedef struct revoke_t {
     const char *names[M2_REVOKED_KINDS]; /* ORDER REVOKED */
     const char *issuer, *list;
+    const char *restore;
+    int reset;
     m2mctl_number_t exp, now;
 } revoke_t;
 
@@ -35,6 +38,11 @@ static const m2mctl_option_t revoke_options[] = {
                                                   "seconds" },
     { "list",   M2MCTL_TEXT,   SLOT(list), "FILE|'redis:... OPTIONS'", "the list "
                                                   "(M2MRevocation)" },
+    { "restore", M2MCTL_TEXT,  SLOT(restore), "FILE", "a list in Redis that was lost: add the "
+                                                     "entries of a file to it, and have servers "
+                                                     "take it as it is then" },
+    { "reset",  M2MCTL_FLAG,   SLOT(reset), NULL, "a list in Redis: have servers take it as it "
+                                                  "is, whatever they knew before" },
     { "now",    M2MCTL_NUMBER, SLOT(now), "TIME", "instead of the clock, Unix seconds" },
     { NULL, M2MCTL_FLAG, 0, NULL, NULL },
 };
@@ -53,6 +61,23 @@ static m2_revoked_kind_t kind_of(const revoke_t *o)
         }
     }
     return count == 1 ? (m2_revoked_kind_t)kind : M2_REVOKED_KINDS;
+}
+
+static int is_in_redis(apr_pool_t *pool, const char *list)
+{
+    return m2_redis_spec_is(apr_pstrmemdup(pool, list, strcspn(list, " ")));
+}
+
+static int check_restore(m2mctl_t *ctl, const revoke_t *o, m2_revoked_kind_t kind)
+{
+    if (kind != M2_REVOKED_KINDS || o->issuer || o->exp.set || ctl->words->nelts
+        || (o->restore && o->reset)) {
+        return m2mctl_usage(ctl, "--restore and --reset go with --list alone");
+    }
+    return o->list && is_in_redis(ctl->pool, o->list)
+               ? M2MCTL_ALLOW
+               : m2mctl_usage(ctl, "--restore and --reset are for a --list in Redis; a file is "
+                                   "edited or replaced");
 }
 
 static int check(m2mctl_t *ctl, const revoke_t *o, m2_revoked_kind_t kind)
@@ -102,16 +127,95 @@ static apr_int64_t time_of(const revoke_t *o, m2_revoked_kind_t kind)
     return kind == M2_REVOKED_JTI && o->exp.set ? o->exp.value : M2_UNSET;
 }
 
-/* Into a file, or into Redis, whose words hold no `/` in front of their first colon. */
-static m2_code_t append(apr_pool_t *pool, const char *list, const m2_revoked_t *entry,
-                        const char *line, m2_err_t *err)
+static apr_time_t now_of(const revoke_t *o)
 {
-    const char *word = apr_pstrmemdup(pool, list, strcspn(list, " "));
+    return o->now.set ? apr_time_from_sec(o->now.value) : apr_time_now();
+}
 
-    return m2_redis_spec_is(word)
-               ? m2_revocation_redis_append(pool, list,
-                                            apr_pstrmemdup(pool, line, strlen(line) - 1), err)
-               : m2_revocation_append(pool, list, entry, M2_REVOCATION_WAIT, err);
+/* --- Redis --- */
+
+/* Somebody has to know which of two it is. */
+static void warn_begun(const m2mctl_t *ctl, const char *list)
+{
+    fprintf(stderr, "m2mctl revoke: warning: there was no list at %s; it begins with this entry. "
+            "If servers have one already, Redis has lost it: they go on with what they had and do "
+            "not take this entry until the list is restored, by m2mctl revoke --list '...' "
+            "--restore FILE\n", m2mctl_plain(ctl->pool, list));
+}
+
+static m2_code_t append_to_redis(const m2mctl_t *ctl, const revoke_t *o,
+                                 const m2_revoked_t *entry, m2_err_t *err)
+{
+    m2_revocation_redis_t *list;
+    int begun = 0;
+    m2_code_t code = m2_revocation_redis_named(&list, ctl->pool, o->list, err);
+
+    code = code == M2_OK ? m2_revocation_redis_append(list, ctl->pool, entry, now_of(o), &begun,
+                                                      err)
+                         : code;
+    if (begun) {
+        warn_begun(ctl, o->list);
+    }
+    return code;
+}
+
+/* The copy of a server has a line about itself in front. */
+static m2_slice_t without_head(m2_slice_t text)
+{
+    m2_slice_t line;
+
+    if (text.n && *text.p == '{') {
+        m2_line_next(&text, &line);
+    }
+    return text;
+}
+
+/* The whole list has to be good before any of it is written. */
+static m2_code_t read_lost(m2_slice_t *ptext, apr_pool_t *pool, const char *path, m2_err_t *err)
+{
+    m2_code_t code = m2mctl_read_list(ptext, pool, path, err);
+
+    if (code != M2_OK) {
+        return code;
+    }
+    *ptext = without_head(*ptext);
+    return m2_revocation_parse(m2_revocation_make(pool), *ptext, err);
+}
+
+static int restore(m2mctl_t *ctl, const revoke_t *o)
+{
+    m2_revocation_redis_t *list;
+    m2_slice_t text = m2_slice(NULL, 0);
+    apr_int64_t count = 0;
+    m2_err_t err;
+
+    m2_err_init(&err, ctl->pool);
+    if (o->restore && read_lost(&text, ctl->pool, o->restore, &err) != M2_OK) {
+        return m2mctl_fault(ctl, o->restore, &err);
+    }
+    if (m2_revocation_redis_named(&list, ctl->pool, o->list, &err) != M2_OK
+        || m2_revocation_redis_restore(list, ctl->pool, text, now_of(o), &count, &err) != M2_OK) {
+        return m2mctl_fault(ctl, "", &err);
+    }
+    if (ctl->json) {
+        m2_json_t *json = m2_json_make(ctl->pool);
+
+        m2_json_set_string(json, "list", o->list);
+        m2_json_set_int(json, "entries", count);
+        m2mctl_print_json(ctl->pool, json);
+    }
+    else {
+        printf("%s: %" APR_INT64_T_FMT " entries\n", m2mctl_plain(ctl->pool, o->list), count);
+    }
+    return M2MCTL_ALLOW;
+}
+
+static m2_code_t append(const m2mctl_t *ctl, const revoke_t *o, const m2_revoked_t *entry,
+                        m2_err_t *err)
+{
+    return is_in_redis(ctl->pool, o->list)
+               ? append_to_redis(ctl, o, entry, err)
+               : m2_revocation_append(ctl->pool, o->list, entry, M2_REVOCATION_WAIT, err);
 }
 
 /* An entry in a list that servers do not take takes nothing back. */
@@ -120,7 +224,7 @@ static m2_code_t check_list(apr_pool_t *pool, const char *list, m2_err_t *err)
     m2_file_t file;
     m2_err_t why;
 
-    if (m2_redis_spec_is(apr_pstrmemdup(pool, list, strcspn(list, " ")))) {
+    if (is_in_redis(pool, list)) {
         return M2_OK;
     }
     m2_err_init(&why, pool);
@@ -142,15 +246,15 @@ static int run_revoke(m2mctl_t *ctl, void *options)
     int bad;
 
     entry.kind = kind_of(o);
-    bad = check(ctl, o, entry.kind);
-    if (bad) {
-        return bad;
+    bad = o->restore || o->reset ? check_restore(ctl, o, entry.kind) : check(ctl, o, entry.kind);
+    if (bad || o->restore || o->reset) {
+        return bad ? bad : restore(ctl, o);
     }
     m2_err_init(&err, ctl->pool);
     entry.time = time_of(o, entry.kind);
     if (names_set(&entry, ctl->pool, o, &err) != M2_OK
         || m2_revoked_write(&line, ctl->pool, &entry, &err) != M2_OK
-        || append(ctl->pool, o->list, &entry, line, &err) != M2_OK
+        || append(ctl, o, &entry, &err) != M2_OK
         || check_list(ctl->pool, o->list, &err) != M2_OK) {
         return m2mctl_fault(ctl, "", &err);
     }
@@ -171,6 +275,8 @@ const m2mctl_verb_t m2mctl_revoke = {
     "take tokens back before they end",
     "Adds a line to a revocation list, in one step and under the lock that servers take, so\n"
     "that it counts within two seconds. The list must be there; its mode and owner stay.\n"
+    "One in Redis begins with its first entry, with a warning: where servers know a list that\n"
+    "Redis has lost, --restore FILE puts it back (a file of theirs in M2MStateDir will do).\n"
     "--client and --sub take back what was issued until now, not what will be.\n",
     {{revoke_options, 0}},
     sizeof(revoke_t),

@@ -131,8 +131,6 @@ typedef struct m2mi_providers_t {
 /* a section */
 typedef struct m2mi_dir_t {
     m2mi_providers_t *providers; /* M2MClientProvider */
-    const char *list;            /* path of the M2MRevocation of a section with m2m-introspect or
-                                    m2m-revoke; opened by the check */
 } m2mi_dir_t;
 
 /* who a request comes from, as far as it is known by now */
@@ -347,8 +345,8 @@ m2_code_t m2mi_replay_mark(request_rec *r, const char *client, const char *owner
 
 /* --- m2mi_manage.c: tokens that are out --- */
 
-/** The revocation list that a section writes. */
-void m2mi_list_open(m2mi_dir_t *dir, const char *path);
+/** The file that a section writes revoked tokens to. */
+void m2mi_list_open(const char *path);
 
 /** register_hooks: mod_m2mgw may ask which lists are written here. */
 void m2mi_lists_register(void);

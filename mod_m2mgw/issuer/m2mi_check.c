@@ -313,26 +313,27 @@ static const char *open_passwords(apr_pool_t *pool, server_rec *s)
 }
 
 /* The list that a section with m2m-introspect or m2m-revoke works on: its own, or that of
- * the server. */
+ * the server. One in Redis is mod_m2mgw's to open. */
 static const char *open_list(apr_pool_t *pool, server_rec *s, ap_conf_vector_t *section,
                              const char *handler, const char *path)
 {
-    m2mi_dir_t *dir = ap_get_module_config(section, &m2m_issuer_module);
     m2_view_t view;
 
     m2mi_view(&view, section, NULL);
     if (!view.revocations) {
         m2mi_view(&view, s->lookup_defaults, NULL);
     }
-    if (!view.revocation || view.revocations != 1) {
-        return apr_psprintf(pool, "SetHandler %s needs one M2MRevocation file: (of mod_m2mgw) "
-                            "that it can write", handler);
+    if ((!view.revocation && !view.revocation_stored) || view.revocations != 1) {
+        return apr_psprintf(pool, "SetHandler %s needs one M2MRevocation file: or redis (of "
+                            "mod_m2mgw) that it can write", handler);
     }
     if (!has_providers(s, path) && !has_keys(s)) {
         return apr_psprintf(pool, "SetHandler %s needs M2MClientProvider, as "
                             M2MI_HANDLER_TOKEN " does", handler);
     }
-    m2mi_list_open(dir, view.revocation);
+    if (view.revocation) {
+        m2mi_list_open(view.revocation);
+    }
     return NULL;
 }
 

@@ -64,7 +64,6 @@ void *m2mi_dir_merge(apr_pool_t *pool, void *base_, void *add_)
     m2mi_dir_t *conf = apr_pcalloc(pool, sizeof(*conf));
 
     conf->providers = add->providers ? add->providers : base->providers;
-    conf->list = add->list ? add->list : base->list;
     return conf;
 }
 

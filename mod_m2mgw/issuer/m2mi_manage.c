@@ -21,11 +21,6 @@
 
 #define LOCK_WAIT 5000 /* milliseconds a request waits for another writer */
 
-static const m2mi_dir_t *dir_of(request_rec *r)
-{
-    return ap_get_module_config(r->per_dir_config, &m2m_issuer_module);
-}
-
 /* *prevoked: what the lists of the section say of a token of ours. */
 static m2_code_t look(m2_inspected_t *token, m2_code_t *prevoked, m2mi_call_t *call)
 {
@@ -108,12 +103,33 @@ int m2mi_introspect_handler(request_rec *r)
 /* --- revocation --- */
 
 /* A list that is bad has to be mended first; what is added to it counts for nobody. */
-static int is_broken(const m2mi_call_t *call)
+static m2_code_t append(m2mi_call_t *call, const m2_view_t *view, const m2_revoked_t *entry,
+                        m2_err_t *err)
 {
-    m2_view_t view;
+    APR_OPTIONAL_FN_TYPE(m2mgw_revoke) *revoke = APR_RETRIEVE_OPTIONAL_FN(m2mgw_revoke);
 
-    m2mi_view(&view, call->r->per_dir_config, call->r);
-    return view.revocation_broken;
+    if (view->revocations != 1 || view->revocation_broken) {
+        return m2_err_set(err, M2_E_CONFIG, view->revocation_broken ? "the list is broken"
+                                                                    : "there is not one list");
+    }
+    if (view->revocation) {
+        return m2_revocation_append(call->r->pool, view->revocation, entry, LOCK_WAIT, err);
+    }
+    return revoke ? revoke(call->r->per_dir_config, call->r->pool, entry, call->r->request_time,
+                           err)
+                  : m2_err_set(err, M2_E_CONFIG, "mod_m2mgw is not loaded");
+}
+
+/* Redis drops ended entries as it is written to. */
+static void prune(m2mi_call_t *call, const char *path)
+{
+    m2_err_t err;
+
+    m2_err_init(&err, call->r->pool);
+    if (path && m2_revocation_prune(call->r->pool, path, call->r->request_time, &err) != M2_OK) {
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, call->r, "M2-728: expired entries stay on the "
+                      "list: %s", err.text);
+    }
 }
 
 static m2_oauth_error_t take_back(m2mi_call_t *call, const m2_inspected_t *token)
@@ -121,23 +137,19 @@ static m2_oauth_error_t take_back(m2mi_call_t *call, const m2_inspected_t *token
     const m2_revoked_t entry = { M2_REVOKED_JTI, m2_slice_z(call->conf->name),
                                  m2_slice_z(token->jti), token->exp };
     static apr_time_t told;
-    const char *path = dir_of(call->r)->list;
+    m2_view_t view;
     m2_err_t err;
 
     m2_err_init(&err, call->r->pool);
-    if (is_broken(call)
-        || m2_revocation_append(call->r->pool, path, &entry, LOCK_WAIT, &err) != M2_OK) {
+    m2mi_view(&view, call->r->per_dir_config, call->r);
+    if (append(call, &view, &entry, &err) != M2_OK) {
         ap_log_rerror(APLOG_MARK, m2mi_log_level(APLOG_ERR, &told), 0, call->r,
-                      "M2-725: cannot revoke: %s", err.text ? err.text : "the list is broken");
+                      "M2-725: cannot revoke: %s", err.text);
         return unavailable(call);
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r, "M2-726: client %s revoked its token "
                   "with jti %s", call->who.client, token->jti);
-    m2_err_init(&err, call->r->pool);
-    if (m2_revocation_prune(call->r->pool, path, call->r->request_time, &err) != M2_OK) {
-        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, call->r, "M2-728: expired entries stay on the "
-                      "list: %s", err.text);
-    }
+    prune(call, view.revocation);
     return M2_OAUTH_OK;
 }
 
@@ -201,9 +213,8 @@ static int m2m_issuer_writes(const char *path)
     return 0;
 }
 
-void m2mi_list_open(m2mi_dir_t *dir, const char *path)
+void m2mi_list_open(const char *path)
 {
-    dir->list = path;
     if (!m2m_issuer_writes(path)) {
         APR_ARRAY_PUSH(lists, const char *) = path;
     }

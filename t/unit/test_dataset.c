@@ -34,6 +34,9 @@ static void values(void **state)
     assert_false(has("a\nb\n#c\n", "#c"));
     assert_false(has("a\nb\n# c\n", "c"));
     assert_true(has("a\n \t d \n", "d"));
+    assert_true(has("a # of tenant one\nb\n", "a") && has("a#b #c\n", "a#b"));
+    assert_true(has("a 2027-01-15T08:00:01Z # until then\n", "a"));
+    assert_true(has("\xef\xbb\xbf" "a\nb\n", "a"));
     assert_false(has("a\n", "A"));
     assert_false(has("a\n", ""));
     assert_false(has("", "a"));

@@ -53,6 +53,9 @@ static void each_kind(void **state)
         { "claim roles one%20two", "claim" }, { "claim roles four", "-" },
         { "claim none null", "-" },           { "", "-" },
         { "jti * J1", "-" },                  { "kid %2A K", "-" },
+        { "jti https://a J1 # leaked", "jti" }, { "jti https://a J1 9 #\tx y", "jti" },
+        { "kid * K #", "kid" },               { "\xef\xbb\xbfjti https://a J1\n", "jti" },
+        { "\xef\xbb\xbf# c\nsub https://a S\n", "sub" }, { "sub https://a S#1", "-" },
     };
     static const char token[] = "{\"iss\":\"https://a\",\"jti\":\"J1\",\"client_id\":\"app\","
                                 "\"sub\":\"S\",\"tenant\":\"acme\",\"roles\":[\"one\",\"two\"],"

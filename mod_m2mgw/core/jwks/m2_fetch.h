@@ -34,6 +34,7 @@ typedef struct m2_answer_t {
     const char *etag;  /* NULL: none */
     int max_age;       /* of Cache-Control in seconds, 0 for no-store and no-cache;
                           M2_UNSET: nothing was said */
+    int lost;          /* fault: there is an answer, and it lacks what was there before */
 } m2_answer_t;
 
 typedef void m2_fetched_fn(const m2_answer_t *answer, void *baton);
@@ -47,9 +48,14 @@ typedef void m2_pull_fn(m2_answer_t *answer, apr_pool_t *pool, const char *etag,
 /** Begin to know, in a process of its own, as long as pool. */
 typedef m2_code_t m2_puller_fn(void *baton, apr_pool_t *pool, m2_err_t *err);
 
+/** Be told what is in force in this process: the etag of that document, NULL for none. Often,
+ *  and in the thread that pulls. */
+typedef void m2_note_fn(const char *etag, void *baton);
+
 typedef struct m2_puller_t {
     m2_pull_fn *pull;
     m2_puller_fn *attach;
+    m2_note_fn *note; /* or NULL */
     void *baton;
 } m2_puller_t;
 

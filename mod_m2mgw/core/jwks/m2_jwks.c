@@ -427,6 +427,9 @@ static const char *state_of(const m2_keysource_t *source, const m2_keysource_inf
     if (!info->checked || now - info->checked > m2_keysource_lifetime(source)) {
         return unavailable;
     }
+    if (source->slot && m2_slot_get(&source->slot->lost)) {
+        return "broken";
+    }
     return now - info->checked
                    > apr_time_from_sec(source->refresh.ttl + source->refresh.timeout)
                ? "stale"

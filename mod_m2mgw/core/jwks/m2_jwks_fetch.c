@@ -77,6 +77,16 @@ static void release(m2_keysource_t *source, apr_uint64_t due)
     source->fetching = NULL;
 }
 
+/* What somebody has to mend is an error, whatever was told before it. */
+static void tell_lost(m2_keysource_t *source, const char *why)
+{
+    if (m2_slot_win(&source->slot->lost, 0, 1)) {
+        m2_log(M2_LOG_ERR, "%s: %s; the last good %s stay in use for up to %d seconds, and what "
+               "is added does not count until it is restored", source->label, why,
+               source->document->noun, source->refresh.max_stale);
+    }
+}
+
 /* The first failure in a row is logged, with its consequence. */
 static void failed(m2_keysource_t *source, const char *why)
 {
@@ -84,7 +94,10 @@ static void failed(m2_keysource_t *source, const char *why)
     const apr_uint64_t row = m2_slot_get(&slot->failing);
     const int retry = FIRST_RETRY << (row < MAX_DOUBLINGS ? row : MAX_DOUBLINGS);
 
-    if (row == 0 && source->current) {
+    if (m2_slot_get(&slot->lost)) {
+        ; /* told */
+    }
+    else if (row == 0 && source->current) {
         m2_log(M2_LOG_WARNING,
                "%s: cannot be refreshed: %s; the last good %s stay in use for "
                "up to %d seconds",
@@ -126,6 +139,7 @@ static void confirmed(m2_keysource_t *source, apr_uint64_t interval)
         m2_log(M2_LOG_NOTICE, "%s: is back", source->label);
     }
     m2_slot_set(&slot->failing, 0);
+    m2_slot_set(&slot->lost, 0);
     m2_slot_set(&slot->noted, 0);
     m2_slot_set(&slot->interval, interval);
     m2_slot_set(&slot->checked, now);
@@ -214,6 +228,9 @@ static void on_keys(const m2_answer_t *answer, void *baton)
         confirmed(source, interval_of(source, answer->max_age));
     }
     else if (fault) {
+        if (answer->lost) {
+            tell_lost(source, fault);
+        }
         failed(source, fault);
     }
     else {
@@ -356,7 +373,7 @@ static void on_metadata(const m2_answer_t *answer, void *baton)
 /* A puller that has nothing to say yet is asked again with each tick. */
 static void pull(m2_keysource_t *source)
 {
-    m2_answer_t answer = { NULL, 0, { NULL, 0 }, NULL, M2_UNSET };
+    m2_answer_t answer = { NULL, 0, { NULL, 0 }, NULL, M2_UNSET, 0 };
 
     source->puller.pull(&answer, source->fetching, source->etag, source->puller.baton);
     if (answer.fault || answer.status) {
@@ -518,6 +535,9 @@ void m2_keysource_tick(m2_keysource_t *source, m2_fetch_t *fetcher, apr_time_t n
         }
     }
     m2_keysource_pick_up(source, now);
+    if (source->puller.note) {
+        source->puller.note(source->etag, source->puller.baton);
+    }
     if (source->slot && fetcher) {
         tell_age(source, now);
         if (source->fetching && source->puller.pull) {

@@ -196,6 +196,11 @@ int m2_keysource_is_broken(const m2_keysource_t *source)
     return source->slot && m2_slot_get(&source->slot->failing);
 }
 
+void *m2_keysource_puller(const m2_keysource_t *source)
+{
+    return source->puller.baton;
+}
+
 const char *m2_keysource_label(const m2_keysource_t *source)
 {
     return source->label;

@@ -37,6 +37,9 @@ int m2_keysource_entries(const m2_keysource_t *source);
 /** Whether the last attempt to read or fetch it failed, in any child. Thread-safe. */
 int m2_keysource_is_broken(const m2_keysource_t *source);
 
+/** The baton of what brings a list (m2_jwks_list_pulled); NULL for others. */
+void *m2_keysource_puller(const m2_keysource_t *source);
+
 /** Its path, URL or issuer, for people: without what may be secret in it. */
 const char *m2_keysource_label(const m2_keysource_t *source);
 

@@ -31,6 +31,7 @@ typedef struct m2_slot_t {
     apr_uint64_t keys;     /* in the document, or entries */
     apr_uint64_t fetches, failures, early, swaps; /* counters for people */
     apr_uint64_t failing; /* attempts that failed since the last good one */
+    apr_uint64_t lost;    /* since then, what was there before was found to be lost */
     apr_uint64_t unstored; /* what was fetched last could not be stored: until it can, every
                               child fetches for itself */
     struct {

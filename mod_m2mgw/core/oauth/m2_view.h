@@ -27,7 +27,8 @@ typedef struct m2_view_t {
     m2_slice_t certificate;      /* DER; with a request only; absent without one */
     const char *revocation;      /* path of the one M2MRevocation file:, or NULL */
     int revocations;             /* how many M2MRevocation are in force */
-    int revocation_broken;       /* that file is bad: what is added to it does not count now */
+    int revocation_stored;       /* the one M2MRevocation is in Redis: m2mgw_revoke adds to it */
+    int revocation_broken;       /* that list is bad: what is added to it does not count now */
 } m2_view_t;
 
 /** Fill *view from a section's merged configuration; r is NULL while configuration is read. */
@@ -40,6 +41,13 @@ APR_DECLARE_OPTIONAL_FN(void, m2mgw_view,
 APR_DECLARE_OPTIONAL_FN(m2_code_t, m2mgw_revoked,
                         (const struct ap_conf_vector_t *section, apr_pool_t *pool,
                          const m2_json_t *claims, const char *kid));
+
+/** Add an entry to the one list of a section, which is in Redis; waits for its answer. M2_OK;
+ *  M2_E_CONFIG with a sentence: it was not added. In the thread of a request. */
+struct m2_revoked_t;
+APR_DECLARE_OPTIONAL_FN(m2_code_t, m2mgw_revoke,
+                        (const struct ap_conf_vector_t *section, apr_pool_t *pool,
+                         const struct m2_revoked_t *entry, apr_time_t now, m2_err_t *err));
 
 /** Whether an issuer of this server writes the revocation list of that path. To be asked once
  *  mod_m2m_issuer has checked its configuration, which it does before mod_m2mgw. */

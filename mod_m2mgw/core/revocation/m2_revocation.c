@@ -130,7 +130,7 @@ static m2_code_t names_read(m2_revoked_t *entry, apr_pool_t *pool, m2_slice_t *r
 {
     m2_slice_t scope, value;
 
-    if (!m2_word_next(rest, &scope) || !m2_word_next(rest, &value)) {
+    if (!m2_entry_next(rest, &scope) || !m2_entry_next(rest, &value)) {
         return m2_err_set(err, M2_E_CONFIG, "an entry needs two words behind %s",
                           rows[entry->kind].word);
     }
@@ -153,7 +153,7 @@ static m2_code_t rest_read(m2_revoked_t *entry, m2_slice_t rest, m2_err_t *err)
 {
     m2_slice_t word;
 
-    if (!m2_word_next(&rest, &word)) {
+    if (!m2_entry_next(&rest, &word)) {
         return M2_OK;
     }
     if (rows[entry->kind].has_time) {
@@ -162,7 +162,7 @@ static m2_code_t rest_read(m2_revoked_t *entry, m2_slice_t rest, m2_err_t *err)
             return m2_err_set(err, M2_E_CONFIG, "a time is Unix seconds, digits alone");
         }
     }
-    if (!rows[entry->kind].has_time || m2_word_next(&rest, &word)) {
+    if (!rows[entry->kind].has_time || m2_entry_next(&rest, &word)) {
         return m2_err_set(err, M2_E_CONFIG, "there is a word too many");
     }
     return M2_OK;
@@ -175,7 +175,7 @@ m2_code_t m2_revoked_read(m2_revoked_t *entry, apr_pool_t *pool, m2_slice_t line
     m2_slice_t word;
     m2_code_t code;
 
-    if (!m2_word_next(&line, &word) || *word.p == '#') {
+    if (!m2_entry_next(&line, &word)) {
         return M2_E_NOT_FOUND;
     }
     row = row_find(word);

@@ -158,6 +158,7 @@ static m2_code_t select_lines(m2_slice_t *pkept, apr_pool_t *pool, m2_slice_t te
     m2_slice_t line;
     apr_pool_t *temp;
 
+    text = m2_lines_bare(text);
     apr_pool_create(&temp, pool);
     while ((code == M2_OK || code == M2_E_NOT_FOUND) && m2_line_next(&text, &line)) {
         m2_revoked_t entry;

@@ -165,14 +165,14 @@ static m2_code_t line_add(void *data, apr_pool_t *temp, m2_slice_t line, m2_err_
     apr_int64_t until = FOR_EVER;
     m2_slice_t value, time, more;
 
-    if (!m2_word_next(&line, &value) || value.p[0] == '#') {
+    if (!m2_entry_next(&line, &value)) {
         return M2_E_NOT_FOUND;
     }
-    if (m2_word_next(&line, &time) && !read_time(&until, time)) {
+    if (m2_entry_next(&line, &time) && !read_time(&until, time)) {
         return m2_err_set(err, M2_E_CONFIG, "behind a value stands nothing, or a time such as "
                                             "2026-12-31T23:59:59Z (RFC 3339)");
     }
-    if (m2_word_next(&line, &more)) {
+    if (m2_entry_next(&line, &more)) {
         return m2_err_set(err, M2_E_CONFIG, "there is a word too many");
     }
     put(set->values, set->pool, value.p, value.n, until);

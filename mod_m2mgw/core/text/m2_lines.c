@@ -43,6 +43,24 @@ int m2_word_next(m2_slice_t *rest, m2_slice_t *word)
     return n > 0;
 }
 
+int m2_entry_next(m2_slice_t *rest, m2_slice_t *word)
+{
+    if (!m2_word_next(rest, word)) {
+        return 0;
+    }
+    if (*word->p == '#') {
+        *rest = m2_slice(rest->p + rest->n, 0);
+        return 0;
+    }
+    return 1;
+}
+
+m2_slice_t m2_lines_bare(m2_slice_t text)
+{
+    return text.n >= 3 && m2_slice_is(m2_slice(text.p, 3), "\xef\xbb\xbf")
+               ? m2_slice(text.p + 3, text.n - 3) : text;
+}
+
 m2_code_t m2_lines_read(void *data, apr_pool_t *pool, m2_line_fn *read, m2_slice_t text,
                         apr_size_t longest, m2_err_t *err)
 {
@@ -51,6 +69,7 @@ m2_code_t m2_lines_read(void *data, apr_pool_t *pool, m2_line_fn *read, m2_slice
     m2_code_t code = M2_OK;
     int number = 0;
 
+    text = m2_lines_bare(text);
     apr_pool_create(&temp, pool);
     while (code == M2_OK && m2_line_next(&text, &line)) {
         number++;

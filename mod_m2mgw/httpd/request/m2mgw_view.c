@@ -10,6 +10,7 @@
 #include "httpd/runtime/m2mgw_proofs.h"
 
 #include "oauth/m2_view.h"
+#include "revocation/m2_revocation_redis.h"
 #include "revocation/m2_revocations.h"
 
 static void view_proof(m2_view_t *view, const m2mgw_dir_t *dir)
@@ -40,10 +41,10 @@ static void view_revocation(m2_view_t *view, const m2mgw_dir_t *dir, const reque
     for (i = 0; i < view->revocations; i++) {
         const m2mgw_list_t *list = APR_ARRAY_IDX(revocation->lists, i, const m2mgw_list_t *);
 
-        if (!list->is_url) {
-            view->revocation = list->name;
-            view->revocation_broken = r && m2_keysource_is_broken(list->source);
-        }
+        view->revocation = list->is_url ? view->revocation : list->name;
+        view->revocation_stored |= list->redis != NULL;
+        view->revocation_broken |= r && (!list->is_url || list->redis)
+                                   && m2_keysource_is_broken(list->source);
     }
 }
 
@@ -72,8 +73,22 @@ static m2_code_t m2mgw_revoked(const struct ap_conf_vector_t *section, apr_pool_
                : M2_E_REVOCATION_UNAVAILABLE;
 }
 
+static m2_code_t m2mgw_revoke(const struct ap_conf_vector_t *section, apr_pool_t *pool,
+                              const m2_revoked_t *entry, apr_time_t now, m2_err_t *err)
+{
+    const m2mgw_dir_t *dir = ap_get_module_config(section, &m2mgw_module);
+    const m2mgw_list_t *list = dir && dir->revocation && dir->revocation->lists->nelts == 1
+                                   ? APR_ARRAY_IDX(dir->revocation->lists, 0, m2mgw_list_t *)
+                                   : NULL;
+
+    return list && list->redis
+               ? m2_revocation_redis_add(m2_keysource_puller(list->source), pool, entry, now, err)
+               : m2_err_set(err, M2_E_CONFIG, "the section has not one list in Redis");
+}
+
 void m2mgw_view_register(void)
 {
+    APR_REGISTER_OPTIONAL_FN(m2mgw_revoke);
     APR_REGISTER_OPTIONAL_FN(m2mgw_view);
     APR_REGISTER_OPTIONAL_FN(m2mgw_revoked);
 }

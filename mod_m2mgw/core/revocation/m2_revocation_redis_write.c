@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * One script writes: whoever reads sees all of a write or nothing. Lines whose tokens end at a
+ * known time stand in a sorted set as well, so that each write takes out a few of those that
+ * ended, without looking at the others.
+ */
+#include "revocation/m2_revocation_redis_int.h"
+
+#include "revocation/m2_revocation_file.h"
+#include "text/m2_lines.h"
+
+#include <openssl/rand.h>
+
+#include <apr_escape.h>
+
+#define RANDOM 8   /* bytes that tell writes apart */
+#define BATCH 500  /* lines of a list that is restored, in one command */
+#define PLACE(x) #x
+#define TEXT(x) PLACE(x)
+
+/* ARGV: what to do (add, put, reset), a name for the write, the epoch that the list must have or
+ * nothing, the time in microseconds, the time in seconds before which tokens ended long ago, and
+ * then lines, each with when its token ends or nothing. `put` leaves the version alone. */
+static const char script[] =
+    "local v = redis.call('GET', KEYS[2])\n"
+    "local epoch, count\n"
+    "if v then\n"
+    "  epoch, count = string.match(v, '^([CR]%d+%-[^:]+):(%d+):')\n"
+    "  if not epoch then\n"
+    "    return redis.error_reply('ERR something else than m2mctl revoke has written it')\n"
+    "  end\n"
+    "end\n"
+    "if ARGV[3] ~= '' and ARGV[3] ~= epoch then\n"
+    "  return redis.error_reply('ERR Redis has lost the list that is in force')\n"
+    "end\n"
+    "for i = 6, #ARGV, 2 do\n"
+    "  redis.call('SADD', KEYS[1], ARGV[i])\n"
+    "  if ARGV[i + 1] ~= '' then redis.call('ZADD', KEYS[4], ARGV[i + 1], ARGV[i]) end\n"
+    "end\n"
+    "if ARGV[1] == 'put' then return 0 end\n"
+    "local over = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[5], 'LIMIT', 0, 500)\n"
+    "for _, line in ipairs(over) do\n"
+    "  redis.call('SREM', KEYS[1], line)\n"
+    "  redis.call('ZREM', KEYS[4], line)\n"
+    "end\n"
+    "if ARGV[1] == 'reset' or not v then\n"
+    "  local now, before = ARGV[4], v and string.match(epoch, '(%d+)%-') or '0'\n"
+    "  if tonumber(before) >= tonumber(now) then\n"
+    "    now = string.format('%.0f', tonumber(before) + 1)\n"
+    "  end\n"
+    "  epoch = (ARGV[1] == 'reset' and 'R' or 'C') .. now .. '-' .. ARGV[2]\n"
+    "  count = 0\n"
+    "  redis.call('DEL', KEYS[3])\n"
+    "end\n"
+    "count = string.format('%.0f', count + 1)\n"
+    "redis.call('HSET', KEYS[3], count, ARGV[2])\n"
+    "redis.call('HDEL', KEYS[3], string.format('%.0f', count - " TEXT(M2_MARK_HISTORY) "))\n"
+    "local lines = redis.call('SCARD', KEYS[1])\n"
+    "redis.call('SET', KEYS[2], epoch .. ':' .. count .. ':' .. ARGV[2] .. ':' .. lines)\n"
+    "if ARGV[1] == 'reset' then return lines end\n"
+    "return v and 0 or 1\n";
+
+#define FIXED 12 /* arguments in front of the lines */
+
+static apr_array_header_t *command(const m2_revocation_redis_t *list, apr_pool_t *pool,
+                                   const char *what, const char *epoch, apr_time_t now)
+{
+    const char *const keys[] = { list->keys.lines, list->keys.version, list->keys.history,
+                                 list->keys.ends };
+    apr_array_header_t *argv = apr_array_make(pool, FIXED + 2, sizeof(const char *));
+    unsigned char random[RANDOM];
+    apr_size_t i;
+
+    RAND_bytes(random, sizeof(random));
+    APR_ARRAY_PUSH(argv, const char *) = "EVAL";
+    APR_ARRAY_PUSH(argv, const char *) = script;
+    APR_ARRAY_PUSH(argv, const char *) = "4";
+    for (i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        APR_ARRAY_PUSH(argv, const char *) = keys[i];
+    }
+    APR_ARRAY_PUSH(argv, const char *) = what;
+    APR_ARRAY_PUSH(argv, const char *) = apr_pescape_hex(pool, random, sizeof(random), 0);
+    APR_ARRAY_PUSH(argv, const char *) = epoch;
+    APR_ARRAY_PUSH(argv, const char *) = apr_psprintf(pool, "%" APR_INT64_T_FMT,
+                                                      (apr_int64_t)now);
+    APR_ARRAY_PUSH(argv, const char *) =
+        apr_psprintf(pool, "%" APR_INT64_T_FMT,
+                     (apr_int64_t)apr_time_sec(now) - M2_REVOCATION_KEEP);
+    return argv;
+}
+
+static m2_code_t add_entry(apr_array_header_t *argv, apr_pool_t *pool,
+                           const m2_revoked_t *entry, m2_err_t *err)
+{
+    const char *line;
+    m2_code_t code = m2_revoked_write(&line, pool, entry, err);
+
+    if (code == M2_OK) {
+        APR_ARRAY_PUSH(argv, const char *) = apr_pstrmemdup(pool, line, strlen(line) - 1);
+        APR_ARRAY_PUSH(argv, const char *) =
+            entry->kind == M2_REVOKED_JTI && entry->time != M2_UNSET
+                ? apr_psprintf(pool, "%" APR_INT64_T_FMT, entry->time)
+                : "";
+    }
+    return code;
+}
+
+static m2_code_t run(apr_int64_t *panswer, m2_revocation_redis_t *list,
+                     const apr_array_header_t *argv, m2_err_t *err)
+{
+    m2_redis_call_t call = { list->keys.lines, argv->nelts, (const char *const *)argv->elts, 0,
+                             0, 0 };
+    char why[M2_WIRE_WHY] = "no clear answer";
+    m2_redis_reply_t *reply = m2_redis_ask(list->redis, &call, why);
+    m2_code_t code = M2_OK;
+
+    if (reply && m2_redis_kind(reply) == M2_REDIS_ERROR) {
+        apr_cpystrn(why, m2_redis_text(reply).p, sizeof(why));
+    }
+    if (reply && m2_redis_kind(reply) == M2_REDIS_NUMBER) {
+        *panswer = m2_redis_number(reply);
+    }
+    else {
+        code = m2_err_set(err, M2_E_CONFIG, "%s: %s", list->name, why);
+    }
+    m2_redis_free(reply);
+    return code;
+}
+
+static m2_code_t add(apr_int64_t *pbegun, m2_revocation_redis_t *list, apr_pool_t *pool,
+                     const char *epoch, const m2_revoked_t *entry, apr_time_t now, m2_err_t *err)
+{
+    apr_array_header_t *argv = command(list, pool, "add", epoch, now);
+    m2_code_t code = add_entry(argv, pool, entry, err);
+
+    return code == M2_OK ? run(pbegun, list, argv, err) : code;
+}
+
+/* --- for a server --- */
+
+/* The epoch of the list in force; "" where none was found; NULL when it is not known yet, or has
+ * been lost. */
+static const char *epoch_of(m2_revocation_redis_t *list, apr_pool_t *pool)
+{
+    const char *epoch = NULL;
+    m2_mark_t mark;
+
+    pthread_mutex_lock(&list->lock);
+    if (list->noted && list->text
+        && (strcmp(list->judged, list->base) != 0 || !list->lost[0])) {
+        epoch = m2_mark_read(&mark, list->base) ? m2_slice_dup(pool, mark.epoch) : "";
+    }
+    pthread_mutex_unlock(&list->lock);
+    return epoch;
+}
+
+m2_code_t m2_revocation_redis_add(m2_revocation_redis_t *list, apr_pool_t *pool,
+                                  const m2_revoked_t *entry, apr_time_t now, m2_err_t *err)
+{
+    const char *epoch = epoch_of(list, pool);
+    apr_int64_t begun;
+    const m2_code_t code = epoch ? add(&begun, list, pool, epoch, entry, now, err)
+                                 : m2_err_set(err, M2_E_CONFIG, "%s: the list is not known yet, "
+                                              "or Redis has lost it", list->name);
+
+    if (code == M2_OK) {
+        m2_worker_wake(list->worker); /* this process may as well know at once */
+    }
+    return code;
+}
+
+/* --- for a tool --- */
+
+static m2_code_t read_words(m2_redis_spec_t **pspec, apr_pool_t *pool, const char *words,
+                            m2_err_t *err)
+{
+    char *last = NULL, *word = apr_strtok(apr_pstrdup(pool, words), " ", &last), *equals;
+    m2_code_t code = m2_redis_spec_start(pspec, pool, word ? word : "", M2_REVOCATION_PREFIX,
+                                         err);
+
+    while (code == M2_OK && (word = apr_strtok(NULL, " ", &last)) != NULL) {
+        equals = strchr(word, '=');
+        code = equals && equals[1]
+                   ? m2_redis_spec_option(*pspec, pool,
+                                          m2_slice(word, (apr_size_t)(equals - word)),
+                                          equals + 1, err)
+                   : M2_E_NOT_FOUND;
+        if (code == M2_E_NOT_FOUND) {
+            code = m2_err_set(err, M2_E_CONFIG, "%s: there are only the options %s", word,
+                              m2_redis_spec_options(pool, *pspec));
+        }
+    }
+    return code == M2_OK ? m2_redis_spec_check(*pspec, err) : code;
+}
+
+m2_code_t m2_revocation_redis_named(m2_revocation_redis_t **plist, apr_pool_t *pool,
+                                    const char *words, m2_err_t *err)
+{
+    m2_redis_spec_t *spec;
+    m2_code_t code = read_words(&spec, pool, words, err);
+
+    code = code == M2_OK ? m2_revocation_redis_open(plist, pool, spec, err) : code;
+    return code == M2_OK ? m2_redis_attach((*plist)->redis, pool, err) : code;
+}
+
+m2_code_t m2_revocation_redis_append(m2_revocation_redis_t *list, apr_pool_t *pool,
+                                     const m2_revoked_t *entry, apr_time_t now, int *pbegun,
+                                     m2_err_t *err)
+{
+    apr_int64_t begun = 0;
+    const m2_code_t code = add(&begun, list, pool, "", entry, now, err);
+
+    *pbegun = begun != 0;
+    return code;
+}
+
+typedef struct restoring_t {
+    m2_revocation_redis_t *list;
+    apr_pool_t *pool;         /* of one batch */
+    apr_array_header_t *argv; /* NULL: none is begun */
+    apr_time_t now;
+} restoring_t;
+
+static m2_code_t put_batch(restoring_t *restoring, m2_err_t *err)
+{
+    apr_int64_t nothing;
+    const m2_code_t code = restoring->argv ? run(&nothing, restoring->list, restoring->argv, err)
+                                           : M2_OK;
+
+    restoring->argv = NULL;
+    apr_pool_clear(restoring->pool);
+    return code;
+}
+
+static m2_code_t put_line(void *data, apr_pool_t *temp, m2_slice_t line, m2_err_t *err)
+{
+    restoring_t *restoring = data;
+    m2_revoked_t entry;
+    m2_code_t code = m2_revoked_read(&entry, temp, line, err);
+
+    if (code == M2_OK && !restoring->argv) {
+        restoring->argv = command(restoring->list, restoring->pool, "put", "", restoring->now);
+    }
+    code = code == M2_OK ? add_entry(restoring->argv, restoring->pool, &entry, err) : code;
+    return code == M2_OK && restoring->argv->nelts >= FIXED + 2 * BATCH
+               ? put_batch(restoring, err) : code;
+}
+
+m2_code_t m2_revocation_redis_restore(m2_revocation_redis_t *list, apr_pool_t *pool,
+                                      m2_slice_t text, apr_time_t now, apr_int64_t *pcount,
+                                      m2_err_t *err)
+{
+    restoring_t restoring = { list, NULL, NULL, now };
+    m2_code_t code = M2_OK;
+
+    if (text.n) {
+        apr_pool_create(&restoring.pool, pool);
+        code = m2_lines_read(&restoring, pool, put_line, text, M2_MAX_REVOCATION_LINE, err);
+        code = code == M2_OK ? put_batch(&restoring, err) : code;
+    }
+    return code == M2_OK ? run(pcount, list, command(list, pool, "reset", "", now), err) : code;
+}
