@@ -8,6 +8,8 @@
  */
 #include "plugin/m2_yaml.h"
 
+#include "plugin/m2_yaml_json.h"
+
 #include <apr_hash.h>
 
 #include <stdarg.h>

@@ -87,10 +87,6 @@ typedef struct m2_node_limits_t {
 m2_code_t m2_node_read_within(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
                               const m2_node_limits_t *limits, m2_err_t *err);
 
-/** Text, or, where it is JSON that libyaml does not take as it stands, the same document in
- *  pool as it does; columns behind such a place differ by two. */
-m2_slice_t m2_yaml_of_json(apr_pool_t *pool, m2_slice_t text);
-
 /** m2_node_read_within for a plugin script: M2_MAX_PLUGIN_BYTES, M2_MAX_JSON_DEPTH, no aliases. */
 m2_code_t m2_node_read(const m2_node_t **pnode, apr_pool_t *pool, m2_slice_t text,
                        m2_err_t *err);

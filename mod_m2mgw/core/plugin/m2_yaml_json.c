@@ -6,7 +6,9 @@
  * colon. A text that is JSON by its characters is respelt there; any other text stays as it
  * is. Decides nothing about the document.
  */
-#include "plugin/m2_yaml.h"
+#include "plugin/m2_yaml_json.h"
+
+#include <apr_strings.h>
 
 #include <string.h>
 
