@@ -400,7 +400,7 @@ refused('M2MRule r ' . '(' x 65 . '1=1' . ')' x 65 . ' ifTrue=DENY', qr/^M2MRule
 refused('M2MRule r "' . "'a' = 'a'" . ' ' x 4096 . '" ifTrue=DENY', qr/^M2MRule r: column \d+: .*4096/m, at => 'M2MRule');
 refused('M2MRule r 1=1', qr/M2MRule r: .*needs ifTrue or ifFalse/, at => 'M2MRule');
 refused('M2MRule r 1=1 ifTrue=PASS', qr/M2MRule r: ifTrue must be ALLOW or DENY, not "PASS"/, at => 'M2MRule');
-refused('M2MRule r 1=1 ifTrue=DENY ifTrue=ALLOW', qr/M2MRule r: ifTrue is given twice/, at => 'M2MRule');
+refused('M2MRule r 1=1 ifTrue=DENY ifTrue=ALLOW', qr/M2MRule: ifTrue= is given twice/, at => 'M2MRule');
 refused("M2MRule r 1=1 ifTrue=DENY statusCode=$_", qr/statusCode must be a number from 400 to 599, not "$_"/,
         at => 'M2MRule') for qw(200 399 600 4xx);
 refused('M2MRule r 1=1 ifTrue=DENY status=404', qr/M2MRule r: unknown option "status"; there are ifTrue/, at => 'M2MRule');

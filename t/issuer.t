@@ -843,7 +843,7 @@ bad(qr/M2MSigningKey \S+grants: /, 'a key that is none', 'rsa.pem', 'grants');
 bad(qr/M2MSigningKey .*first key is the one that signs/, 'a public key first', 'rsa.pem', 'rsa.pub');
 bad(qr/M2MSigningKey .*kid main is already that of/, 'two keys of one kid', $KEY, "$KEY\nM2MSigningKey \@ROOT\@/ec.pem kid=main");
 bad(qr/M2MSigningKey takes FILE \[kid=NAME\] \[alg=NAME\], not 'x=1'/, 'an unknown option', $KEY, "$KEY x=1");
-bad(qr/M2MSigningKey says kid= twice/, 'kid twice', $KEY, "$KEY kid=b");
+bad(qr/M2MSigningKey: kid= is given twice/, 'kid twice', $KEY, "$KEY kid=b");
 bad(qr/M2MSigningKey \S+: /, 'a symmetric key', 'rsa.pem', 'oct.json', files => { 'oct.json' => jwk_json('oct') });
 bad(qr/M2MSigningKey \S+: /, 'an RSA key of 1024 bits', 'rsa.pem', 'small.pem',
     files => { 'small.pem' => key('rsa1024')->{text} }, mode => [ 0600, 'small.pem' ]);

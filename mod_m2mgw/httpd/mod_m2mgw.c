@@ -39,6 +39,7 @@
 #include "httpd/runtime/m2mgw_proofs.h"
 #include "httpd/runtime/m2mgw_recent.h"
 #include "httpd/runtime/m2mgw_replay.h"
+#include "httpd/runtime/m2mgw_sink.h"
 #include "httpd/status/m2mgw_status.h"
 
 #include "base/m2_hold.h"
@@ -269,6 +270,7 @@ static void register_hooks(apr_pool_t *pool)
     m2mgw_operation_counts_register();
     m2mgw_recent_register();
     m2mgw_decisions_register();
+    m2mgw_sink_register();
     m2mgw_runtime_register();
     m2mgw_proofs_register();
     m2mgw_proof_register();

@@ -6,6 +6,8 @@
  */
 #include "issuer/m2mi.h"
 
+#include "text/m2_once.h"
+
 #include <ap_provider.h>
 #include <apr_shm.h>
 #include <apr_uri.h>
@@ -134,12 +136,13 @@ static const char *set_endpoint(cmd_parms *cmd, void *dir, const char *what, con
     return wrong(cmd, "takes token, jwks, introspect or revoke, and a URL");
 }
 
-/* `kid=` and `alg=` behind the file of M2MSigningKey */
+/* `kid=` and `alg=` behind the file of M2MSigningKey; names: those that were read */
 static const char *key_option(cmd_parms *cmd, const char **pkid, const char **palg,
-                              const char *word)
+                              apr_array_header_t **pnames, const char *word)
 {
     const char **target = NULL;
     const char *value = strchr(word, '=');
+    m2_err_t err;
 
     if (value && ap_cstr_casecmpn(word, "kid=", 4) == 0) {
         target = pkid;
@@ -151,8 +154,9 @@ static const char *key_option(cmd_parms *cmd, const char **pkid, const char **pa
         return wrong(cmd, apr_psprintf(cmd->pool, "takes FILE [kid=NAME] [alg=NAME], not "
                                        "'%s'", word));
     }
-    if (*target) {
-        return wrong(cmd, apr_psprintf(cmd->pool, "says %.3s= twice", word));
+    m2_err_init(&err, cmd->pool);
+    if (m2_once(pnames, cmd->pool, m2_slice(word, (apr_size_t)(value - word)), &err) != M2_OK) {
+        return apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", err.text, NULL);
     }
     *target = value + 1;
     return NULL;
@@ -201,6 +205,7 @@ static const char *key_add(cmd_parms *cmd, m2mi_server_t *conf, const m2mi_key_f
 static const char *set_key(cmd_parms *cmd, void *dir, int argc, char *const argv[])
 {
     m2mi_key_file_t from = { NULL, NULL, NULL };
+    apr_array_header_t *names = NULL;
     const char *text = NULL;
     int i;
 
@@ -209,7 +214,7 @@ static const char *set_key(cmd_parms *cmd, void *dir, int argc, char *const argv
         return wrong(cmd, "takes FILE [kid=NAME] [alg=NAME]");
     }
     for (i = 1; !text && i < argc; i++) {
-        text = key_option(cmd, &from.kid, &from.alg, argv[i]);
+        text = key_option(cmd, &from.kid, &from.alg, &names, argv[i]);
     }
     from.path = ap_server_root_relative(cmd->pool, argv[0]);
     if (!text && !from.path) {

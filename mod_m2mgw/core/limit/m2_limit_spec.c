@@ -7,6 +7,7 @@
 #include "limit/m2_limit_spec.h"
 
 #include "limit/m2_limit_table.h"
+#include "text/m2_once.h"
 
 #define PREFIX "m2m:limit:"
 #define MAX_NODES 10000
@@ -110,6 +111,7 @@ m2_code_t m2_limit_spec_parse(m2_limit_spec_t *spec, const apr_array_header_t *w
     m2_code_t code = start(spec, words->pool, kind, err);
     int i;
 
+    code = code ? code : m2_once_words(words, 1, err);
     for (i = 1; code == M2_OK && i < words->nelts; i++) {
         code = set_option(spec, words->pool, APR_ARRAY_IDX(words, i, const char *), err);
     }

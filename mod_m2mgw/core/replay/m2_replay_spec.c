@@ -6,6 +6,8 @@
  */
 #include "replay/m2_replay_spec.h"
 
+#include "text/m2_once.h"
+
 #define PREFIX "m2m:jti:"
 #define MAX_TABLE 40 /* bytes of its name */
 #define ON(kind) (1u << (kind))
@@ -211,6 +213,7 @@ m2_code_t m2_replay_parse(m2_replay_spec_t **pspec, apr_pool_t *pool,
     *pspec = NULL;
     code = set_store(spec, pool, words->nelts ? APR_ARRAY_IDX(words, 0, const char *) : "",
                      err);
+    code = code ? code : m2_once_words(words, 1, err);
     for (i = 1; code == M2_OK && i < words->nelts; i++) {
         const char *word = APR_ARRAY_IDX(words, i, const char *);
         const char *equals = strchr(word, '='), *rest = NULL;

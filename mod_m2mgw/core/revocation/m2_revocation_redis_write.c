@@ -9,6 +9,7 @@
 
 #include "revocation/m2_revocation_file.h"
 #include "text/m2_lines.h"
+#include "text/m2_once.h"
 
 #include <openssl/rand.h>
 
@@ -176,11 +177,15 @@ static m2_code_t read_words(m2_redis_spec_t **pspec, apr_pool_t *pool, const cha
                             m2_err_t *err)
 {
     char *last = NULL, *word = apr_strtok(apr_pstrdup(pool, words), " ", &last), *equals;
+    apr_array_header_t *seen = NULL;
     m2_code_t code = m2_redis_spec_start(pspec, pool, word ? word : "", M2_REVOCATION_PREFIX,
                                          err);
 
     while (code == M2_OK && (word = apr_strtok(NULL, " ", &last)) != NULL) {
         equals = strchr(word, '=');
+        if (equals && m2_once(&seen, pool, m2_slice(word, (apr_size_t)(equals - word)), err)) {
+            return M2_E_CONFIG;
+        }
         code = equals && equals[1]
                    ? m2_redis_spec_option(*pspec, pool,
                                           m2_slice(word, (apr_size_t)(equals - word)),

@@ -397,6 +397,10 @@ m2_code_t m2_mapping_read(m2_mapping_t *mapping, const apr_array_header_t *words
         return m2_err_set(err, M2_E_CONFIG, "a claim needs a target");
     }
     for (i = 1; i < n && !code; i++) {
+        if (encoding_word(APR_ARRAY_IDX(words, i, const char *), &bad) != M2_ENCODINGS || bad) {
+            return m2_err_set(err, M2_E_CONFIG, n < words->nelts ? ENCODING " is given twice"
+                                                                 : ENCODING " must come last");
+        }
         code = m2_target_parse(&target, mapping->targets->pool,
                                APR_ARRAY_IDX(words, 0, const char *),
                                APR_ARRAY_IDX(words, i, const char *), err);

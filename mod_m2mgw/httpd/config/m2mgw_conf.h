@@ -213,7 +213,7 @@ typedef struct m2mgw_decision_log_t {
     const char *target; /* a file, or a program behind a '|'; NULL: Off */
     int all;            /* what=all; else refusals only */
     int text;           /* format=text; else JSON */
-    apr_file_t *file;   /* NULL until open_logs */
+    struct m2mgw_sink_t *sink; /* NULL until open_logs */
 } m2mgw_decision_log_t;
 
 /* per server: found while configuration is read, const while serving */

@@ -95,13 +95,14 @@ static const char *tls_option(m2mgw_jwks_tls_t *tls, cmd_parms *cmd, const char 
 const char *m2mgw_cfg_jwks_tls(cmd_parms *cmd, void *dir, const char *args)
 {
     m2mgw_jwks_tls_t tls = { NULL, NULL, NULL, NULL, NULL };
+    m2mgw_pairs_t pairs = { cmd, args, NULL, NULL };
     const char *name = NULL, *value;
     const char *bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     int given = 0;
 
     (void)dir;
     while (!bad) {
-        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = m2mgw_cfg_pair(&name, &value, &pairs);
         if (bad || !name) {
             break;
         }
@@ -332,11 +333,12 @@ const char *m2mgw_cfg_decision_log(cmd_parms *cmd, void *dir, const char *args)
     m2mgw_server_t *server = ap_get_module_config(cmd->server->module_config, &m2mgw_module);
     m2mgw_decision_log_t *log = apr_pcalloc(cmd->pool, sizeof(*log));
     apr_array_header_t *words;
-    const char *fault = m2mgw_cfg_words(&words, cmd, args, 1, 3, "FILE or \"|PROGRAM\", "
+    const char *fault = m2mgw_cfg_words(&words, cmd, args, 1, 0, "FILE or \"|PROGRAM\", "
                                         "[what=refused|all] [format=json|text]; or Off");
     int i;
 
     (void)dir;
+    fault = fault ? fault : m2mgw_cfg_once(cmd, words, 1);
     if (fault) {
         return fault;
     }

@@ -102,7 +102,8 @@ static const char *issuer_word(const char **pissuer, cmd_parms *cmd, apr_array_h
             continue;
         }
         if (*pissuer || !word[7]) {
-            return m2mgw_cfg_error(cmd, "issuer= is given once, and names an issuer");
+            return m2mgw_cfg_error(cmd, *pissuer ? "issuer= is given twice"
+                                                 : "issuer= is empty; it takes an issuer");
         }
         *pissuer = word + 7;
     }
@@ -161,22 +162,22 @@ static const char **option_slot(options_t *options, const char *name, int kinds)
     return NULL;
 }
 
-/* Read args, each option once. usage names those of kinds. */
+/* Read args. usage names those of kinds. */
 static const char *read_options(options_t *options, cmd_parms *cmd, const char *args, int kinds,
                                 const char *usage)
 {
+    m2mgw_pairs_t pairs = { cmd, args, NULL, NULL };
     const char *name, *value, *bad, **pslot;
 
     memset(options, 0, sizeof(*options));
     for (;;) {
-        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = m2mgw_cfg_pair(&name, &value, &pairs);
         if (bad || !name) {
             return bad;
         }
         pslot = option_slot(options, name, kinds);
-        if (!pslot || *pslot || !*value) {
-            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; %s, each once", name,
-                                   value, usage);
+        if (!pslot || !*value) {
+            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; %s", name, value, usage);
         }
         *pslot = value;
         if (options->plain && ap_cstr_casecmp(options->plain, "Allow") != 0) {

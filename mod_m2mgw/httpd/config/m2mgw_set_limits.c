@@ -34,22 +34,23 @@ static const char *limit_fault(cmd_parms *cmd, const char *name, const m2_err_t 
 static const char *limit_options(m2_limit_t *limit, m2_limits_t *limits, cmd_parms *cmd,
                                  const char *args)
 {
+    m2mgw_pairs_t pairs = { cmd, args, "special", NULL };
     const char *name, *value, *word, *rest, *bad;
     m2_err_t err;
 
     m2_err_init(&err, cmd->pool);
     for (;;) {
-        rest = args;
+        rest = pairs.args;
         bad = m2mgw_cfg_word(&word, cmd, &rest);
         if (bad || !word) {
             return bad;
         }
         if (ap_cstr_casecmp(word, "shadow") == 0) {
             limit->shadow = 1;
-            args = rest;
+            pairs.args = rest;
             continue;
         }
-        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = m2mgw_cfg_pair(&name, &value, &pairs);
         if (bad) {
             return bad;
         }

@@ -51,11 +51,12 @@ static const char *redis_option(int *ptaken, m2mgw_list_t *list, cmd_parms *cmd,
 static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *args,
                                 const char *usage)
 {
+    m2mgw_pairs_t pairs = { cmd, args, NULL, NULL };
     const char *name, *value, *bad;
     int *pseconds, most, taken = 0;
 
     for (;;) {
-        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = m2mgw_cfg_pair(&name, &value, &pairs);
         bad = bad || !name ? bad : redis_option(&taken, list, cmd, name, value);
         if (bad || !name) {
             return bad;
@@ -67,9 +68,9 @@ static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *
                    : ap_cstr_casecmp(name, "ttl") == 0     ? &list->ttl
                                                            : NULL;
         most = pseconds == &list->ttl ? MOST_TTL : MOST_SECONDS;
-        if (!pseconds || *pseconds || !m2mgw_cfg_number(pseconds, value, 1, most)) {
-            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes %s, each option once",
-                                   name, value, usage);
+        if (!pseconds || !m2mgw_cfg_number(pseconds, value, 1, most)) {
+            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes %s", name, value,
+                                   usage);
         }
     }
 }

@@ -107,11 +107,12 @@ static const struct option_t {
 
 static const char *read_options(document_t *document, cmd_parms *cmd, const char *args)
 {
+    m2mgw_pairs_t pairs = { cmd, args, NULL, NULL };
     const char *name, *value, *bad;
     apr_size_t i;
 
     for (;;) {
-        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = m2mgw_cfg_pair(&name, &value, &pairs);
         if (bad || !name) {
             return bad;
         }

@@ -79,6 +79,7 @@ static const char *dpop_option(m2_proof_policy_t *dpop, cmd_parms *cmd, const ch
 const char *m2mgw_cfg_dpop(cmd_parms *cmd, void *dir, const char *args)
 {
     m2_proof_policy_t *dpop = apr_pcalloc(cmd->pool, sizeof(*dpop));
+    m2mgw_pairs_t pairs = { cmd, args, NULL, NULL };
     m2mgw_section_t *section;
     const char *name = NULL, *value;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
@@ -87,7 +88,7 @@ const char *m2mgw_cfg_dpop(cmd_parms *cmd, void *dir, const char *args)
     dpop->algs = m2_proof_algs();
     dpop->window = M2_PROOF_WINDOW;
     while (!bad) {
-        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = m2mgw_cfg_pair(&name, &value, &pairs);
         if (bad || !name) {
             break;
         }
@@ -308,6 +309,7 @@ const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, CERTIFICATE_USAGE);
     }
+    bad = bad ? bad : m2mgw_cfg_once(cmd, words, 1);
     if (!bad) {
         bad = read_certificate(certificate, cmd, words);
     }

@@ -139,15 +139,16 @@ const char *m2mgw_cfg_parameter(cmd_parms *cmd, void *dir, const char *args)
 static const char *rule_options(m2_rule_t *rule, m2_rules_t *rules, cmd_parms *cmd,
                                 const char *args)
 {
+    m2mgw_pairs_t pairs = { cmd, args, NULL, NULL };
     const char *name, *value, *bad;
     m2_err_t err;
 
     m2_err_init(&err, cmd->pool);
     for (;;) {
-        if (m2_rule_takes_shadow(rule, &args)) {
+        if (m2_rule_takes_shadow(rule, &pairs.args)) {
             continue;
         }
-        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = m2mgw_cfg_pair(&name, &value, &pairs);
         if (bad || !name) {
             return bad;
         }

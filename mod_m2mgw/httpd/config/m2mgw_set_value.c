@@ -266,9 +266,8 @@ static const refresh_option_t refresh_options[] = {
     { "cooldown", offsetof(m2mgw_refresh_t, cooldown), 1, 86400 },
 };
 
-/* given: a bit for each option that was there */
-static const char *refresh_option(m2mgw_refresh_t *refresh, unsigned *given, cmd_parms *cmd,
-                                  const char *name, const char *value)
+static const char *refresh_option(m2mgw_refresh_t *refresh, cmd_parms *cmd, const char *name,
+                                  const char *value)
 {
     const refresh_option_t *o = refresh_options;
     const refresh_option_t *end = o + sizeof(refresh_options) / sizeof(*o);
@@ -279,10 +278,6 @@ static const char *refresh_option(m2mgw_refresh_t *refresh, unsigned *given, cmd
     if (o == end) {
         return m2mgw_cfg_no_option(cmd, name, "ttl=, max-stale=, timeout= and cooldown=");
     }
-    if (*given & 1U << (o - refresh_options)) {
-        return m2mgw_cfg_error(cmd, "%s= is given twice", o->name);
-    }
-    *given |= 1U << (o - refresh_options);
     if (!m2mgw_cfg_number((int *)((char *)refresh + o->offset), value, o->min, o->max)) {
         return m2mgw_cfg_error(cmd, "%s=%s is not allowed; it takes a number of seconds from "
                                "%d to %d", o->name, value, o->min, o->max);
@@ -294,19 +289,19 @@ const char *m2mgw_cfg_refresh(cmd_parms *cmd, void *dir, const char *args)
 {
     static const m2mgw_refresh_t defaults = M2MGW_REFRESH_DEFAULTS;
     m2mgw_refresh_t *refresh = apr_pmemdup(cmd->pool, &defaults, sizeof(defaults));
+    m2mgw_pairs_t pairs = { cmd, args, NULL, NULL };
     m2mgw_section_t *section;
     const char *name = NULL, *value;
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
-    unsigned given = 0;
 
     while (!bad) {
-        bad = m2mgw_cfg_pair(&name, &value, cmd, &args);
+        bad = m2mgw_cfg_pair(&name, &value, &pairs);
         if (bad || !name) {
             break;
         }
-        bad = refresh_option(refresh, &given, cmd, name, value);
+        bad = refresh_option(refresh, cmd, name, value);
     }
-    if (!bad && !given) {
+    if (!bad && !pairs.seen) {
         bad = m2mgw_cfg_error(cmd, "it takes one or more of ttl=, max-stale=, timeout= and "
                               "cooldown=, in seconds");
     }

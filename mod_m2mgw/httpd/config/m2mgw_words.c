@@ -8,6 +8,7 @@
 
 #include "text/m2_file.h"
 #include "text/m2_nearest.h"
+#include "text/m2_once.h"
 
 /* --- errors and places --- */
 
@@ -174,8 +175,8 @@ static apr_size_t name_before_quote(const char *p)
     return n && p[n] == '=' && (p[n + 1] == '"' || p[n + 1] == '\'') ? n : 0;
 }
 
-const char *m2mgw_cfg_pair(const char **pname, const char **pvalue, cmd_parms *cmd,
-                           const char **pargs)
+static const char *read_pair(const char **pname, const char **pvalue, cmd_parms *cmd,
+                             const char **pargs)
 {
     const char *p = *pargs = skip_blanks(*pargs);
     apr_size_t n = name_before_quote(p);
@@ -198,6 +199,29 @@ const char *m2mgw_cfg_pair(const char **pname, const char **pvalue, cmd_parms *c
     *pname = apr_pstrmemdup(cmd->pool, word, (apr_size_t)(equals - word));
     *pvalue = equals + 1;
     return NULL;
+}
+
+const char *m2mgw_cfg_pair(const char **pname, const char **pvalue, m2mgw_pairs_t *pairs)
+{
+    const char *bad = read_pair(pname, pvalue, pairs->cmd, &pairs->args);
+    m2_err_t err;
+
+    if (bad || !*pname
+        || (pairs->repeated && ap_cstr_casecmp(*pname, pairs->repeated) == 0)) {
+        return bad;
+    }
+    m2_err_init(&err, pairs->cmd->pool);
+    return m2_once(&pairs->seen, pairs->cmd->pool, m2_slice_z(*pname), &err) == M2_OK
+               ? NULL
+               : m2mgw_cfg_fault(pairs->cmd, &err);
+}
+
+const char *m2mgw_cfg_once(cmd_parms *cmd, const apr_array_header_t *words, int first)
+{
+    m2_err_t err;
+
+    m2_err_init(&err, cmd->pool);
+    return m2_once_words(words, first, &err) == M2_OK ? NULL : m2mgw_cfg_fault(cmd, &err);
 }
 
 const char *m2mgw_cfg_words(apr_array_header_t **pwords, cmd_parms *cmd, const char *args,
@@ -268,6 +292,24 @@ static int stands_in(const ap_directive_t *directive, const char *name)
         }
     }
     return 0;
+}
+
+/* Where the tree has it last, in the order in which httpd reads it. */
+static const char *last_in(const ap_directive_t *directive, const char *name,
+                           const char *found)
+{
+    for (; directive; directive = directive->next) {
+        if (ap_cstr_casecmp(directive->directive, name) == 0) {
+            found = directive->args;
+        }
+        found = last_in(directive->first_child, name, found);
+    }
+    return found;
+}
+
+const char *m2mgw_cfg_last(const char *name)
+{
+    return last_in(ap_conftree, name, NULL);
 }
 
 int m2mgw_cfg_is_used(const char *name)

@@ -35,9 +35,20 @@ const char *m2mgw_cfg_plugin_fault(cmd_parms *cmd, const char *path, const m2_er
 /** The next word of *pargs, quotes taken off as httpd does; *pword NULL at the end. */
 const char *m2mgw_cfg_word(const char **pword, cmd_parms *cmd, const char **pargs);
 
-/** The next NAME=VALUE of *pargs, as `NAME="a b"` or `"NAME=a b"`; *pname NULL at the end. */
-const char *m2mgw_cfg_pair(const char **pname, const char **pvalue, cmd_parms *cmd,
-                           const char **pargs);
+/* Options of the form NAME=VALUE that are being read. */
+typedef struct m2mgw_pairs_t {
+    cmd_parms *cmd;
+    const char *args;         /* what is left of them */
+    const char *repeated;     /* the name that may be given more than once; NULL: none */
+    apr_array_header_t *seen; /* NULL to begin with */
+} m2mgw_pairs_t;
+
+/** The next NAME=VALUE, as `NAME="a b"` or `"NAME=a b"`; *pname NULL at the end. A name that is
+ *  given twice is an error. */
+const char *m2mgw_cfg_pair(const char **pname, const char **pvalue, m2mgw_pairs_t *pairs);
+
+/** An error when a NAME= is given twice among words that were read, from number first on. */
+const char *m2mgw_cfg_once(cmd_parms *cmd, const apr_array_header_t *words, int first);
 
 /** All words (of const char *), from min to max of them (max 0: any number), none empty.
  *  usage names them for the error. */
@@ -64,5 +75,9 @@ const ap_directive_t *m2mgw_cfg_sibling(cmd_parms *cmd, const char *name);
 
 /** Whether a directive of that name stands anywhere in the configuration, read or not. */
 int m2mgw_cfg_is_used(const char *name);
+
+/** The arguments of the last directive of that name in the whole configuration, which count where
+ *  one of another module sets a value of the whole server; NULL if there is none. */
+const char *m2mgw_cfg_last(const char *name);
 
 #endif /* M2MGW_WORDS_H */

@@ -7,17 +7,20 @@
  */
 #include "httpd/runtime/m2mgw_decisions.h"
 
+#include "httpd/runtime/m2mgw_sink.h"
 #include "httpd/runtime/m2mgw_utf8.h"
 
 #include <apr_hash.h>
 
 #define MOST 256 /* bytes of a value, before escaping */
+#define LEAST 32 /* of one in a line that a pipe would tear otherwise; times and ids are shorter */
 
 /* A line while it grows. */
 typedef struct line_t {
     apr_pool_t *pool;
     char *p;
     apr_size_t used, size;
+    apr_size_t most; /* bytes of a value, before escaping */
     int json;
 } line_t;
 
@@ -121,7 +124,7 @@ static void put_text(line_t *line, const char *name, const char *text)
     if (!text || !*text) {
         return;
     }
-    n = m2mgw_utf8_cut(text, MOST);
+    n = m2mgw_utf8_cut(text, line->most);
     put_name(line, name);
     if (!line->json && is_plain(text, n)) {
         put(line, text, n);
@@ -241,42 +244,25 @@ int m2mgw_decision_is_logged(const request_rec *r, const m2mgw_decision_t *decis
 {
     const m2mgw_decision_log_t *log = log_of(r);
 
-    return log && log->file && (log->all || !m2mgw_decision_passes(decision));
+    return log && log->sink && (log->all || !m2mgw_decision_passes(decision));
 }
 
 void m2mgw_decision_log(request_rec *r, const m2mgw_decision_t *decision)
 {
+    const m2mgw_decision_log_t *log = log_of(r);
     char few[2048];
-    line_t line = { r->pool, few, 0, sizeof(few), !log_of(r)->text };
+    line_t line = { r->pool, few, 0, sizeof(few), MOST, !log->text };
 
     put_decision(&line, decision);
-    apr_file_write(log_of(r)->file, line.p, &line.used);
+    while (line.used > m2mgw_sink_most(log->sink) && line.most > LEAST) {
+        line.most /= 2;
+        line.used = 0;
+        put_decision(&line, decision);
+    }
+    m2mgw_sink_write(log->sink, line.p, line.used);
 }
 
 /* --- opening --- */
-
-static apr_file_t *open_target(apr_pool_t *pconf, server_rec *s, const char *target)
-{
-    const char *path = target;
-    apr_file_t *file = NULL;
-    apr_status_t rv;
-
-    if (*target == '|') {
-        piped_log *pipe = ap_open_piped_log(pconf, target + 1);
-
-        return pipe ? ap_piped_log_write_fd(pipe) : NULL;
-    }
-    path = ap_server_root_relative(pconf, target);
-    rv = apr_file_open(&file, path, APR_WRITE | APR_APPEND | APR_CREATE | APR_LARGEFILE,
-                       APR_OS_DEFAULT, pconf);
-    if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "M2-403: M2MDecisionLog: cannot open %s",
-                     path);
-        return NULL;
-    }
-    apr_file_inherit_set(file);
-    return file;
-}
 
 /* One file or program for all virtual hosts that name it. */
 static int open_all(apr_pool_t *pconf, server_rec *s)
@@ -287,16 +273,16 @@ static int open_all(apr_pool_t *pconf, server_rec *s)
         m2mgw_server_t *conf = ap_get_module_config(s->module_config, &m2mgw_module);
         m2mgw_decision_log_t *log = conf->decision_log;
 
-        if (!log || !log->target || log->file) {
+        if (!log || !log->target || log->sink) {
             continue;
         }
-        log->file = apr_hash_get(opened, log->target, APR_HASH_KEY_STRING);
-        if (!log->file) {
-            log->file = open_target(pconf, s, log->target);
-            if (!log->file) {
+        log->sink = apr_hash_get(opened, log->target, APR_HASH_KEY_STRING);
+        if (!log->sink) {
+            log->sink = m2mgw_sink_open(pconf, s, "M2MDecisionLog", log->target);
+            if (!log->sink) {
                 return 0;
             }
-            apr_hash_set(opened, log->target, APR_HASH_KEY_STRING, log->file);
+            apr_hash_set(opened, log->target, APR_HASH_KEY_STRING, log->sink);
         }
     }
     return 1;

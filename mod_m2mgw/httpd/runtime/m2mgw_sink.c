@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright The mod_m2mgw authors
+ *
+ * A buffered sink has two halves: lines go to one while the other is written. The lock covers
+ * the copy of a line and the change of halves. If the current half is full and the other is still
+ * being written, a line is written at once. A thread writes what has been collected; the end
+ * of the child does so once more.
+ *
+ * What goes to a pipe is at most PIPE_BUF bytes in one write: other children write there, too,
+ * and longer writes may be interleaved (POSIX write()). Appended files have no such limit.
+ */
+#include "httpd/runtime/m2mgw_sink.h"
+
+#include "httpd/config/m2mgw_words.h"
+
+#include "base/m2_hold.h"
+#include "wire/m2_worker.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+#define FILE_BUFFER 32768 /* bytes; the longest line is shorter */
+#define FLUSH_EVERY 400   /* milliseconds */
+
+/* Lines that wait. */
+typedef struct half_t {
+    char *bytes;
+    apr_size_t used;
+} half_t;
+
+struct m2mgw_sink_t {
+    apr_file_t *file;
+    int is_pipe;
+    m2mgw_sink_t *next;   /* of this configuration */
+    /* in a child, where lines are buffered */
+    pthread_mutex_t lock; /* of all that follows */
+    half_t halves[2];
+    int current;          /* the half that lines go to */
+    int writing;          /* the other one is being written */
+    int buffered;         /* constant once requests are served */
+};
+
+static m2mgw_sink_t *sinks;  /* of this configuration */
+static m2_worker_t *flusher; /* of this child */
+
+apr_size_t m2mgw_sink_most(const m2mgw_sink_t *sink)
+{
+    return sink->is_pipe ? PIPE_BUF : FILE_BUFFER;
+}
+
+/* --- writing --- */
+
+static void write_now(const m2mgw_sink_t *sink, const char *bytes, apr_size_t n)
+{
+    apr_file_write_full(sink->file, bytes, n, NULL);
+}
+
+/* Begin to write the current half, with the lock. NULL: nothing is in it, or the other half is
+ * still being written. */
+static half_t *take_half(m2mgw_sink_t *sink)
+{
+    half_t *full = &sink->halves[sink->current];
+
+    if (sink->writing || !full->used) {
+        return NULL;
+    }
+    sink->writing = 1;
+    sink->current = !sink->current;
+    return full;
+}
+
+/* Without the lock: no other thread touches this half meanwhile. */
+static void write_half(m2mgw_sink_t *sink, half_t *full)
+{
+    write_now(sink, full->bytes, full->used);
+    pthread_mutex_lock(&sink->lock);
+    full->used = 0;
+    sink->writing = 0;
+    pthread_mutex_unlock(&sink->lock);
+}
+
+/* Copy a line into the current half, with the lock; 0: there is no room. */
+static int put(m2mgw_sink_t *sink, const char *line, apr_size_t n)
+{
+    half_t *half = &sink->halves[sink->current];
+
+    if (n > m2mgw_sink_most(sink) - half->used) {
+        return 0;
+    }
+    memcpy(half->bytes + half->used, line, n);
+    half->used += n;
+    return 1;
+}
+
+static void write_buffered(m2mgw_sink_t *sink, const char *line, apr_size_t n)
+{
+    half_t *full = NULL;
+    int is_put;
+
+    pthread_mutex_lock(&sink->lock);
+    is_put = put(sink, line, n);
+    if (!is_put) {
+        full = take_half(sink);
+        is_put = full && put(sink, line, n);
+    }
+    pthread_mutex_unlock(&sink->lock);
+    if (full) {
+        write_half(sink, full);
+    }
+    if (!is_put) {
+        write_now(sink, line, n);
+    }
+}
+
+void m2mgw_sink_write(m2mgw_sink_t *sink, const char *line, apr_size_t n)
+{
+    m2_hold_t hold;
+
+    if (!sink->buffered) {
+        write_now(sink, line, n);
+        return;
+    }
+    m2_hold_begin(&hold); /* the end of a child of prefork needs the lock */
+    write_buffered(sink, line, n);
+    m2_hold_end(&hold);
+}
+
+static void flush(m2mgw_sink_t *sink)
+{
+    half_t *full;
+
+    pthread_mutex_lock(&sink->lock);
+    full = take_half(sink);
+    pthread_mutex_unlock(&sink->lock);
+    if (full) {
+        write_half(sink, full);
+    }
+}
+
+static void flush_all(void)
+{
+    m2mgw_sink_t *sink;
+
+    for (sink = sinks; sink; sink = sink->next) {
+        if (sink->buffered) {
+            flush(sink);
+        }
+    }
+}
+
+/* --- in a child --- */
+
+static int turn(m2_worker_t *worker, void *baton)
+{
+    (void)worker;
+    (void)baton;
+    flush_all();
+    return FLUSH_EVERY;
+}
+
+/* Behind the end of the flusher, and of the threads that serve. */
+static apr_status_t flush_last(void *data)
+{
+    (void)data;
+    flush_all();
+    return APR_SUCCESS;
+}
+
+static void make_buffers(apr_pool_t *pchild)
+{
+    m2mgw_sink_t *sink;
+
+    for (sink = sinks; sink; sink = sink->next) {
+        const apr_size_t size = m2mgw_sink_most(sink);
+
+        sink->halves[0] = (half_t){ apr_palloc(pchild, size), 0 };
+        sink->halves[1] = (half_t){ apr_palloc(pchild, size), 0 };
+        sink->current = sink->writing = 0;
+        sink->buffered = pthread_mutex_init(&sink->lock, NULL) == 0;
+    }
+    apr_pool_cleanup_register(pchild, NULL, flush_last, apr_pool_cleanup_null);
+}
+
+/* Without a thread that flushes, lines are written at once. */
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    const char *said = m2mgw_cfg_last("BufferedLogs");
+    m2_hold_t hold;
+    m2_err_t err;
+
+    if (!sinks || !said || ap_cstr_casecmp(said, "On") != 0) {
+        return;
+    }
+    m2_hold_begin(&hold);
+    m2_err_init(&err, pchild);
+    if (m2_worker_make(&flusher, pchild, turn, NULL, &err) == M2_OK) {
+        make_buffers(pchild);
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "M2-404: M2MDecisionLog: lines are not "
+                     "buffered in this process: %s", err.text);
+    }
+    m2_hold_end(&hold);
+}
+
+/* --- in the parent --- */
+
+static apr_file_t *open_file(apr_pool_t *pconf, server_rec *s, const char *directive,
+                             const char *target)
+{
+    const char *path = ap_server_root_relative(pconf, target);
+    apr_file_t *file = NULL;
+    apr_status_t rv = path ? apr_file_open(&file, path, APR_WRITE | APR_APPEND | APR_CREATE
+                                                            | APR_LARGEFILE,
+                                           APR_OS_DEFAULT, pconf)
+                           : APR_EBADPATH;
+
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "M2-403: %s: cannot open %s", directive,
+                     path ? path : target);
+        return NULL;
+    }
+    apr_file_inherit_set(file);
+    return file;
+}
+
+static apr_file_t *open_program(apr_pool_t *pconf, const char *command)
+{
+    piped_log *pipe = ap_open_piped_log(pconf, command);
+
+    return pipe ? ap_piped_log_write_fd(pipe) : NULL;
+}
+
+static apr_status_t forget(void *data)
+{
+    (void)data;
+    sinks = NULL;
+    return APR_SUCCESS;
+}
+
+m2mgw_sink_t *m2mgw_sink_open(apr_pool_t *pconf, server_rec *s, const char *directive,
+                              const char *target)
+{
+    m2mgw_sink_t *sink = apr_pcalloc(pconf, sizeof(*sink));
+
+    sink->is_pipe = *target == '|';
+    sink->file = sink->is_pipe ? open_program(pconf, target + 1)
+                               : open_file(pconf, s, directive, target);
+    if (!sink->file) {
+        return NULL;
+    }
+    if (!sinks) {
+        apr_pool_cleanup_register(pconf, NULL, forget, apr_pool_cleanup_null);
+    }
+    sink->next = sinks;
+    sinks = sink;
+    return sink;
+}
+
+void m2mgw_sink_register(void)
+{
+    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+}
