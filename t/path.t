@@ -122,6 +122,12 @@ is(ask('/bypass/x', {})->target, '/u/me/x', 'control');
 $r = $t->get('/shadow/x');
 ok($r->target !~ m{/u/(?!\{|%7B)}, 'Shadow without a token puts nobody into the path') or diag($r->target);
 is(ask('/shadow/x', {})->target, '/u/me/x', 'control');
+for my $u ('{sub}', '%7Bsub%7D', 'x{sub}y/z') { # what was recorded as path_unsafe passes, and nobody is put where the client says
+    $r = ask("/shadow/$u", {});
+    passes($r, "Shadow lets pass a client that writes $u");
+    is($r->header('X-Reason'), 'path_unsafe', 'and records it');
+    unlike($r->target, qr{\A/u/.*/.*me}, 'and does not fill it') or diag($r->target);
+}
 like(ask('/unmapped/x', {})->target, qr{\A/u/(?:\{sub\}|%7Bsub%7D)/x\z}, 'a placeholder that is mapped nowhere stays');
 
 # connections to the backend are kept whatever is in the path
@@ -166,6 +172,28 @@ passes(ask("/raw/$_", {}), "control: the raw path $_") for '100%25', '100%25/x',
 passes(ask("/data/$_", {}), "M2MPathGuard Off: $_") for 'a;b', 'a//b', 'a%252fb', 'a%5cb';
 is(ask('/data/a;b', {})->target, '/data/a;b', 'and it arrives as it was sent');
 denies(ask('/data/secret', {}), 403, 'rule_denied', 'control: rules are asked there');
+
+# --- placeholders where nothing is filled ---
+
+my $key = 'M2MJwk kty=oct k=' . 'A' x 43;
+for my $c ([ 'RewriteEngine On', 'RewriteRule ^/(.*) http://b.test/x?id={sub} [P]', 'RewriteRule', 'query' ],
+           [ 'RewriteEngine On', 'RewriteRule ^/(.*)? http://b.test/u/{sub}?id={sub} [L,proxy,QSA]', 'RewriteRule', 'query' ],
+           [ '', 'ProxyPass /a http://b.test/u?s={sub}', 'ProxyPass', 'query' ], [ '', 'ProxyPass /a http://{sub}.b.test/u', 'ProxyPass', 'host' ],
+           [ '', 'ProxyPassMatch ^/a/(.*)$ http://b.test/$1?{sub} retry=0', 'ProxyPassMatch', 'query' ],
+           [ '', "<Location /a>\nProxyPass http://b.test/?s={sub}\n</Location>", 'ProxyPass', 'query' ],
+           [ '', "<Location /a>\nSetHandler \"proxy:http://b.test/?s={sub}\"\n</Location>", 'SetHandler', 'query' ],
+           [ '', "<VirtualHost *>\nProxyPass /a http://b.test/u?s={sub}\n</VirtualHost>", 'ProxyPass', 'query' ]) {
+    my ($before, $line, $directive, $where) = @$c;
+    my ($status, $text) = try_config("$before\n$line\n<Location /a>\n$key\nM2MClaim sub path:sub\n</Location>\n");
+    isnt($status, 0, "an error of httpd -t: $line");
+    like($text, qr/line \d+ of .*\n.*$directive: \{sub\} stands in the $where of the URL|$directive: \{sub\} stands in the $where of the URL/, 'which says so');
+}
+for my $c ('RewriteEngine On\nRewriteRule ^/(.*)? http://b.test/u/{sub}?id=x [P]', 'RewriteEngine On\nRewriteRule ^/x /y?id={sub} [PT]', 'ProxyPass /a http://b.test/{sub}/x?y',
+           'RewriteEngine On\nRewriteRule ^/(.*) http://b.test/u/{sub}?id=%{sub} [P]', "<VirtualHost *>\nServerName other.test\nProxyPass /a http://b.test/u?s={other}\n</VirtualHost>") {
+    (my $lines = $c) =~ s/\\n/\n/g;
+    my ($status, $text) = try_config("$lines\n<Location /a>\n$key\nM2MClaim sub path:sub\n</Location>\n");
+    is($status, 0, "control: $lines") or diag($text);
+}
 
 $t->expect_log(qr/AH00957|AH00959|AH01114|AH10244|AH01136|\[m2mgw:warn\].*(?:Shadow|placeholder|M2MPathGuard)/);
 $t->finish;

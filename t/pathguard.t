@@ -219,6 +219,34 @@ my $special = <<"CONF";
     </Location>
 </VirtualHost>
 <VirtualHost *>
+    ServerName exprtwins.test
+    ProxyPass / $b/
+    <LocationMatch ^/app>
+        M2MJwks file:\@ROOT\@/k.json
+    </LocationMatch>
+    <Location /APP>
+        M2MEngine Off
+    </Location>
+    <Location /api>
+        M2MJwks file:\@ROOT\@/k.json
+    </Location>
+    <LocationMatch ^/API/>
+        M2MEngine Off
+    </LocationMatch>
+    <LocationMatch ^/v[0-9]/>
+        M2MJwks file:\@ROOT\@/k.json
+    </LocationMatch>
+    <LocationMatch ^/two/>
+        M2MJwks file:\@ROOT\@/k.json
+    </LocationMatch>
+    <LocationMatch ^/Two/>
+        M2MEngine Shadow
+    </LocationMatch>
+    <Location /two/public>
+        M2MEngine Off
+    </Location>
+</VirtualHost>
+<VirtualHost *>
     ServerName rewrites.test
     DocumentRoot \@DOCROOT\@/wp
     DirectoryIndex index.cgi index.html
@@ -468,6 +496,18 @@ for my $path ('/app;v/x', '/%2561pp/x', '/App/x', '/shadow;v/x', '/Shadow/x', '/
 }
 denies(ask('twins', '/app/x'), 401, 'token_missing', 'twins: the closed one');
 is(ask('twins', '/APP/x')->status, 200, 'twins: the open one, as it is written');
+
+# expressions among them: what httpd finds is the stricter, and an ordinary path is no other
+
+for my $path ('/app/x', '/app', '/apple', '/api/x', '/api/a..b', '/two/x', '/v1/x') {
+    denies(ask('exprtwins', $path), 401, 'token_missing', "expression twins: $path is closed");
+    passes(ask('exprtwins', $path, token => $token), "expression twins: and a token opens $path");
+}
+for my $path ('/APP/x', '/App/x', '/app;v/x', '/%2561pp/x', '/API/x', '/Api/x', '/api;v/x', '/Two/x', '/TWO/x', '/two;/x', '/V1/x', '/two/PUBLIC', '/x/..;/app/x') {
+    denies(ask('exprtwins', $path), 400, 'path_unsafe', "expression twins: $path");
+    denies(ask('exprtwins', $path, token => $token), 400, 'path_unsafe', "expression twins: $path with a token");
+}
+passes(ask('exprtwins', '/two/public/x'), 'control: an open section inside');
 
 # --- rewrites, indexes and error documents ---
 

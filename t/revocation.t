@@ -54,6 +54,7 @@ sub append {
 
 my $idp = M2MGW::Idp->start(File::Temp::tempdir(CLEANUP => 1), clear => 1);
 $idp->serve('/list', body => "jti $ISS url1\n", type => 'text/plain');
+$idp->serve('/cutlist', body => "jti $ISS url3\n", type => 'text/plain');
 $idp->serve('/bad', body => "rubbish\n", type => 'text/plain');
 
 my $policy = "M2MJwks file:\@ROOT\@/k.json\n    ProxyPass http://\@BACKEND\@/b";
@@ -95,6 +96,10 @@ M2MStateDir \@ROOT\@/state
 <Location /url>
     $policy
     M2MRevocation @{[ $idp->url('/list') ]} ttl=1 max-stale=6
+</Location>
+<Location /cut>
+    $policy
+    M2MRevocation @{[ $idp->url('/cutlist') ]} ttl=1
 </Location>
 <Location /badurl>
     $policy
@@ -197,7 +202,7 @@ ok(!grep({ /J1/ } map { $_->{detail} // '' } @lines), 'and quotes no jti');
 
 $t->expect_log(qr{/list: line \d+: .*the entries it held before stay in use}, qr{/list is no regular file},
     qr{/list: .*No such file}, qr{/list can be written by everybody}, qr{/list is larger than}, qr{/stale: line 1}, qr{/stale: not found good for},
-    qr{M2-101: .* M2MEngine Shadow}, qr{/list: (?:cannot be refreshed|not fetched)}, qr{/bad: cannot be fetched}, qr{M2MRevocation: });
+    qr{M2-101: .* M2MEngine Shadow}, qr{/(?:cut)?list: (?:cannot be refreshed|not fetched)}, qr{/bad: cannot be fetched}, qr{M2MRevocation: });
 my $good = slurp("$root/list");
 
 # what is done to the list, and what stands in the log then
@@ -275,6 +280,20 @@ everywhere('but closes behind max-stale', sub { $t->get('/url/x', token => $fine
 denies($t->get('/url/x', token => $fine), 503, 'revocation_unavailable', 'the list cannot be had');
 $idp->serve('/list', body => "jti $ISS url3\n", type => 'text/plain');
 everywhere('well again', sub { $t->get('/url/x', token => $fine)->status == 200 });
+# a list that was cut off between two lines is a list, too, unless the answer says where it ends
+$idp->serve('/cutlist', body => "jti $ISS url4\njti $ISS url3\n", type => 'text/plain', chunked => 1);
+everywhere('a list in chunks', sub { $t->get('/cut/x', token => token(jti => 'url4'))->status == 401 });
+for my $cut ([ 'that ends with the connection', length => 0 ], [ 'whose chunks do not end', chunked => 'cut' ], [ 'that is shorter than announced', headers => { 'Content-Length' => 999 }, length => 0 ]) {
+    my ($name, @how) = @$cut;
+    my $before = $idp->count('/cutlist');
+    $idp->serve('/cutlist', body => "jti $ISS url3\n", type => 'text/plain', @how);
+    everywhere("asked for again ($name)", sub { $idp->count('/cutlist') >= $before + 2 });
+    denies($t->get('/cut/x', token => token(jti => 'url4')), 401, 'revoked', "an answer $name takes nothing back");
+    $idp->serve('/cutlist', body => "jti $ISS url4\njti $ISS url3\n", type => 'text/plain');
+    $before = $idp->count('/cutlist');
+    everywhere("whole again ($name)", sub { $idp->count('/cutlist') >= $before + 2 });
+}
+like($t->error_log, qr/neither a Content-Length nor chunks/, 'and the log says why');
 denies($t->get('/badurl/x', token => $fine), 503, 'revocation_unavailable', 'a list that nobody has read yet');
 
 # --- under load: nothing is accepted two seconds after it was revoked ---

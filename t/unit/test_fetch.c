@@ -114,7 +114,7 @@ static void end_server(server_t *s)
 /* --- what came of it ------------------------------------------------------------------- */
 
 typedef struct outcome_t {
-    int calls, status, max_age;
+    int calls, status, max_age, unbounded;
     const char *fault, *etag;
     m2_slice_t body;
 } outcome_t;
@@ -128,6 +128,7 @@ static void note(const m2_answer_t *answer, void *baton)
     o->calls++;
     o->status = answer->status;
     o->max_age = answer->max_age;
+    o->unbounded = answer->unbounded;
     o->fault = answer->fault ? apr_pstrdup(pool, answer->fault) : NULL;
     o->etag = answer->etag ? apr_pstrdup(pool, answer->etag) : NULL;
     o->body = m2_slice(apr_pstrmemdup(pool, answer->body.p, answer->body.n), answer->body.n);
@@ -327,12 +328,53 @@ static void test_coding(void **state)
 /* half of an answer is none */
 static void test_torn(void **state)
 {
-    server_t *s = serve_text("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"keys\":[]}");
-    outcome_t o = fetch_from(s, NULL);
+    static const char *const replies[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"keys\":[]}",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{\"keys\":[]}\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{\"keys\"",
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n",
+    };
+    size_t i;
 
     (void)state;
-    assert_non_null(o.fault);
-    end_server(s);
+    for (i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+        server_t *s = serve_text(replies[i]);
+        outcome_t o = fetch_from(s, NULL);
+
+        assert_non_null(o.fault);
+        end_server(s);
+    }
+}
+
+/* RFC 9112 6.3: what ends with the connection may have been cut off */
+static void test_unbounded(void **state)
+{
+    static const struct {
+        const char *reply;
+        int unbounded;
+    } cases[] = {
+        { "HTTP/1.1 200 OK\r\n\r\nabc", 1 },
+        { "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nabc", 1 },
+        { "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", 0 },
+        { "HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nabc", 0 },
+        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 0 },
+        { "HTTP/1.1 200 OK\r\nContent-Lengths: 3\r\nX: Content-Length: 3\r\n\r\nabc", 1 },
+        { "HTTP/1.1 103 Early\r\nContent-Length: 3\r\n\r\nHTTP/1.1 200 OK\r\n\r\nabc", 1 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        server_t *s = serve_text(cases[i].reply);
+        outcome_t o = fetch_from(s, NULL);
+
+        assert_null(o.fault);
+        assert_true(m2_slice_is(o.body, "abc"));
+        if (o.unbounded != cases[i].unbounded) {
+            fail_msg("%s", cases[i].reply);
+        }
+        end_server(s);
+    }
 }
 
 static void test_silence(void **state)
@@ -533,7 +575,7 @@ int main(void)
         unit(test_cache_control),
         unit(test_size),
         unit(test_coding),
-        unit(test_torn),
+        unit(test_torn), unit(test_unbounded),
         unit(test_silence),
         unit(test_nobody_there),
         unit(test_redirect),

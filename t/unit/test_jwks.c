@@ -188,7 +188,7 @@ static void answer(child_t *c)
     m2_fetch_t *fetch = fetch_of(c);
     m2_fetched_fn *fn = fetch->fn;
     const m2_answer_t answered = { reply.fault, reply.status, z(reply.body ? reply.body : ""),
-                                   reply.etag, reply.max_age };
+                                   reply.etag, reply.max_age, 0, 0 };
 
     assert_non_null(fn);
     fetch->fn = NULL;

@@ -35,6 +35,8 @@ typedef struct m2_answer_t {
     int max_age;       /* of Cache-Control in seconds, 0 for no-store and no-cache;
                           M2_UNSET: nothing was said */
     int lost;          /* fault: there is an answer, and it lacks what was there before */
+    int unbounded;     /* it ended with the connection, by HTTP/1 without a Content-Length or
+                          chunks: one that was cut off looks the same (RFC 9112 6.3) */
 } m2_answer_t;
 
 typedef void m2_fetched_fn(const m2_answer_t *answer, void *baton);

@@ -28,6 +28,7 @@ typedef struct transfer_t {
     apr_size_t n, room;
     apr_size_t max; /* bytes */
     int too_large;
+    int bounded; /* the answer says where it ends */
     int max_age;
     char etag[MAX_HEADER];
     char fault[CURL_ERROR_SIZE];
@@ -134,6 +135,16 @@ static void note_cache_control(transfer_t *t, m2_slice_t value)
     }
 }
 
+/* RFC 9112 6.1: the last coding is chunked. */
+static int ends_chunked(m2_slice_t codings)
+{
+    static const char chunked[] = "chunked";
+    const apr_size_t n = sizeof(chunked) - 1;
+
+    return codings.n >= n
+           && m2_slice_is_nocase(m2_slice(codings.p + codings.n - n, n), chunked);
+}
+
 static size_t on_header(char *data, size_t size, size_t count, void *baton)
 {
     transfer_t *t = baton;
@@ -145,6 +156,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *baton)
         && m2_slice_is(m2_slice(data, 5), "HTTP/")) { /* of a redirect, or the last */
         t->etag[0] = '\0';
         t->max_age = M2_UNSET;
+        t->bounded = n > 7 && data[5] > '1'; /* by its frames */
     }
     if (!colon) {
         return n;
@@ -158,6 +170,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *baton)
     }
     else if (m2_slice_is_nocase(name, "Cache-Control")) {
         note_cache_control(t, value);
+    }
+    else if (m2_slice_is_nocase(name, "Content-Length")
+             || (m2_slice_is_nocase(name, "Transfer-Encoding") && ends_chunked(value))) {
+        t->bounded = 1; /* libcurl fails a transfer that ends before */
     }
     return n;
 }
@@ -346,6 +362,7 @@ static void finish(m2_fetch_t *fetch, transfer_t *t, CURLcode code)
     answer.body = m2_slice(ended.body ? ended.body : "", ended.n);
     answer.etag = ended.etag[0] ? ended.etag : NULL;
     answer.max_age = ended.max_age;
+    answer.unbounded = !ended.bounded;
     ended.fn(&answer, ended.baton);
     free(ended.body);
 }

@@ -217,6 +217,15 @@ static const char *fault_of(const m2_answer_t *answer, const m2_keysource_t *sou
                                                 answer->status, source->asked);
 }
 
+/* A list of lines that was cut off between two of them is a list of fewer lines, while JSON shows
+ * the cut. */
+static const char *cut_of(const m2_answer_t *answer, const m2_keysource_t *source)
+{
+    return answer->unbounded && source->document->file_flags & M2_FILE_LINES
+               ? "the answer has neither a Content-Length nor chunks, so that a list that was cut "
+                 "off would look whole" : NULL;
+}
+
 static void on_keys(const m2_answer_t *answer, void *baton)
 {
     m2_keysource_t *source = baton;
@@ -227,7 +236,7 @@ static void on_keys(const m2_answer_t *answer, void *baton)
         m2_state_confirm(source, source->fetching);
         confirmed(source, interval_of(source, answer->max_age));
     }
-    else if (fault) {
+    else if (fault || (fault = cut_of(answer, source)) != NULL) {
         if (answer->lost) {
             tell_lost(source, fault);
         }
@@ -373,7 +382,7 @@ static void on_metadata(const m2_answer_t *answer, void *baton)
 /* A puller that has nothing to say yet is asked again with each tick. */
 static void pull(m2_keysource_t *source)
 {
-    m2_answer_t answer = { NULL, 0, { NULL, 0 }, NULL, M2_UNSET, 0 };
+    m2_answer_t answer = { NULL, 0, { NULL, 0 }, NULL, M2_UNSET, 0, 0 };
 
     source->puller.pull(&answer, source->fetching, source->etag, source->puller.baton);
     if (answer.fault || answer.status) {

@@ -27,7 +27,8 @@ void m2_path_guard_add(m2_path_guard_t *guard, const void *section, int met, int
     if (met || read) {
         guard->covering |= BIT(guard->engine_of(section));
     }
-    if (met != read && (read || !guard->only_missed)) {
+    if (met != read && (read || !guard->only_missed)
+        && !(read && guard->stands_in && guard->stands_in(section, guard->baton))) {
         differ(guard, section, read, reading);
     }
 }

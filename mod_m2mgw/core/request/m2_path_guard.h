@@ -20,9 +20,14 @@ typedef enum m2_engine_t {
 /* What an entry of the table, or another section, says or inherits. */
 typedef m2_engine_t m2_engine_of_fn(const void *what);
 
+/* Whether httpd finds a stricter section that stands for this one, which it misses. */
+typedef int m2_stands_in_fn(const void *what, const void *baton);
+
 /* One comparison, as far as it has come. Zeroed, then filled. */
 typedef struct m2_path_guard_t {
     m2_engine_of_fn *engine_of;
+    m2_stands_in_fn *stands_in; /* NULL: no section stands for another */
+    const void *baton;
     int only_missed;     /* the section says M2MPathGuard Off: its readings are data to it */
     unsigned differing;  /* a bit for each engine of sections that one side only finds */
     unsigned left;       /* those of them that only httpd finds */

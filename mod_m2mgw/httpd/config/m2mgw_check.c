@@ -161,7 +161,7 @@ static const char *check_algorithms(const ap_directive_t **pat, apr_pool_t *pool
 static section_check_fn *const section_checks[] = {
     m2mgw_cfg_check_place, m2mgw_cfg_check_names,      check_rules,           check_keys,
     check_closed,          check_algorithms,           m2mgw_cfg_check_operations,
-    m2mgw_cfg_check_proof, m2mgw_cfg_check_resource,
+    m2mgw_cfg_check_proof, m2mgw_cfg_check_resource,   m2mgw_cfg_check_holes,
 };
 
 static int check_section(apr_pool_t *pool, const m2mgw_section_t *section)

@@ -198,8 +198,8 @@ static void add_expression(const maker_t *m, const core_dir_config *core,
         return;
     }
     e = apr_array_push(m->expressions);
+    memset(e, 0, sizeof(*e));
     e->section.engine = M2MGW_ENGINE_UNSET;
-    e->section.dir = NULL;
     e->regex = core->r;
     e->blind = core->r ? compile_blind(m->pool, core->d) : NULL;
     e->start = m2_path_pattern_start(m->pool, core->d, kind);
@@ -327,6 +327,66 @@ static void settle_engines(const maker_t *m)
     }
 }
 
+/* --- stricter sections that stand for others --- */
+
+/* What all paths of an expression begin with, without a slash at the end; empty: nothing. */
+static m2_slice_t start_of(const m2mgw_expression_t *e)
+{
+    const m2_slice_t start = m2_slice_z(e->start);
+
+    return start.n && start.p[start.n - 1] == '/' ? m2_slice(start.p, start.n - 1) : start;
+}
+
+static void add_stand_in(const maker_t *m, m2mgw_guarded_t *section, m2_slice_t start,
+                         const m2mgw_guarded_t *other, m2_slice_t others,
+                         const m2mgw_twin_t *twin)
+{
+    apr_array_header_t *list;
+
+    if (section == other || !start.n || !m2_slice_eq(start, others)
+        || strictness(other->engine) <= strictness(section->engine)) {
+        return;
+    }
+    list = section->twins ? apr_array_copy(m->pool, section->twins)
+                          : apr_array_make(m->pool, 1, sizeof(m2mgw_twin_t));
+    APR_ARRAY_PUSH(list, m2mgw_twin_t) = *twin;
+    section->twins = list;
+}
+
+/* Both ways: the one that is stricter stands for the other. */
+static void pair_up(const maker_t *m, m2mgw_expression_t *e, const m2_path_entry_t *entry)
+{
+    const m2mgw_twin_t ours = { NULL, e }, theirs = { entry, NULL };
+    const m2_slice_t path = m2_slice_z(entry->path);
+
+    add_stand_in(m, entry->what, path, &e->section, start_of(e), &ours);
+    add_stand_in(m, &e->section, start_of(e), entry->what, path, &theirs);
+}
+
+/* `<LocationMatch ^/app>` beside `<Location /APP>` with M2MEngine Off: /app/x lies in both for a
+ * backend that takes no notice of case, and httpd finds the one that decides. Of two plain
+ * arguments that differ only in case the table makes one entry. */
+static void find_stand_ins(const maker_t *m)
+{
+    const apr_array_header_t *all = m2_path_table_all(m->prefixes);
+    int i, k;
+
+    for (i = 0; i < m->expressions->nelts; i++) {
+        m2mgw_expression_t *e = &APR_ARRAY_IDX(m->expressions, i, m2mgw_expression_t);
+
+        for (k = 0; k < all->nelts; k++) {
+            pair_up(m, e, APR_ARRAY_IDX(all, k, const m2_path_entry_t *));
+        }
+        for (k = 0; k < m->expressions->nelts; k++) {
+            const m2mgw_expression_t *other =
+                &APR_ARRAY_IDX(m->expressions, k, m2mgw_expression_t);
+            const m2mgw_twin_t twin = { NULL, other };
+
+            add_stand_in(m, &e->section, start_of(e), &other->section, start_of(other), &twin);
+        }
+    }
+}
+
 static int is_on(const m2mgw_dir_t *dir)
 {
     m2mgw_effective_t effective;
@@ -405,5 +465,6 @@ const m2mgw_guard_t *m2mgw_guarded(apr_pool_t *pool, server_rec *main_server, se
     add_proxies(&m);
     m2_path_table_seal(m.prefixes);
     settle_engines(&m);
+    find_stand_ins(&m);
     return m.guard;
 }

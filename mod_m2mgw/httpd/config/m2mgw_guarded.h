@@ -17,20 +17,30 @@
 
 #include "request/m2_path_table.h"
 
+typedef struct m2mgw_expression_t m2mgw_expression_t;
+
 /* One section, or several that differ only in case or by a slash at the end. */
 typedef struct m2mgw_guarded_t {
     const char *written;    /* its argument, as the last of them has it */
     m2mgw_engine_t engine;  /* what it says or inherits; On for a `Require` alone */
     const m2mgw_dir_t *dir; /* what it says of ours; NULL: nothing */
+    const apr_array_header_t *twins; /* stricter sections that begin with the same path but for
+                                        case, of m2mgw_twin_t; NULL: none */
 } m2mgw_guarded_t;
 
 /* A section whose argument is an expression. */
-typedef struct m2mgw_expression_t {
+struct m2mgw_expression_t {
     m2mgw_guarded_t section;
     const ap_regex_t *regex; /* as httpd tries it; NULL: wildcards, in section.written */
     const ap_regex_t *blind; /* the same without case */
     const char *start;       /* the common prefix of everything it matches, in lower case */
-} m2mgw_expression_t;
+};
+
+/* One that stands for another section where httpd finds it; one of the two is set. */
+typedef struct m2mgw_twin_t {
+    const m2_path_entry_t *prefix;
+    const m2mgw_expression_t *expression;
+} m2mgw_twin_t;
 
 /* A <Proxy> section: its argument is a prefix, wildcards or a regular expression. */
 typedef struct m2mgw_proxied_t {

@@ -144,6 +144,121 @@ const char *m2mgw_cfg_lost_query(apr_pool_t *pool, const m2mgw_section_t *sectio
     return name ? apr_pstrcat(pool, "query:", name, NULL) : NULL;
 }
 
+/* --- placeholders where none is filled --- */
+
+/* Where `{NAME}` stands in an URL but not in its path; `%{NAME}` and `${NAME}` are mod_rewrite's
+ * own. NULL: nowhere. */
+static const char *misplaced(const char *url, const char *hole)
+{
+    const char *authority = ap_strstr_c(url, "://");
+    const char *path, *at;
+
+    if (!authority) {
+        return NULL; /* what is no URL is no backend's */
+    }
+    path = authority + 3 + strcspn(authority + 3, "/?");
+    for (at = ap_strstr_c(url, hole); at; at = ap_strstr_c(at + 1, hole)) {
+        if (at > url && (at[-1] == '%' || at[-1] == '$')) {
+            continue;
+        }
+        if (at < path) {
+            return "the host";
+        }
+        if (at >= path + strcspn(path, "?")) {
+            return "the query";
+        }
+    }
+    return NULL;
+}
+
+static int is_proxying(const char *flags)
+{
+    const char *word = flags + (*flags == '[');
+
+    for (; *word; word += strcspn(word, ",]"), word += *word != '\0') {
+        const apr_size_t n = strcspn(word, ",]");
+
+        if (m2_slice_is_nocase(m2_slice(word, n), "P")
+            || m2_slice_is_nocase(m2_slice(word, n), "proxy")) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The URL of a backend that a directive names; NULL: it names none. */
+static const char *backend_of(apr_pool_t *pool, const ap_directive_t *d)
+{
+    const char *args = d->args, *word, *flags;
+
+    if (ap_cstr_casecmp(d->directive, "RewriteRule") == 0) {
+        ap_getword_conf(pool, &args);
+        word = ap_getword_conf(pool, &args);
+        flags = ap_getword_conf(pool, &args);
+        return is_proxying(flags) ? word : NULL;
+    }
+    if (ap_cstr_casecmp(d->directive, "SetHandler") == 0) {
+        word = ap_getword_conf(pool, &args);
+        return ap_cstr_casecmpn(word, "proxy:", 6) == 0 ? word : NULL;
+    }
+    if (ap_cstr_casecmp(d->directive, "ProxyPass") == 0
+        || ap_cstr_casecmp(d->directive, "ProxyPassMatch") == 0) {
+        word = ap_getword_conf(pool, &args);
+        return *args && !ap_strstr_c(word, "://") ? ap_getword_conf(pool, &args) : word;
+    }
+    return NULL;
+}
+
+/* Whether requests of the server may meet what stands in the <VirtualHost>. */
+static int may_meet(const server_rec *server, const ap_directive_t *host)
+{
+    return !server->is_virtual || !server->defn_name
+           || (server->defn_line_number == (unsigned)host->line_num
+               && m2_slice_is(m2_slice_z(server->defn_name), host->filename));
+}
+
+/* The first directive that names a backend with a misplaced hole, and where it stands. */
+static const ap_directive_t *find_misplaced(const char **pwhere, apr_pool_t *pool,
+                                            const ap_directive_t *d, const char *hole,
+                                            const server_rec *server)
+{
+    const ap_directive_t *found = NULL;
+    const char *url;
+
+    for (; d && !found; d = d->next) {
+        url = strstr(d->args, hole) ? backend_of(pool, d) : NULL;
+        *pwhere = url ? misplaced(url, hole) : NULL;
+        if (*pwhere) {
+            return d;
+        }
+        if (d->first_child
+            && (ap_cstr_casecmp(d->directive, "<VirtualHost") != 0 || may_meet(server, d))) {
+            found = find_misplaced(pwhere, pool, d->first_child, hole, server);
+        }
+    }
+    return found;
+}
+
+const char *m2mgw_cfg_check_holes(const ap_directive_t **pat, apr_pool_t *pool,
+                                  const m2mgw_section_t *section)
+{
+    const m2_mapping_t *mapping = section->dir->mapping;
+    const apr_array_header_t *names = mapping ? mapping->names[M2_PLACE_PATH] : NULL;
+    const char *where = NULL, *name = NULL;
+    int i;
+
+    *pat = NULL;
+    for (i = 0; names && !*pat && i < names->nelts; i++) {
+        name = APR_ARRAY_IDX(names, i, const char *);
+        *pat = find_misplaced(&where, pool, ap_conftree, apr_pstrcat(pool, "{", name, "}", NULL),
+                              section->server);
+    }
+    return *pat ? apr_psprintf(pool, "%s: {%s} stands in %s of the URL, and M2MClaim path:%s fills "
+                               "it in the path only; use a target query:%s or header:",
+                               (*pat)->directive, name, where, name, name)
+                : NULL;
+}
+
 /* --- lines that a wider section replaces --- */
 
 static int says_again(const m2mgw_section_t *narrow, const m2mgw_section_t *wide)

@@ -19,6 +19,11 @@ const char *m2mgw_cfg_check_place(const ap_directive_t **pat, apr_pool_t *pool,
 const char *m2mgw_cfg_check_names(const ap_directive_t **pat, apr_pool_t *pool,
                                   const m2mgw_section_t *section);
 
+/** The sentence about a backend's URL with the placeholder of a path target where none is filled:
+ *  in its host or query; NULL: none. */
+const char *m2mgw_cfg_check_holes(const ap_directive_t **pat, apr_pool_t *pool,
+                                  const m2mgw_section_t *section);
+
 /* What a notice is about, NULL: nothing. */
 
 /** Where a wider <Location> comes after this one and sets the same values; httpd merges sections

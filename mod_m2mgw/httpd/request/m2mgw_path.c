@@ -136,7 +136,8 @@ static int hook_pre_request(proxy_worker **worker, proxy_balancer **balancer, re
     int status;
 
     if (!ctx || !ctx->in_force || !ctx->verdict.publish || !choose_worker
-        || apr_table_get(r->notes, in_choice)) {
+        || apr_table_get(r->notes, in_choice)
+        || path_names_placeholder(ctx->effective.policy.mapping, r)) { /* passes in Shadow */
         return DECLINED;
     }
     for_each_path_target(ctx, r, url, 0);

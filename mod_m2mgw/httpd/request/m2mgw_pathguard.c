@@ -31,6 +31,8 @@ typedef struct look_t {
     m2_path_guard_t compared;      /* of m2mgw_guarded_t */
     unsigned marks;
     const char *uri;               /* r->uri as the location walk sees it */
+    const char *folded;            /* the same without case */
+    int only_case;                 /* the reading under way differs from it by nothing else */
     const m2_path_entry_t *found;  /* what uri lies in when case does not count */
 } look_t;
 
@@ -98,11 +100,28 @@ static void compare_expression(look_t *look, const m2mgw_expression_t *e, const 
     m2_path_guard_add(&look->compared, &e->section, met, read, reading);
 }
 
+/* A section that begins with the same path but for case, is stricter and is found. */
+static int stands_in(const void *what, const void *baton)
+{
+    const apr_array_header_t *twins = ((const m2mgw_guarded_t *)what)->twins;
+    const look_t *look = baton;
+    int i, found = 0;
+
+    for (i = 0; twins && look->only_case && !found && i < twins->nelts; i++) {
+        const m2mgw_twin_t *twin = &APR_ARRAY_IDX(twins, i, m2mgw_twin_t);
+
+        found = twin->prefix ? m2_path_entry_covers(twin->prefix, look->uri)
+                             : uri_matches(look, twin->expression);
+    }
+    return found;
+}
+
 static void compare(look_t *look, const char *reading)
 {
     const apr_array_header_t *list = look->guard->expressions;
     int i;
 
+    look->only_case = m2_slice_is(m2_slice_z(reading), look->folded);
     m2_path_guard_prefixes(&look->compared, look->guard->prefixes, look->found, look->uri,
                            reading);
     for (i = 0; i < list->nelts; i++) {
@@ -207,6 +226,7 @@ static void look_for_sections(look_t *look, const m2_path_reading_t *readings, i
     if (!m2_path_fold_into(buffer, sizeof(buffer), look->uri)) {
         folded = m2_path_fold(look->r->pool, look->uri);
     }
+    look->folded = folded;
     look->found = m2_path_table_find(look->guard->prefixes, folded);
     if (!look->marks && !look->guard->expressions->nelts
         && (!look->found || look->found->is_folded)) {
@@ -349,6 +369,8 @@ int m2mgw_pathguard_judge(request_rec *r)
     look.r = r;
     look.guard = conf->guard;
     look.compared.engine_of = engine_of;
+    look.compared.stands_in = stands_in;
+    look.compared.baton = &look;
     look.compared.only_missed = dir && dir->path_guard == 0;
     return conf->guard->dir->path_guard == 0 && look.compared.only_missed ? DECLINED : judge(&look);
 }

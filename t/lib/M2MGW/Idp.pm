@@ -187,8 +187,13 @@ sub reply {
     my $body = ($o->{body} // '') x ($o->{repeat} // 1);
     my %h = ('Content-Type' => $o->{type} // 'application/json', %{ $o->{headers} // {} });
     if ($match && ($h{ETag} // '') eq $match) { $o->{status} = 304; $body = '' }
+    # length => 0: the answer ends with the connection; chunked => 1 or 'cut': in one chunk,
+    # and without the last one
+    my $length = $o->{chunked} ? "Transfer-Encoding: chunked\r\n"
+        : $o->{length} // 1 ? 'Content-Length: ' . length($body) . "\r\n" : '';
+    if ($o->{chunked}) { $body = sprintf("%x\r\n%s\r\n", length $body, $body) . ($o->{chunked} eq 'cut' ? '' : "0\r\n\r\n") }
     my $head = "HTTP/1.1 $o->{status} X\r\n" . join('', map { "$_: $h{$_}\r\n" } sort keys %h)
-        . 'Content-Length: ' . length($body) . "\r\nConnection: close\r\n\r\n";
+        . "${length}Connection: close\r\n\r\n";
     my $bytes = $head . $body;
     utf8::downgrade($bytes); # IO::Socket::SSL would send its UTF-8
     if ($o->{drip}) {
