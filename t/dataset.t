@@ -92,7 +92,11 @@ for my $case (
     [ "$use<VirtualHost 127.0.0.1:1>\n</VirtualHost>\nM2MDataset one file:one\n", 0, qr/Syntax OK/ ],
     [ "M2MDataset one file:one\n<VirtualHost 127.0.0.1:1>\n$use</VirtualHost>\n", 0, qr/Syntax OK/ ],
     [ "<VirtualHost 127.0.0.1:1>\nM2MDataset one file:one\n</VirtualHost>\n$use", 1, qr/no data set is named one/ ],
-    [ $use, 1, qr/line 2 of \S+:\nM2MParameter: column 15 of a condition: no data set is named one/ ],
+    [ $use, 1, qr/line 3 of \S+:\nM2MRule r: column 15: no data set is named one \(M2MDataset\)/ ],
+    [ "<Location /x>\nM2MParameter a Header:A\nM2MLimit l a 1/1s when=\"\$a !in dataset one\"\n</Location>\n", 1,
+      qr/line 3 of \S+:\nM2MLimit l: column 16: no data set is named one/ ],
+    [ "<Location /x>\nM2MPlugin accessControl a.yaml\n</Location>\n", 1,
+      qr/line 2 of \S+:\nM2MPlugin: rule vip: no data set is named one/ ],
     [ "M2MDataset one file:one\nM2MDataset one file:one\n", 1, qr/line 2 of .*one is named twice/s ],
     [ "M2MDataset one file:none\n", 1, qr/line 1 of .*M2MDataset one: .*none.*No such file/s ],
     [ "M2MDataset one file:bad\n", 1, qr/line 1 of .*bad: line 1: behind a value/s ],
@@ -104,7 +108,8 @@ for my $case (
     [ "<Location /x>\nM2MDataset one file:one\n</Location>\n", 1, qr/M2MDataset/ ],
 ) {
     my ($config, $status, $re) = @$case;
-    my ($got, $out) = try_config($config, files => { one => "a\n", bad => "a b\n" });
+    my ($got, $out) = try_config($config, files => { one => "a\n", bad => "a b\n",
+        'a.yaml' => "parameters:\n  a: Query:a\nrules:\n- {name: vip, assertParameterName: a, assertInDataset: one, ifFalse: DENY}\n" });
     ok($got == $status && $out =~ $re, 'httpd -t: ' . ($config =~ s/\n/; /gr)) or diag("$got $out");
 }
 $t->finish;

@@ -55,6 +55,11 @@ static void test_authorization(void **state)
         { "Basic abc Bearer x", "token_malformed" },
         { "Basic abc,bearer=x", "token_malformed" },
         { "Digest realm=\"x\" Bearer y", "token_malformed" },
+        { "Digest realm=\"a, Bearer b\", nonce=\"\\\", bearer c\"", "" },
+        { "Digest realm=\"a\", Bearer b", "token_multiple" },
+        { "Digest realm=\"a, Bearer b", "token_multiple" }, /* a quote that is not closed */
+        { "Digest realm=\"a bearer", "token_malformed" },
+        { "Foo realm=\"a, Bearer b\"", "token_multiple" },
         { "\"Bearer x\"", "token_malformed" },
         { "DPoPx", "token_malformed" },
         { "dpop x", "x|" },

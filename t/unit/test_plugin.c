@@ -250,6 +250,8 @@ static void test_fields(void **state)
     jwt_fault(2, 1, "has no field \"bypass\"", with_key("parameter: Authorization\n"
                                                         "bypass: true\n"));
     jwt_fault(1, 1, "has no field \"Parameter\"", with_key("Parameter: Authorization\n"));
+    jwt_fault(2, 1, "jwks; for a list of blocked tokens write M2MRevocation",
+              with_key("parameter: Authorization\nblockByDataSet: jwts\n"));
     jwt_fault(2, 1, "\"parameter\" is there twice",
               with_key("parameter: Authorization\nparameter: Authorization\n"));
     jwt_fault(2, 1, "orAppAuth is a field of the gateway that is not supported",

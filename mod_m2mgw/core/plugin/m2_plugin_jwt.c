@@ -34,7 +34,7 @@ static const m2_field_t jwt_fields[] = {
     { "jwksUri",     0, 0, "use the directives M2MJwks https://... and M2MToken instead" },
     { "jwks_uri",    0, 0, "use the directives M2MJwks https://... and M2MToken instead" },
     { "jwksUrl",     0, 0, "use the directives M2MJwks https://... and M2MToken instead" },
-    { NULL, 0, 0, NULL },
+    { NULL, 0, 0, "for a list of blocked tokens write M2MRevocation" },
 };
 #undef SLOT
 

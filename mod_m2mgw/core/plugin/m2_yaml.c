@@ -547,7 +547,7 @@ static const char *field_names(apr_pool_t *pool, const m2_field_t *fields)
             text = apr_pstrcat(pool, text, *text ? ", " : "", fields->name, NULL);
         }
     }
-    return text;
+    return fields->instead ? apr_pstrcat(pool, text, "; ", fields->instead, NULL) : text;
 }
 
 static m2_code_t read_field(void *slots, const m2_node_t *name, const m2_node_t *value,

@@ -44,7 +44,7 @@ struct m2_node_t {
 
 /* one field of a mapping */
 typedef struct m2_field_t {
-    const char *name;        /* NULL ends a table */
+    const char *name;        /* NULL ends a table; its instead is a hint for unknown names */
     unsigned want;           /* 0: known to the gateway, not supported here */
     apr_size_t slot;         /* offsetof a const m2_node_t * in the struct that is filled */
     const char *instead;     /* of a field that is not supported: what to do */

@@ -72,7 +72,8 @@ static m2_slice_t behind_credential(m2_slice_t value)
     return value;
 }
 
-/* How many bytes a quoted string at s takes (RFC 9110 5.6.4). */
+/* How many bytes a quoted string at s takes (RFC 9110 5.6.4); 1 where it is not closed, since
+ * nothing is within quotes there. */
 static apr_size_t quoted_length(m2_slice_t s)
 {
     apr_size_t i = 1;
@@ -80,7 +81,7 @@ static apr_size_t quoted_length(m2_slice_t s)
     while (i < s.n && s.p[i] != '"') {
         i += s.p[i] == '\\' ? 2 : 1;
     }
-    return i < s.n ? i + 1 : s.n;
+    return i < s.n ? i + 1 : 1;
 }
 
 static int begins_with(m2_slice_t s, const char *word)
@@ -109,6 +110,17 @@ static int hides_token(m2_slice_t value)
         }
     }
     return 0;
+}
+
+/* The comma that ends the first element of a list, or NULL; with quotes, none within them. */
+static const char *element_end(m2_slice_t list, int quotes)
+{
+    apr_size_t i = 0;
+
+    while (i < list.n && list.p[i] != ',') {
+        i += quotes && list.p[i] == '"' ? quoted_length(m2_slice(list.p + i, list.n - i)) : 1;
+    }
+    return i < list.n ? list.p + i : NULL;
 }
 
 /* --- headers --- */
@@ -140,14 +152,15 @@ m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *t
     const int need_scheme = m2_slice_is_nocase(m2_slice_z(name), "Authorization");
     const m2_slice_t whole = trim(m2_slice_z(text));
     const int before = tokens->nelts;
-    m2_slice_t value = whole;
+    m2_slice_t value = whole, rest = whole;
+    const int quotes = need_scheme && strip_scheme(&rest, "Digest");
     const char *comma;
     int elements = 1;
 
     if (!text) {
         return M2_OK;
     }
-    for (; (comma = memchr(value.p, ',', value.n)) != NULL; elements++) {
+    for (; (comma = element_end(value, quotes)) != NULL; elements++) {
         const apr_size_t n = (apr_size_t)(comma - value.p);
 
         look_at_element(tokens, m2_slice(value.p, n), need_scheme);

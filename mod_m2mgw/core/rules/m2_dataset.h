@@ -25,6 +25,8 @@ typedef struct m2_dataset_ref_t {
     const char *name;
     const m2_keyring_t *ring; /* of m2_parts_t; NULL: none of that name, which is an error */
     int column;               /* in the condition */
+    const char *rule;         /* whose condition it is: of a rule, or of a limit */
+    const void *at;           /* the host's: where that stands */
 } m2_dataset_ref_t;
 
 /** How many bytes at the start of text are the name of a data set: letters, digits, `.`, `_`

@@ -138,14 +138,15 @@ static int fits(const segment_t *segment, m2_slice_t text)
     return segment->kind == LITERAL ? m2_slice_eq(segment->text, text) : text.n > 0;
 }
 
-/* Whether the path behind its first slash fits; *pvalue is what {name} stands for in it. */
-static int fit(m2_slice_t *pvalue, const m2_path_template_t *path, m2_slice_t rest,
+/* Whether the path behind its first slash fits the first n segments; *pvalue is what {name} stands
+ * for in it. */
+static int fit(m2_slice_t *pvalue, const m2_path_template_t *path, int n, m2_slice_t rest,
                const char *name)
 {
     int i;
 
     *pvalue = m2_slice(NULL, 0);
-    for (i = 0; i < path->segments->nelts; i++) {
+    for (i = 0; i < n; i++) {
         const segment_t *segment = &APR_ARRAY_IDX(path->segments, i, const segment_t);
         m2_slice_t text;
 
@@ -188,19 +189,37 @@ int m2_path_may_lie_below(const m2_path_template_t *path, const char *prefix)
     return 1;
 }
 
+static int ends_in_slash(const m2_path_template_t *path)
+{
+    const segment_t *last = &APR_ARRAY_IDX(path->segments, path->segments->nelts - 1,
+                                           const segment_t);
+
+    return path->segments->nelts > 1 && last->kind == LITERAL && !last->text.n;
+}
+
+/* Whether only a slash at the end, of the path or of the template, keeps the two apart. */
+static int fits_but_for_slash(const m2_path_template_t *path, m2_slice_t rest, const char *name)
+{
+    const int n = path->segments->nelts;
+    m2_slice_t value;
+
+    if (rest.n && rest.p[rest.n - 1] == '/') {
+        return fit(&value, path, n, m2_slice(rest.p, rest.n - 1), name);
+    }
+    return ends_in_slash(path) && fit(&value, path, n - 1, rest, name);
+}
+
 m2_code_t m2_path_value(m2_slice_t *pvalue, const m2_path_template_t *path,
                         const char *uri_path, const char *name)
 {
     const int is_path = uri_path && uri_path[0] == '/';
     const m2_slice_t rest = m2_slice_z(is_path ? uri_path + 1 : NULL);
-    int only_without = 0;
 
-    if (!fit(pvalue, path, rest, name)) {
-        only_without = rest.n && rest.p[rest.n - 1] == '/'
-                       && fit(pvalue, path, m2_slice(rest.p, rest.n - 1), name);
-        *pvalue = m2_slice(NULL, 0);
+    if (fit(pvalue, path, path->segments->nelts, rest, name)) {
+        return M2_OK;
     }
-    return only_without ? M2_E_RULE_ERROR : M2_OK;
+    *pvalue = m2_slice(NULL, 0);
+    return fits_but_for_slash(path, rest, name) ? M2_E_RULE_ERROR : M2_OK;
 }
 
 int m2_path_has(const m2_path_template_t *path, const char *name)

@@ -17,8 +17,9 @@ m2_code_t m2_path_compile(const m2_path_template_t **ppath, apr_pool_t *pool,
                           const char *text, m2_err_t *err);
 
 /** The segment of uri_path (decoded, may be NULL) that {name} stands for, as a slice of it;
- *  absent on a mismatch. M2_E_RULE_ERROR for a path that fits only without the
- *  slash at its end: backends that do not count it see the value which rules would not. */
+ *  absent on a mismatch. M2_E_RULE_ERROR for a path that would fit but for a slash at
+ *  the end, of it or of the template: backends that do not count it see the value which rules
+ *  would not. */
 m2_code_t m2_path_value(m2_slice_t *pvalue, const m2_path_template_t *path,
                         const char *uri_path, const char *name);
 

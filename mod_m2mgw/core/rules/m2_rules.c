@@ -5,6 +5,8 @@
  * refusal says. Everything is compiled when it is said; a request only walks.
  */
 #include "rules/m2_rules.h"
+
+#include "rules/m2_dataset.h"
 #include "text/m2_nearest.h"
 #include "token/m2_publish.h"
 
@@ -60,10 +62,19 @@ static m2_code_t check_rule_name(const m2_rules_t *rules, const char *name, m2_e
     return M2_OK;
 }
 
+/* The data sets that a rule's condition names, for what is said of one that is not there. */
+static void sign_datasets(const m2_rule_t *rule, const m2_params_t *params, int from)
+{
+    for (; from < params->datasets->nelts; from++) {
+        APR_ARRAY_IDX(params->datasets, from, m2_dataset_ref_t *)->rule = rule->name;
+    }
+}
+
 m2_code_t m2_rule_make(m2_rule_t **prule, m2_rules_t *rules, const char *name,
                        const char *condition, m2_err_t *err)
 {
     m2_rule_t *rule = apr_pcalloc(rules->pool, sizeof(*rule));
+    const int datasets = rules->params->datasets->nelts;
     m2_code_t code = check_rule_name(rules, name, err);
 
     *prule = NULL;
@@ -75,6 +86,7 @@ m2_code_t m2_rule_make(m2_rule_t **prule, m2_rules_t *rules, const char *name,
     }
     rule->name = apr_pstrdup(rules->pool, name);
     rule->text = apr_pstrdup(rules->pool, condition);
+    sign_datasets(rule, rules->params, datasets);
     *prule = rule;
     return M2_OK;
 }

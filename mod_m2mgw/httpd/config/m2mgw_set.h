@@ -124,6 +124,10 @@ const char *m2mgw_cfg_dataset(cmd_parms *cmd, void *dir, const char *args);
 
 /** Open the data sets, and bind the conditions of a section to them. */
 const char *m2mgw_cfg_open_datasets(const ap_directive_t **pat, apr_pool_t *pool);
+/** Remember in which directive those data sets are named that none has been remembered for, and
+ *  what it is the condition of, unless it is a rule. */
+void m2mgw_cfg_sign_datasets(const m2_params_t *params, const cmd_parms *cmd, const char *name);
+
 const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *pool,
                                        const m2mgw_section_t *section);
 

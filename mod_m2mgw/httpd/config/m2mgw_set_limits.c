@@ -72,6 +72,7 @@ static const char *add_limit(m2mgw_section_t *section, cmd_parms *cmd, const cha
         return limit_fault(cmd, words[0], &err);
     }
     bad = limit_options(limit, section->limits, cmd, args);
+    m2mgw_cfg_sign_datasets(section->limits->scope->params, cmd, words[0]);
     if (!bad && m2_limits_add(section->limits, limit, &err) != M2_OK) {
         bad = limit_fault(cmd, words[0], &err);
     }

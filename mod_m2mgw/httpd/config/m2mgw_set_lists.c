@@ -489,6 +489,21 @@ static const m2mgw_dataset_t *dataset_for(const char *name, const server_rec *s)
     return found;
 }
 
+void m2mgw_cfg_sign_datasets(const m2_params_t *params, const cmd_parms *cmd, const char *name)
+{
+    const apr_array_header_t *refs = params->datasets;
+    int i;
+
+    for (i = 0; i < refs->nelts; i++) {
+        m2_dataset_ref_t *ref = APR_ARRAY_IDX(refs, i, m2_dataset_ref_t *);
+
+        if (!ref->at) {
+            ref->at = cmd->directive;
+            ref->rule = ref->rule ? ref->rule : name;
+        }
+    }
+}
+
 const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *pool,
                                        const m2mgw_section_t *section)
 {
@@ -500,10 +515,14 @@ const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *p
         const m2mgw_dataset_t *set = dataset_for(ref->name, section->server);
 
         if (!set) {
-            *pat = section->native[M2MGW_PLUGIN_ACCESS] ? section->native[M2MGW_PLUGIN_ACCESS]
-                                                        : section->first;
-            return apr_psprintf(pool, "%s: column %d of a condition: no data set is named %s "
-                                "(M2MDataset)", (*pat)->directive, ref->column, ref->name);
+            const int plugin = ref->at && ref->at == section->plugin[M2MGW_PLUGIN_ACCESS];
+
+            *pat = ref->at ? ref->at : section->first;
+            return apr_psprintf(pool, "%s%s %s: %sno data set is named %s (M2MDataset)",
+                                (*pat)->directive, plugin ? ": rule" : "",
+                                ref->rule ? ref->rule : "",
+                                plugin ? "" : apr_psprintf(pool, "column %d: ", ref->column),
+                                ref->name);
         }
         ref->ring = set->ring;
     }

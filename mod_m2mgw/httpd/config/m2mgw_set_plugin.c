@@ -57,6 +57,7 @@ static const char *plugin_access(m2mgw_section_t *section, cmd_parms *cmd, const
     if (m2_plugin_access(&rules, cmd->pool, text, template, &err) != M2_OK) {
         return m2mgw_cfg_plugin_fault(cmd, path, &err);
     }
+    m2mgw_cfg_sign_datasets(rules->params, cmd, NULL);
     rules->path = template;
     section->dir->rules = section->rules = rules;
     return NULL;

@@ -184,6 +184,7 @@ const char *m2mgw_cfg_rule(cmd_parms *cmd, void *dir, const char *args)
     if (m2_rule_make(&rule, section->rules, name, condition, &err) != M2_OK) {
         return rule_fault(cmd, name, &err);
     }
+    m2mgw_cfg_sign_datasets(section->rules->params, cmd, name);
     section->dir->rules = section->rules;
     bad = rule_options(rule, section->rules, cmd, args);
     if (!bad && m2_rules_add(section->rules, rule, &err) != M2_OK) {
