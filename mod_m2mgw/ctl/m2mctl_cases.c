@@ -15,11 +15,11 @@ typedef struct file_nodes_t {
 } file_nodes_t;
 
 typedef struct case_nodes_t {
-    const m2_node_t *name, *now, *request, *claims, *token, *expect;
+    const m2_node_t *name, *now, *request, *claims, *token, *bound, *expect;
 } case_nodes_t;
 
 typedef struct request_nodes_t {
-    const m2_node_t *method, *url, *headers, *body, *address;
+    const m2_node_t *method, *url, *headers, *body, *address, *certificate;
 } request_nodes_t;
 
 typedef struct expect_nodes_t {
@@ -37,6 +37,7 @@ static const m2_field_t case_fields[] = {
     { "request", M2_WANT_MAP, offsetof(case_nodes_t, request), NULL },
     { "claims", M2_WANT_MAP, offsetof(case_nodes_t, claims), NULL },
     { "token", M2_WANT_STRING, offsetof(case_nodes_t, token), NULL },
+    { "bound", M2_WANT_STRING, offsetof(case_nodes_t, bound), NULL },
     { "expect", M2_WANT_MAP, offsetof(case_nodes_t, expect), NULL },
     { NULL, 0, 0, NULL },
 };
@@ -46,6 +47,7 @@ static const m2_field_t request_fields[] = {
     { "headers", M2_WANT_MAP, offsetof(request_nodes_t, headers), NULL },
     { "body", M2_WANT_STRING, offsetof(request_nodes_t, body), NULL },
     { "address", M2_WANT_STRING, offsetof(request_nodes_t, address), NULL },
+    { "certificate", M2_WANT_STRING, offsetof(request_nodes_t, certificate), NULL },
     { NULL, 0, 0, NULL },
 };
 static const m2_field_t expect_fields[] = {
@@ -161,6 +163,7 @@ static m2_code_t read_request(m2mctl_case_t *c, apr_pool_t *pool, const m2_node_
     c->request.url = text_of(n.url);
     c->request.body = text_of(n.body);
     c->request.client_ip = text_of(n.address);
+    c->certificate = text_of(n.certificate);
     return code ? code : read_headers(&c->request, pool, n.headers, err);
 }
 
@@ -191,6 +194,21 @@ static m2_code_t read_expect(m2mctl_case_t *c, const m2_node_t *node, m2_err_t *
     return number_of(&c->status, n.status, err);
 }
 
+/* A proof is made here, so that only claims can be bound to its key. */
+static m2_code_t read_bound(m2mctl_case_t *c, const case_nodes_t *n, m2_err_t *err)
+{
+    const m2_slice_t word = m2_slice_z(text_of(n->bound));
+
+    c->bound = text_of(n->bound);
+    if (n->bound && !n->claims) {
+        return m2_node_fault(n->bound, err, "bound goes with claims; a token says itself what it "
+                             "is bound to");
+    }
+    return !n->bound || m2_slice_is(word, "DPoP") || m2_slice_is(word, "mTLS")
+                   || m2_slice_is(word, "both")
+               ? M2_OK : m2_node_fault(n->bound, err, "bound is DPoP, mTLS or both");
+}
+
 static m2_code_t read_case(m2mctl_case_t *c, apr_pool_t *pool, const m2_node_t *node, int number,
                            m2_err_t *err)
 {
@@ -212,7 +230,8 @@ static m2_code_t read_case(m2mctl_case_t *c, apr_pool_t *pool, const m2_node_t *
     c->line = node->line;
     c->name = n.name ? n.name->text : apr_psprintf(pool, "case %d", number);
     c->token = text_of(n.token);
-    code = number_of(&c->now, n.now, err);
+    code = read_bound(c, &n, err);
+    code = code ? code : number_of(&c->now, n.now, err);
     code = code ? code : read_request(c, pool, n.request, err);
     code = code ? code : read_claims(c, pool, n.claims, err);
     return code ? code : read_expect(c, n.expect, err);

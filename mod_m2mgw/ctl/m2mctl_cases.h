@@ -20,7 +20,9 @@ typedef struct m2mctl_case_t {
     int line;                    /* in its file */
     m2mctl_request_t request;
     const m2_json_t *claims;     /* NULL: none */
-    const char *token;           /* NULL: none */
+    const char *token;           /* NULL: none; `DPoP ` in front is its scheme */
+    const char *bound;           /* DPoP, mTLS or both: claims are, and it is proven; or NULL */
+    const char *certificate;     /* file of the client's certificate, or NULL */
     m2mctl_number_t now;
     const char *decision, *reason, *rule; /* NULL: whatever it is */
     m2mctl_number_t status;

@@ -182,7 +182,7 @@ static int run_dpop(m2mctl_t *ctl, void *options)
     if (m2mctl_proof_key(&key, &alg, ctl->pool, o->key, o->alg, &err)) {
         return m2mctl_fault(ctl, o->key, &err);
     }
-    if (o->token_file && m2mctl_read_token(&made.token, ctl->pool, o->token_file, &err)) {
+    if (o->token_file && m2mctl_read_token(&made.token, NULL, ctl->pool, o->token_file, &err)) {
         return m2mctl_fault(ctl, o->token_file, &err);
     }
     if (m2mctl_proof_make(&proof, ctl->pool, key, alg, &made, &err)) {

@@ -10,6 +10,8 @@
 #include "request/m2_path_guard.h"
 #include "text/m2_nearest.h"
 
+#include <apr_network_io.h>
+
 #define DUMP_VERSION 1
 
 typedef struct dump_t {
@@ -137,19 +139,23 @@ static m2_code_t read_tokens(dump_t *d)
     return code;
 }
 
-static m2_code_t read_algorithms(dump_t *d)
+static m2_code_t read_mask(m2_alg_mask_t *mask, dump_t *d, const char *names)
 {
-    const char *names = text_of(d->policy, "algorithms");
-    m2_alg_mask_t *mask = &d->force->policy.algs;
     m2_code_t code = M2_OK;
-    char *last, *name;
+    char *last, *name = apr_strtok(apr_pstrdup(d->pool, names), " ", &last);
 
-    *mask = names ? 0 : ~(m2_alg_mask_t)0;
-    name = names ? apr_strtok(apr_pstrdup(d->pool, names), " ", &last) : NULL;
     for (; !code && name; name = apr_strtok(NULL, " ", &last)) {
         code = m2_alg_mask_add(mask, name, &d->err);
     }
     return code;
+}
+
+static m2_code_t read_algorithms(dump_t *d)
+{
+    const char *names = text_of(d->policy, "algorithms");
+
+    d->force->policy.algs = names ? 0 : ~(m2_alg_mask_t)0;
+    return names ? read_mask(&d->force->policy.algs, d, names) : M2_OK;
 }
 
 static void read_claims_policy(dump_t *d)
@@ -327,13 +333,54 @@ static m2_code_t read_operations(dump_t *d)
     return code;
 }
 
+/* --- what tokens are bound to --- */
+
+static m2_code_t read_networks(dump_t *d, const m2_json_t *json)
+{
+    const apr_array_header_t *words = texts_of(d->pool, m2_json_get(json, "from"));
+    apr_array_header_t *from = apr_array_make(d->pool, 2, sizeof(apr_ipsubnet_t *));
+    int i;
+
+    for (i = 0; i < words->nelts; i++) {
+        char *address = apr_pstrdup(d->pool, APR_ARRAY_IDX(words, i, const char *));
+        char *mask = strchr(address, '/');
+
+        if (mask) {
+            *mask++ = '\0';
+        }
+        if (apr_ipsubnet_create(apr_array_push(from), address, mask, d->pool) != APR_SUCCESS) {
+            return m2_err_set(&d->err, M2_E_CONFIG, "from of client_certificate: %s is no network",
+                              address);
+        }
+    }
+    d->force->cert_header = text_of(json, "header");
+    d->force->cert_from = from;
+    return M2_OK;
+}
+
+static m2_code_t read_bound(dump_t *d)
+{
+    static const char *const constraints[] = { "Off", "Auto", "DPoP", "mTLS", "Any" };
+    const m2_json_t *dpop = m2_json_get(d->policy, "dpop");
+    m2_bound_policy_t *bound = &d->force->policy.bound;
+    m2_code_t code = M2_OK;
+    const char *names = text_of(dpop, "algorithms");
+
+    bound->constraint = (m2_constraint_t)WORD(d->policy, "sender_constraint", constraints);
+    bound->proof.window = (int)number_of(dpop, "window", M2_PROOF_WINDOW);
+    bound->proof.nonce = flag_of(dpop, "nonce");
+    bound->proof.algs = names ? 0 : m2_proof_algs();
+    code = names ? read_mask(&bound->proof.algs, d, names) : code;
+    d->force->public_urls = list_of(d, "public_urls");
+    return code ? code : read_networks(d, m2_json_get(d->policy, "client_certificate"));
+}
+
 /* --- a policy --- */
 
 static m2_code_t read_policy(dump_t *d)
 {
     static const char *const engines[] = { "On", "Shadow" };
     static const char *const profiles[] = { "rfc6750", "gateway" };
-    static const char *const constraints[] = { "Off", "Auto", "DPoP", "mTLS", "Any" };
     m2mctl_force_t *force = d->force;
     m2_code_t code = read_tokens(d);
 
@@ -343,11 +390,10 @@ static m2_code_t read_policy(dump_t *d)
     code = code ? code : read_mapping(d);
     code = code ? code : read_rules(d);
     code = code ? code : read_operations(d);
+    code = code ? code : read_bound(d);
     force->closed = text_of(d->policy, "closed");
     force->shadow = WORD(d->policy, "engine", engines);
     force->gateway = WORD(d->policy, "error_profile", profiles);
-    force->policy.bound.constraint = (m2_constraint_t)WORD(d->policy, "sender_constraint",
-                                                           constraints);
     force->path_guard_off = !flag_of(d->policy, "path_guard");
     force->limits = (int)m2_json_length(m2_json_get(d->policy, "limits"));
     force->stage = text_of(d->policy, "stage");
@@ -474,6 +520,8 @@ static int take_section(dump_t *d, const char *file, const m2_json_t *sections,
                                     host_of(d->pool, section), ", ", text_of(section, "place"),
                                     ")", NULL);
     d->policy = m2_json_get(section, "policy");
+    d->force->server_name = text_of(section, "vhost");
+    d->force->server_port = (int)number_of(section, "server_port", 0);
     d->force->off = !d->policy;
     d->force->guard.sections = neighbours(d, sections, host_of(d->pool, section));
     d->force->guard.guard = d->policy && !flag_of(d->policy, "path_guard") ? "Off" : NULL;

@@ -5,7 +5,6 @@
  * functions the gate takes them with and in its order; the verdict at the end is the
  * gate's own. Texts never hold the token.
  */
-#include "ctl/m2mctl_proof.h"
 #include "ctl/m2mctl_story_int.h"
 
 #include <stdio.h>
@@ -167,6 +166,7 @@ static int read_rules(m2mctl_force_t *force, m2mctl_t *ctl, const explain_t *o)
 static int read_token(m2mctl_story_t *s, const explain_t *o)
 {
     const char *path = o->token_file ? o->token_file : s->ctl->words->nelts ? "-" : NULL;
+    m2mctl_scheme_t scheme;
     m2_err_t err;
 
     if (!path) {
@@ -175,8 +175,11 @@ static int read_token(m2mctl_story_t *s, const explain_t *o)
     }
     s->where = path;
     m2_err_init(&err, s->pool);
-    return m2mctl_read_token(&s->token, s->pool, path, &err)
-               ? m2mctl_fault(s->ctl, path, &err) : 0;
+    if (m2mctl_read_token(&s->token, &scheme, s->pool, path, &err)) {
+        return m2mctl_fault(s->ctl, path, &err);
+    }
+    m2mctl_present_as(&s->shown, &o->shown, scheme);
+    return 0;
 }
 
 /* what a section says goes for what options do not */
@@ -219,23 +222,16 @@ static int read_force(m2mctl_force_t *force, m2mctl_t *ctl, const explain_t *o)
 }
 
 /* What came with the token: of options, or of the request. */
-static int take_shown(m2mctl_story_t *s, m2mctl_presented_t *shown, m2mctl_force_t *force,
-                      const explain_t *o)
+static int take_shown(m2mctl_story_t *s, m2mctl_force_t *force, const explain_t *o)
 {
-    const int bad = m2mctl_present(shown, s->ctl, force, &o->shown,
-                                   m2mctl_header(s->request, "DPoP"), o->request.method,
-                                   o->request.url);
+    const m2mctl_shape_t shape = { s->request, o->request.method, o->request.url };
 
-    if (!bad && (m2mctl_is_shown(shown) || o->shown.constraint)) {
-        s->shown = &shown->presented;
-    }
-    return bad;
+    return m2mctl_present(&s->shown, s->ctl, force, &o->shown, &shape);
 }
 
 static int run_explain(m2mctl_t *ctl, void *options)
 {
     explain_t *o = options;
-    m2mctl_presented_t shown;
     m2mctl_force_t force;
     m2mctl_story_t s;
     int pass, bad = 0;
@@ -255,7 +251,7 @@ static int run_explain(m2mctl_t *ctl, void *options)
         bad = m2mctl_request(&s.request, ctl, &o->request, force.now);
         bad = bad ? bad : take_guard(&s, o, &force);
     }
-    bad = bad ? bad : take_shown(&s, &shown, &force, o);
+    bad = bad ? bad : take_shown(&s, &force, o);
     bad = bad ? bad : read_token(&s, o);
     bad = bad ? bad : check_keys(&s);
     if (bad) {
@@ -282,10 +278,13 @@ const m2mctl_verb_t m2mctl_explain = {
     "options named after directives or from --jwt-auth, the rules from --access-control or\n"
     "from a file of rule directives. The request comes from --url, --method, --header and so\n"
     "on. The token is looked for in that request, unless it comes from --token-file or,\n"
-    "with -, from standard input.\n",
+    "with -, from standard input. So are a proof of possession (the header DPoP, or --proof)\n"
+    "and a certificate (--cert, or the header of M2MClientCertificate from a listed\n"
+    "--client-ip).\n",
     {{m2mctl_policy_options, offsetof(explain_t, policy)},
      {explain_options, 0},
      {m2mctl_request_options, offsetof(explain_t, request)},
+     {m2mctl_bound_options, offsetof(explain_t, shown)},
      {m2mctl_shown_options, offsetof(explain_t, shown)}},
     sizeof(explain_t),
     run_explain,

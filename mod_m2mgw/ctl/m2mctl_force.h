@@ -36,6 +36,11 @@ struct m2mctl_force_t {
     int preflight;              /* M2MPreflight Pass */
     int limits;                 /* how many there are; they are not counted here */
     const char *stage, *api_name; /* NULL: not said */
+    const apr_array_header_t *public_urls; /* M2MPublicURL; NULL: none */
+    const char *server_name;    /* of the section's server, NULL: options */
+    int server_port;            /* 0: that of the scheme */
+    const char *cert_header;    /* M2MClientCertificate header:; NULL: the connection's */
+    const apr_array_header_t *cert_from; /* of apr_ipsubnet_t * */
 };
 
 /** The policy of the section of a dump that covers location (a path, or a section's opening

@@ -276,20 +276,42 @@ static m2_slice_t trim(m2_slice_t s)
     return s;
 }
 
-m2_code_t m2mctl_read_token(m2_slice_t *ptoken, apr_pool_t *pool, const char *path,
-                            m2_err_t *err)
+static int strip_word(m2_slice_t *text, const char *word)
+{
+    const apr_size_t n = strlen(word);
+
+    if (text->n <= n + 1 || !m2_slice_is_nocase(m2_slice(text->p, n), word)
+        || !apr_isspace(text->p[n])) {
+        return 0;
+    }
+    *text = trim(m2_slice(text->p + n, text->n - n));
+    return 1;
+}
+
+m2_slice_t m2mctl_bare_token(m2mctl_scheme_t *pscheme, m2_slice_t text)
+{
+    m2mctl_scheme_t scheme = M2MCTL_SCHEME_NONE;
+
+    text = trim(text);
+    if (strip_word(&text, "Bearer")) {
+        scheme = M2MCTL_SCHEME_BEARER;
+    }
+    else if (strip_word(&text, "DPoP")) {
+        scheme = M2MCTL_SCHEME_DPOP;
+    }
+    if (pscheme) {
+        *pscheme = scheme;
+    }
+    return text;
+}
+
+m2_code_t m2mctl_read_token(m2_slice_t *ptoken, m2mctl_scheme_t *pscheme, apr_pool_t *pool,
+                            const char *path, m2_err_t *err)
 {
     m2_code_t code = m2mctl_read(ptoken, pool, path, err);
 
-    if (code) {
-        return code;
-    }
-    *ptoken = trim(*ptoken);
-    if (ptoken->n > 7 && m2_slice_is_nocase(m2_slice(ptoken->p, 6), "Bearer") &&
-        apr_isspace(ptoken->p[6])) {
-        *ptoken = trim(m2_slice(ptoken->p + 6, ptoken->n - 6));
-    }
-    return M2_OK;
+    *ptoken = code ? m2_slice(NULL, 0) : m2mctl_bare_token(pscheme, *ptoken);
+    return code;
 }
 
 static m2_code_t read_pem(m2_keyset_t *set, m2_slice_t text, int flags, m2_err_t *err)

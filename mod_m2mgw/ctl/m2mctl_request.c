@@ -216,6 +216,27 @@ const char *m2mctl_header(const m2mctl_facts_t *request, const char *name)
     return apr_table_get(request->headers, name);
 }
 
+const char *m2mctl_client_ip(const m2mctl_facts_t *request)
+{
+    return request->answers.request.ip;
+}
+
+void m2mctl_remove_header(m2mctl_facts_t *request, const char *name, const char *exact)
+{
+    const apr_array_header_t *all = apr_table_elts(apr_table_copy(request->pool,
+                                                                  request->headers));
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        const char *sent = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (m2_header_name_like(sent, name)
+            && !(exact && m2_slice_is_nocase(m2_slice_z(sent), exact))) {
+            apr_table_unset(request->headers, sent);
+        }
+    }
+}
+
 void m2mctl_segments(m2mctl_facts_t *request, const char *name,
                      m2_slice_t (*segment)(void *baton, const char *name), void *baton)
 {
@@ -320,7 +341,22 @@ static const struct place_t {
 };
 _Static_assert(sizeof(places) / sizeof(places[0]) == M2_TOKEN_FORM + 1, "a row for each place");
 
-m2_code_t m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
+/* The first that was found. */
+static void keep_token(m2mctl_token_t *token, const finding_t *f, const m2_token_source_t *source)
+{
+    const m2mctl_facts_t *request = f->request;
+
+    if (token->text.p || !f->tokens->nelts) {
+        return;
+    }
+    token->text = APR_ARRAY_IDX(f->tokens, 0, m2_slice_t);
+    token->where = apr_pstrcat(request->pool, places[source->place].word, ":", source->name,
+                               NULL);
+    token->as_dpop = source->place == M2_TOKEN_HEADER
+                     && m2_find_is_dpop(apr_table_get(request->headers, source->name));
+}
+
+m2_code_t m2mctl_find_token(m2mctl_token_t *token, m2mctl_facts_t *request,
                             const apr_array_header_t *sources, m2_err_t *err)
 {
     static const m2_token_source_t authorization = { M2_TOKEN_HEADER, "Authorization" };
@@ -329,17 +365,12 @@ m2_code_t m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_fact
     m2_code_t worst = M2_OK, code;
     int i, n = sources ? sources->nelts : 1;
 
-    *ptoken = m2_slice(NULL, 0);
-    *pwhere = NULL;
+    memset(token, 0, sizeof(*token));
     for (i = 0; i < n; i++) {
         source = sources ? &APR_ARRAY_IDX(sources, i, m2_token_source_t) : source;
         code = places[source->place].find(&f, source->name);
         worst = worst != M2_OK ? worst : code;
-        if (f.tokens->nelts && !ptoken->p) {
-            *ptoken = APR_ARRAY_IDX(f.tokens, 0, m2_slice_t);
-            *pwhere = apr_pstrcat(request->pool, places[source->place].word, ":",
-                                  source->name, NULL);
-        }
+        keep_token(token, &f, source);
     }
     if (worst == M2_OK && f.tokens->nelts > 1) {
         worst = m2_err_set(err, M2_E_TOKEN_MULTIPLE, "the request carries %d tokens",

@@ -79,18 +79,23 @@ static int tell_jti(m2mctl_story_t *s, int has)
     return has;
 }
 
-static void step_revocation(m2mctl_story_t *s, const m2_json_t *json, m2_slice_t kid,
-                            m2_err_t *err)
+/* From here on: 1 when the token passes. */
+static int step_revocation(m2mctl_story_t *s, const m2_json_t *json, m2_slice_t kid,
+                           m2_err_t *err)
 {
     const m2_keyring_t *ring = s->policy.revocation;
 
     if (ring
-        && !failed(s, "revocation", m2_revocations_check(ring, s->pool, json, kid, err), err)) {
+        && failed(s, "revocation", m2_revocations_check(ring, s->pool, json, kid, err), err)) {
+        return 0;
+    }
+    if (ring) {
         m2mctl_story_tell(s, "revocation", 1, "no list names it");
     }
+    return 1;
 }
 
-static void step_claims(m2mctl_story_t *s, const m2_json_t *json, m2_slice_t kid, m2_err_t *err)
+static int step_claims(m2mctl_story_t *s, const m2_json_t *json, m2_slice_t kid, m2_err_t *err)
 {
     m2_claims_policy_t claims = s->policy.claims;
     int replay = s->policy.replay == M2_REPLAY_ON;
@@ -99,19 +104,20 @@ static void step_claims(m2mctl_story_t *s, const m2_json_t *json, m2_slice_t kid
     claims.need_exp |= replay;
     if (failed(s, "times", m2_times_read(&times, json, &claims, err), err) ||
         failed(s, "claims", m2_claims_check(json, &claims, err), err)) {
-        return;
+        return 0;
     }
     tell_claims(s, json);
     if (replay && !tell_jti(s, m2_json_string(m2_json_get(json, "jti")).n > 0)) {
-        return;
+        return 0;
     }
-    if (!failed(s, "times", m2_times_check(&times, &claims, s->force->now, err), err)) {
-        tell_times(s, &times);
-        step_revocation(s, json, kid, err);
+    if (failed(s, "times", m2_times_check(&times, &claims, s->force->now, err), err)) {
+        return 0;
     }
+    tell_times(s, &times);
+    return step_revocation(s, json, kid, err);
 }
 
-static void step_token(m2mctl_story_t *s)
+static int step_token(m2mctl_story_t *s)
 {
     const m2_policy_t *policy = &s->policy;
     const m2_jwk_t *jwk;
@@ -124,7 +130,7 @@ static void step_token(m2mctl_story_t *s)
     m2_err_init(&err, s->pool);
     if (failed(s, "form", m2_jws_split(&jws, s->token, &err), &err) ||
         failed(s, "header", m2_jws_header(&jws, s->pool, policy->types, &err), &err)) {
-        return;
+        return 0;
     }
     m2mctl_story_tell(s, "header", 1,
                       apr_psprintf(s->pool, "alg %s, kid %s, typ %s", jws.alg->name,
@@ -133,7 +139,7 @@ static void step_token(m2mctl_story_t *s)
     if (failed(s, "key and signature",
                m2_jws_verify_with(&jwk, &tries, &jws, s->pool, s->force->keys, policy->algs, &err),
                &err)) {
-        return;
+        return 0;
     }
     m2mctl_story_tell(s, "key", 1, apr_psprintf(s->pool, "%s, %d bits, kid %s, can do %s", jwk->kty,
                                    jwk->bits, m2mctl_story_value(s, m2_slice_z(jwk->kid)),
@@ -141,9 +147,8 @@ static void step_token(m2mctl_story_t *s)
     m2mctl_story_tell(s, "signature", 1, tries == 1 ? "is right"
                                        : apr_psprintf(s->pool, "is right, after %d keys that "
                                                       "were tried as well", tries - 1));
-    if (!failed(s, "payload", m2_jws_payload(&claims, &jws, s->pool, &err), &err)) {
-        step_claims(s, claims, m2_slice_z(jwk->kid), &err);
-    }
+    return !failed(s, "payload", m2_jws_payload(&claims, &jws, s->pool, &err), &err)
+           && step_claims(s, claims, m2_slice_z(jwk->kid), &err);
 }
 
 static void tell_published(m2mctl_story_t *s)
@@ -167,62 +172,61 @@ static void tell_published(m2mctl_story_t *s)
 }
 
 /* Each check of a proof (RFC 9449 4.3), up to the one that failed. */
-static void tell_proof(m2mctl_story_t *s, const m2_proof_t *proof)
+static void tell_proof(m2mctl_story_t *s)
 {
+    const m2_proof_t *proof = &s->verdict.proof;
     int i;
 
-    for (i = 0; proof->alg && i < M2_PROOF_STEPS && i < (int)proof->step; i++) {
-        m2mctl_story_tell(s, "proof", 1, m2_proof_step_text((m2_proof_step_t)i));
+    for (i = 0; i < M2_PROOF_STEPS && i < (int)proof->step; i++) {
+        m2mctl_story_tell(s, "proof", 1, m2mctl_step_text(&s->shown, (m2_proof_step_t)i));
     }
 }
 
-static void prove_owner(m2mctl_story_t *s, m2_constraint_t constraint)
+/* Whether the token came from its owner, as the gate has judged it. */
+static void tell_owner(m2mctl_story_t *s, int unpublished)
 {
-    m2_bound_policy_t bound = s->policy.bound;
-    m2_err_t err;
-    m2_code_t code;
+    const m2_verdict_t *v = &s->verdict;
+    const int failed = !m2mctl_story_passes(s) && !unpublished;
 
-    bound.constraint = constraint;
-    m2_err_init(&err, s->pool);
-    code = m2_bound_check(&s->verdict.proof, s->pool, &bound, s->verdict.claims, s->token, s->shown,
-                          s->force->now, &err);
-    tell_proof(s, &s->verdict.proof);
-    if (code) {
-        m2mctl_story_refuse(s, s->verdict.proof.step ? "proof" : "owner", code,
-                            err.text ? err.text : m2_reason_of(code)->text);
+    tell_proof(s);
+    if (failed) {
+        m2mctl_story_tell(s, v->proof.judged && v->code != M2_E_CERT_MISMATCH ? "proof" : "owner",
+                          0, v->err.text ? v->err.text : m2_reason_of(v->code)->text);
     }
-    else {
+    else if (v->proof.judged) {
         m2mctl_story_tell(s, "owner", 1, "what the token is bound to was shown; whether the proof "
                                          "was used before the gateway alone can tell");
     }
+    else if (s->policy.bound.constraint != M2_CONSTRAINT_OFF && v->verified) {
+        m2mctl_story_tell(s, "owner", 1, m2_json_get(v->claims, "cnf")
+                                             ? "what the token is bound to was shown"
+                                             : "the token is not bound to anything, and need "
+                                               "not be");
+    }
 }
 
-/* What a proof is worth only the gateway can tell; that there has to be one shows here. */
-static void check_owner(m2mctl_story_t *s, m2_constraint_t constraint)
+/* Steps of a token that was sent, and what the gate has made of it. */
+static void tell_token(m2mctl_story_t *s)
 {
-    if (!s->verdict.verified || constraint == M2_CONSTRAINT_OFF) {
-        return;
+    const m2_code_t code = s->verdict.code;
+
+    m2mctl_story_tell(s, "token", 1, s->where);
+    if (s->policy.bound.constraint == M2_CONSTRAINT_OFF && s->shown.presented.as_dpop) {
+        m2mctl_story_tell(s, "scheme", 0, s->verdict.err.text);
     }
-    if (s->shown) {
-        prove_owner(s, constraint);
-        return;
-    }
-    if (m2_json_path(s->verdict.claims, "cnf")) {
-        m2mctl_story_tell(s, "owner", 1, "the token is bound to a key (cnf); whether the request "
-                                         "proves it the gateway alone can tell");
-    }
-    else if (constraint != M2_CONSTRAINT_AUTO) {
-        m2mctl_story_refuse(s, "owner", M2_E_PROOF_MISSING, "the token is not bound to anything");
+    else if (step_token(s)) {
+        tell_owner(s, code == M2_E_CLAIM_UNSAFE || code == M2_E_CLAIM_MISSING_PATH);
     }
 }
 
 static void explain_token(m2mctl_story_t *s)
 {
-    const m2_constraint_t constraint = s->policy.bound.constraint;
     const m2_policy_t *policy = &s->policy;
+    m2_services_t services;
 
-    s->policy.bound.constraint = M2_CONSTRAINT_OFF;
-    m2_gate_token(&s->verdict, s->pool, policy, s->token, s->force->now, NULL);
+    memset(&services, 0, sizeof(services));
+    services.presented = &s->shown.presented;
+    m2_gate_token(&s->verdict, s->pool, policy, s->token, s->force->now, &services);
     if (!policy->keys) {
         m2mctl_story_tell(s, "token", 1, "no keys are in force, so none is looked for");
     }
@@ -233,9 +237,7 @@ static void explain_token(m2mctl_story_t *s)
                                                  : "there is none");
     }
     else {
-        m2mctl_story_tell(s, "token", 1, s->where);
-        step_token(s);
-        check_owner(s, constraint);
+        tell_token(s);
     }
     tell_published(s);
     if (s->verdict.code == M2_E_CLAIM_UNSAFE ||
@@ -445,10 +447,15 @@ void m2mctl_story_decide(m2mctl_story_t *s)
 
 void m2mctl_story_find(m2mctl_story_t *s)
 {
+    m2mctl_token_t token;
+
     m2_err_init(&s->why, s->pool);
-    s->found = s->force->policy.keys ? m2mctl_find_token(&s->token, &s->where, s->request,
-                                                         s->force->tokens, &s->why)
-                                     : M2_OK;
+    if (s->force->policy.keys) {
+        s->found = m2mctl_find_token(&token, s->request, s->force->tokens, &s->why);
+        s->token = token.text;
+        s->where = token.where;
+        s->shown.presented.as_dpop = token.as_dpop;
+    }
 }
 
 int m2mctl_story_status(const m2mctl_story_t *s)

@@ -6,7 +6,7 @@
 #ifndef M2MCTL_STORY_INT_H
 #define M2MCTL_STORY_INT_H
 
-#include "ctl/m2mctl_force.h"
+#include "ctl/m2mctl_proof.h"
 
 /* One decision in the making. Zeroed, then the first group is filled. */
 typedef struct m2mctl_story_t {
@@ -19,7 +19,7 @@ typedef struct m2mctl_story_t {
     m2_code_t found;             /* what the search for the token came to */
     m2_err_t why;
     const m2mctl_guard_t *guard; /* M2MPathGuard: sections and all */
-    const m2_presented_t *shown; /* what came with the token; NULL: it is not known */
+    m2mctl_presented_t shown;    /* what came with the token */
     int quiet;                   /* nothing is told */
     apr_table_t *reached;        /* names of rules and operations, as they are met; or NULL */
 
@@ -30,7 +30,8 @@ typedef struct m2mctl_story_t {
     m2_json_t *steps;            /* for --json */
 } m2mctl_story_t;
 
-/** Look for the token in the request, where the policy says it is. */
+/** Look for the token in the request, where the policy says it is; shown says under which
+ *  scheme it came. */
 void m2mctl_story_find(m2mctl_story_t *s);
 
 /** Decide: fills verdict, tells each step. */

@@ -6,6 +6,7 @@
  * of the policy, so that everything else about it is judged as ever.
  */
 #include "ctl/m2mctl_cases.h"
+#include "ctl/m2mctl_dpop.h"
 #include "ctl/m2mctl_story_int.h"
 
 #include "operation/m2_openapi.h"
@@ -15,6 +16,7 @@
 
 typedef struct test_t {
     m2mctl_policy_t policy;
+    m2mctl_shown_t shown;
     const char *path;
 } test_t;
 
@@ -26,13 +28,18 @@ static const m2mctl_option_t test_options[] = {
 };
 /* clang-format on */
 
+/* a key made here */
+typedef struct signer_t {
+    m2_jwk_t *key;
+    const m2_alg_t *alg;
+} signer_t;
+
 typedef struct bench_t {
     m2mctl_t *ctl;
     const test_t *options;
     const char *dump;            /* NULL: files */
     m2mctl_force_t files;        /* what files and options come to */
-    m2_jwk_t *key;               /* signs claims */
-    const m2_alg_t *alg;
+    signer_t issuer, owner;      /* of claims, and of the proofs that go with them */
     apr_table_t *reached;        /* rules and operations that some case met */
     apr_table_t *known;          /* those of the sections that cases met */
     m2_json_t *results;          /* for --json */
@@ -161,7 +168,7 @@ static int policy_for(m2mctl_force_t *force, bench_t *b, const m2mctl_case_t *c)
 
 /* --- claims as a token --- */
 
-static int make_key(bench_t *b, const m2_policy_t *policy)
+static int make_key(signer_t *signer, bench_t *b, m2_alg_mask_t algs)
 {
     static const char *const names[] = { "ES256", "EdDSA", "ES384", "ES512", "RS256", "PS256",
                                          "HS256" };
@@ -172,21 +179,22 @@ static int make_key(bench_t *b, const m2_policy_t *policy)
     for (i = 0; i < sizeof(names) / sizeof(names[0]) && !alg; i++) {
         const m2_alg_t *one = m2_alg_find(m2_slice_z(names[i]));
 
-        alg = one && (one->bit & policy->algs) == one->bit ? one : NULL;
+        alg = one && (one->bit & algs) == one->bit ? one : NULL;
     }
     for (k = 0; !alg && m2_alg_at(k); k++) {
-        alg = m2_alg_at(k)->bit & policy->algs ? m2_alg_at(k) : NULL;
+        alg = m2_alg_at(k)->bit & algs ? m2_alg_at(k) : NULL;
     }
-    if (b->key && b->alg == alg) {
+    if (signer->key && signer->alg == alg) {
         return 0;
     }
-    b->alg = alg;
-    return !alg || m2_jwk_generate(&b->key, b->ctl->pool, alg, 0, "m2mctl-test", &b->err) != M2_OK;
+    signer->alg = alg;
+    return !alg || m2_jwk_generate(&signer->key, b->ctl->pool, alg, 0, "m2mctl-test", &b->err)
+                       != M2_OK;
 }
 
 /* The claims; unless they say otherwise (null means absent), issued now and good for five
  * minutes, as m2mctl sign has it. */
-static const m2_json_t *complete(apr_pool_t *pool, const m2_json_t *claims, apr_time_t now)
+static m2_json_t *complete(apr_pool_t *pool, const m2_json_t *claims, apr_time_t now)
 {
     m2_json_t *all = m2_json_make(pool);
     const m2_member_t *it;
@@ -203,11 +211,71 @@ static const m2_json_t *complete(apr_pool_t *pool, const m2_json_t *claims, apr_
     return all;
 }
 
+/* --- what claims are bound to --- */
+
+static int is_bound(const m2mctl_case_t *c, const char *word)
+{
+    return c->bound && (m2_slice_is(m2_slice_z(c->bound), word)
+                        || m2_slice_is(m2_slice_z(c->bound), "both"));
+}
+
+/* `cnf` in claims: a key made here, a certificate that nobody needs to see. */
+static int bind_claims(m2_json_t *claims, m2mctl_story_t *s, bench_t *b, const m2mctl_case_t *c)
+{
+    static const char x5t[] = "bTJtY3RsIHRlc3Q6IGEgY2VydGlmaWNhdGUgb2Ygbm8";
+    m2_json_t *cnf = m2_json_make(s->pool);
+
+    if (!c->bound) {
+        return 0;
+    }
+    if (is_bound(c, "DPoP")) {
+        if (make_key(&b->owner, b, s->force->policy.bound.proof.algs)) {
+            return m2mctl_fault(b->ctl, "bound", &b->err);
+        }
+        b->owner.key->kid = NULL;
+        m2_json_set_string(cnf, "jkt", m2_jwk_thumbprint(s->pool, b->owner.key));
+    }
+    if (is_bound(c, "mTLS")) {
+        m2_json_set_string(cnf, "x5t#S256", x5t);
+        s->shown.x5t = x5t;
+    }
+    m2_json_set_json(claims, "cnf", cnf);
+    return 0;
+}
+
+/* The proof of a token that is bound to our key, as its owner would make it. */
+static int prove(m2mctl_story_t *s, m2mctl_force_t *force, bench_t *b, const m2mctl_case_t *c)
+{
+    m2_proof_policy_t *policy = &force->policy.bound.proof;
+    const char *url = m2mctl_target(&s->shown), *proof;
+    m2mctl_made_t made = { s->shown.method, url ? url : "https://localhost/", s->token, NULL, NULL,
+                           apr_time_sec(force->now) };
+
+    if (!is_bound(c, "DPoP")) {
+        return 0;
+    }
+    if (!url) {
+        APR_ARRAY_PUSH(s->shown.targets, const char *) = made.url;
+    }
+    if (policy->nonce && s->shown.nonce_key.p) {
+        made.nonce = m2_nonce_make(s->pool, s->shown.nonce_key, M2_NONCE_RESOURCE, policy->window,
+                                   force->now);
+    }
+    policy->nonce = made.nonce != NULL;
+    if (m2mctl_proof_make(&proof, s->pool, b->owner.key, b->owner.alg, &made, &b->err)) {
+        return m2mctl_fault(b->ctl, "bound", &b->err);
+    }
+    s->shown.proof = m2_slice_z(proof);
+    s->shown.presented.as_dpop = 1;
+    return 0;
+}
+
 /* The token of claims, and the policy with the key that signed it. */
 static int sign_claims(m2mctl_story_t *s, m2mctl_force_t *force, bench_t *b,
-                       const m2_json_t *claims)
+                       const m2mctl_case_t *c)
 {
     apr_pool_t *pool = b->ctl->pool;
+    m2_json_t *claims = complete(pool, c->claims, force->now);
     const apr_array_header_t *types = force->policy.types;
     m2_keyset_t *keys = m2_keyset_make(pool);
     m2_json_t *header = m2_json_make(pool);
@@ -218,17 +286,20 @@ static int sign_claims(m2mctl_story_t *s, m2mctl_force_t *force, bench_t *b,
     }
     m2_json_set_string(header, "typ", types && types->nelts ? APR_ARRAY_IDX(types, 0, const char *)
                                                             : "JWT");
-    if (make_key(b, &force->policy) || m2_keyset_add(keys, b->key, &b->err)
-        || m2_jws_sign(&token, pool, header,
-                       m2_slice_z(m2_json_dump(pool, complete(pool, claims, force->now))), b->key,
-                       b->alg, &b->err)) {
+    if (bind_claims(claims, s, b, c)) {
+        return M2MCTL_USAGE;
+    }
+    if (make_key(&b->issuer, b, force->policy.algs)
+        || m2_keyset_add(keys, b->issuer.key, &b->err)
+        || m2_jws_sign(&token, pool, header, m2_slice_z(m2_json_dump(pool, claims)),
+                       b->issuer.key, b->issuer.alg, &b->err)) {
         return m2mctl_fault(b->ctl, "claims", &b->err);
     }
     force->keys = keys;
     force->policy.keys = m2_keyring_make(pool, keys);
     s->token = m2_slice_z(token);
     s->where = "made of the claims";
-    return 0;
+    return prove(s, force, b, c);
 }
 
 /* --- what there is to reach --- */
@@ -320,11 +391,14 @@ static int find_token(m2mctl_story_t *s, m2mctl_force_t *force, bench_t *b,
                       const m2mctl_case_t *c)
 {
     if (c->claims) {
-        return sign_claims(s, force, b, c->claims);
+        return sign_claims(s, force, b, c);
     }
     if (c->token) {
-        s->token = m2_slice_z(c->token);
+        m2mctl_scheme_t scheme;
+
+        s->token = m2mctl_bare_token(&scheme, m2_slice_z(c->token));
         s->where = "of the case";
+        m2mctl_present_as(&s->shown, &b->options->shown, scheme);
     }
     else {
         m2mctl_story_find(s);
@@ -333,6 +407,16 @@ static int find_token(m2mctl_story_t *s, m2mctl_force_t *force, bench_t *b,
                ? m2mctl_usage(b->ctl, "%s: the keys of %s are not in the dump: give them with "
                               "--jwks FILE", c->name, force->unread)
                : 0;
+}
+
+static int take_shown(m2mctl_story_t *s, m2mctl_force_t *force, const bench_t *b,
+                      const m2mctl_case_t *c)
+{
+    const m2mctl_shape_t shape = { s->request, c->request.method, c->request.url };
+    m2mctl_shown_t shown = b->options->shown;
+
+    shown.cert = c->certificate;
+    return m2mctl_present(&s->shown, b->ctl, force, &shown, &shape);
 }
 
 static int run_case(bench_t *b, m2mctl_case_t *c, int number)
@@ -354,6 +438,7 @@ static int run_case(bench_t *b, m2mctl_case_t *c, int number)
     c->request.stage = force.stage;
     c->request.api_name = force.api_name;
     bad = m2mctl_request(&s.request, b->ctl, &c->request, force.now);
+    bad = bad ? bad : take_shown(&s, &force, b, c);
     bad = bad ? bad : find_token(&s, &force, b, c);
     if (bad) {
         return bad;
@@ -432,11 +517,14 @@ const m2mctl_verb_t m2mctl_test = {
     "POLICY is a dump of `httpd -t -D DUMP_M2M_JSON`, of which the section counts that covers\n"
     "--location or the URL of a case; or files: a jwtAuth or accessControl script, rule\n"
     "directives, an OpenAPI document, beside the options of the policy. CASES is a YAML or\n"
-    "JSON file: `cases`, a list of name, now, request (method, url, headers, body, address),\n"
-    "claims or token, and expect (decision, reason, rule, status). Claims are those of a token\n"
-    "that verifies; without exp and iat it is issued now. Prints TAP, and the rules and\n"
-    "operations that no case reached. Exit status 1: a case was missed.\n",
-    {{m2mctl_policy_options, offsetof(test_t, policy)}, {test_options, 0}},
+    "JSON file: `cases`, a list of name, now, request (method, url, headers, body, address,\n"
+    "certificate), claims or token, and expect (decision, reason, rule, status). Claims are\n"
+    "those of a token that verifies; without exp and iat it is issued now; with `bound` (DPoP,\n"
+    "mTLS or both) it is bound to its owner, and the request proves it. Prints TAP, and the\n"
+    "rules and operations that no case reached. Exit status 1: a case was missed.\n",
+    {{m2mctl_policy_options, offsetof(test_t, policy)},
+     {test_options, 0},
+     {m2mctl_bound_options, offsetof(test_t, shown)}},
     sizeof(test_t),
     run_test,
 };

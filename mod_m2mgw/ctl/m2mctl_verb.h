@@ -67,7 +67,7 @@ typedef struct m2mctl_group_t {
     apr_size_t base;
 } m2mctl_group_t;
 
-#define M2MCTL_GROUPS 4
+#define M2MCTL_GROUPS 5
 
 typedef int m2mctl_run_fn(m2mctl_t *ctl, void *options);
 
@@ -112,10 +112,20 @@ m2_code_t m2mctl_read(m2_slice_t *ptext, apr_pool_t *pool, const char *path,
 m2_code_t m2mctl_write(apr_pool_t *pool, const char *path, const char *text, int secret,
                        int force, m2_err_t *err);
 
-/** A token from a file or standard input, without white space around it and without
- *  `Bearer`. */
-m2_code_t m2mctl_read_token(m2_slice_t *ptoken, apr_pool_t *pool, const char *path,
-                            m2_err_t *err);
+/* the word in front of a token */
+typedef enum m2mctl_scheme_t {
+    M2MCTL_SCHEME_NONE,
+    M2MCTL_SCHEME_BEARER,
+    M2MCTL_SCHEME_DPOP
+} m2mctl_scheme_t;
+
+/** A text without white space around it and without `Bearer` or `DPoP` in front, which
+ *  *pscheme (or NULL) is. */
+m2_slice_t m2mctl_bare_token(m2mctl_scheme_t *pscheme, m2_slice_t text);
+
+/** The same of a file or standard input. */
+m2_code_t m2mctl_read_token(m2_slice_t *ptoken, m2mctl_scheme_t *pscheme, apr_pool_t *pool,
+                            const char *path, m2_err_t *err);
 
 /** Add the keys of a JWK, JWK set or PEM text to a set. Private keys are read as such
  *  with M2_JWK_PRIVATE in flags. */
@@ -205,14 +215,26 @@ m2_code_t m2mctl_judge_method(m2mctl_facts_t *request, const m2_rules_t *rules, 
 const char *m2mctl_method(const m2mctl_facts_t *request);
 const char *m2mctl_header(const m2mctl_facts_t *request, const char *name);
 
+/** The address that it comes from. */
+const char *m2mctl_client_ip(const m2mctl_facts_t *request);
+
+/** Take a header out, in every spelling but for exact (NULL: in every one). */
+void m2mctl_remove_header(m2mctl_facts_t *request, const char *name, const char *exact);
+
 /** Whose operation it is: its name, and who knows the variables of its template. */
 void m2mctl_segments(m2mctl_facts_t *request, const char *name,
                      m2_slice_t (*segment)(void *baton, const char *name), void *baton);
 
-/** Find the token of a request, as the gateway does: in *ptoken, where it was in *pwhere (as
- *  header:NAME and so on). It is taken out of query and body, as in the gateway; cookies
- *  stay. M2_E_TOKEN_MULTIPLE or M2_E_TOKEN_MALFORMED as the gateway's. */
-m2_code_t m2mctl_find_token(m2_slice_t *ptoken, const char **pwhere, m2mctl_facts_t *request,
+/* the token of a request */
+typedef struct m2mctl_token_t {
+    m2_slice_t text;   /* absent without one */
+    const char *where; /* header:NAME and so on; NULL without one */
+    int as_dpop;       /* it came under the scheme DPoP in a header */
+} m2mctl_token_t;
+
+/** Find the token of a request, as the gateway does. It is taken out of query and body, as in
+ *  the gateway; cookies stay. M2_E_TOKEN_MULTIPLE or M2_E_TOKEN_MALFORMED as the gateway's. */
+m2_code_t m2mctl_find_token(m2mctl_token_t *token, m2mctl_facts_t *request,
                             const apr_array_header_t *sources, m2_err_t *err);
 
 /** Scrub and set what the gate publishes, as rules and the backend will see it. */

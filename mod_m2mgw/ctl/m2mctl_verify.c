@@ -25,41 +25,45 @@ static const m2mctl_option_t verify_options[] = {
 };
 /* clang-format on */
 
-/* how far a proof came; a proof that was not looked at has not begun */
+/* The checks that were made, the one that failed among them; none where the token fails first. */
 static int checks_of(const m2_verdict_t *verdict)
 {
-    return verdict->code == M2_OK || verdict->code == M2_E_PROOF_INVALID
-                   || verdict->code == M2_E_CERT_MISMATCH
-               ? (int)verdict->proof.step
-               : 0;
+    const int n = (int)verdict->proof.step;
+
+    return !verdict->proof.judged ? 0 : n < M2_PROOF_STEPS ? n + 1 : n;
 }
 
-static m2_json_t *checks_json(apr_pool_t *pool, const m2_verdict_t *verdict)
+static m2_json_t *checks_json(apr_pool_t *pool, const m2_verdict_t *verdict,
+                              const m2mctl_presented_t *shown)
 {
     m2_json_t *list = m2_json_make_array(pool);
-    int i, n = checks_of(verdict);
+    int i;
 
-    for (i = 0; i < M2_PROOF_STEPS && i <= n; i++) {
+    for (i = 0; i < checks_of(verdict); i++) {
         m2_json_t *json = m2_json_make(pool);
 
-        m2_json_set_string(json, "check", m2_proof_step_text((m2_proof_step_t)i));
-        m2_json_set_bool(json, "ok", i < n);
+        m2_json_set_string(json, "check", m2mctl_step_text(shown, (m2_proof_step_t)i));
+        m2_json_set_bool(json, "ok", i < (int)verdict->proof.step);
         m2_json_append(list, json);
     }
     return list;
 }
 
-static void print_checks(const m2_verdict_t *verdict)
+static void print_checks(const m2_verdict_t *verdict, const m2mctl_presented_t *shown)
 {
-    int i, n = checks_of(verdict);
+    int i;
 
-    for (i = 0; i < M2_PROOF_STEPS && i <= n; i++) {
-        printf("%-4sproof       %s\n", i < n ? "ok" : "NO",
-               m2_proof_step_text((m2_proof_step_t)i));
+    for (i = 0; i < checks_of(verdict); i++) {
+        printf("%-4sproof       %s\n", i < (int)verdict->proof.step ? "ok" : "NO",
+               m2mctl_step_text(shown, (m2_proof_step_t)i));
+    }
+    if (!verdict->proof.judged) {
+        printf("--  proof       not looked at\n");
     }
 }
 
-static void print_json(m2mctl_t *ctl, const m2_verdict_t *verdict, int proof)
+static void print_json(m2mctl_t *ctl, const m2_verdict_t *verdict,
+                       const m2mctl_presented_t *shown)
 {
     const m2_reason_t *reason = m2_reason_of(verdict->code);
     m2_json_t *json = m2_json_make(ctl->pool);
@@ -81,16 +85,17 @@ static void print_json(m2mctl_t *ctl, const m2_verdict_t *verdict, int proof)
     if (verdict->user) {
         m2_json_set_string(json, "user", verdict->user);
     }
-    if (proof) {
-        m2_json_set_json(json, "proof", checks_json(ctl->pool, verdict));
+    if (shown->proof.p) {
+        m2_json_set_json(json, "proof", checks_json(ctl->pool, verdict, shown));
     }
     m2mctl_print_json(ctl->pool, json);
 }
 
-static void print_text(m2mctl_t *ctl, const m2_verdict_t *verdict, int proof)
+static void print_text(m2mctl_t *ctl, const m2_verdict_t *verdict,
+                       const m2mctl_presented_t *shown)
 {
-    if (proof) {
-        print_checks(verdict);
+    if (shown->proof.p) {
+        print_checks(verdict, shown);
     }
     if (verdict->code != M2_OK) {
         printf("deny: %s: %s\n", m2_reason_of(verdict->code)->reason,
@@ -107,7 +112,9 @@ static int run_verify(m2mctl_t *ctl, void *options)
 {
     verify_t *o = options;
     const char *path = o->token_file ? o->token_file : "-";
+    const m2mctl_shape_t shape = { NULL, o->method, o->url };
     m2mctl_presented_t shown;
+    m2mctl_scheme_t scheme;
     m2_services_t services;
     m2mctl_force_t force;
     m2_verdict_t verdict;
@@ -115,7 +122,7 @@ static int run_verify(m2mctl_t *ctl, void *options)
     m2_err_t err;
     int bad = m2mctl_policy_at(&force, ctl, &o->policy, NULL);
 
-    bad = bad ? bad : m2mctl_present(&shown, ctl, &force, &o->shown, NULL, o->method, o->url);
+    bad = bad ? bad : m2mctl_present(&shown, ctl, &force, &o->shown, &shape);
     if (bad) {
         return bad;
     }
@@ -130,9 +137,10 @@ static int run_verify(m2mctl_t *ctl, void *options)
         return m2mctl_usage(ctl, "there are no keys; give --jwks, --jwk, --jwt-auth or --policy");
     }
     m2_err_init(&err, ctl->pool);
-    if (m2mctl_read_token(&token, ctl->pool, path, &err)) {
+    if (m2mctl_read_token(&token, &scheme, ctl->pool, path, &err)) {
         return m2mctl_fault(ctl, path, &err);
     }
+    m2mctl_present_as(&shown, &o->shown, scheme);
     memset(&verdict, 0, sizeof(verdict));
     force.policy.bypass_empty = 0; /* an empty input is a mistake here */
     memset(&services, 0, sizeof(services));
@@ -140,10 +148,10 @@ static int run_verify(m2mctl_t *ctl, void *options)
     m2_gate_token(&verdict, ctl->pool, &force.policy, token, force.now, &services);
     m2_gate_scopes(&verdict, &force.policy);
     if (ctl->json) {
-        print_json(ctl, &verdict, shown.proof.p != NULL);
+        print_json(ctl, &verdict, &shown);
     }
     else {
-        print_text(ctl, &verdict, shown.proof.p != NULL);
+        print_text(ctl, &verdict, &shown);
     }
     return verdict.code == M2_OK ? M2MCTL_ALLOW : M2MCTL_DENY;
 }
@@ -152,7 +160,7 @@ const m2mctl_verb_t m2mctl_verify = {
     "verify",
     "[-]",
     "check a token against keys and a policy",
-    "Reads a token, with or without `Bearer`, from --token-file or standard input. "
+    "Reads a token, with or without `Bearer` or `DPoP`, from --token-file or standard input. "
     "Options\n"
     "of the policy are named after the directives (--M2MIssuer is understood as well).\n"
     "Prints the claims of a good token, and of a bad one the reason, which is what\n"
@@ -160,6 +168,7 @@ const m2mctl_verb_t m2mctl_verify = {
     "possession is told (RFC 9449 4.3). Neither jti is remembered: use the gateway for that.\n",
     {{m2mctl_policy_options, offsetof(verify_t, policy)},
      {verify_options, 0},
+     {m2mctl_bound_options, offsetof(verify_t, shown)},
      {m2mctl_shown_options, offsetof(verify_t, shown)}},
     sizeof(verify_t),
     run_verify,

@@ -418,7 +418,7 @@ static const struct step_t {
     { M2_PROOF_TARGET, check_target, "htu is the URL" },
     { M2_PROOF_TIME, check_time, "iat is within the window" },
     { M2_PROOF_TOKEN, check_token, "ath is the hash of the token" },
-    { M2_PROOF_FRESH, check_fresh, "nonce is one of ours" },
+    { M2_PROOF_FRESH, check_fresh, "nonce was given out lately, where one is asked for" },
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == M2_PROOF_STEPS, "ORDER STEP");
@@ -449,6 +449,7 @@ m2_code_t m2_proof_check(m2_proof_t *proof, apr_pool_t *pool,
     m2_code_t code = M2_OK;
 
     memset(proof, 0, sizeof(*proof));
+    proof->judged = 1;
     while (proof->step < M2_PROOF_STEPS) {
         code = steps[proof->step].check(&c);
         if (code != M2_OK) {

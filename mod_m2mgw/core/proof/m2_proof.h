@@ -78,6 +78,7 @@ typedef struct m2_proof_request_t {
 
 /* What became of it; also of one that was refused, as far as it was read. */
 typedef struct m2_proof_t {
+    int judged;           /* it was looked at, or looked for */
     m2_proof_step_t step; /* the first check that failed, or M2_PROOF_STEPS */
     const char *alg;      /* NULL before M2_PROOF_ALG passed */
     const char *jkt;      /* thumbprint of its key; NULL before M2_PROOF_PUBLIC passed */

@@ -182,9 +182,30 @@ static void add_mapping(m2_json_t *policy, apr_pool_t *pool, const m2_mapping_t 
     m2_json_set_json(policy, "claims", array);
 }
 
-static void add_bound(m2_json_t *policy, apr_pool_t *pool, const m2_bound_policy_t *bound)
+/* Where a certificate comes from, if it is not mod_ssl's. */
+static void add_certificate(m2_json_t *policy, apr_pool_t *pool,
+                            const m2mgw_certificate_t *certificate)
+{
+    m2_json_t *json = m2_json_make(pool), *from = m2_json_make_array(pool);
+    char *last, *one;
+
+    if (!certificate || !certificate->header) {
+        return;
+    }
+    text(json, pool, "header", certificate->header);
+    for (one = apr_strtok(apr_pstrdup(pool, certificate->from_text), ",", &last); one;
+         one = apr_strtok(NULL, ",", &last)) {
+        m2_json_append_string(from, utf8(pool, one));
+    }
+    m2_json_set_json(json, "from", from);
+    m2_json_set_bool(json, "verified", certificate->verified);
+    m2_json_set_json(policy, "client_certificate", json);
+}
+
+static void add_bound(m2_json_t *policy, apr_pool_t *pool, const m2mgw_effective_t *e)
 {
     static const char *const words[] = { "Off", "Auto", "DPoP", "mTLS", "Any" };
+    const m2_bound_policy_t *bound = &e->policy.bound;
     m2_json_t *dpop = m2_json_make(pool);
 
     m2_json_set_string(policy, "sender_constraint", words[bound->constraint]);
@@ -193,6 +214,8 @@ static void add_bound(m2_json_t *policy, apr_pool_t *pool, const m2_bound_policy
     m2_json_set_int(dpop, "window", bound->proof.window);
     m2_json_set_bool(dpop, "nonce", bound->proof.nonce);
     m2_json_set_json(policy, "dpop", dpop);
+    list(policy, pool, "public_urls", e->dir->public_urls);
+    add_certificate(policy, pool, e->dir->certificate);
 }
 
 /* --- rules --- */
@@ -338,7 +361,7 @@ static m2_json_t *policy_json(apr_pool_t *pool, const m2mgw_effective_t *e)
     m2_json_set_bool(json, "bypass_empty_token", e->policy.bypass_empty);
     add_keys(json, pool, e->policy.keys);
     add_claims_policy(json, pool, &e->policy);
-    add_bound(json, pool, &e->policy.bound);
+    add_bound(json, pool, e);
     add_mapping(json, pool, e->policy.mapping);
     add_rules(json, pool, e);
     add_operations(json, pool, e);
@@ -363,6 +386,9 @@ static m2_json_t *section_json(apr_pool_t *pool, const m2mgw_section_t *section)
     text(json, pool, "vhost", s->server_hostname ? s->server_hostname : "");
     if (s->is_virtual && s->addrs && s->addrs->host_port) {
         m2_json_set_int(json, "port", s->addrs->host_port);
+    }
+    if (s->port) {
+        m2_json_set_int(json, "server_port", s->port);
     }
     text(json, pool, "place", at ? m2mgw_cfg_place(pool, at) : "");
     text(json, pool, "location", section->location);
