@@ -3,7 +3,8 @@
 # Copyright The mod_m2mgw authors
 #
 # The status page in a real browser, headless: axe finds nothing serious, in light and dark, and at
-# 400 px no word is broken and nothing but wide tables scrolls. Needs Chromium, and axe-core and
+# 400 px no word is broken and nothing scrolls sideways: the rows of tables are cards there, in which each
+# value has its column's name. Needs Chromium, and axe-core and
 # playwright-core below M2MGW_BROWSER (npm install --prefix DIR axe-core playwright-core); passes
 # without them. Screenshots go to M2MGW_SHOTS.
 use strict;
@@ -79,7 +80,14 @@ const axe = require('fs').readFileSync(dir + '/node_modules/axe-core/axe.min.js'
                     if (tops.size > 1) broken.push(word[0]);
                 }
             }
-            return { broken, overflow: document.documentElement.scrollWidth - window.innerWidth, scripts: document.scripts.length };
+            const sideways = [...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)
+                .map(e => e.getAttribute('aria-label'));
+            const named = [...document.querySelectorAll('.wide td, .wide tbody th')].filter(e => e.textContent !== '')
+                .map(e => [e, getComputedStyle(e, '::before').content, e.closest('table').querySelectorAll('thead th')[e.cellIndex].textContent]);
+            const cards = named.filter(([e, label, name]) => label === JSON.stringify(name)).length;
+            const long = named.filter(([e, label]) => label !== 'none'
+                && parseFloat(getComputedStyle(e, '::before').width) > parseFloat(getComputedStyle(e).paddingLeft)).map(([, label]) => label);
+            return { broken, sideways, long, cards, values: named.length, overflow: document.documentElement.scrollWidth - window.innerWidth, scripts: document.scripts.length };
         });
         found.push({ width, scheme, ...layout, violations: report.violations.map(v => ({ id: v.id, impact: v.impact, nodes: v.nodes.length,
             html: v.nodes[0].html.slice(0, 120), why: v.nodes[0].failureSummary })) });
@@ -101,6 +109,10 @@ for my $look (@$found) {
     is($look->{overflow} > 0 ? $look->{overflow} : 0, 0, "$name: the page itself does not scroll sideways");
     is(join(' ', @{ $look->{broken} }), '', "$name: no word is broken");
     is($look->{scripts}, 0, "$name: no script");
+    is(join(', ', @{ $look->{sideways} }), '', "$name: no table scrolls sideways");
+    is(join(', ', @{ $look->{long} }), '', "$name: no name of a column is longer than its place");
+    cmp_ok($look->{values}, '>', 20, "$name: tables have values");
+    is($look->{cards}, $look->{width} == 400 ? $look->{values} : 0, "$name: " . ($look->{width} == 400 ? 'each value has its column\'s name' : 'a table is a table'));
 }
 $t->expect_log(qr/M2-\d\d\d/);
 $t->finish;

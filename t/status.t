@@ -377,13 +377,13 @@ unlike($html, qr/<script|<b>"|ok" <b>/, 'HTML: names are escaped');
 like($html, qr/only &quot;ok&quot; &lt;b&gt;/, 'HTML: and there');
 like($html, qr{<th scope="row">token_missing</th><td class="n">$want{token_missing}</td>}, 'HTML: a reason with its count');
 unlike($html, qr{<th scope="row">(?:typ_mismatch|never)</th>}, 'HTML: rows of zeros are left out');
-like($html, qr/Not met: [^<]*typ_mismatch/, 'HTML: but named');
+like($html, qr/Never occurred: [^<]*typ_mismatch/, 'HTML: but named');
 cmp_ok(index($html, 'Refused, and why'), '<', index($html, 'Keys in use'), 'HTML: refusals come first');
 my @order = $html =~ m{<th scope="row">(token_missing|rule_denied|expired|kid_unknown)</th>}g;
 is($order[0], 'token_missing', 'HTML: the most frequent reason on top');
 if ($idp) {
     like($html, qr{class="attention">.*127\.0\.0\.1:9/jwks\?\.\.\.</b> are <span class="bad">unavailable}s, 'HTML: a source that is down is told at once');
-    like($html, qr{<b>1</b> requests met <b>keys_unavailable}, 'HTML: and what came of it');
+    like($html, qr{<b>1</b> request ended with <b>keys_unavailable}, 'HTML: and what came of it');
 }
 
 # --- what it must not say ---
@@ -488,5 +488,5 @@ for my $format (qw(html json prometheus)) {
 }
 ok(eval { prometheus(page('prometheus')->body) }, 'Prometheus: valid') or diag $@;
 like(page('html')->body, qr{>r7</th>}, 'HTML: the rule that refuses is on the page');
-like(page('html')->body, qr{\d+ of \d{4} rules decided nothing}, 'HTML: the others are a number');
+like(page('html')->body, qr{Rules that decided nothing: \d+ of \d{4}}, 'HTML: the others are a number');
 $t->finish;

@@ -304,7 +304,7 @@ static m2_code_t judge_now(m2_verdict_t *verdict, apr_uint64_t *pgeneration,
     }
     else {
         verdict->code = m2_err_set(&verdict->err, M2_E_KEYS_UNAVAILABLE,
-                                   "no key set that may be used is at hand");
+                                   "no usable key set is available");
         publish(verdict, pool, policy);
     }
     m2_keyring_leave(policy->keys);

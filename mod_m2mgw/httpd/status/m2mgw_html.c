@@ -34,8 +34,9 @@ static void ill_sources(request_rec *r, const m2_json_t *list, const char *what,
         begin_item(r, pitems);
         ap_rprintf(r, "%s from <b>%s</b> are %s", what, m2mgw_page_text(r, source, "source"),
                    m2mgw_page_state(r, source));
-        ap_rprintf(r, ", confirmed %s%s%s%s</li>\n",
-                   m2mgw_page_member_span(r, source, "age", "never"),
+        ap_rprintf(r, ", %s%s%s%s%s</li>\n",
+                   m2_json_get(source, "age") ? "confirmed " : "never confirmed",
+                   m2mgw_page_member_span(r, source, "age", ""),
                    m2_json_get(source, "age") ? " ago" : "",
                    m2_json_get(source, "fault") ? ": " : "",
                    m2mgw_page_text(r, source, "fault"));
@@ -50,11 +51,11 @@ static void our_faults(request_rec *r, const m2_json_t *counts, int *pitems)
 {
     static const char *const faults[][2] = {
         { "keys_unavailable",
-          "their key source has no keys that may be used, or has none yet" },
+          "their key source has no usable keys, or none yet" },
         { "replay_unavailable", "the replay store is full or does not answer" },
         { "revocation_unavailable",
-          "a list of revoked tokens is not to be had, or was bad for too long" },
-        { "rule_error", "a rule cannot be evaluated, the error log says which" },
+          "a list of revoked tokens is missing, or has been bad for too long" },
+        { "rule_error", "a rule cannot be evaluated; the error log names it" },
         { "internal_error", "see the error log" },
     };
     apr_size_t i;
@@ -64,8 +65,8 @@ static void our_faults(request_rec *r, const m2_json_t *counts, int *pitems)
 
         if (n > 0) {
             begin_item(r, pitems);
-            ap_rprintf(r, "<b>%s</b> requests met <b>%s</b>: %s</li>\n",
-                       m2mgw_page_number(r, n), faults[i][0], faults[i][1]);
+            ap_rprintf(r, "<b>%s</b> request%s ended with <b>%s</b>: %s</li>\n",
+                       m2mgw_page_number(r, n), n == 1 ? "" : "s", faults[i][0], faults[i][1]);
         }
     }
 }
@@ -90,12 +91,12 @@ static void attention(request_rec *r, const m2_json_t *document)
     if (shadow) {
         begin_item(r, &items);
         ap_rprintf(
-            r, "<b>%s</b> requests passed only because of <b>M2MEngine Shadow</b></li>\n",
-            m2mgw_page_number(r, shadow));
+            r, "<b>%s</b> request%s passed only because of <b>M2MEngine Shadow</b></li>\n",
+            m2mgw_page_number(r, shadow), shadow == 1 ? "" : "s");
     }
     ap_rputs(items ? "</ul>\n"
-                   : "<p class=\"fine\">Key sources and stores are well, and no "
-                     "request was refused for a fault of this server.</p>\n",
+                   : "<p class=\"fine\">All key sources and stores work, and no "
+                     "request was refused because of a fault of this server.</p>\n",
              r);
 }
 
@@ -115,9 +116,9 @@ static void sums(request_rec *r, const m2_json_t *document)
         "refused");
     sum(r, document, "passed", "good", "passed");
     if (m2mgw_status_int(document, "shadow_denials")) {
-        sum(r, document, "shadow_denials", "warn", "passed by Shadow, else refused");
+        sum(r, document, "shadow_denials", "warn", "refused, but let pass by Shadow");
     }
-    sum(r, document, "requests", "", "decided in all");
+    sum(r, document, "requests", "", "decisions");
     ap_rputs("</div>\n", r);
 }
 
@@ -140,7 +141,7 @@ static void refusal_row(request_rec *r, const m2mgw_row_t *row, const m2_json_t 
 static void refusals(request_rec *r, const m2_json_t *document)
 {
     static const char *const columns[] = {
-        "reason", "#requests", "#of all", "#let by Shadow", "#answer", "meaning", NULL
+        "reason", "#requests", "#of all", "#in Shadow", "#answer", "meaning", NULL
     };
     const m2_json_t *counts = m2_json_get(document, "decisions");
     apr_array_header_t *rows = m2mgw_rows_make(r);
@@ -171,7 +172,7 @@ static void refusals(request_rec *r, const m2_json_t *document)
                     m2mgw_status_int(document, "requests"));
     }
     m2mgw_page_table_end(r);
-    ap_rprintf(r, "<p class=\"dim\">%sNot met: %s</p>\n",
+    ap_rprintf(r, "<p class=\"dim\">%sNever occurred: %s</p>\n",
                rows->nelts ? "" : "Nothing was refused. ", zeros);
 }
 
@@ -209,7 +210,7 @@ static void rules(request_rec *r, const m2_json_t *list)
     }
     m2mgw_page_table_end(r);
     m2mgw_page_rest(r, rows);
-    ap_rprintf(r, "<p class=\"dim\">%d of %d rules decided nothing.</p>\n",
+    ap_rprintf(r, "<p class=\"dim\">Rules that decided nothing: %d of %d.</p>\n",
                (int)m2_json_length(list) - rows->nelts, (int)m2_json_length(list));
 }
 
@@ -352,7 +353,7 @@ static apr_array_header_t *ill_first(request_rec *r, const m2_json_t *list)
 static void limits(request_rec *r, const m2_json_t *list)
 {
     static const char *const columns[] = { "limit",    "section", "#passed",
-                                           "#refused", "#keys",   "#without a slot",
+                                           "#refused", "#keys",   "#overflow",
                                            NULL };
     apr_size_t i;
 

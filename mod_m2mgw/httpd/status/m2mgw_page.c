@@ -9,6 +9,10 @@
 
 #include <stdlib.h>
 
+/* What stands in front of a value of column n in a narrow window: --cn of its table. */
+#define LABEL(n) "@media(max-width:46rem){.wide tr>:nth-child(" #n ")::before{content:var(--c" #n ")}}\n"
+#define LABELS 8 /* the most columns that a table has */
+
 static const char page_head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width\">"
@@ -34,9 +38,19 @@ static const char page_head[] =
     "p.fine{border-left:.35rem solid var(--good);padding:.5rem 1rem;margin:1rem 0}\n"
     ".scroll{overflow-x:auto}table.wide{min-width:46rem}"
     "table.narrow{width:auto}.narrow td,.narrow th{padding-right:2.5rem}\n"
-    ".sums{display:flex;gap:2.5rem;flex-wrap:wrap;margin:1rem 0}"
+    ".sums{display:flex;gap:.8rem 2.5rem;flex-wrap:wrap;margin:1rem 0}"
     ".sums b{display:block;font-size:1.7rem;font-variant-numeric:tabular-nums}\n"
     "meter{width:12rem;height:.8rem}\n"
+    /* narrow windows: a row is a card, and each value has the name of its column beside it */
+    "@media(max-width:46rem){table.wide{min-width:0}.wide thead{display:none}"
+    ".wide,.wide tbody,.wide tr,.wide tbody th,.wide td{display:block}"
+    ".wide tr{border:1px solid var(--line);border-radius:.4rem;padding:.4rem .7rem;"
+    "margin:.6rem 0}.wide tbody th{font-weight:600}"
+    ".wide tbody th,.wide td{border:0;padding:.1rem 0 .1rem 6rem;position:relative;"
+    "text-align:left;white-space:normal;font-size:.87rem;min-height:1.45em}.wide td:empty{display:none}"
+    ".wide tr>::before{position:absolute;left:0;color:var(--dim);"
+    "font-weight:400;white-space:nowrap}meter{width:6rem}}\n"
+    LABEL(1) LABEL(2) LABEL(3) LABEL(4) LABEL(5) LABEL(6) LABEL(7) LABEL(8)
     "</style></head><body><main>\n";
 
 void m2mgw_page_begin(request_rec *r)
@@ -163,13 +177,19 @@ void m2mgw_page_rest(request_rec *r, const apr_array_header_t *rows)
     }
 }
 
-/* columns: texts, those that begin with # for numbers */
+/* columns: texts without quotes, those that begin with # for numbers */
 void m2mgw_page_table(request_rec *r, const char *title, const char *class,
                       const char *const *columns)
 {
+    int i;
+
     /* what scrolls has a name, and can be reached by keyboard */
     ap_rprintf(r, "<h2>%s</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-               "aria-label=\"%s\"><table class=\"%s\"><thead><tr>", title, title, class);
+               "aria-label=\"%s\"><table class=\"%s\" style=\"", title, title, class);
+    for (i = 0; columns[i] && i < LABELS; i++) {
+        ap_rprintf(r, "--c%d:'%s';", i + 1, columns[i] + (*columns[i] == '#'));
+    }
+    ap_rputs("\"><thead><tr>", r);
     for (; *columns; columns++) {
         const int number = **columns == '#';
 
