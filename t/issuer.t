@@ -836,7 +836,7 @@ bad(qr/M2MSigningKey \S+ holds a private key/s, 'a key the group can write', und
 bad(qr/M2MSigningKey \S+: alg=ES256 is not what this key can do, which is .*RS256/, 'a key that cannot do the alg',
     $KEY, "$KEY alg=ES256");
 bad(qr/M2MSigningKey \S+: unknown alg=none/, 'alg=none', $KEY, "$KEY alg=none");
-bad(qr/M2MSigningKey \S+: unknown alg=rs256/, 'alg in another case', $KEY, "$KEY alg=rs256");
+bad(qr/M2MSigningKey \S+: unknown alg=rs/, 'half of a name', $KEY, "$KEY alg=rs");
 bad(qr/M2MSigningKey cannot read \S+: No such file/, 'no key file', 'rsa.pem', 'nothing.pem');
 bad(qr/M2MSigningKey \S+ is no regular file/, 'a directory as key', '@ROOT@/rsa.pem', '@ROOT@');
 bad(qr/M2MSigningKey \S+grants: /, 'a key that is none', 'rsa.pem', 'grants');
@@ -859,6 +859,8 @@ bad(qr/M2MIssuerName takes a URL without query, fragment and user/, 'a URL with 
 bad(qr/M2MTokenLifetime takes seconds from 1 to/, "a lifetime of $_", $KEY, "$KEY\nM2MTokenLifetime $_")
     for qw(0 -1 x 5x 1.5 99999999 99999999999999999999);
 bad(qr/M2MGrant .*names no permission/, 'a grant without permission', 'app_y admin', 'app_y');
+bad(qr/M2MGrant takes words without blanks/, 'a client of two words', 'app_y admin', '"app y" admin');
+bad(qr/M2MGrant takes words without blanks/, 'a permission of two words', 'app_y admin', 'app_y "admin all"');
 bad(qr/M2MGrant .*\.all is what a client asks for/, 'a grant of .all', 'app_y admin', 'app_y .all');
 bad(qr/M2MGrant .*the client is/, 'a client that cannot be', 'app_y admin', 'app:y admin');
 bad(qr/M2MGrantFile \S+grants line 3: /, 'a broken grant file', undef, undef, files => { grants => "a b c\n\na b\n" });
@@ -882,6 +884,8 @@ for my $d ('M2MIssuerName https://x/', 'M2MSigningKey x', 'M2MGrant a b c', 'M2M
 ($status, $text) = try($KEY, "$KEY\n$CK/ec.pub\nM2MSigningKey \@ROOT\@/ec.jwk",
     files => { 'ec.pub' => pem('p256'), 'ec.jwk' => jwk_json('p384', kid => 'k') });
 is($status, 0, 'client keys as PEM, and a public JWK to publish') or diag($text);
+($status, $text) = try($KEY, "$KEY ALG=ps384");
+is($status, 0, 'words in any case') or diag($text);
 
 # --- the example that is shipped ---
 

@@ -145,7 +145,7 @@ static int run_keygen(m2mctl_t *ctl, void *options)
     m2_err_t err;
 
     if (!alg) {
-        return m2mctl_usage(ctl, "--alg must be one of %s Ed25519 Ed448",
+        return m2mctl_usage(ctl, "--alg must be one of %s",
                             m2_alg_names(ctl->pool));
     }
     if (ctl->words->nelts || (!pem && !m2_slice_is_nocase(format, "jwk"))) {

@@ -318,6 +318,19 @@ static m2mi_grants_t *grants_of(cmd_parms *cmd)
     return conf->grants;
 }
 
+/* a word in quotes that a grant file would read as two */
+static int holds_blank(int argc, char *const argv[])
+{
+    int i;
+
+    for (i = 0; i < argc; i++) {
+        if (strpbrk(argv[i], " \t\r\n")) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* a grant file's line, as the words of a directive */
 static m2_slice_t grant_line(apr_pool_t *pool, int argc, char *const argv[])
 {
@@ -338,6 +351,9 @@ static const char *set_grant(cmd_parms *cmd, void *dir, int argc, char *const ar
     m2_code_t rc;
 
     (void)dir;
+    if (holds_blank(argc, argv)) {
+        return wrong(cmd, "takes words without blanks, also in quotes");
+    }
     m2_err_init(&err, cmd->pool);
     rc = m2_grant_read(&grant, cmd->temp_pool, grant_line(cmd->temp_pool, argc, argv), &err);
     rc = rc == M2_OK ? m2_grants_add(grants->fixed, &grant, &err) : rc;

@@ -70,6 +70,20 @@ static const m2_alg_t *alg_default(const m2_jwk_t *jwk)
     return NULL;
 }
 
+/* the algorithm of a directive's word, in any case */
+static const m2_alg_t *alg_of_word(const char *name)
+{
+    const m2_alg_t *alg;
+    int i;
+
+    for (i = 0; (alg = m2_alg_at(i)) != NULL; i++) {
+        if (m2_slice_is_nocase(m2_slice_z(name), alg->name)) {
+            return alg;
+        }
+    }
+    return NULL;
+}
+
 static const char *alg_choose(m2mi_key_t *key, apr_pool_t *pool, const m2_jwk_t *jwk,
                               const char *path, const char *name)
 {
@@ -77,7 +91,7 @@ static const char *alg_choose(m2mi_key_t *key, apr_pool_t *pool, const m2_jwk_t 
         key->alg = jwk->alg ? m2_alg_find(m2_slice_z(jwk->alg)) : alg_default(jwk);
         return key->alg ? NULL : apr_psprintf(pool, "%s: the key can do no algorithm", path);
     }
-    key->alg = m2_alg_find(m2_slice_z(name));
+    key->alg = alg_of_word(name);
     if (!key->alg) {
         return apr_psprintf(pool, "%s: unknown alg=%s", path, name);
     }

@@ -160,6 +160,10 @@ static void test_items(void **state)
     assert_int_equal(api->ignored->nelts, 1);
     faults(HEAD "paths: {/a: {$ref: 'other.yaml#/x'}}\n", 3, "within the document");
     faults(HEAD "paths: {/a: {$ref: '#/x'}}\n", 3, "leads nowhere");
+    reads(HEAD "security: []\npaths: {/a: {summary: x}, '/{x}': {get: {}}}\n");
+    assert_string_equal(needs("GET", "/v1/a"), "public");
+    assert_int_equal(api->notices->nelts, 1);
+    assert_non_null(strstr(APR_ARRAY_IDX(api->notices, 0, const char *), "/a has no operation"));
     faults(HEAD "paths: {/a: {$ref: '#/paths/%0'}}\n", 3, "leads nowhere");
     reads(HEAD "security: []\npaths:\n  /a/{id}: {get: {}}\n"
           "  /b: {$ref: '#/paths/~1a~1%7Bid%7d', put: {}}\n");

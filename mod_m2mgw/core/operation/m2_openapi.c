@@ -388,6 +388,7 @@ static m2_code_t read_field(m2_apidoc_t *doc, const char *path, const m2_node_t 
 static m2_code_t read_item(m2_apidoc_t *doc, const m2_node_t *path, const m2_node_t *item)
 {
     m2_code_t code = m2_node_want(item, M2_WANT_MAP, path->text, doc->err);
+    const int before = m2_operations_count(doc->table);
     int i;
 
     if (!code && path->text[0] != '/') {
@@ -403,6 +404,10 @@ static m2_code_t read_item(m2_apidoc_t *doc, const m2_node_t *path, const m2_nod
     for (i = 0; !code && i < m2_node_count(item); i++) {
         code = read_field(doc, path->text, m2_node_name_at(item, i),
                           m2_node_value_at(item, i));
+    }
+    if (!code && m2_operations_count(doc->table) == before) {
+        m2_apidoc_note(doc, path, "%s has no operation and counts as not described; a wider "
+                       "template may match its path", path->text);
     }
     return code;
 }
