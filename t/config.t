@@ -285,6 +285,7 @@ refused('M2MBypassEmptyToken 1', qr/"1" is not allowed; it takes On or Off/);
 refused('M2MJwk', qr/takes one JWK/);
 refused('M2MJwk kty=RSA e=AQAB', qr/member n is missing/, at => 'M2MJwk');
 refused("M2MJwk kty=RSA e=AQAB n=$RSA{n} n=$RSA{n}", qr/member n appears twice/, at => 'M2MJwk');
+refused("M2MJwk kty=RSA e=AQAB n=$RSA{n} isuser=https://idp.example", qr/a key has no member "isuser"/, at => 'M2MJwk');
 refused('M2MJwk kty=oct k=c2hvcnQ', qr/oct key needs 256 bits/, at => 'M2MJwk');
 refused('M2MJwk kty=RSA e=AQAB n=' . b64("\xc5" . "\x01" x 127), qr/2048/, at => 'M2MJwk');
 refused("M2MJwk kty=RSA e=AQAB n=$RSA{n}=", qr/member n is no base64url/, at => 'M2MJwk');

@@ -287,6 +287,10 @@ static void test_words(void **state)
     assert_int_equal(from_words(&jwk, "kty=oct kty=oct k=" SECRET32), M2_E_CONFIG);
     assert_non_null(strstr(err.text, "twice"));
     assert_int_equal(from_words(&jwk, "kty=oct k"), M2_E_CONFIG);
+    assert_int_equal(from_words(&jwk, "kty=oct k=" SECRET32 " isuser=a"), M2_E_CONFIG);
+    assert_non_null(strstr(err.text, "a key has no member \"isuser\""));
+    assert_int_equal(from_words(&jwk, "kty=oct k=" SECRET32 " KID=a"), M2_E_CONFIG);
+    assert_non_null(strstr(err.text, "did you mean kid?"));
     assert_int_equal(from_words(&jwk, "=oct"), M2_E_CONFIG);
     assert_int_equal(from_words(&jwk, ""), M2_E_CONFIG);
     assert_null(jwk);

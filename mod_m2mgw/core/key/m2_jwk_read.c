@@ -6,6 +6,7 @@
 #include "key/m2_jwk_int.h"
 
 #include "text/m2_b64.h"
+#include "text/m2_nearest.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -485,6 +486,27 @@ m2_code_t m2_jwk_from_json(m2_jwk_t **pjwk, apr_pool_t *pool, const m2_json_t *j
 
 /* --- words --- */
 
+/* Members that can be written as a word (RFC 7517 4, RFC 7518 6, RFC 8037 2). Others are ignored in
+ * JSON, but people write words: one for `issuer` would leave the key unbound. */
+static const char *const members[] = { "kty", "use", "key_ops", "alg", "kid",  "x5u", "x5t",
+                                       "x5t#S256", "crv", "x", "y", "n", "e", "k", "d", "p",
+                                       "q", "dp", "dq", "qi", "ext" };
+
+static m2_code_t check_member(const char *name, m2_err_t *err)
+{
+    const char *near;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (m2_slice_is(m2_slice_z(name), members[i])) {
+            return M2_OK;
+        }
+    }
+    near = m2_nearest(name, members, sizeof(members) / sizeof(members[0]));
+    return m2_err_set(err, M2_E_CONFIG, "a key has no member \"%.40s\"%s%s%s", name,
+                      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 /* One NAME=VALUE. key_ops is a list in JSON, here its values are joined by commas. */
 static m2_code_t add_word(m2_json_t *json, apr_pool_t *pool, char *word, m2_err_t *err)
 {
@@ -495,6 +517,9 @@ static m2_code_t add_word(m2_json_t *json, apr_pool_t *pool, char *word, m2_err_
         return m2_err_set(err, M2_E_CONFIG, "a key in words is NAME=VALUE ...");
     }
     *value++ = '\0';
+    if (check_member(word, err) != M2_OK) {
+        return M2_E_CONFIG;
+    }
     if (m2_json_get(json, word)) {
         return m2_err_set(err, M2_E_CONFIG, "its member %s appears twice", word);
     }
