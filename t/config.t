@@ -335,6 +335,9 @@ refused('M2MJwks http://idp.example/k plain-http=Yes', qr/takes plain-http=Allow
 refused('M2MJwks file:single.json plain-http=Allow', qr/is not allowed; it takes issuer=/, at => 'M2MJwks');
 refused("M2MJwks file:single.json issuer=a\nM2MJwks file:single.json issuer=a", qr/named twice/, at => 'M2MJwks');
 refused("$KEY\nM2MRequireClaim /a~2 b", qr/JSON Pointer/, at => 'M2MRequireClaim');
+refused("$KEY\nM2MClaim /a~2 header:X-A", qr/JSON Pointer/, at => 'M2MClaim');
+refused("$KEY\nM2MParameter a Token:/a~", qr/JSON Pointer/, at => 'M2MParameter');
+refused("$KEY\nRequire m2m-claim /a~2 b", qr/Require m2m-claim: "\/a~2" is no JSON Pointer/, at => 'Require');
 unlike(refused('M2MJwks https://user:pass@idp/k', qr/not a usable URL/, at => 'M2MJwks'), qr/pass/, 'no password is printed');
 ($bad, $said) = try("<Location /a>\nM2MJwks https://idp/k\nM2MJwksRefresh ttl=5\n</Location>\n"
     . "<Location /b>\nM2MJwks https://idp/k\n</Location>\n");

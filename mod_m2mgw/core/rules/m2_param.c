@@ -7,6 +7,7 @@
  */
 #include "rules/m2_param.h"
 
+#include "text/m2_json.h"
 #include "text/m2_nearest.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -114,6 +115,13 @@ static m2_code_t read_token(m2_param_t *param, apr_pool_t *pool, const char *arg
     return read_name(param, pool, arg, err);
 }
 
+static m2_code_t read_claim(m2_param_t *param, apr_pool_t *pool, const char *arg, m2_err_t *err)
+{
+    const m2_code_t code = m2_json_path_check(arg, err);
+
+    return code ? code : read_name(param, pool, arg, err);
+}
+
 /* placeholders of M2MPath */
 static m2_code_t read_path_name(m2_param_t *param, apr_pool_t *pool, const char *arg,
                                 m2_err_t *err)
@@ -175,7 +183,7 @@ static const source_word_t source_words[] = { /* ORDER SOURCE */
     { "Cookie", NOT_SO, M2_SRC_COOKIE, read_token },
     { "Host", M2_SRC_HOST, NOT_SO, NULL },
     { "Parameter", NOT_SO, M2_SRC_PARAMETER, read_name },
-    { "Token", NOT_SO, M2_SRC_TOKEN, read_name },
+    { "Token", NOT_SO, M2_SRC_TOKEN, read_claim },
     { "XFF", M2_SRC_XFF, M2_SRC_XFF, read_index },
     { "Env", NOT_SO, M2_SRC_ENV, read_name },
     { "System", NOT_SO, M2_SRC_SYSTEM, read_system },

@@ -269,8 +269,8 @@ m2_code_t m2_target_parse(m2_target_t *target, apr_pool_t *pool, const char *cla
     const char *colon = strchr(word, ':');
     apr_size_t i, n = colon ? (apr_size_t)(colon - word) : 0;
 
-    if (!*claim) {
-        return m2_err_set(err, M2_E_CONFIG, "the claim name is empty");
+    if (m2_json_path_check(claim, err) != M2_OK) {
+        return M2_E_CONFIG;
     }
     for (i = 0; colon && i < COUNT(places); i++) {
         if (m2_slice_is_nocase(m2_slice(word, n), places[i].word)) {

@@ -77,6 +77,7 @@ static const char *claim_parse(cmd_parms *cmd, const char *args, const void **pa
     apr_array_header_t *values = apr_array_make(cmd->pool, 4, sizeof(const char *));
     line_t *line;
     const char *fault = line_make(&line, cmd, "m2m-claim", args);
+    m2_err_t err;
     int i;
 
     if (fault) {
@@ -84,6 +85,10 @@ static const char *claim_parse(cmd_parms *cmd, const char *args, const void **pa
     }
     if (words->nelts == 0) {
         return "Require m2m-claim needs a claim name: m2m-claim NAME [VALUE ...]";
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_json_path_check(APR_ARRAY_IDX(words, 0, const char *), &err) != M2_OK) {
+        return apr_pstrcat(cmd->pool, "Require m2m-claim: ", err.text, NULL);
     }
     for (i = 1; i < words->nelts; i++) {
         APR_ARRAY_PUSH(values, const char *) = APR_ARRAY_IDX(words, i, const char *);
