@@ -224,7 +224,7 @@ sub soon {
     my ($code, $scope, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $row = 0;
-    for (my $end = time + 20; $row < 5 && time < $end; ) {
+    for (my $end = time + 60; $row < 5 && time < $end; ) {
         my $r = ctl($secret, 'token', '--issuer', "http://127.0.0.1:" . $t->port, '--client', 'app_one',
                     '--scope', $scope);
         $row = $r->{code} == $code ? $row + 1 : 0;
@@ -261,7 +261,8 @@ ends(ctl('from a file', 'token', '--issuer', $issuer, '--client', 'app_two', @on
 ends(ctl('', 'client', 'revoke', 'app_one', '--all', @c, @g), 0, 'take everything from a client');
 ok((slurp($clients) . slurp($grants)) !~ /app_one/, 'it is in neither file');
 soon(1, "$API|user:read:one", 'and soon it gets nothing');
-like(ctl($secret, @token, @one)->{err}, qr/invalid_client/, 'is told');
+# its secret may be known for a moment longer than its grants
+$t->everywhere('is told', sub { ctl($secret, @token, @one)->{err} =~ /invalid_client/ });
 ends(ctl('', 'client', 'revoke', 'app_one', '--all', @c, @g), 1, 'a second time there is nothing');
 
 ends(ctl($secret, 'token', '--issuer', $_->[0], '--client', 'a', @one), 2, $_->[1]) for

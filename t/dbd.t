@@ -80,7 +80,8 @@ sub SQLite::sql {
     return $out;
 }
 
-sub SQLite::directives { "DBDriver sqlite3\nDBDParams $_[0]{file}\n" }
+# a disk that is slow must not make sixteen writers wait longer for each other than the driver does
+sub SQLite::directives { "DBDriver sqlite3\nDBDParams $_[0]{file}\nDBDInitSQL \"PRAGMA synchronous=OFF\"\n" }
 
 # Nobody else may write until the code is over.
 sub SQLite::blocked {
@@ -180,8 +181,8 @@ sub Postgres::sql {
 }
 
 sub Postgres::directives {
-    "DBDriver pgsql\nDBDParams \"host=$_[0]{dir} user=m2m dbname=postgres connect_timeout=2 "
-        . "options='-c statement_timeout=2000'\"\n";
+    "DBDriver pgsql\nDBDParams \"host=$_[0]{dir} user=m2m dbname=postgres connect_timeout=20 "
+        . "options='-c statement_timeout=20000'\"\n";
 }
 
 sub Postgres::blocked {
@@ -242,8 +243,8 @@ sub check {
     is("@bad", '', "$name: of 16 at once one is accepted");
     ok(until_true(60, sub { $db->sql("SELECT COUNT(*) FROM m2m_replay WHERE id = 'dead';") == 0 }),
        "$name: rows of dead tokens are deleted");
-    $t->reload;
-    denies($t->get('/one', token => $one), 401, 'jti_replayed', "$name: after a restart");
+    ok($t->reload, "$name: a graceful restart");
+    denies($t->get('/one', token => $one), 401, 'jti_replayed', "$name: after it");
 
     is(ask_jwt($t, 'a1')->status, 200, "$name: an assertion");
     is(ask_jwt($t, 'a1')->status, 401, "$name: and not twice");
@@ -294,7 +295,7 @@ sub check {
 
 my $SETS = <<'CONF';
 M2MDataset tenants dbd:"SELECT value, expires FROM m2m_dataset WHERE name LIKE 'tenant%%'" ttl=1
-M2MDataset networks "dbd:SELECT value FROM m2m_dataset WHERE name = 'networks'" ttl=1 max-stale=4
+M2MDataset networks "dbd:SELECT value FROM m2m_dataset WHERE name = 'networks'" ttl=1 max-stale=8
 <Location /value>
     M2MParameter tenant Header:X-Tenant
     M2MRule known "$tenant in dataset tenants" ifFalse=DENY
@@ -318,11 +319,10 @@ sub shown {
     return join ', ', sort map { "$_->{state} $_->{usable} $_->{entries}" } @$sets;
 }
 
-# In every child: so many in a row are none of one child alone.
+# In every child.
 sub everywhere {
     my ($name, $test) = @_;
-    my $row = 0;
-    ok(until_true(60, sub { $row = $test->() ? $row + 1 : 0; $row >= 12 }), $name);
+    ok(M2MGW::Test::holds($test), $name);
 }
 
 sub row { "INSERT INTO m2m_dataset (name, value, expires) VALUES ('$_[0]', '$_[1]', $_[2]);" }

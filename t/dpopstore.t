@@ -57,7 +57,7 @@ sub at_once {
 for my $kind (@kinds) {
     my ($name, undef, $start) = @$kind;
     my $store = $start->();
-    for my $directive (map { "$_ $name:" . $store->at . ' timeout=5s' } qw(M2MReplayStore M2MDPoPStore)) {
+    for my $directive (map { "$_ $name:" . $store->at . ' timeout=20s' } qw(M2MReplayStore M2MDPoPStore)) {
         my @servers = map { server($directive) } 1, 2;
         my $what = $directive =~ s/ .*//r . " $name";
         for my $round (1 .. 3) {

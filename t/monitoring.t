@@ -69,8 +69,8 @@ sub token { return mint('p256', { scope => $_[0], jti => $_[1] // rand }, { kid 
 # what is logged is counted when the answer is out
 sub soon {
     my ($test) = @_;
-    for (my $end = time + 10; time < $end; sleep 0.05) { return 1 if $test->() }
-    return 0;
+    $t->let_finish;
+    return M2MGW::Test::before_long($test);
 }
 sub operation { my ($name) = @_; return (grep { $_->{operation} eq $name } @{ document()->{operations} })[0] // {} }
 
@@ -90,7 +90,7 @@ is($get->{passed}, 3, 'passed') or diag(page('json'));
 is($get->{refused}, 4, 'refused');
 is_deeply($get->{reasons}, { insufficient_scope => 2, token_missing => 1, rule_denied => 1 }, 'by reason');
 like($get->{section}, qr{<Location /ops> \(line }, 'with its section');
-ok(abs($get->{last_refusal} - time) < 60, 'and when it was last');
+ok(abs($get->{last_refusal} - time) < 600, 'and when it was last');
 is(operation('health')->{passed}, 1, 'a public one');
 is(scalar @{ document()->{operations} }, 2, 'each that was called is listed once');
 my $metrics = page('prometheus');
@@ -111,6 +111,7 @@ SKIP: {
     $t->secret(($json->decode($r->body)->{access_token} // '') =~ /\.([^.]+)\z/ ? $1 : ());
     is($ask->('wrong', 'api%7Cread')->status, 401, 'a wrong secret');
     is($ask->($secret, 'api%7Cwrite')->status, 400, 'a scope that is not granted') for 1, 2;
+    $t->let_finish;
     my $issuer = document()->{issuer};
     is($issuer->{tokens}, 1, 'tokens are counted');
     is($issuer->{refused}{invalid_client}, 1, 'refusals, too');

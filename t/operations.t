@@ -171,7 +171,7 @@ denies($t->request('OPTIONS', '/api/files/x'), 401, 'token_missing', 'control: a
 # --- Shadow, logs ---
 
 passes($t->get('/shadow/none'), 'Shadow lets pass what it would refuse');
-M2MGW::Test::let_finish();
+$t->let_finish;
 my $log = slurp("$t->{root}/logs/operation.log");
 like($log, qr{^getUser /api/users/7$}m, 'M2M_OPERATION is the operationId');
 like($log, qr{^GET /users/\{id\}\.json /api/users/7\.json$}m, 'or METHOD and template');

@@ -387,24 +387,15 @@ isnt(ask('shadow', '/OFF/x')->header('X-Reason') // '', 'path_unsafe', 'unrecord
 sub counted {
     my ($asked) = @_;
     my $count = sub {
+        $t->let_finish;
         my $j = JSON::PP::decode_json(ask('status', '/m2m-status?format=json')->body);
         return { (map { $_ => $j->{$_} } qw(requests passed refused shadow_denials)), unsafe => $j->{shadow}{path_unsafe} // 0 };
     };
     # a request is counted when it is logged, which may be behind its answer
-    my $settled = sub {
-        my ($more) = @_;
-        my $seen = $count->();
-        for (1 .. 200) {
-            select undef, undef, undef, 0.05;
-            my $now = $count->();
-            return $now if $now->{requests} >= $more && $now->{requests} == $seen->{requests};
-            $seen = $now;
-        }
-        return $seen;
-    };
-    my $before = $settled->(0);
+    my $before = $count->();
     $asked->();
-    my $after = $settled->($before->{requests} + 1);
+    my $after;
+    M2MGW::Test::before_long(sub { $after = $count->(); $after->{requests} > $before->{requests} });
     return join ' ', map { "$_ " . ($after->{$_} - $before->{$_}) } grep { $after->{$_} != $before->{$_} } sort keys %$after;
 }
 is(counted(sub { ask('shadow', '/APP/x') }), 'requests 1 shadow_denials 1 unsafe 1', 'a difference in Shadow is counted once');

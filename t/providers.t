@@ -211,7 +211,7 @@ sub token {
 
 for my $i (0 .. $#providers) {
     my ($p, $n) = ($providers[$i], $providers[ $i - 2 ]);
-    my ($name, $row, $end) = ($p->{name}, 0, time + 20);
+    my ($name, $row, $end) = ($p->{name}, 0, time + 60);
     while ($row < 12 && time < $end) { # every child has the keys
         if ($t->get("$p->{at}/x", token => token($p))->status == 503) { $row = 0; sleep 0.05 }
         else { $row++ }

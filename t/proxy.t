@@ -126,14 +126,14 @@ for (1 .. 6) { my $c = $t->client; $t->get('/alive/x', client => $c, token => $t
 is($t->get('/preserve', token => $token)->sent('Host'), 'gw.test', 'ProxyPreserveHost');
 for my $u ('/ws', '/tunnel') {
     my $up = "GET $u?id_token=$token HTTP/1.1\r\nHost: gw.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n\r\n";
-    my $c = $t->client(timeout => 5);
+    my $c = $t->client;
     $t->backend_new;
     $c->send_bytes($up =~ s/\?id_token=\S*//r);
     my $r = $c->response;
     is($r->status, 401, "$u: an upgrade without a token");
     is(scalar(my @none = $t->backend_new), 0, "$u: reaches nothing");
     $c->close;
-    $c = $t->client(timeout => 5);
+    $c = $t->client;
     $c->send_bytes($up =~ s/\?id_token=\S*//r =~ s/Host/Authorization: Bearer $token\r\nHost/r);
     $r = $c->response;
     is($r->status, 101, "$u: an upgrade with a token") or diag($r->body);

@@ -138,7 +138,7 @@ sub source { my ($name) = @_; return (grep { $_->{source} eq $name } @{ page()->
 # Ask until the answer is not 503 so many times in a row that every child has the keys.
 sub settled {
     my ($url, $token, $server) = @_;
-    my ($row, $end, $r) = (0, time + 20);
+    my ($row, $end, $r) = (0, time + 60);
     while ($row < 12 && time < $end) {
         $r = ($server // $t)->get($url, token => $token);
         if ($r->status == 503) { $row = 0; sleep 0.05 }
@@ -159,8 +159,7 @@ denies($t->get('/pem-map/x', token => mint('rsa', {}, { kid => 'other' })), 401,
 
 sub fault {
     my ($name) = @_;
-    for (1 .. 200) { my $f = source($name)->{fault}; return $f if $f; sleep 0.05 }
-    return '';
+    return M2MGW::Test::before_long(sub { source($name)->{fault} }) // '';
 }
 like(fault($idp->url("/$_")), $told{$_}[1], "told for what it is: $_") for sort keys %told;
 like(fault($idp->url("/$_")), $issuer{$_}[1], "an issuer: $_") for sort keys %issuer;
@@ -226,10 +225,10 @@ is($r->sent('X-Uid'), '18446744073709551615', 'keeps them');
 sub detail {
     my ($value) = @_;
     my $r = $t->get('/three/x', headers => [ Authorization => $value ]);
-    for (1 .. 100) { # it is noted when it is logged, which may be behind its answer
+    for (1 .. 10) { # it is noted when it is logged, which may be behind its answer
+        M2MGW::Test::let_finish();
         my $detail = JSON::PP::decode_json($t->get('/status?format=json&id=' . $r->header('X-Ca-Request-Id'))->body)->{detail};
         return ($r, $detail) if defined $detail;
-        M2MGW::Test::let_finish();
     }
     return ($r, '');
 }
@@ -240,7 +239,8 @@ for my $c ([ "Bearer Bearer $token", 'token_malformed', qr/scheme twice/ ], [ $t
     my ($r, $detail) = detail($c->[0]);
     denies($r, 401, $c->[1], "$c->[1]: " . substr $c->[0], 0, 20);
     like($detail, $c->[2], 'and why');
-    unlike($detail, qr/eyJ|2Yot/, 'without the token');
+    shows_no_token($detail, 'without the token');
+    unlike($detail, qr/2Yot/, 'or what stands in its place');
 }
 passes($t->get('/three/x', token => $token), 'control');
 $t->finish(more => 1);
@@ -295,11 +295,9 @@ ProxyPass / http://\@BACKEND\@/
 CONF
     $s->expect_log(qr/cannot be fetched/);
     passes(settled('/near/x', $token, $s), "$options @{[ %env ]}: loopback is reached directly");
-    for (1 .. 200) { # both attempts were made
-        my @f = grep { $_->{fault} } @{ JSON::PP::decode_json($s->get('/status?format=json')->body)->{sources} };
-        last if @f >= 2;
-        sleep 0.05;
-    }
+    M2MGW::Test::before_long(sub { # both attempts were made
+        (grep { $_->{fault} } @{ JSON::PP::decode_json($s->get('/status?format=json')->body)->{sources} }) >= 2;
+    });
     $s->finish(more => 1);
 }
 my $url = "http://127.0.0.1:$proxy->{port}";

@@ -51,7 +51,7 @@ my %ask = (
 );
 for my $level ('warn', 'info') {
     my $t = M2MGW::Test->start(files => { 'k.json' => jwk_json('oct') }, config => $config, loglevel => $level);
-    my $lines = sub { my ($re) = @_; my @all = grep { /M2-201/ && /$re/ } split /\n/, $t->error_log; scalar @all };
+    my $lines = sub { my ($re) = @_; $t->let_finish; my @all = grep { /M2-201/ && /$re/ } split /\n/, $t->error_log; scalar @all };
     for my $reason (sort keys %ask) {
         my ($path, $auth) = @{ $ask{$reason} };
         for (1 .. 20) {
@@ -69,6 +69,7 @@ for my $level ('warn', 'info') {
         }
         is($lines->(qr/\/$section: 503 replay_unavailable/), $level eq 'warn' ? 0 : 40, "$level: $section: refusals are info");
     }
+    $t->let_finish;
     my $n = () = $t->error_log =~ /:error\].*M2-102: replay store /g;
     ok($n >= 1 && $n <= $children, "$level: the store itself is an error, once for each child: $n lines of 80 refusals");
     $t->expect_log(qr/replay_unavailable|\[m2mgw:(?:warn|error|notice)\]/);

@@ -27,16 +27,18 @@ sub now_is {
 # requests the whole time, in a child that reports what it saw
 sub meanwhile {
     my ($during, @headers) = @_;
+    my $over = "$t->{root}/over";
+    unlink $over;
     pipe my $in, my $out;
     my $pid = fork // die;
     if (!$pid) {
-        my ($open, $n, %status) = (0, 0);
-        my $until = time + 2;
-        while (time < $until) {
-            my $c = eval { M2MGW::Client->new(port => $t->port, timeout => 5) } or next;
+        my ($n, %status) = (0);
+        for (my $end = time + 120; time < $end && (!-e $over || $n < 20);) {
+            my $c = eval { M2MGW::Client->new(port => $t->port) } or next;
             $c->send_bytes("GET /p HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n" . join('', @headers) . "\r\n");
             my $r = $c->response or next;
             $status{ $r->status }++;
+            $n++;
             $c->close;
         }
         syswrite $out, join ' ', map { "$_=$status{$_}" } sort keys %status;
@@ -45,6 +47,7 @@ sub meanwhile {
     close $out;
     sleep 0.3;
     $during->();
+    spew($over, '');
     waitpid $pid, 0;
     local $/;
     return scalar <$in>;
@@ -62,9 +65,9 @@ for my $signal (qw(USR1 HUP)) {
     ok($t->reload($signal), "$signal: without it");
     now_is("$signal: back again", $a, $b);
 }
-my $seen = meanwhile(sub { for (1 .. 3) { $t->reload; sleep 0.2 } });
+my $seen = meanwhile(sub { for (1 .. 3) { $t->reload('USR1', busy => 1); sleep 0.2 } });
 like($seen, qr/\A401=\d{2,}\z/, "three graceful restarts under load: every answer is 401 ($seen)");
-$seen = meanwhile(sub { for (1 .. 3) { $t->reload; sleep 0.2 } }, "Authorization: Bearer $a\r\n");
+$seen = meanwhile(sub { for (1 .. 3) { $t->reload('USR1', busy => 1); sleep 0.2 } }, "Authorization: Bearer $a\r\n");
 like($seen, qr/\A200=\d{2,}\z/, "and with a token every answer is 200 ($seen)");
 $t->backend_new;
 

@@ -47,6 +47,13 @@ is(length unb64((split /\./, mint('rsa', {}, { alg => 'PS256' }))[2]), 256, 'PS2
 my $t1 = mint('oct', { sub => 'leak' });
 is(scalar($t->leaks("abc $t1 def")), 4, 'a token in a log is found');
 is(scalar($t->leaks('nothing here')), 0, 'and none where none is');
+is(scalar($t->leaks("[aXeyJhbGciOiJIUzI1NiJ9]")), 1, 'its beginning alone is, wherever it stands');
+is(scalar($t->leaks("[atqeyJxZ\@qLmAAAB8nPQAAAAAA] [eyJ\xb0 eyJ_k3Xw9aQ-bC]")), 0, 'an id that has its first letters is none');
+$t->get("/a.txt?n=$_") for 1 .. 8;
+is(scalar(() = $t->access_log =~ m{/a\.txt\?n=\d }g), 8, 'the access log is read when all requests are in it');
+my %port = map { M2MGW::Port::free() => 1 } 1 .. 200;
+is(scalar keys %port, 200, 'ports are given to one');
+is(scalar(grep { $port{ IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)->sockport } } 1 .. 2000), 0, 'and to nobody else');
 # nobody but who runs the tests, and the server in what is its own, may write there
 for my $dir ($t->{root}, M2MGW::Token::store(), glob "$t->{root}/*") {
     my ($mode, $uid) = (stat $dir)[2, 4];
@@ -57,6 +64,9 @@ my ($status, $text) = try_config('NoSuchDirective On');
 is($status, 1, 'httpd -t refuses what it does not know');
 like($text, qr/NoSuchDirective/, 'and says what');
 is((try_config('ProxyPass /a http://@BACKEND@/'))[0], 0, 'httpd -t accepts what is right');
+my @old = M2MGW::Test::below($t->{pid});
+ok($t->takes(@old), 'processes take requests');
 ok($t->reload, 'a graceful restart');
+ok(!$t->takes(@old), 'which those of before do not after it');
 is($t->get('/api')->status, 200, 'and it serves again');
 $t->finish;

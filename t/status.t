@@ -185,7 +185,7 @@ for my $bad ($fine . "a_total{b=\"c\"} 2\n", $fine . "a_total{b=\"c\"d\"} 2\n", 
 my $start = json();
 is($start->{requests}, 0, 'nothing is counted before there was a request');
 is($start->{decisions}{ok}, 0, 'and reasons that were not met are there');
-cmp_ok(abs($start->{since} - time), '<', 60, 'since when');
+cmp_ok(abs($start->{since} - time), '<', 600, 'since when');
 
 # $n requests at a time, over as many connections, so that several processes get some
 sub many {
@@ -228,7 +228,7 @@ is($t->get('/once', token => $replay)->status, 200, 'a jti');
 is($t->get('/once', token => $replay)->status, 401, 'again') for 1 .. 3;
 $want{ok}++;
 $want{jti_replayed} += 3;
-sleep 0.3; # counted when the log is written, behind the answer
+$t->let_finish; # counted when the log is written, behind the answer
 
 # Every process that answers has the same numbers.
 for my $try (1 .. 6) {
@@ -269,29 +269,29 @@ cmp_ok($j->{replay}{live}, '>=', 1, 'what it holds');
 # --- keys ---
 
 sub keys_named { my ($j, $kid) = @_; return grep { $_->{kid} eq $kid } @{ $j->{keys} } }
-for (1 .. 100) { last if !$idp; $j = json(); last if keys_named($j, 'URL1') && (grep { $_->{fault} } @{ $j->{sources} }); sleep 0.1 }
+M2MGW::Test::before_long(sub { $j = json(); keys_named($j, 'URL1') && grep { $_->{fault} } @{ $j->{sources} } }) if $idp;
 my ($k) = keys_named($j, 'OCT');
 is_deeply([@$k{qw(kty alg kind state source sections)}], ['oct', 'HS256', 'file', 'ok', "$t->{root}/oct.json", 1], 'a key of a file') or diag explain $k;
-cmp_ok($k->{age}, '<', 60, 'its age');
+cmp_ok($k->{age}, '<', 600, 'its age');
 ok(!exists $k->{next_refresh}, 'a file has no time of refresh');
 ($k) = keys_named($j, 'INLINE');
 is_deeply([@$k{qw(kty kind state)}], ['oct', 'configuration', 'ok'], 'a key of the configuration');
 is($k->{source}, 'configuration', 'its source');
 like($k->{place}, qr/\Aline \d+ of .*suite\.conf\z/, 'where it stands');
-cmp_ok($k->{age}, '<', 60, 'its age');
+cmp_ok($k->{age}, '<', 600, 'its age');
 is(scalar keys_named($j, $odd_kid), 1, 'a kid with odd characters');
 SKIP: {
     skip 'needs IO::Socket::SSL', 7 if !$idp;
     ($k) = keys_named($j, 'URL1');
     is_deeply([@$k{qw(kty alg kind state source)}], ['EC', 'ES256', 'url', 'fresh', $url], 'a key of a URL');
-    cmp_ok($k->{age}, '<', 60, 'its age');
+    cmp_ok($k->{age}, '<', 600, 'its age');
     cmp_ok($k->{next_refresh}, '>', 400, 'its next refresh');
     cmp_ok($k->{next_refresh}, '<=', 600, 'within ttl');
     my ($d) = grep { $_->{source} =~ /127\.0\.0\.1:9/ } @{ $j->{sources} };
     is_deeply([@$d{qw(state keys source)}], ['unavailable', 0, 'http://127.0.0.1:9/jwks?...'], 'a source that is down, its query masked');
     ok($d->{fault} && $d->{failures}, 'why: ' . ($d->{fault} // ''));
     is($t->get('/dead', token => good())->status, 503, 'its location is closed');
-    sleep 0.3;
+    $t->let_finish;
 }
 is_deeply([grep { !/\A(?:kid|kty|alg|source|kind|state|age|next_refresh|place|sections)\z/ } map { keys %$_ } @{ $j->{keys} }], [], 'no other member of a key');
 
@@ -313,7 +313,7 @@ my ($rule) = section($j, '<Location /rule>');
 is($rule->{reasons}{rule_denied}, $want{rule_denied}, 'a section: refused by reason');
 is($rule->{refused}, List::Util::sum(values %{ $rule->{reasons} }), 'and in all');
 is("@$rule{qw(engine state vhost)}", 'On ok gw.test', 'its engine, state and virtual host');
-cmp_ok(abs($rule->{last_refusal} - time), '<', 120, 'its last refusal');
+cmp_ok(abs($rule->{last_refusal} - time), '<', 600, 'its last refusal');
 my ($shadow) = section($j, '<Location /shadow>');
 is($shadow->{engine}, 'Shadow', 'a section in Shadow');
 is($shadow->{refused}, 0, 'refuses nothing');
@@ -327,7 +327,7 @@ is(List::Util::sum(map { $_->{passed} + List::Util::sum(0, values %{ $_->{reason
 
 my $mine = $t->get('/rule', token => good(role => 'no', client_id => 'caller<1>'));
 my $id = $mine->header('X-Ca-Request-Id');
-sleep 0.3;
+$t->let_finish;
 my ($first) = json()->{recent}[0];
 is_deeply([ @$first{qw(id reason rule client)} ], [ $id, 'rule_denied', 'only "ok" <b>', 'caller<1>' ], 'the newest refusal comes first') or diag explain $first;
 like($first->{section}, qr/\A<Location \/rule> /, 'with its section');
@@ -430,22 +430,18 @@ is($t->get('/locked?format=json', token => 'x.y.z')->status, 401, 'with a bad to
 
 $t->file('oct.json', '{"keys": rubbish');
 $t->expect_log(qr/oct\.json/);
-my $broken;
-for (1 .. 60) { ($broken) = grep { $_->{state} eq 'broken' } @{ json()->{sources} }; last if $broken; sleep 0.1 }
-ok($broken && $broken->{fault}, 'a broken file shows, with its fault');
+$t->everywhere('a broken file shows, with its fault', sub { grep { $_->{state} eq 'broken' && $_->{fault} } @{ json()->{sources} } });
 ($k) = keys_named(json(), 'OCT');
 is($k->{state}, 'broken', 'its keys say so');
 like(page(undef)->body, qr{class="attention">.*oct\.json</b> are <span class="bad">broken}s, 'HTML: it is told at once');
 ok(eval { prometheus(page('prometheus')->body) }, 'Prometheus: still valid') or diag $@;
 $t->file('oct.json', jwks_json(\%oct, jwk('p384', kid => 'NEW')));
-for (1 .. 60) { last if keys_named(json(), 'NEW'); sleep 0.1 }
-my @seen = map { scalar(() = keys_named(json(), 'NEW')) } 1 .. 3;
-is($seen[0], 1, 'a new key shows');
+$t->everywhere('a new key shows', sub { 1 == (() = keys_named(json(), 'NEW')) });
 
 if ($idp) {
     $idp->down;
     my $stale;
-    for (1 .. 80) { ($stale) = grep { $_->{source} eq $aging && $_->{state} eq 'stale' } @{ json()->{sources} }; last if $stale; sleep 0.1 }
+    M2MGW::Test::before_long(sub { ($stale) = grep { $_->{source} eq $aging && $_->{state} eq 'stale' && $_->{age} >= 2 } @{ json()->{sources} } });
     is_deeply([@{ $stale // {} }{qw(keys usable)}], [1, 1], 'a source that goes stale shows, and is used');
     cmp_ok($stale->{age}, '>=', 2, 'its age');
     ok($stale->{fault} && $stale->{failures}, 'why');
@@ -456,6 +452,7 @@ if ($idp) {
 
 # --- restarts, and a large configuration ---
 
+$t->let_finish;
 my $before = json();
 my ($before_rule) = section($before, '<Location /rule>');
 my $N = 1000;
@@ -463,7 +460,7 @@ my $large = "# another line in front of all\n" . $config . join '', map { "<Loca
     . ($_ % 2 ? "M2MJwks file:\@ROOT\@/oct.json\n" : "M2MJwk kty=oct k=$inline{k} kid=I$_\n") . "</Location>\n" } 1 .. $N;
 $t->write_config($large);
 ok($t->reload, "a graceful restart with $N sections");
-for (1 .. 100) { last if keys_named(json(), 'I2'); sleep 0.1 }
+M2MGW::Test::before_long(sub { keys_named(json(), 'I2') });
 $j = json();
 cmp_ok($j->{requests}, '>=', $before->{requests}, 'counting went on');
 is($j->{since}, $start->{since}, 'since the same time');
@@ -471,7 +468,7 @@ is((section($j, '<Location /rule>'))[0]{reasons}{rule_denied}, $before_rule->{re
 cmp_ok(scalar @{ $j->{recent} }, '>=', scalar @{ $before->{recent} }, 'and recent refusals are still there');
 is((grep { $_->{rule} eq 'only "ok" <b>' } @{ $j->{rules} })[0]{deny}, $want{rule_denied}, 'and a rule');
 is($t->get("/large/7", token => good(role => 'no'))->status, 403, 'a rule among many');
-sleep 0.3;
+$t->let_finish;
 $j = json();
 my ($seven) = grep { $_->{rule} eq 'r7' } @{ $j->{rules} };
 is($seven->{deny}, 1, 'is counted');
@@ -484,7 +481,7 @@ for my $format (qw(html json prometheus)) {
     my $took = time - $since;
     is($r->status, 200, "$format of $N sections");
     cmp_ok(length $r->body, '<', $format eq 'html' ? 120_000 : 2_000_000, "$format: size " . length $r->body);
-    cmp_ok($took, '<', 3, sprintf '%s: %.0f ms', $format, $took * 1000);
+    cmp_ok($took, '<', 20, sprintf '%s: %.0f ms', $format, $took * 1000);
 }
 ok(eval { prometheus(page('prometheus')->body) }, 'Prometheus: valid') or diag $@;
 like(page('html')->body, qr{>r7</th>}, 'HTML: the rule that refuses is on the page');

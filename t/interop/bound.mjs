@@ -119,7 +119,7 @@ if (result?.access_token) {
             return { done: true };
         });
         await step('inactive', async () => { // every process knows within two seconds
-            for (let i = 0; i < 100; i++) {
+            for (let i = 0; i < 600; i++) {
                 const said = await look();
                 if (!said.active) return said;
                 await new Promise((resolve) => setTimeout(resolve, 100));

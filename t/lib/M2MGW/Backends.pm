@@ -23,6 +23,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use IO::Select;
 use IO::Socket::INET;
+use M2MGW::Port;
 use M2MGW::Token;
 use POSIX ();
 use Time::HiRes qw(sleep time);
@@ -140,15 +141,10 @@ sub row { my ($name) = @_; return (grep { $_->[0] eq $name } @ALL)[0] // die "no
 # The names of those whose programs are there; node's packages are looked for in $dir.
 sub installed { my ($dir) = @_; return grep { row($_)->[1]->($dir) } names() }
 
-sub free_port {
-    my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1) or die "no free port: $!";
-    return $s->sockport;
-}
-
 sub start {
     my ($dir, $name) = @_;
     return { name => $name } if !row($name)->[2];
-    my $b = { name => $name, port => free_port(), log => "$dir/$name.log" };
+    my $b = { name => $name, port => M2MGW::Port::free(), log => "$dir/$name.log" };
     my @command = row($name)->[2]->($dir, $b->{port}) or return { %$b, why => 'it does not build' };
     my $pid = fork // die "fork: $!";
     if (!$pid) {

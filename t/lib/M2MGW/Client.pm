@@ -14,10 +14,10 @@ use Time::HiRes qw(time);
 sub new {
     my ($class, %o) = @_;
     my $fh = IO::Socket::INET->new(PeerAddr => $o{addr} // '127.0.0.1', PeerPort => $o{port},
-                                   Proto => 'tcp', Timeout => 5)
+                                   Proto => 'tcp', Timeout => 60)
         or die "connect to port $o{port}: $!";
     $fh->autoflush(1);
-    return bless { fh => $fh, in => '', timeout => $o{timeout} // 10 }, $class;
+    return bless { fh => $fh, in => '', timeout => $o{timeout} // 60 }, $class;
 }
 
 sub send_bytes {

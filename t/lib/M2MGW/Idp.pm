@@ -18,6 +18,7 @@ use warnings;
 use IO::Socket::INET;
 use IO::Socket::SSL;
 use JSON::PP ();
+use M2MGW::Port;
 use POSIX ();
 use Time::HiRes qw(sleep);
 
@@ -26,13 +27,8 @@ my $json = JSON::PP->new->latin1->canonical;
 sub start {
     my ($class, $dir, %o) = @_;
     mkdir $dir;
-    my $self = bless { dir => $dir, %o }, $class;
+    my $self = bless { dir => $dir, owner => $$, port => M2MGW::Port::free(), %o }, $class;
     $self->make_certificates if !-f "$dir/ca.pem";
-    $self->{port} = do {
-        my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1)
-            or die "no free port: $!";
-        $s->sockport;
-    };
     $self->up;
     return $self;
 }
@@ -121,9 +117,9 @@ sub up {
         POSIX::_exit(1);
     }
     $self->{pid} = $pid;
-    for (1 .. 100) {
+    for (1 .. 6000) {
         return if IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port});
-        sleep 0.05;
+        sleep 0.01;
     }
     die 'the identity server does not come up';
 }
@@ -131,7 +127,7 @@ sub up {
 sub listen {
     my ($self) = @_;
     my $server;
-    for (1 .. 50) {
+    for (1 .. 600) {
         last if $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 128,
             LocalPort => $self->{port}, ReuseAddr => 1);
         sleep 0.1;
@@ -205,6 +201,6 @@ sub reply {
     close $c;
 }
 
-sub DESTROY { my ($self) = @_; local $?; $self->down if $self->{owner} // $$ == $$ }
+sub DESTROY { my ($self) = @_; local $?; $self->down if $self->{owner} == $$ }
 
 1;

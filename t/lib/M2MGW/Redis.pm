@@ -13,24 +13,15 @@ use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 use M2MGW::Client;
+use M2MGW::Port;
 use M2MGW::Replay ();
 
 our @EXPORT = qw(redis_server sentinels cluster ask until_true load_on);
 
-my $PORTS = {};
-
-# Never the same twice in one suite, so that a port which is about to be used stays ours.
-sub free_port {
-    while (1) {
-        my $port = M2MGW::Replay::free_port();
-        return $port if !$PORTS->{$port}++;
-    }
-}
-
 # A server on a port of its own in a directory of its own: { port, pid, dir }, stop, launch.
 sub redis_server {
     my (%o) = @_;
-    my $port = $o{port} // free_port();
+    my $port = $o{port} // M2MGW::Port::free();
     my $dir = File::Temp::tempdir('m2mgw-redis-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     return M2MGW::Replay::launch({ port => $port, dir => $dir, command => [
         M2MGW::Replay::installed('redis-server'), '--port', $port, '--bind', '127.0.0.1',
@@ -43,7 +34,7 @@ sub sentinels {
     my ($master, $n, %o) = @_;
     my $more = join '', map { "$_\n" } @{ $o{lines} // [] };
     return map {
-        my $port = free_port();
+        my $port = M2MGW::Port::free();
         my $dir = File::Temp::tempdir('m2mgw-sentinel-XXXXXX', TMPDIR => 1, CLEANUP => 1);
         open my $fh, '>', "$dir/sentinel.conf" or die $!;
         print {$fh} <<"CONF";
@@ -65,7 +56,7 @@ CONF
 sub cluster {
     my ($n, %o) = @_;
     my @nodes = map { redis_server(args => [ '--cluster-enabled', 'yes', '--cluster-port',
-        free_port(), '--cluster-node-timeout', 5000, @{ $o{args} // [] } ]) } 1 .. $n;
+        M2MGW::Port::free(), '--cluster-node-timeout', 5000, @{ $o{args} // [] } ]) } 1 .. $n;
     cli($nodes[0], '--cluster', 'create', (map { $_->at } @nodes), '--cluster-yes')
         or die "the cluster was not made\n";
     for my $node (@nodes) {

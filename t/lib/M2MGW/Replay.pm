@@ -10,6 +10,7 @@ use warnings;
 use Exporter 'import';
 use IO::Select;
 use IO::Socket::INET;
+use M2MGW::Port;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -20,21 +21,15 @@ sub installed {
     return (grep { -x } map { "$_/$name" } qw(/usr/bin /usr/sbin /usr/local/bin))[0];
 }
 
-sub free_port {
-    my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1)
-        or die "no free port: $!";
-    return $s->sockport;
-}
-
 # A store that can be stopped and started again on its port.
 sub redis {
-    my $port = free_port();
+    my $port = M2MGW::Port::free();
     return launch({ port => $port, command => [ installed('redis-server'), '--port', $port,
         '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', '/tmp' ] });
 }
 
 sub memcached {
-    my $port = free_port();
+    my $port = M2MGW::Port::free();
     my @user = $> ? () : (-u => 'nobody');
     return launch({ port => $port, command => [ installed('memcached'), '-U', 0, '-l',
         '127.0.0.1', '-p', $port, '-M', '-c', 4096, @user ] });
@@ -53,10 +48,11 @@ sub launch {
         exec @{ $self->{command} };
         POSIX::_exit(127);
     }
-    for (1 .. 200) {
+    for (1 .. 6000) {
         return $self if IO::Socket::INET->new(PeerAddr => '127.0.0.1',
                                               PeerPort => $self->{port});
-        sleep 0.05;
+        last if waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid};
+        sleep 0.01;
     }
     die "$self->{command}[0] did not start\n";
 }

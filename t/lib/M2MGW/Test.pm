@@ -39,10 +39,11 @@ use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 use M2MGW::Client;
+use M2MGW::Port;
 use M2MGW::Token;
 
-our @EXPORT = (@Test::More::EXPORT, @M2MGW::Token::EXPORT, qw(passes denies reached_nothing slurp
-    spew httpd_program try_config));
+our @EXPORT = (@Test::More::EXPORT, @M2MGW::Token::EXPORT, qw(passes denies reached_nothing shows_no_token
+    slurp spew httpd_program try_config));
 
 my $LIB = dirname(dirname(abs_path(__FILE__)));
 my @alive; # what a suite that dies leaves to END
@@ -92,7 +93,19 @@ sub modules_dir {
 my @MODULES = qw(authn_core authn_file auth_basic authz_core authz_host authz_user access_compat
     alias dir mime negotiation actions rewrite headers env setenvif proxy proxy_http proxy_wstunnel
     proxy_balancer lbmethod_byrequests slotmem_shm socache_shmcb cache cache_disk cache_socache
-    include status remoteip autoindex request unique_id cgid allowmethods buffer);
+    include status remoteip autoindex request cgid allowmethods buffer);
+
+# The programs of t/interop beside the packages that they need. Two suites may want them at once, and
+# neither may see one that is half written.
+sub interop_programs {
+    my ($dir) = @_;
+    for my $file (glob dirname($LIB) . '/interop/*.mjs') {
+        my $to = "$dir/" . basename($file);
+        next if -e $to && slurp($to) eq slurp($file);
+        spew("$to.$$", slurp($file));
+        rename "$to.$$", $to or die "$to: $!";
+    }
+}
 
 # --- start ---
 
@@ -147,14 +160,10 @@ sub fill {
     return $text;
 }
 
-# A free loopback port, the same for the same name.
+# A loopback port of our own, the same for the same name.
 sub port {
     my ($self, $name) = @_;
-    return $self->{ports}{ $name // 'main' } //= do {
-        my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1)
-            or die "no free port: $!";
-        $s->sockport;
-    };
+    return $self->{ports}{ $name // 'main' } //= M2MGW::Port::free();
 }
 
 sub backends {
@@ -218,8 +227,8 @@ DefaultRuntimeDir $r/run
 Mutex file:$r/run default
 $mpm
 Listen 127.0.0.1:$port
-Timeout 10
-KeepAliveTimeout 5
+Timeout 60
+KeepAliveTimeout 60
 DocumentRoot $r/htdocs
 ErrorLog $r/logs/error.log
 LogLevel $level
@@ -275,14 +284,14 @@ sub launch {
 
 sub wait_ready {
     my ($self) = @_;
-    for (1 .. 600) {
+    for (1 .. 12_000) {
         my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->port);
         return 1 if $s;
         if (waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid}) {
             $self->{pid} = 0;
             return 0;
         }
-        sleep 0.05;
+        sleep 0.01;
     }
     return 0;
 }
@@ -439,29 +448,97 @@ sub reached_nothing {
     return $good;
 }
 
+# A text holds no header and no claims of a token.
+sub shows_no_token {
+    my ($text, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my @words = jws_in($text);
+    return ok(!@words, $name) || diag(join ' ', @words);
+}
+
 # --- the end ---
 
 sub expect_log { my ($self, @re) = @_; push @{ $self->{expected} }, @re }
 sub secret { my ($self, @text) = @_; push @{ $self->{secrets} }, @text }
 sub error_log { my ($self) = @_; my $f = "$self->{root}/logs/error.log"; -e $f ? slurp($f) : '' }
-sub access_log { my ($self) = @_; my $f = "$self->{root}/logs/access.log"; -e $f ? slurp($f) : '' }
+# a request is logged behind its answer
+sub access_log { my ($self) = @_; $self->let_finish; my $f = "$self->{root}/logs/access.log"; -e $f ? slurp($f) : '' }
 
-# httpd's event MPM crashes now and then when the order to stop finds a worker at the very end of
-# a request: its main thread looks for the socket in memory that the worker is giving back.
-sub let_finish { sleep 0.1 }
+# The processes below one, at any depth.
+sub below {
+    my ($pid) = @_;
+    my @all;
+    for my $file (glob "/proc/$pid/task/*/children") {
+        open my $fh, '<', $file or next;
+        push @all, map { ($_, below($_)) } split ' ', <$fh> // '';
+    }
+    return @all;
+}
 
+# Whether a thread of the server has something to do: it runs, or waits for a processor or a disk.
+sub at_work {
+    my ($self) = @_;
+    for my $file (map { glob "/proc/$_/task/*/stat" } $self->{pid}, below($self->{pid})) {
+        open my $fh, '<', $file or next;
+        return 1 if (<$fh> // '') =~ /\A.*\) [RD] /s;
+    }
+    return 0;
+}
+
+# Until what was answered is logged and counted, too, which is done behind the answer: nobody is
+# at work. httpd's event MPM crashes now and then when the order to stop finds a worker at the very
+# end of a request: its main thread looks for the socket in memory that the worker is giving back.
+sub let_finish {
+    for my $t (ref $_[0] ? $_[0] : @alive) {
+        next if !$t->{pid};
+        if (!-e "/proc/$t->{pid}/task/$t->{pid}/children") { sleep 0.3; next }
+        for (my ($still, $end) = (0, time + 10); $still < 3 && time < $end;) {
+            $still = $t->at_work ? 0 : $still + 1;
+            sleep 0.005;
+        }
+    }
+}
+
+# Until $is->() is true, before long, however slow the machine is: what it gave.
+sub before_long {
+    my ($is, $seconds) = @_;
+    for (my $end = time + ($seconds // 60); ; sleep 0.02) {
+        my $got = $is->();
+        return $got if $got || time > $end;
+    }
+}
+
+# Until it is so in every process, of which each finds out by itself within two seconds: as often as
+# it is asked for a while. Whether it came to that.
+sub holds {
+    my ($is) = @_;
+    my ($n, $since) = (0, time);
+    return before_long(sub {
+        if (!$is->()) { ($n, $since) = (0, time); return 0 }
+        return ++$n >= 12 && time - $since > 1.2;
+    });
+}
+
+# Asserts that.
+sub everywhere {
+    my ($self, $name, $is) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok(holds($is), $name);
+}
+
+# stop(SIGNAL, busy => 1): in the middle of what it does
 sub stop {
-    my ($self, $signal) = @_;
+    my ($self, $signal, %o) = @_;
     return if !$self->{pid};
-    let_finish();
+    $o{busy} ? sleep 0.1 : $self->let_finish;
     kill $signal // 'TERM', $self->{pid};
-    for (1 .. 400) {
+    for (1 .. 6000) {
         if (waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid}) {
             kill 'KILL', -$self->{pid} if $?; # children of one that crashed
             $self->{pid} = 0;
             return 1;
         }
-        sleep 0.05;
+        sleep 0.01;
     }
     kill 'KILL', -$self->{pid};
     waitpid $self->{pid}, 0;
@@ -469,18 +546,31 @@ sub stop {
     return 0;
 }
 
-# Graceful restart (USR1) or HUP, and wait until the new generation answers.
+# Sockets on which the main port is listened to.
+sub listening {
+    my ($self) = @_;
+    my $port = sprintf '%04X', $self->port;
+    open my $fh, '<', '/proc/net/tcp' or return;
+    return map { /\A\s*\d+: \S+:$port \S+ 0A (?:\S+ +){5}(\d+)/ ? "socket:[$1]" : () } <$fh>;
+}
+
+# Whether one of these processes still takes connections.
+sub takes {
+    my ($self, @pids) = @_;
+    my %socket = map { $_ => 1 } $self->listening;
+    return scalar grep { $socket{ readlink($_) // '' } } map { glob "/proc/$_/fd/*" } @pids;
+}
+
+# Graceful restart (USR1) or HUP, and wait until the new generation, and no process of the one
+# before, takes requests; busy as for stop().
 sub reload {
-    my ($self, $signal) = @_;
+    my ($self, $signal, %o) = @_;
     my $before = () = $self->error_log =~ /resuming normal operations/g;
-    let_finish();
+    my @old = below($self->{pid});
+    $o{busy} ? sleep 0.1 : $self->let_finish;
     kill $signal // 'USR1', $self->{pid};
-    for (1 .. 200) {
-        my $n = () = $self->error_log =~ /resuming normal operations/g;
-        return 1 if $n > $before;
-        sleep 0.05;
-    }
-    return 0;
+    return before_long(sub { my $n = () = $self->error_log =~ /resuming normal operations/g; $n > $before })
+        && before_long(sub { !$self->takes(@old) });
 }
 
 # What httpd itself may say in any suite.
@@ -521,11 +611,18 @@ sub leaks {
         $part{$_} = 1 for grep { defined && length >= 20 } $payload, $sig;
     }
     my @bad;
-    push @bad, "token header: $1" while $log =~ /(eyJ[A-Za-z0-9_-]{8,})/g;
+    push @bad, map { "token header: $_" } jws_in($log);
     for my $p (keys %part, @{ $self->{secrets} }) {
         push @bad, "text: $p" if index($log, $p) >= 0;
     }
     return @bad;
+}
+
+# Words that are the beginning of a token's header or claims: base64url of `{"` that goes on with text,
+# which what is random, such as the id of a request, does not.
+sub jws_in {
+    my ($text) = @_;
+    return grep { unb64($_) =~ /\A\{"(?:[a-z]{3}":|[ -~]{9})/ } $text =~ /(?=(eyJ[A-Za-z0-9_-]{8,13}))/g;
 }
 
 # Stop and hold the logs against what was announced. access_log => 0 where tokens are sent in
