@@ -136,7 +136,9 @@ static void bad_lines(void **state)
     assert_int_equal(bad_line("a b c\x7f\n"), 1);
     assert_int_equal(bad_line("a b \xc3\xa9\n"), 1);
     assert_int_equal(bad_line("a b c\rd\n"), 1);
-    assert_int_equal(bad_line("\xef\xbb\xbf# mark\n"), 1);
+    assert_int_equal(bad_line("\xef\xbb\xbf# mark\n"), 0); /* a byte order mark in front is none */
+    assert_int_equal(bad_line("\xef\xbb\xbfx\n"), 1);
+    assert_int_equal(bad_line("a b c\n\xef\xbb\xbf# mark\n"), 2);
     assert_int_equal(bad_line(apr_pstrcat(pool, "a b ", long_word(255), NULL)), 0);
     assert_int_equal(bad_line(apr_pstrcat(pool, "a b ", long_word(256), NULL)), 1);
     assert_int_equal(bad_line(apr_pstrcat(pool, "a b ", long_word(17000), NULL)), 1);
