@@ -125,6 +125,7 @@ static void note(const m2_answer_t *answer, void *baton)
 {
     outcome_t *o = baton;
 
+    assert_int_equal(answer->lost, 0); /* which no server can say */
     o->calls++;
     o->status = answer->status;
     o->max_age = answer->max_age;

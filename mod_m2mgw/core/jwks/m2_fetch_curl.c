@@ -350,7 +350,7 @@ static const char *fault_of(const transfer_t *t, CURLcode code)
 static void finish(m2_fetch_t *fetch, transfer_t *t, CURLcode code)
 {
     transfer_t ended;
-    m2_answer_t answer;
+    m2_answer_t answer = { NULL, 0, { NULL, 0 }, NULL, M2_UNSET, 0, 0 };
     long status = 0;
 
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
