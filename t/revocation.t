@@ -405,7 +405,7 @@ for my $case (
     [ 'M2MRevocation l', 1, qr/"l" is not allowed; it takes file:PATH/ ],
     [ 'M2MRevocation file:', 1, qr/is not allowed; it takes file:PATH/ ],
     [ 'M2MRevocation file:l max-stale=0', 1, qr/"max-stale=0" is not allowed/ ],
-    [ 'M2MRevocation file:l max-stale=5 max-stale=6', 1, qr/each option once/ ],
+    [ 'M2MRevocation file:l max-stale=5 max-stale=6', 1, qr/max-stale= is given twice/ ],
     [ 'M2MRevocation file:l stale=5', 1, qr/"stale=5" is not allowed/ ],
     [ "M2MRevocation file:l\n    M2MRevocation file:l", 1, qr/line 5 of .*named twice/s ],
     [ "M2MRevocation file:l\n    M2MRevocation none", 1, qr/none stands alone/ ],
