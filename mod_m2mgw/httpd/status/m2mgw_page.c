@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 /* What stands in front of a value of column n in a narrow window: --cn of its table. */
-#define LABEL(n) "@media(max-width:46rem){.wide tr>:nth-child(" #n ")::before{content:var(--c" #n ")}}\n"
+#define LABEL(n) \
+    "@media(max-width:46rem){.wide tr>:nth-child(" #n ")::before{content:var(--c" #n ")}}\n"
 #define LABELS 8 /* the most columns that a table has */
 
 static const char page_head[] =
@@ -47,7 +48,8 @@ static const char page_head[] =
     ".wide tr{border:1px solid var(--line);border-radius:.4rem;padding:.4rem .7rem;"
     "margin:.6rem 0}.wide tbody th{font-weight:600}"
     ".wide tbody th,.wide td{border:0;padding:.1rem 0 .1rem 6rem;position:relative;"
-    "text-align:left;white-space:normal;font-size:.87rem;min-height:1.45em}.wide td:empty{display:none}"
+    "text-align:left;white-space:normal;font-size:.87rem;min-height:1.45em}"
+    ".wide td:empty{display:none}"
     ".wide tr>::before{position:absolute;left:0;color:var(--dim);"
     "font-weight:400;white-space:nowrap}meter{width:6rem}}\n"
     LABEL(1) LABEL(2) LABEL(3) LABEL(4) LABEL(5) LABEL(6) LABEL(7) LABEL(8)
