@@ -266,8 +266,8 @@ static void add_proxies(maker_t *m)
     m->notices = 1;
     if (conf && conf->req && m2_path_table_all(m->prefixes)->nelts + m->expressions->nelts) {
         notice(m, M2_LOG_WARNING, "ProxyRequests On: httpd compares the whole URL of a forward "
-               "request with <Location>, so that a policy for a path does not cover one; "
-               "<Proxy URL> does");
+               "request with <Location>, so that no policy for a path covers one: those that no "
+               "<Proxy URL> with a directive of this module covers are refused");
     }
     for (i = 0; conf && i < conf->sec_proxy->nelts; i++) {
         const ap_conf_vector_t *vector =

@@ -201,6 +201,30 @@ static void compare_url(look_t *look, const char *whole)
     }
 }
 
+/* A forward request (ProxyRequests) is compared with <Location> by its whole URL, so that none
+ * covers it, whatever backend and path it names. A <Proxy> with a directive of ours does, and a
+ * policy of the virtual host. */
+static int is_uncovered_forward(const look_t *look)
+{
+    const m2mgw_dir_t *dir = ap_get_module_config(look->r->per_dir_config, &m2mgw_module);
+    const apr_array_header_t *list = look->guard->proxied;
+    const char *url = look->r->filename ? look->r->filename : "";
+    m2mgw_effective_t effective;
+    int i;
+
+    if (look->r->proxyreq != PROXYREQ_PROXY || !look->guard->strict
+        || (m2mgw_effective(&effective, dir) && effective.engine == M2MGW_ENGINE_ON)) {
+        return 0;
+    }
+    url += begins_with(url, "proxy:") ? strlen("proxy:") : 0;
+    for (i = 0; i < list->nelts; i++) {
+        if (proxy_meets(&APR_ARRAY_IDX(list, i, const m2mgw_proxied_t), url)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* --- all of it --- */
 
 /* As ap_location_walk makes it of r->uri. */
@@ -324,6 +348,10 @@ static int judge(look_t *look)
     const char *why;
     int n;
 
+    if (is_uncovered_forward(look)) {
+        return refuse(look, "a forward request (ProxyRequests) meets no <Location>, and no <Proxy> "
+                            "with a directive of this module covers it");
+    }
     look->marks = m2_path_marks(r->uri);
     n = look->marks & (M2_PATH_DEVICE | M2_PATH_CONTROL)
             ? m2_path_readings(readings, r->pool, r->uri) : 0;
