@@ -87,6 +87,44 @@ ok($t->reload, 'over a restart');
 passes(tenant('acme', 'value'), 'as well') for 1 .. 4;
 denies(tenant('other', 'value'), 403, 'rule_denied', 'and no others');
 
+# --- the tool ---
+
+sub tool { open my $in, '-|', 'sh', '-c', 'exec "$0" "$@" 2>&1', M2MGW::Test::m2mctl(), @_ or die; local $/; my $out = <$in> // ''; close $in; return ($? >> 8, $out) }
+spew("$root/tenants", "acme\n");
+everywhere('a good set again', sub { tenant('acme', 'value')->status == 200 });
+my $command = join ' ', $t->command('-t', '-D', 'DUMP_M2M_JSON'), ">$root/dump.json", "2>$root/dump.err";
+system($command) == 0 or diag(slurp("$root/dump.err"));
+spew("$root/rules", "M2MParameter tenant Header:X-Tenant\nM2MParameter ip Header:X-Ip\nM2MRule known \"\$tenant in dataset tenants\" ifFalse=DENY\n"
+    . "M2MRule inside \"\$ip in_cidr dataset networks\" ifFalse=DENY\n");
+spew("$root/other", "other\n");
+my @policy = ('explain', '--policy', "$root/dump.json", '--url');
+my @files = ('explain', '--rules', "$root/rules", '--url', '/', '--header', 'X-Ip: 10.1.2.3', '--dataset', "networks=$root/networks");
+for my $case (
+    [ 0, qr/known/, @policy, '/value/x', '--header', 'X-Tenant: acme' ], [ 1, qr/rule_denied/, @policy, '/value/x', '--header', 'X-Tenant: other' ],
+    [ 0, qr/known/, @policy, '/value/x', '--header', 'X-Tenant: other', '--dataset', "tenants=$root/other" ],
+    [ 0, qr/known/, @policy, '/yaml/x', '--header', 'X-Tenant: acme' ], [ 1, qr/rule_denied/, @policy, '/net/x', '--header', 'X-Ip: 11.0.0.1' ],
+    [ 0, qr/inside/, @policy, '/net/x', '--header', 'X-Ip: 10.9.9.9' ],
+    [ 0, qr/inside/, @files, '--dataset', "tenants=$root/tenants", '--header', 'X-Tenant: acme' ],
+    [ 1, qr/rule_denied/, @files, '--dataset', "tenants=$root/other", '--header', 'X-Tenant: acme' ],
+    [ 2, qr/names the data set tenants: give it with --dataset tenants=FILE/, @files, '--header', 'X-Tenant: acme' ],
+    [ 2, qr/no condition names a data set nets/, @files, '--dataset', "tenants=$root/other", '--dataset', "nets=$root/other" ],
+    [ 2, qr/takes NAME=FILE/, @files, '--dataset', 'tenants' ], [ 2, qr/No such file/, @files, '--dataset', 'tenants=/none' ],
+    [ 2, qr/bad:1:/, @files, '--dataset', "tenants=$root/bad" ],
+) {
+    my ($status, $re, @words) = @$case;
+    spew("$root/bad", "a b\n");
+    my ($got, $out) = tool(@words);
+    ok($got == $status && $out =~ $re, "m2mctl @words[4 .. $#words]") or diag("$got $out");
+}
+spew("$root/cases.yaml", "cases:\n- name: in\n  request: {method: GET, url: /value/x, headers: {X-Tenant: acme}}\n  expect: {decision: allow}\n"
+    . "- name: out\n  request: {method: GET, url: /value/x, headers: {X-Tenant: none}}\n  expect: {decision: deny, rule: known}\n");
+my ($got, $told) = tool('test', "$root/dump.json", "$root/cases.yaml");
+is($got, 0, 'm2mctl test with the files of a dump') or diag($told);
+is((tool('test', "$root/dump.json", "$root/cases.yaml", '--dataset', "tenants=$root/other"))[0], 1, 'or others');
+spew("$root/rules", "M2MParameter tenant Header:X-Tenant\nM2MRule known \"\$tenant in dataset tenants\" ifFalse=DENY\n");
+($got, $told) = tool('test', "$root/rules", "$root/cases.yaml", '--dataset', "tenants=$root/tenants");
+is($got, 0, 'and with files') or diag($told);
+
 my $use = "<Location /x>\nM2MParameter a Header:A\nM2MRule r \"\$a in dataset one\" ifFalse=DENY\n</Location>\n";
 for my $case (
     [ "M2MDataset one file:one\n$use", 0, qr/Syntax OK/ ],

@@ -46,7 +46,9 @@ ProxyPass / http://\@BACKEND\@/
     M2MParameter q Query:q
     M2MRule q "\$q = '1'" ifTrue=DENY
     M2MLimit all * 1000/1s
+    M2MRevocation file:\@ROOT\@/revoked
 </Location>
+M2MDataset tenants file:\@ROOT\@/tenants
 <Location /once>
     M2MJwks file:\@ROOT\@/keys.json
     M2MPreventJtiReplay On
@@ -57,7 +59,7 @@ ProxyPass / http://\@BACKEND\@/
 </Location>
 CONF
 my $t = M2MGW::Test->prepare(files => { 'keys.json' => jwks_json(jwk('p256', kid => 'E1')), 'key.pem' => key('p256#2')->{text},
-    clients => 'app_x:$2y$05$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC' . "\n" });
+    revoked => "jti a b\njti a c\n", tenants => "x\n", clients => 'app_x:$2y$05$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC' . "\n" });
 chmod 0600, "$t->{root}/key.pem";
 $t->begin($CONFIG);
 my $json = JSON::PP->new->utf8;
@@ -128,6 +130,23 @@ ok(soon(sub { (operation('getUser')->{passed} // 0) == 3 }), 'a graceful restart
 is($t->get('/ops/users/7', token => token('read'))->status, 200, 'and goes on');
 ok(soon(sub { (operation('getUser')->{passed} // 0) == 4 }), 'counting');
 is(document()->{issuer}{tokens}, 1, 'of the token server, too') if $with_issuer;
+
+# --- lists ---
+
+for my $case ([ 'list', 'revoked', 2 ], [ 'dataset', 'tenants', 1 ]) {
+    my ($what, $file, $n) = @$case;
+    my $of = qr/source="[^"]*\/$file"/;
+    my $series = page('prometheus');
+    like($series, qr/^m2mgw_${what}_entries\{$of\} $n$/m, "$file: its entries");
+    like($series, qr/^m2mgw_${what}_usable\{$of\} 1$/m, "$file: it is used");
+    like($series, qr/^m2mgw_${what}_age_seconds\{$of\} \d$/m, "$file: its age");
+    like($series, qr/^m2mgw_${what}_state\{$of,state="ok"\} 1$/m, "$file: its state");
+    spew("$t->{root}/$file", "a b c d e f g\n");
+    ok(soon(sub { page('prometheus') =~ /^m2mgw_${what}_state\{$of,state="broken"\} 1$/m }), "$file: broken");
+    like(page('prometheus'), qr/^m2mgw_${what}_state\{$of,state="ok"\} 0$/m, "$file: and not well");
+    like(page('prometheus'), qr/^m2mgw_${what}_usable\{$of\} 1$/m, "$file: but in use");
+}
+$t->expect_log(qr{/(revoked|tenants): line 1});
 
 # --- what monitoring asks for ---
 

@@ -265,6 +265,23 @@ static m2_code_t read_parameters(dump_t *d, m2_rules_t *rules)
     return code;
 }
 
+/* Those in databases have no path. */
+static void read_datasets(dump_t *d)
+{
+    const m2_json_t *list = m2_json_get(d->policy, "datasets");
+    apr_size_t i;
+
+    d->force->datasets = apr_array_make(d->pool, 2, sizeof(m2mctl_dataset_t));
+    for (i = 0; i < m2_json_length(list); i++) {
+        const char *name = text_of(m2_json_at(list, i), "name");
+        const char *path = text_of(m2_json_at(list, i), "file");
+
+        if (name && path) {
+            m2mctl_dataset_add(d->force->datasets, name, path);
+        }
+    }
+}
+
 static m2_code_t read_rules(dump_t *d)
 {
     static const char *const actions[] = { "ALLOW", "DENY" };
@@ -285,6 +302,7 @@ static m2_code_t read_rules(dump_t *d)
                                                                        : M2_ACTION_ALLOW;
     rules->deny_duplicates = WORD(d->policy, "duplicate_parameter", duplicates);
     d->force->policy.rules = rules;
+    read_datasets(d);
     return code;
 }
 

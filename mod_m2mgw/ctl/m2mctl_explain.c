@@ -215,6 +215,7 @@ static int read_force(m2mctl_force_t *force, m2mctl_t *ctl, const explain_t *o)
     int bad = m2mctl_policy_at(force, ctl, &o->policy, o->request.url);
 
     bad = bad ? bad : read_rules(force, ctl, o);
+    bad = bad ? bad : m2mctl_datasets(force, ctl, o->policy.datasets);
     if (!bad && !force->section && !force->keys && !force->policy.rules) {
         bad = m2mctl_usage(ctl, "there are neither keys nor rules");
     }

@@ -17,6 +17,11 @@ typedef enum m2mctl_unknown_t { /* M2MOperationUnknown */
     M2MCTL_UNKNOWN_PASS
 } m2mctl_unknown_t;
 
+typedef struct m2mctl_dataset_t {
+    const char *name;
+    const char *path;
+} m2mctl_dataset_t;
+
 /* Zeroed, then filled. */
 struct m2mctl_force_t {
     m2_policy_t policy;
@@ -41,6 +46,7 @@ struct m2mctl_force_t {
     int server_port;            /* 0: that of the scheme */
     const char *cert_header;    /* M2MClientCertificate header:; NULL: the connection's */
     const apr_array_header_t *cert_from; /* of apr_ipsubnet_t * */
+    apr_array_header_t *datasets; /* of m2mctl_dataset_t: files that a dump names; or NULL */
 };
 
 /** The policy of the section of a dump that covers location (a path, or a section's opening
@@ -49,6 +55,14 @@ struct m2mctl_force_t {
  *  why. */
 int m2mctl_dump(m2mctl_force_t *force, m2mctl_t *ctl, const char *file, const char *location,
                 const char *vhost, m2_keyset_t *keys);
+
+/** One more of those files; its texts are not copied. */
+void m2mctl_dataset_add(apr_array_header_t *files, const char *name, const char *path);
+
+/** Read the data sets that the conditions of force name: those of options (NAME=FILE, may be
+ *  NULL), else those of its dump. Once its rules are complete. 0, or M2MCTL_USAGE after saying
+ *  why. */
+int m2mctl_datasets(m2mctl_force_t *force, m2mctl_t *ctl, const apr_array_header_t *options);
 
 /** Whether a text looks like a dump. */
 int m2mctl_is_dump(m2_slice_t text);

@@ -32,6 +32,8 @@ const m2mctl_option_t m2mctl_policy_options[] = {
                                                                      "there" },
     { "bypass-empty-token", M2MCTL_FLAG, SLOT(bypass_empty), NULL, "no token is no fault" },
     { "revocation",     M2MCTL_LIST, SLOT(revocation), "FILE", "a list of revoked tokens" },
+    { "dataset",        M2MCTL_LIST, SLOT(datasets), "NAME=FILE", "a data set that conditions "
+                                                                 "name" },
     { "user-claim",     M2MCTL_LIST, SLOT(users), "NAME", "default client_id azp sub" },
     { "claim",          M2MCTL_LIST, SLOT(claims), "NAME TARGET...", "claim to publish" },
     { "now",            M2MCTL_NUMBER, SLOT(now), "SECONDS", "the clock, since 1970" },
@@ -324,7 +326,7 @@ int m2mctl_policy_at(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t
     }
     if (contradicts(o)) {
         return m2mctl_usage(ctl, "--policy says all of the policy; beside it go --location, "
-                            "--vhost, --jwks, --jwk and --now");
+                            "--vhost, --jwks, --jwk, --dataset and --now");
     }
     m2_err_init(&err, ctl->pool);
     if (read_keys(keys, &origin, o, &err)) {

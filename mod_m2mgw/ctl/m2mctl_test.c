@@ -144,7 +144,7 @@ static int read_policy(bench_t *b)
             bad = m2mctl_fault(b->ctl, path, &b->err);
         }
     }
-    return bad;
+    return bad ? bad : m2mctl_datasets(&b->files, b->ctl, options.datasets);
 }
 
 /* the policy of one case: of the section that covers it, or the one there is */
@@ -156,6 +156,7 @@ static int policy_for(m2mctl_force_t *force, bench_t *b, const m2mctl_case_t *c)
     if (b->dump) {
         options.dump = b->dump;
         bad = m2mctl_policy_at(force, b->ctl, &options, c->request.url);
+        bad = bad ? bad : m2mctl_datasets(force, b->ctl, options.datasets);
     }
     else {
         *force = b->files;

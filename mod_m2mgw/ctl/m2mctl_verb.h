@@ -168,7 +168,7 @@ typedef struct m2mctl_policy_t {
     const char *dump, *location, *vhost; /* --policy and what of it */
     m2mctl_number_t leeway, max_age, now;
     int ignore_expiration, prevent_replay, bypass_empty;
-    apr_array_header_t *revocation;
+    apr_array_header_t *revocation, *datasets;
 } m2mctl_policy_t;
 
 extern const m2mctl_option_t m2mctl_policy_options[];

@@ -58,6 +58,7 @@ typedef struct m2_puller_t {
     m2_pull_fn *pull;
     m2_puller_fn *attach;
     m2_note_fn *note; /* or NULL */
+    const char *kind; /* a word for people */
     void *baton;
 } m2_puller_t;
 

@@ -445,7 +445,7 @@ void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *
     memset(info, 0, sizeof(*info));
     info->name = source->name;
     info->document = source->document;
-    info->kind = kinds[source->kind];
+    info->kind = source->puller.kind ? source->puller.kind : kinds[source->kind];
     info->is_file = source->kind == M2_KEYSOURCE_FILE;
     if (slot) {
         info->checked = (apr_time_t)m2_slot_get(&slot->checked);

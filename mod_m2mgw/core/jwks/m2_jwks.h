@@ -131,7 +131,7 @@ void m2_jwks_stop(m2_jwks_t *jwks);
 typedef struct m2_keysource_info_t {
     const char *name;  /* path, URL or issuer */
     const m2_document_t *document; /* what it brings */
-    const char *kind;  /* file, url or issuer */
+    const char *kind;  /* file, url, issuer, or that of its puller */
     int is_file;
     const char *state; /* fresh, stale, unavailable (a URL); ok, broken (a file) */
     const char *fault; /* of the last attempt, or NULL */

@@ -11,6 +11,7 @@
 #include "httpd/config/m2mgw_section.h"
 
 #include "key/m2_keyring.h"
+#include "rules/m2_dataset.h"
 
 #define DUMP_VERSION 1
 
@@ -257,6 +258,29 @@ static m2_json_t *rule_json(apr_pool_t *pool, const m2_rule_t *rule)
     return json;
 }
 
+/* The data sets that conditions name, each once. */
+static m2_json_t *datasets_json(apr_pool_t *pool, const apr_array_header_t *refs)
+{
+    m2_json_t *array = m2_json_make_array(pool);
+    int i, k;
+
+    for (i = 0; i < m2mgw_cfg_datasets()->nelts; i++) {
+        const m2mgw_dataset_t *set = APR_ARRAY_IDX(m2mgw_cfg_datasets(), i, m2mgw_dataset_t *);
+
+        for (k = 0; refs && k < refs->nelts; k++) {
+            if (APR_ARRAY_IDX(refs, k, const m2_dataset_ref_t *)->ring == set->ring) {
+                m2_json_t *json = m2_json_make(pool);
+
+                text(json, pool, "name", set->name);
+                text(json, pool, set->list.is_url ? "source" : "file", set->list.name);
+                m2_json_append(array, json);
+                break;
+            }
+        }
+    }
+    return array;
+}
+
 static void add_rules(m2_json_t *policy, apr_pool_t *pool, const m2mgw_effective_t *e)
 {
     const m2_rules_t *rules = e->policy.rules;
@@ -281,6 +305,7 @@ static void add_rules(m2_json_t *policy, apr_pool_t *pool, const m2mgw_effective
     text(policy, pool, "path", rules->path ? m2_path_text(rules->path) : NULL);
     m2_json_set_json(policy, "parameters", params);
     m2_json_set_json(policy, "rules", array);
+    m2_json_set_json(policy, "datasets", datasets_json(pool, rules->params->datasets));
     m2_json_set_string(policy, "default_action",
                        rules->default_action == M2_ACTION_DENY ? "DENY" : "ALLOW");
 }

@@ -251,7 +251,7 @@ static const char *open_file(m2mgw_list_t *list, const m2_document_t *document, 
 static const char *open_redis(m2mgw_list_t *list, apr_pool_t *pool, m2_err_t *err)
 {
     m2_puller_t puller = { m2_revocation_redis_pull, m2_revocation_redis_attach,
-                           m2_revocation_redis_note, NULL };
+                           m2_revocation_redis_note, "redis", NULL };
     m2_revocation_redis_t *redis;
 
     if (m2_revocation_redis_open(&redis, pool, list->redis, err) != M2_OK) {
@@ -273,7 +273,7 @@ static void pull_rows(m2_answer_t *answer, apr_pool_t *pool, const char *etag, v
 
 static void open_dbd(m2mgw_list_t *list)
 {
-    const m2_puller_t puller = { pull_rows, m2_dbd_list_attach, NULL, list->dbd };
+    const m2_puller_t puller = { pull_rows, m2_dbd_list_attach, NULL, "dbd", list->dbd };
 
     list->source = m2_jwks_list_pulled(m2mgw_cfg_registry(), &m2_document_dataset_rows,
                                        list->name, &puller);

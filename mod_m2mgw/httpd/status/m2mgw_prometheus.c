@@ -84,6 +84,15 @@ static const metric_t list_metrics[] = {
     { NULL, NULL, NULL, NULL }
 };
 
+static const metric_t dataset_metrics[] = {
+    { "usable", "m2mgw_dataset_usable", "gauge", "1 while its values are in use." },
+    { "entries", "m2mgw_dataset_entries", "gauge", "Values of the data set in use." },
+    { "age", "m2mgw_dataset_age_seconds", "gauge", "Since the data set was found good." },
+    { "failures", "m2mgw_dataset_failures_total", "counter", "Readings that failed." },
+    { "swaps", "m2mgw_dataset_swaps_total", "counter", "Changes of the data set in use." },
+    { NULL, NULL, NULL, NULL }
+};
+
 static void head(request_rec *r, const char *name, const char *type, const char *help)
 {
     ap_rprintf(r, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -371,23 +380,21 @@ static void source_metric(request_rec *r, const metric_t *metric, const m2_json_
 }
 
 /* One sample per state, so that an alert can ask for any of them. */
-static void source_states(request_rec *r, const m2_json_t *list)
+static void source_states(request_rec *r, const char *name, const char *help,
+                          const m2_json_t *list)
 {
-    static const char name[] = "m2mgw_key_source_state";
     static const char *const states[] = { "ok", "broken", "fresh", "stale",
                                           "unavailable" };
     apr_hash_t *seen = apr_hash_make(r->pool);
     apr_size_t i, k;
 
-    head(r, name, "gauge", "1 for the state a key source is in.");
+    head(r, name, "gauge", help);
     for (i = 0; i < m2_json_length(list); i++) {
         const m2_json_t *source = m2_json_at(list, i);
         const m2_slice_t state = m2_json_string(m2_json_get(source, "state"));
-        const m2_slice_t kind = m2_json_string(m2_json_get(source, "kind"));
-        const int file = m2_slice_is(kind, "file");
         const char *labels = source_labels(r, seen, source);
 
-        for (k = file ? 0 : 2; labels && k < (file ? 2 : 5); k++) {
+        for (k = 0; labels && k < sizeof(states) / sizeof(states[0]); k++) {
             sample(r, name,
                    apr_pstrcat(r->pool, labels, ",", label(r->pool, "state", states[k]),
                                NULL),
@@ -416,6 +423,15 @@ static void keys(request_rec *r, const m2_json_t *list)
     }
 }
 
+static void lists(request_rec *r, const metric_t *metric, const char *state, const char *help,
+                  const m2_json_t *list)
+{
+    source_states(r, state, help, list);
+    for (; metric->name; metric++) {
+        source_metric(r, metric, list);
+    }
+}
+
 void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
 {
     const m2_json_t *sources = m2_json_get(document, "sources");
@@ -435,13 +451,14 @@ void m2mgw_status_prometheus(request_rec *r, const m2_json_t *document)
     part(r, cache_metrics, m2_json_get(document, "cache"));
     part(r, replay_metrics, m2_json_get(document, "replay"));
     part(r, limit_store_metrics, m2_json_get(document, "limit_store"));
-    source_states(r, sources);
+    source_states(r, "m2mgw_key_source_state", "1 for the state a key source is in.", sources);
     for (metric = source_metrics; metric->name; metric++) {
         source_metric(r, metric, sources);
     }
-    for (metric = list_metrics; metric->name; metric++) {
-        source_metric(r, metric, m2_json_get(document, "revocation"));
-    }
+    lists(r, list_metrics, "m2mgw_list_state", "1 for the state a revocation list is in.",
+          m2_json_get(document, "revocation"));
+    lists(r, dataset_metrics, "m2mgw_dataset_state", "1 for the state a data set is in.",
+          m2_json_get(document, "datasets"));
     keys(r, m2_json_get(document, "keys"));
 }
 
