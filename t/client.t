@@ -128,8 +128,15 @@ spew("$dir/other", "# ours\nalice:{SHA}x\n\nbob:y:z\n");
 chmod 0644, "$dir/other";
 $r = ends(ctl('', 'client', 'add', 'app_x', '--clients', "$dir/other"), 0, 'add to a file of others');
 like(slurp("$dir/other"), qr/\A# ours\nalice:\{SHA\}x\n\nbob:y:z\napp_x:\$2y/, 'every line stays');
-is((stat "$dir/other")[2] & 07777, 0640, 'the mode becomes 0640');
-like($r->{err}, qr/notice: .* was readable by everybody/, 'and a notice tells why');
+is((stat "$dir/other")[2] & 07777, 0644, 'its mode stays');
+like($r->{err}, qr/notice: everybody may read .*: chmod 0640/, 'and a notice says what would do');
+SKIP: {
+    skip 'only root can give files away', 2 if $>;
+    chown 7, 8, "$dir/other";
+    chmod 0604, "$dir/other";
+    ends(ctl('', 'client', 'add', 'app_z', '--clients', "$dir/other"), 0, 'add to a file of somebody else');
+    is(join(' ', map { $_ & 07777 } (stat "$dir/other")[2, 4, 5]), 0604 . ' 7 8', 'owner, group and mode stay');
+}
 spew("$dir/unended", 'alice:x');
 ends(ctl('', 'client', 'add', 'app_x', '--clients', "$dir/unended"), 0, 'a last line without end');
 like(slurp("$dir/unended"), qr/\Aalice:x\napp_x:/, 'is kept a line of its own');
@@ -316,6 +323,43 @@ is($r->{json}{entry}, 'claim tenant a%23b', 'its document');
 is(slurp($list), "# ours\nsub i s\njti https://i a%20b 99\nclient https://i app_one 1001\n"
    . "sub https://i bob 1001\nkid * %2A\nclaim tenant a%23b\n", 'a line each, none of others touched');
 is((stat $list)[2] & 07777, 0640, 'the mode stays');
+SKIP: { # a stranger who may read the list holds its lock
+    skip 'only root can be somebody else', 5 if $>;
+    my $open = "$dir/open";
+    my $hold = sub {
+        my ($uid) = @_;
+        pipe my $ready, my $tell or die;
+        my $pid = fork // die $!;
+        if (!$pid) {
+            $) = "$uid $uid";
+            $> = $< = $uid;
+            open my $f, '<', $open or POSIX::_exit(1);
+            flock $f, 1 or POSIX::_exit(1);
+            syswrite $tell, 'x';
+            sleep 60;
+            POSIX::_exit(0);
+        }
+        close $tell;
+        sysread $ready, my $x, 1 or die 'no lock';
+        return $pid;
+    };
+    spew($open, '');
+    chmod 0644, $open;
+    chmod 0755, $dir;
+    my $pid = $hold->(65534);
+    my $began = time;
+    $r = ends(ctl('', 'revoke', '--jti', 'a', '--issuer', 'https://i', '--list', $open), 0, 'a lock of one who may not write');
+    cmp_ok(time - $began, '<', 8, 'is passed by');
+    is(slurp($open), "jti https://i a\n", 'the entry is there');
+    like($r->{err}, qr/process $pid \(.*may not write it, holds its lock/, 'and it is told');
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+    $pid = $hold->(0);
+    like(ends(ctl('', 'revoke', '--jti', 'b', '--issuer', 'https://i', '--list', $open), 2, 'a lock of one who may')->{err},
+         qr/is locked by process $pid \(\w+\) and stayed so/, 'is waited for, and named') if $ENV{M2_SLOW};
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
 ends(ctl('', 'revoke', @{ $_->[0] }), 2, "revoke: $_->[1]") for
     [ [@i], 'nothing' ], [ [ '--jti', 'a', '--sub', 'b', @i ], 'two at once' ],
     [ [ '--jti', 'a', '--list', $list ], 'no issuer' ], [ [ '--jti', 'a', '--issuer', 'i' ], 'no list' ],

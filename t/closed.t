@@ -227,7 +227,7 @@ notice(qr/it says what tokens must be like, and no keys are in force/, inside('L
     inside('Location /y', $sec) . inside('Location /x', "$KEY\n$plain"));
 
 SKIP: {
-    skip 'only root starts children of another user', 6 if $>;
+    skip 'only root starts children of another user', 9 if $>;
     my $p = M2MGW::Test->prepare(files => { %FILES, 'keys/k.json' => $FILES{'k.json'} }, loglevel => 'emerg');
     $p->write_config(inside('Location /x', 'M2MJwks file:keys/k.json'));
     for ([0600, 0755, 1], [0644, 0700, 1], [0644, 0755, 0]) {
@@ -243,6 +243,9 @@ SKIP: {
         is(scalar($lists =~ m{User cannot read a list of revoked tokens.*/keys/k\.list}) || 0, $said, sprintf 'a list of mode %o in %o', $file, $dir);
         $p->write_config(inside('Location /x', 'M2MJwks file:keys/k.json'));
         is(scalar($out =~ m{User cannot read a key file.*/keys/k\.json}) || 0, $said, sprintf 'User and a file %o in %o', $file, $dir);
+        $p->write_config("M2MDataset set file:keys/k.list\n");
+        is(scalar(`$command` =~ m{^M2-101: the server's User cannot read the data set set, \S+/keys/k\.list}m) || 0, $said, sprintf 'a data set of mode %o in %o', $file, $dir);
+        $p->write_config(inside('Location /x', 'M2MJwks file:keys/k.json'));
     }
     $p->clean;
 }

@@ -143,11 +143,15 @@ for my $case (
     [ "M2MDataset a/b file:one\n", 1, qr/the name being letters/ ],
     [ "M2MDataset one redis:x\n", 1, qr/it takes NAME file:PATH or dbd:/ ],
     [ "M2MDataset one dbd:x\n", 1, qr/M2MDataset: it needs mod_dbd, which is not loaded/ ],
-    [ "M2MDataset one file:one max-stale=x\n", 1, qr/"max-stale=x" is not allowed/ ],
+    [ "M2MDataset one file:one max-stale=x\n", 1, qr/"max-stale=x" is not allowed; it takes seconds, from 1 to 31536000/ ],
+    [ "M2MDataset one file:one ttl=86401\n", 1, qr/"ttl=86401" is not allowed; it takes seconds, from 1 to 86400/ ],
+    [ "M2MDataset one file:one max-stale=5\nM2MDataset two file:one max-stale=6\n", 1, qr/named twice with other terms: max-stale=5 ttl=\d+, and max-stale=6/ ],
+    [ "M2MDataset one file:nets\n" . ($use =~ s/in dataset/in_cidr dataset/r), 0, qr/looks for networks in the data set one, and 2 of its entries are none: "10\.0\.0\.0\/33"/ ],
+    [ "M2MDataset one file:nets\n$use", 0, qr/\A(?!.*looks for networks)/s ],
     [ "<Location /x>\nM2MDataset one file:one\n</Location>\n", 1, qr/M2MDataset/ ],
 ) {
     my ($config, $status, $re) = @$case;
-    my ($got, $out) = try_config($config, files => { one => "a\n", bad => "a b\n",
+    my ($got, $out) = try_config($config, files => { one => "a\n", bad => "a b\n", nets => "10.0.0.0/8\n10.0.0.0/33 # oh\nx\nx\n",
         'a.yaml' => "parameters:\n  a: Query:a\nrules:\n- {name: vip, assertParameterName: a, assertInDataset: one, ifFalse: DENY}\n" });
     ok($got == $status && $out =~ $re, 'httpd -t: ' . ($config =~ s/\n/; /gr)) or diag("$got $out");
 }

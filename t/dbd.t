@@ -162,6 +162,14 @@ sub Postgres::stop {
     $self->{pid} = 0;
 }
 
+# It and all its children are there and do nothing: SIGSTOP, SIGCONT.
+sub Postgres::signal {
+    my ($self, $signal) = @_;
+    my @children = grep { (main::slurp("/proc/$_/stat") =~ /\) \S (\d+)/)[0] == $self->{pid} }
+        grep { -r "/proc/$_/stat" } map { m{(\d+)\z} } glob '/proc/[0-9]*';
+    kill $signal, $self->{pid}, @children;
+}
+
 sub Postgres::DESTROY { local $?; $_[0]->stop }
 
 sub Postgres::sql {
@@ -288,7 +296,49 @@ sub check {
         $said->status != 503;
     }), "$name: on all connections");
     denies($said, 401, 'jti_replayed', "$name: and has forgotten nothing");
+    hangs($t, $db, $name) if $db->can('signal');
     $t->finish(more => 1);
+}
+
+# A database that is there and does not answer holds nobody.
+sub hangs {
+    my ($t, $db, $name) = @_;
+    my $kept = token();
+    $db->signal('STOP');
+    my $began = time;
+    denies($t->get('/one', token => $kept), 503, 'replay_unavailable', "$name: it hangs");
+    cmp_ok(time - $began, '<', 15, "$name: which is found out in time");
+    $began = time;
+    is(ask_token($t, 'app_db', 'api://db|read')->status, 503, "$name: no grants then");
+    cmp_ok(time - $began, '<', 15, "$name: likewise");
+    $began = time;
+    my $seen = volley([ $t->port ], '/one', token(), 60);
+    is(join(', ', map { "$_: $seen->{$_}" } sort keys %$seen), '503 replay_unavailable: 60',
+       "$name: nor do many at once wait");
+    cmp_ok(time - $began, '<', 25, "$name: longer than one");
+    $db->signal('CONT');
+    ok(until_true(60, sub { $t->get('/one', token => token())->status == 200 }),
+       "$name: it goes on");
+    my $one = token();
+    ok(until_true(60, sub { $t->get('/one', token => $one)->status == 200 }), "$name: a token");
+    my $said;
+    until_true(60, sub { $said = $t->get('/one', token => $one); $said->status != 503 });
+    denies($said, 401, 'jti_replayed', "$name: counts once");
+}
+
+# It is stopped while the server is told to stop.
+sub stops {
+    my ($name, $make) = @_;
+    my $t = M2MGW::Test->prepare(files => files(), modules => ['dbd'], issuer => 1);
+    chmod 0600, "$t->{root}/rsa.pem";
+    my $db = $make->($t);
+    $t->begin($db->directives . $CONFIG);
+    $t->expect_log(qr/M2-\d+:/, qr/AH006\d\d|DBD/i, qr/replay_unavailable|replay store dbd/, qr/AH00045|AH00046/);
+    is($t->get('/one', token => token())->status, 200, "$name: it works");
+    $db->signal('STOP');
+    is($t->get('/one', token => token())->status, 503, "$name: it hangs");
+    $t->finish(more => 1);
+    $db->signal('CONT');
 }
 
 # --- data sets ---
@@ -437,6 +487,11 @@ for my $case (
     like($text, $re, 'httpd -t: ' . ($config =~ s/\n/; /gr));
 }
 
+for my $case ([ 'host=/x', 1 ], [ 'host=/x connect_timeout=2', 0 ]) {
+    (undef, $text) = try_config("DBDriver pgsql\nDBDParams \"$case->[0]\"\nM2MDataset one dbd:\"SELECT 1\"\n", modules => ['dbd']);
+    is(scalar($text =~ /M2-101: DBDParams has no connect_timeout/) || 0, $case->[1], "DBDParams $case->[0]");
+}
+
 SKIP: {
     my @drivers = glob '/usr/lib/*/apr-util-1/apr_dbd_sqlite3*.so /usr/lib64/apr-util-1/apr_dbd_sqlite3*.so';
     skip('sqlite3 or its driver is not installed', 1) if !installed('sqlite3') || !@drivers;
@@ -447,6 +502,7 @@ SKIP: {
     my @drivers = glob '/usr/lib/*/apr-util-1/apr_dbd_pgsql*.so /usr/lib64/apr-util-1/apr_dbd_pgsql*.so';
     skip('PostgreSQL or its driver is not installed', 1)
         if !glob('/usr/lib/postgresql/*/bin/initdb') || !@drivers;
+    stops('PostgreSQL stops', \&postgresql);
     check('PostgreSQL', \&postgresql);
     check_sets('PostgreSQL', \&postgresql);
 }

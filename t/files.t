@@ -107,6 +107,15 @@ CONF
     };
     my ($status, $out) = $alone->('', sub { });
     is($status, 0, 'the issuer alone') or diag($out);
+    unlike($out, qr/User cannot read/, 'whose files User can read');
+    for my $file ($> ? () : qw(grants client.json)) {
+        ($status, $out) = $alone->('', sub { chmod 0600, "$_[0]/$file" });
+        ok($status == 0 && $out =~ qr{^M2-701: the server's User cannot read the M2M\w+ \S+/d/$file: changes of it will not be seen}m,
+           "the issuer's $file that User cannot read") or diag($out);
+    }
+    ($status, $out) = $alone->("<Location /idp/token>\nM2MClientProvider file\nAuthUserFile d/pw\n</Location>\n", sub { spew("$_[0]/pw", "a:b\n"); chmod 0600, "$_[0]/pw" });
+    like($out, qr{^M2-701: the server's User cannot read the AuthUserFile \S+/d/pw: logins with it will be answered 503}m,
+         'a password file likewise') if !$>;
     for my $file (qw(grants client.json sign.pem)) {
         for my $case ([ 'mode 0666', sub { chmod 0666, "$_[0]/$file" }, qr{/d/$file can be written by everybody} ],
                       [ 'a directory of mode 0777', sub { chmod 0777, $_[0] }, qr{lies in \S+/d, where everybody may put another} ],

@@ -123,6 +123,10 @@ M2MJwks file:@ROOT@/k.json
     M2MPlugin trafficControl @ROOT@/traffic.yaml
     ProxyPass http://@BACKEND@/gateway2
 </Location>
+<Location /odd>
+    M2MPlugin trafficControl "@ROOT@/tr'a c,;+.yaml"
+    ProxyPass http://@BACKEND@/odd
+</Location>
 <Location /open>
     M2MEngine Off
     ProxyPass http://@BACKEND@/open
@@ -143,7 +147,7 @@ CONF
     %KEY,
     'htdocs/part.txt' => "part\n",
     'htdocs/ssi.shtml' => '<!--#include virtual="/part.txt" --><!--#include virtual="/part.txt" -->',
-    'traffic.yaml' => <<'YAML' });
+    "tr'a c,;+.yaml" => "---\nunit: DAY\napiDefault: 6\n", 'traffic.yaml' => <<'YAML' });
 unit: DAY
 apiDefault: 6
 userDefault: 2
@@ -262,6 +266,8 @@ passes($t->get('/gateway', token => token({ client_id => 'vip', sub => "u$_" }))
 $r = $t->get('/gateway', token => token({ client_id => 'p', sub => 'v' }));
 is($r->header('X-Ca-Error-Message'), 'Throttled by traffic.yaml-api', 'six for all');
 passes($t->get('/gateway2', token => app('p')), 'another section has buckets of its own');
+
+like($t->get('/odd', token => app('odd'))->header('RateLimit-Policy'), qr/\A"tr_a_c___\.yaml-api";q=6;w=86400\z/, 'a file name that no header may hold');
 
 # --- many at once ---
 

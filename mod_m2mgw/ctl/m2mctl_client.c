@@ -312,7 +312,7 @@ const m2mctl_verb_t m2mctl_client = {
     "add writes a client into the password file, makes its secret and shows it this once;\n"
     "without an ID it makes that, too. grant and revoke change the grant file; revoking\n"
     "AUDIENCE|.all takes everything at that audience, --all everything everywhere and the\n"
-    "secret. Files are replaced in one step and have mode 0640; a running server sees the\n"
+    "secret. Files are replaced in one step and keep mode and owner; a running server sees the\n"
     "change within three seconds. Exit status 1: a scope to revoke was not granted; 2: a\n"
     "client that there is not (grant: with --clients).\n",
     {{client_options, 0}},

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MODE (S_IRUSR | S_IWUSR | S_IRGRP)
+#define MODE (S_IRUSR | S_IWUSR | S_IRGRP) /* of a new file */
 
 #define LOCK_NAME ".m2mctl.lock"
 #define LOCK_WAIT 10000 /* milliseconds */
@@ -145,9 +145,11 @@ static m2_code_t look(m2mctl_edit_t *edit, int create, m2_err_t *err)
     }
     edit->uid = edit->existed ? (int)info.st_uid : -1;
     edit->gid = (int)info.st_gid;
-    if (edit->existed && (info.st_mode & S_IROTH)) {
-        fprintf(stderr, "m2mctl: notice: %s was readable by everybody and becomes 0640: the "
-                        "server must be in its group\n", edit->path);
+    edit->mode = edit->existed ? (int)(info.st_mode & 07777) : MODE;
+    if (edit->existed && (info.st_mode & (S_IROTH | S_IWOTH))) {
+        fprintf(stderr, "m2mctl: notice: everybody may %s %s: chmod 0640, with the server in its "
+                        "group, would do\n", info.st_mode & S_IWOTH ? "write to" : "read",
+                edit->path);
     }
     return M2_OK;
 }
@@ -169,17 +171,16 @@ m2_code_t m2mctl_edit_open(m2mctl_edit_t *edit, apr_pool_t *pool, const char *pa
                                         : rc;
 }
 
-/* A group that cannot be kept would lock the server out of the file: an error. A new file's
- * group is a kindness. */
+/* An owner or group that cannot be kept might lock the server out of the file: an error. A new
+ * file's group is a kindness. */
 static m2_code_t own(const m2mctl_edit_t *edit, int file, m2_err_t *err)
 {
     uid_t uid = edit->uid < 0 ? (uid_t)-1 : (uid_t)edit->uid;
 
-    if (fchown(file, uid, (gid_t)edit->gid) == 0 ||
-        fchown(file, (uid_t)-1, (gid_t)edit->gid) == 0 || !edit->existed) {
+    if (fchown(file, uid, (gid_t)edit->gid) == 0 || !edit->existed) {
         return M2_OK;
     }
-    return failed("its group cannot be kept", err);
+    return failed("its owner and group cannot be kept", err);
 }
 
 static m2_code_t fill(const m2mctl_edit_t *edit, int file, m2_slice_t text, m2_err_t *err)
@@ -194,7 +195,7 @@ static m2_code_t fill(const m2mctl_edit_t *edit, int file, m2_slice_t text, m2_e
         n = n < 0 ? 0 : n;
         text = m2_slice(text.p + n, text.n - (apr_size_t)n);
     }
-    if (rc == M2_OK && (fchmod(file, MODE) != 0 || fsync(file) != 0)) {
+    if (rc == M2_OK && (fchmod(file, (mode_t)edit->mode) != 0 || fsync(file) != 0)) {
         return failed("cannot be written", err);
     }
     return rc;

@@ -18,6 +18,7 @@ typedef struct m2mctl_edit_t {
     int lock;          /* the lock file of the directory, locked */
     int existed;
     int uid, gid;      /* of the file that was there, else of the directory's group */
+    int mode;          /* likewise; 0640 of a new file */
     m2_slice_t text;   /* what is in it; empty for a new file */
 } m2mctl_edit_t;
 
@@ -26,7 +27,7 @@ typedef struct m2mctl_edit_t {
 m2_code_t m2mctl_edit_open(m2mctl_edit_t *edit, apr_pool_t *pool, const char *path,
                            int create, m2_err_t *err);
 
-/** Replace the file by text, mode 0640, owner and group as before. */
+/** Replace the file by text, with the mode, owner and group it had. */
 m2_code_t m2mctl_edit_save(m2mctl_edit_t *edit, m2_slice_t text, m2_err_t *err);
 
 #endif /* M2MCTL_EDIT_H */

@@ -562,6 +562,18 @@ static int check_server(apr_pool_t *pool, server_rec *s, const server_rec *first
     return text ? config_error(pool, s, text) : OK;
 }
 
+/* root has read them; the children come to know of no change, or ask their providers in vain */
+static void say_unreadable(apr_pool_t *pool, server_rec *first)
+{
+    apr_array_header_t *texts = apr_array_make(pool, 2, sizeof(const char *));
+    int i;
+
+    m2mi_watch_unreadable(texts, pool);
+    for (i = 0; i < texts->nelts; i++) {
+        m2mi_notice(first, APR_ARRAY_IDX(texts, i, const char *));
+    }
+}
+
 int m2mi_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *first)
 {
     server_rec *s;
@@ -571,6 +583,9 @@ int m2mi_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_re
     (void)ptemp;
     for (s = first; s && rc == OK; s = s->next) {
         rc = check_server(pconf, s, first);
+    }
+    if (rc == OK) {
+        say_unreadable(pconf, first);
     }
     return rc;
 }

@@ -70,7 +70,7 @@ static const char *keys_parse(const void **pobject, apr_pool_t *pool, const char
 }
 
 static const m2mi_watch_kind_t key_file = { "M2MClientKeys", M2_MAX_KEYSET_BYTES, 0, 0,
-                                            keys_parse };
+                                            keys_parse, NULL };
 
 /* --- URLs --- */
 

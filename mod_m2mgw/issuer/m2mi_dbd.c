@@ -81,3 +81,10 @@ int m2mi_dbd_prepare(server_rec *s, const char *label, const char *sql)
     }
     return prepare != NULL;
 }
+
+void m2mi_dbd_child(apr_pool_t *pchild)
+{
+    if (texts) {
+        m2_dbd_desk_open(pchild);
+    }
+}

@@ -8,7 +8,7 @@
 
 #include "issuer/m2mi_module.h"
 
-#include "wire/m2_dbd.h"
+#include "wire/m2_dbd_desk.h"
 
 /** NULL, or what is missing for a directive: mod_dbd, or a DBDriver in its server or in the
  *  main one. */
@@ -16,6 +16,9 @@ const char *m2mi_dbd_missing(cmd_parms *cmd);
 
 /** The database of a server's DBD directives, in pool. */
 const m2_dbd_host_t *m2mi_dbd_host(apr_pool_t *pool, server_rec *s);
+
+/** child_init: threads that ask for requests, where statements were prepared. */
+void m2mi_dbd_child(apr_pool_t *pchild);
 
 /** Have a statement prepared under label on every connection; before mod_dbd's post_config.
  *  0 when mod_dbd is not loaded. */

@@ -30,7 +30,7 @@ static const char *grants_parse(const void **pobject, apr_pool_t *pool, const ch
 }
 
 static const m2mi_watch_kind_t grant_file = { "M2MGrantFile", M2_MAX_GRANT_BYTES, 1, 0,
-                                              grants_parse };
+                                              grants_parse, NULL };
 
 const char *m2mi_grants_open(m2mi_grants_t *grants, apr_pool_t *pool, server_rec *s)
 {
@@ -122,7 +122,8 @@ m2_code_t m2mi_grants_query(m2mi_call_t *call)
     }
     call->queried = m2_grants_make(call->r->pool);
     if (!grants || !grants->query
-        || m2_dbd_read(grants->dbd, grants->query, 1, args, 2, 0, take_row, call, why)) {
+        || m2_dbd_desk_read(grants->dbd, grants->query, 1, args, 2, 0, take_row, call,
+                            M2_DBD_WAIT, why)) {
         return M2_OK;
     }
     call->queried = NULL;

@@ -225,7 +225,9 @@ static const char *passwords_parse(const void **pobject, apr_pool_t *pool, const
 }
 
 static const m2mi_watch_kind_t password_file = { "AuthUserFile", FILE_MAX, 1, 1,
-                                                 passwords_parse };
+                                                 passwords_parse,
+                                                 "logins with it are answered 503 until it is "
+                                                 "mended" };
 
 /* Which file mod_authn_file would read: where its command table says that it keeps the
  * value of the directive. */

@@ -11,7 +11,10 @@
 
 #include "key/m2_keyring.h"
 #include "oauth/m2_view.h"
+#include "text/m2_file_account.h"
 #include "text/m2_copy.h"
+
+#include <unixd.h>
 
 #include <errno.h>
 #include <unistd.h>
@@ -129,7 +132,8 @@ static void say(const m2mi_watch_t *watch, const char *wrong)
 {
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, watch->server, "M2-706: %s %s; %s",
                  watch->kind->directive, wrong,
-                 watch->current->object ? "the last good state stays in force"
+                 watch->kind->meanwhile ? watch->kind->meanwhile
+                 : watch->current->object ? "the last good state stays in force"
                                         : "what needs it is answered 503 until it is good");
 }
 
@@ -252,6 +256,25 @@ static void check_access(const m2mi_watch_t *watch, server_rec *s)
     }
 }
 
+void m2mi_watch_unreadable(apr_array_header_t *texts, apr_pool_t *pool)
+{
+    const m2_account_t user = { ap_unixd_config.user_id, ap_unixd_config.group_id,
+                                ap_unixd_config.user_name };
+    int i;
+
+    for (i = 0; i < watches->nelts; i++) {
+        const m2mi_watch_t *watch = watch_at(i);
+
+        if (watch->current->object && !m2_account_reads(&user, watch->path)) {
+            APR_ARRAY_PUSH(texts, const char *) =
+                apr_psprintf(pool, "the server's User cannot read the %s %s: %s",
+                             watch->kind->directive, watch->path,
+                             watch->kind->optional ? "logins with it will be answered 503"
+                                                   : "changes of it will not be seen");
+        }
+    }
+}
+
 void m2mi_watch_child(server_rec *s)
 {
     int i;
@@ -346,13 +369,33 @@ static int is_absent(const m2_file_t *file)
     return file->fault == M2_FILE_MISSING || file->fault == M2_FILE_UNREADABLE;
 }
 
+static m2mi_watch_t *watch_of(const m2mi_watch_kind_t *kind, const char *path, const void *baton)
+{
+    int i;
+
+    for (i = 0; i < watches->nelts; i++) {
+        m2mi_watch_t *watch = watch_at(i);
+
+        if (watch->kind == kind && watch->baton == baton && strcmp(watch->path, path) == 0) {
+            return watch;
+        }
+    }
+    return NULL;
+}
+
 const char *m2mi_watch_open(m2mi_watch_t **pwatch, apr_pool_t *pool, server_rec *s,
                             const m2mi_watch_kind_t *kind, const char *path, void *baton)
 {
-    m2mi_watch_t *watch = watch_make(pool, s, kind, path, baton);
+    m2mi_watch_t *watch = watch_of(kind, path, baton);
     m2_file_t file;
-    const char *wrong = read_first(watch, pool, &file);
+    const char *wrong;
 
+    if (watch) {
+        *pwatch = watch;
+        return NULL;
+    }
+    watch = watch_make(pool, s, kind, path, baton);
+    wrong = read_first(watch, pool, &file);
     if (wrong && !(kind->optional && is_absent(&file)) && !stand_in(watch, pool, wrong)) {
         return apr_pstrcat(pool, kind->directive, " ", wrong, NULL);
     }

@@ -28,6 +28,7 @@ typedef struct m2mi_watch_kind_t {
     int lines;             /* a last line without its end may be half of one */
     int optional;          /* it need not be there, nor be readable */
     m2mi_parse_fn *parse;
+    const char *meanwhile; /* what a bad file means; NULL: the last good state counts */
 } m2mi_watch_kind_t;
 
 /** pre_config: forget the files of the configuration before. */
@@ -36,11 +37,14 @@ void m2mi_watch_reset(apr_pool_t *pconf);
 /** Whether any file is watched. */
 int m2mi_watch_any(void);
 
-/** Read a file and watch it from now on; baton is for parse. pool is the configuration's. At a
- *  restart by signal the last good copy stands in for a bad file, or nothing. NULL, or a
- *  sentence. */
+/** Read a file and watch it from now on, once for all who name it alike; baton is for parse.
+ *  pool is the configuration's. At a restart by signal the last good copy stands in for a bad
+ *  file, or nothing. NULL, or a sentence. */
 const char *m2mi_watch_open(m2mi_watch_t **pwatch, apr_pool_t *pool, server_rec *s,
                             const m2mi_watch_kind_t *kind, const char *path, void *baton);
+
+/** Add a sentence to texts, of const char *, for each file that the children cannot read. */
+void m2mi_watch_unreadable(apr_array_header_t *texts, apr_pool_t *pool);
 
 /** child_init, before threads: what has happened since the parent read the files. */
 void m2mi_watch_child(server_rec *s);

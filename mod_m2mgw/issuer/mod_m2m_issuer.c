@@ -5,6 +5,7 @@
  */
 #include "issuer/m2mi_figures.h"
 #include "issuer/m2mi.h"
+#include "issuer/m2mi_dbd.h"
 
 #include "base/m2_hold.h"
 #include "base/m2_log.h"
@@ -197,6 +198,7 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
     if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS && !threaded) {
         m2_hold_signals();
     }
+    m2mi_dbd_child(pchild);
     m2mi_replay_child(pchild, s);
     m2mi_memory_child(pchild, s);
     m2mi_watch_child(s);

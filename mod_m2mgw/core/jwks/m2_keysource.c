@@ -174,6 +174,11 @@ m2_code_t m2_keysource_refresh(m2_keysource_t *source, const m2_refresh_t *refre
         && (other->ttl != refresh->ttl || other->max_stale != refresh->max_stale
             || other->timeout != refresh->timeout
             || other->cooldown != refresh->cooldown)) {
+        if (source->document->ages) {
+            return m2_err_set(err, M2_E_CONFIG, "%s is named twice with other terms: max-stale=%d "
+                              "ttl=%d, and max-stale=%d ttl=%d", source->label,
+                              other->max_stale, other->ttl, refresh->max_stale, refresh->ttl);
+        }
         return m2_err_set(err, M2_E_CONFIG,
                           "%s has two refresh policies: ttl=%d max-stale=%d "
                           "timeout=%d cooldown=%d, and ttl=%d max-stale=%d timeout=%d "

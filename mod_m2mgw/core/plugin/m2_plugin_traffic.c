@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#define MAX_BASENAME 55 /* bytes: 64 with the longest ending */
 #define MAX_VALUE 1000000000
 #define USER_PARAMETER "caTrafficUser"
 
@@ -226,11 +227,22 @@ static m2_code_t read_specials(building_t *b, const m2_node_t *list)
     return code;
 }
 
+/* The name of a bucket goes into header fields: what a name in M2MLimit may hold, and no more. */
+static const char *bucket_name(apr_pool_t *pool, const char *basename)
+{
+    char *name = apr_pstrndup(pool, basename, (apr_size_t)MAX_BASENAME), *p;
+
+    for (p = name; *p; p++) {
+        *p = apr_isalnum(*p) || *p == '.' || *p == '_' || *p == '-' ? *p : '_';
+    }
+    return name;
+}
+
 m2_code_t m2_plugin_traffic(m2_limits_t **plimits, apr_pool_t *pool, m2_slice_t text,
                             const char *basename, const char *scope, m2_err_t *err)
 {
     m2_rules_t *rules = m2_rules_make(pool);
-    building_t b = { NULL, pool, basename, scope, NULL, NULL, NULL, err };
+    building_t b = { NULL, pool, bucket_name(pool, basename), scope, NULL, NULL, NULL, err };
     traffic_fields_t fields;
     const m2_node_t *root;
     m2_code_t code;

@@ -9,6 +9,7 @@
 
 #include "base/m2_log.h"
 #include "replay/m2_replay_store.h"
+#include "wire/m2_dbd_desk.h"
 #include "wire/m2_worker.h"
 
 #define CLEAR_EVERY 60 /* seconds */
@@ -61,7 +62,7 @@ static m2_code_t dbd_mark(m2_replay_t *store, const unsigned char *id, apr_time_
     (void)pfull;
     m2_replay_key(key, store, id);
     apr_snprintf(time, sizeof(time), "%" APR_TIME_T_FMT, until);
-    rows = m2_dbd_change(dbd->host, dbd->insert, 2, args, why);
+    rows = m2_dbd_desk_change(dbd->host, dbd->insert, 2, args, why);
     if (rows == 1) {
         return M2_OK;
     }
@@ -102,7 +103,7 @@ static int turn(m2_worker_t *worker, void *baton)
 
     apr_snprintf(time, sizeof(time), "%" APR_TIME_T_FMT, now);
     if (!m2_worker_ended(worker) && is_due(store->counters, (apr_uint64_t)now)
-        && m2_dbd_change(dbd->host, dbd->clear, 1, args, why) < 0) {
+        && m2_dbd_desk_change(dbd->host, dbd->clear, 1, args, why) < 0) {
         m2_log(M2_LOG_WARNING, "replay store %s: rows of dead tokens cannot be deleted: %s",
                store->name, why);
     }

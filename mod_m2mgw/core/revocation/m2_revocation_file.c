@@ -8,6 +8,7 @@
 
 #include "base/m2_log.h"
 #include "text/m2_file.h"
+#include "revocation/m2_revocation_holder.h"
 #include "text/m2_lines.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 
 #define SMALL 65536 /* bytes of a list that is not worth the trouble */
 #define STEP 20   /* milliseconds between two attempts to lock */
+#define READERS 2000 /* milliseconds that a reader may take */
 #define REOPENS 8 /* replacements in a row that a writer follows */
 
 static m2_code_t failed(const char *path, const char *what, m2_err_t *err)
@@ -30,18 +32,38 @@ static m2_code_t failed(const char *path, const char *what, m2_err_t *err)
                       apr_strerror(APR_FROM_OS_ERROR(errno), text, sizeof(text)));
 }
 
-static m2_code_t lock_wait(int fd, const char *path, int *pwait, m2_err_t *err)
+static m2_code_t still_locked(const char *path, const m2_holder_t *holder, m2_err_t *err)
 {
+    return m2_err_set(err, M2_E_CONFIG, "%s is locked by %s and stayed so", path,
+                      *holder->name ? holder->name : "another program");
+}
+
+/* A reader is done within moments. Who may not write the list and holds its lock for long only
+ * keeps others from writing: it is passed by. One write to the end of a file is whole without. */
+static m2_code_t lock_wait(int fd, const char *path, const struct stat *info, int *pwait,
+                           m2_err_t *err)
+{
+    const int patience = *pwait - READERS > 0 ? *pwait - READERS : 0;
+    m2_holder_t holder;
+
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
             return failed(path, "cannot be locked", err);
         }
-        if (*pwait <= 0) {
-            return m2_err_set(err, M2_E_CONFIG,
-                              "%s is locked by another program and stayed so", path);
+        if (*pwait <= patience && *pwait % (STEP * 10) == 0) {
+            m2_holder_find(&holder, info);
+            if (!holder.writes) {
+                m2_log(M2_LOG_WARNING, "revocation list %s: %s, which may not write it, holds its "
+                       "lock; it is written nevertheless (let only the server read it: 0640)",
+                       path, holder.name);
+                return M2_OK;
+            }
+            if (*pwait <= 0) {
+                return still_locked(path, &holder, err);
+            }
         }
         apr_sleep(apr_time_from_msec(STEP));
-        *pwait -= STEP;
+        *pwait = *pwait > STEP ? *pwait - STEP : 0;
     }
     return M2_OK;
 }
@@ -68,7 +90,7 @@ static m2_code_t open_locked(int *pfd, struct stat *info, const char *path, int 
             return failed(path, "cannot be opened for writing", err);
         }
         code = fstat(*pfd, info) == 0 && S_ISREG(info->st_mode)
-                   ? lock_wait(*pfd, path, &wait, err)
+                   ? lock_wait(*pfd, path, info, &wait, err)
                    : m2_err_set(err, M2_E_CONFIG, "%s is not a regular file", path);
         if (code == M2_OK && is_same_file(*pfd, path, info)) {
             return M2_OK;

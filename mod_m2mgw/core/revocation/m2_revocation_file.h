@@ -5,8 +5,8 @@
  * the list itself: writers exclusively, for the append; readers shared, without waiting, so
  * that what they read is whole. Lines are added, and expired ones dropped; mode and owner stay.
  *
- * Anybody who may open the list may hold that lock, so nobody waits longer than
- * M2_REVOCATION_WAIT for it: give the list mode 0640.
+ * Anybody who may open the list may hold that lock. Nobody waits longer than M2_REVOCATION_WAIT
+ * for it, nor longer than two seconds for one who may not write the list.
  */
 #ifndef M2_REVOCATION_FILE_H
 #define M2_REVOCATION_FILE_H

@@ -173,28 +173,57 @@ m2_code_t m2_revocation_redis_add(m2_revocation_redis_t *list, apr_pool_t *pool,
 
 /* --- for a tool --- */
 
+/* The value of an option, with or without quotes around it; NULL for a quote that is not closed.
+ * *prest moves behind it. */
+static const char *value_of(apr_pool_t *pool, const char **prest)
+{
+    const char *p = *prest;
+    const char quote = *p == '"' || *p == '\'' ? *p++ : ' ';
+    const char *end = strchr(p, quote);
+
+    if (!end && quote != ' ') {
+        return NULL;
+    }
+    end = end ? end : p + strlen(p);
+    *prest = quote == ' ' ? end : end + 1;
+    return apr_pstrmemdup(pool, p, (apr_size_t)(end - p));
+}
+
+static m2_code_t read_option(m2_redis_spec_t *spec, apr_pool_t *pool, const char **prest,
+                             apr_array_header_t **pseen, m2_err_t *err)
+{
+    const char *name = *prest, *value = NULL;
+    const apr_size_t n = strcspn(name, "= ");
+    m2_code_t code = M2_E_NOT_FOUND;
+
+    *prest += n;
+    if (**prest == '=') {
+        (*prest)++;
+        value = value_of(pool, prest);
+    }
+    if (value && m2_once(pseen, pool, m2_slice(name, n), err) != M2_OK) {
+        return M2_E_CONFIG;
+    }
+    if (value && *value) {
+        code = m2_redis_spec_option(spec, pool, m2_slice(name, n), value, err);
+    }
+    return code == M2_E_NOT_FOUND
+               ? m2_err_set(err, M2_E_CONFIG, "%.*s: there are only the options %s", (int)n, name,
+                            m2_redis_spec_options(pool, spec))
+               : code;
+}
+
 static m2_code_t read_words(m2_redis_spec_t **pspec, apr_pool_t *pool, const char *words,
                             m2_err_t *err)
 {
-    char *last = NULL, *word = apr_strtok(apr_pstrdup(pool, words), " ", &last), *equals;
+    const char *rest = words + strcspn(words, " ");
     apr_array_header_t *seen = NULL;
-    m2_code_t code = m2_redis_spec_start(pspec, pool, word ? word : "", M2_REVOCATION_PREFIX,
-                                         err);
+    m2_code_t code =
+        m2_redis_spec_start(pspec, pool, apr_pstrmemdup(pool, words, (apr_size_t)(rest - words)),
+                            M2_REVOCATION_PREFIX, err);
 
-    while (code == M2_OK && (word = apr_strtok(NULL, " ", &last)) != NULL) {
-        equals = strchr(word, '=');
-        if (equals && m2_once(&seen, pool, m2_slice(word, (apr_size_t)(equals - word)), err)) {
-            return M2_E_CONFIG;
-        }
-        code = equals && equals[1]
-                   ? m2_redis_spec_option(*pspec, pool,
-                                          m2_slice(word, (apr_size_t)(equals - word)),
-                                          equals + 1, err)
-                   : M2_E_NOT_FOUND;
-        if (code == M2_E_NOT_FOUND) {
-            code = m2_err_set(err, M2_E_CONFIG, "%s: there are only the options %s", word,
-                              m2_redis_spec_options(pool, *pspec));
-        }
+    while (code == M2_OK && *(rest += strspn(rest, " "))) {
+        code = read_option(*pspec, pool, &rest, &seen, err);
     }
     return code == M2_OK ? m2_redis_spec_check(*pspec, err) : code;
 }

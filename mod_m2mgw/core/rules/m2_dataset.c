@@ -20,6 +20,8 @@ struct m2_dataset_t {
     apr_hash_t *values;   /* -> apr_int64_t *, microseconds until which it is there */
     apr_hash_t *networks; /* likewise, by m2_cidr_key */
     char has[2][PREFIXES]; /* prefixes of IPv4 and IPv6 networks */
+    int odd;              /* values that are no networks */
+    const char *first_odd;
 };
 
 apr_size_t m2_dataset_name_length(m2_slice_t text)
@@ -157,6 +159,10 @@ static void put_network(m2_dataset_t *set, apr_pool_t *temp, m2_slice_t value,
         set->has[key[0] != 4][key[1]] = 1;
         put(set->networks, set->pool, key, sizeof(key), until);
     }
+    else if (!apr_hash_get(set->values, value.p, (apr_ssize_t)value.n)) {
+        set->odd++;
+        set->first_odd = set->first_odd ? set->first_odd : m2_slice_dup(set->pool, value);
+    }
 }
 
 static m2_code_t line_add(void *data, apr_pool_t *temp, m2_slice_t line, m2_err_t *err)
@@ -175,8 +181,8 @@ static m2_code_t line_add(void *data, apr_pool_t *temp, m2_slice_t line, m2_err_
     if (m2_entry_next(&line, &more)) {
         return m2_err_set(err, M2_E_CONFIG, "there is a word too many");
     }
-    put(set->values, set->pool, value.p, value.n, until);
     put_network(set, temp, value, until);
+    put(set->values, set->pool, value.p, value.n, until);
     return M2_OK;
 }
 
@@ -226,8 +232,8 @@ static m2_code_t row_add(m2_dataset_t *set, apr_pool_t *temp, m2_slice_t row, m2
     if (!value.n || value.n > M2_MAX_DATASET_LINE) {
         return m2_err_set(err, M2_E_CONFIG, "a value has 1 to %d bytes", M2_MAX_DATASET_LINE);
     }
-    put(set->values, set->pool, value.p, value.n, until);
     put_network(set, temp, value, until);
+    put(set->values, set->pool, value.p, value.n, until);
     return M2_OK;
 }
 
@@ -254,6 +260,12 @@ m2_code_t m2_dataset_parse_rows(m2_dataset_t *set, m2_slice_t text, m2_err_t *er
     }
     apr_pool_destroy(temp);
     return code;
+}
+
+int m2_dataset_odd(const char **pfirst, const m2_dataset_t *set)
+{
+    *pfirst = set->first_odd;
+    return set->odd;
 }
 
 int m2_dataset_count(const m2_dataset_t *set)

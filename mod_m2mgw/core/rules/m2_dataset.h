@@ -27,6 +27,7 @@ typedef struct m2_dataset_ref_t {
     int column;               /* in the condition */
     const char *rule;         /* whose condition it is: of a rule, or of a limit */
     const void *at;           /* the host's: where that stands */
+    int networks;             /* it is asked for those that cover an address */
 } m2_dataset_ref_t;
 
 /** How many bytes at the start of text are the name of a data set: letters, digits, `.`, `_`
@@ -45,6 +46,9 @@ m2_code_t m2_dataset_parse_rows(m2_dataset_t *set, m2_slice_t text, m2_err_t *er
 
 /** Number of different values. */
 int m2_dataset_count(const m2_dataset_t *set);
+
+/** How many values are no networks; *pfirst is one of them. */
+int m2_dataset_odd(const char **pfirst, const m2_dataset_t *set);
 
 /** Whether the set has value now. No lock. */
 int m2_dataset_has(const m2_dataset_t *set, m2_slice_t value, apr_time_t now);

@@ -202,6 +202,7 @@ static m2_code_t parse_dataset(m2_expr_t *expr, parser_t *parser, m2_expr_kind_t
     ref = apr_pcalloc(parser->pool, sizeof(*ref));
     ref->name = apr_pstrmemdup(parser->pool, lexer->text.p + lexer->pos, n);
     ref->column = (int)lexer->pos + 1;
+    ref->networks = kind == M2_EXPR_CIDR_DATASET;
     lexer->pos += n;
     APR_ARRAY_PUSH(parser->params->datasets, m2_dataset_ref_t *) = ref;
     expr->kind = kind;

@@ -7,6 +7,7 @@
 #include "wire/m2_dbd_list.h"
 
 #include "base/m2_hold.h"
+#include "wire/m2_dbd_desk.h"
 #include "wire/m2_wire.h"
 #include "wire/m2_worker.h"
 
@@ -100,7 +101,8 @@ static int ask(m2_dbd_list_t *list, text_t *text, char *etag, char *why)
     unsigned int n = 0;
 
     if (!grow(text, 0, why) /* no rows are an answer, too */
-        || !m2_dbd_read(list->host, list->label, 0, NULL, 2, 1, take_row, text, why)) {
+        || !m2_dbd_desk_read(list->host, list->label, 0, NULL, 2, 1, take_row, text,
+                             M2_DBD_LIST_WAIT * 1000, why)) {
         return 0;
     }
     if (EVP_Digest(text->p, text->n, digest, &n, EVP_sha256(), NULL) != 1 || n != DIGEST) {

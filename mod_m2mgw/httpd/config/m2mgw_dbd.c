@@ -7,6 +7,7 @@
 
 #include <apr_strings.h>
 
+#include <http_config.h>
 #include <mod_dbd.h>
 
 static apr_hash_t *texts; /* of statements, by label; of the process */
@@ -55,6 +56,24 @@ int m2mgw_dbd_prepare(server_rec *s, const char *label, const char *sql)
     return prepare != NULL;
 }
 
+/* Whether a directive of that name has the word in it. */
+static int says(const ap_directive_t *d, const char *name, const char *word)
+{
+    for (; d; d = d->next) {
+        if ((ap_cstr_casecmp(d->directive, name) == 0 && ap_strcasestr(d->args, word))
+            || says(d->first_child, name, word)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int m2mgw_dbd_hangs(void)
+{
+    return texts && says(ap_conftree, "DBDriver", "pgsql")
+           && !says(ap_conftree, "DBDParams", "connect_timeout");
+}
+
 /* --- when --- */
 
 static int ready; /* of this process */
@@ -69,6 +88,9 @@ static apr_status_t end(void *baton)
 static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
     (void)s;
+    if (texts) {
+        m2_dbd_desk_open(pchild);
+    }
     apr_pool_pre_cleanup_register(pchild, NULL, end);
     __atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
 }

@@ -6,6 +6,7 @@
  */
 #include "httpd/config/m2mgw_notices.h"
 
+#include "httpd/config/m2mgw_dbd.h"
 #include "httpd/config/m2mgw_endpoints.h"
 #include "httpd/config/m2mgw_places.h"
 
@@ -511,6 +512,27 @@ static void add_global(apr_array_header_t *all, m2_level_t level, const char *te
     notice->text = text;
 }
 
+static void add_datasets(apr_array_header_t *all, apr_pool_t *pool)
+{
+    int i;
+
+    for (i = 0; i < m2mgw_cfg_datasets()->nelts; i++) {
+        const m2mgw_dataset_t *set = APR_ARRAY_IDX(m2mgw_cfg_datasets(), i, m2mgw_dataset_t *);
+
+        if (!set->list.is_url && !m2mgw_cfg_user_reads(set->list.name)) {
+            add_global(all, M2_LOG_WARNING,
+                       apr_psprintf(pool, "the server's User cannot read the data set %s, %s, so "
+                                    "that changes of it will not be seen and it counts until its "
+                                    "max-stale", set->name, set->list.name));
+        }
+    }
+    if (m2mgw_dbd_hangs()) {
+        add_global(all, M2_LOG_NOTICE, "DBDParams has no connect_timeout: a database that is "
+                   "gone holds each connection for minutes; requests are answered 503 within "
+                   "five seconds, and none is left to ask meanwhile");
+    }
+}
+
 static void add_globals(apr_array_header_t *all, apr_pool_t *pool)
 {
     const m2mgw_globals_t *globals = m2mgw_globals();
@@ -527,6 +549,7 @@ static void add_globals(apr_array_header_t *all, apr_pool_t *pool)
                                                     "are not kept over restarts, and every child "
                                                     "fetches for itself", globals->state_dir));
     }
+    add_datasets(all, pool);
     if (!globals->file_modes) {
         add_global(all, M2_LOG_WARNING, "M2MFileModes Ignore: keys, scripts and other files that "
                    "decide are believed though everybody may write them");

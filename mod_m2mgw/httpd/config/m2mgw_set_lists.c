@@ -68,9 +68,13 @@ static const char *read_options(m2mgw_list_t *list, cmd_parms *cmd, const char *
                    : ap_cstr_casecmp(name, "ttl") == 0     ? &list->ttl
                                                            : NULL;
         most = pseconds == &list->ttl ? MOST_TTL : MOST_SECONDS;
-        if (!pseconds || !m2mgw_cfg_number(pseconds, value, 1, most)) {
+        if (!pseconds) {
             return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes %s", name, value,
                                    usage);
+        }
+        if (!m2mgw_cfg_number(pseconds, value, 1, most)) {
+            return m2mgw_cfg_error(cmd, "\"%s=%s\" is not allowed; it takes seconds, from 1 to %d",
+                                   name, value, most);
         }
     }
 }
@@ -504,6 +508,23 @@ void m2mgw_cfg_sign_datasets(const m2_params_t *params, const cmd_parms *cmd, co
     }
 }
 
+/* What is no network covers nothing, and the condition would not say so. */
+static void say_odd(apr_pool_t *pool, const m2_dataset_ref_t *ref, const m2mgw_dataset_t *set)
+{
+    const void *held = m2_keyring_enter(set->ring);
+    const m2_parts_t *parts = held;
+    const char *first = NULL;
+    const int odd = parts && parts->n ? m2_dataset_odd(&first, parts->part[0]) : 0;
+
+    if (odd) {
+        m2mgw_cfg_notice(M2_LOG_NOTICE, "a condition looks for networks in the data set %s, and %d "
+                         "of its entries %s none: \"%.80s\"%s", ref->name, odd,
+                         odd == 1 ? "is" : "are", ap_escape_logitem(pool, first),
+                         odd == 1 ? "" : " ...");
+    }
+    m2_keyring_leave(set->ring);
+}
+
 const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *pool,
                                        const m2mgw_section_t *section)
 {
@@ -525,6 +546,9 @@ const char *m2mgw_cfg_resolve_datasets(const ap_directive_t **pat, apr_pool_t *p
                                 ref->name);
         }
         ref->ring = set->ring;
+        if (ref->networks) {
+            say_odd(pool, ref, set);
+        }
     }
     return NULL;
 }

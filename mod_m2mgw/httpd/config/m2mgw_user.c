@@ -1,112 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * What the user that the children run as may read and fill. The parent reads key files as root,
- * the children look after them, and an operator finds out at the first change.
+ * What the user that the children run as may read and fill.
  */
 #include "httpd/config/m2mgw_section.h"
 
-#include <grp.h>
-#include <limits.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "text/m2_file_account.h"
+
 #include <unixd.h>
 
-#define MAX_GROUPS 64 /* of the user; more are not looked at */
-
-typedef struct user_t {
-    uid_t id;
-    gid_t groups[MAX_GROUPS];
-    int n;
-} user_t;
-
-static int in_group(const user_t *user, gid_t group)
+static m2_account_t account(void)
 {
-    int i;
-
-    for (i = 0; i < user->n; i++) {
-        if (user->groups[i] == group) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* need: one of the three bits of a class, as others have it */
-static int may(const user_t *user, const char *path, mode_t need)
-{
-    struct stat st;
-
-    if (stat(path, &st) != 0) {
-        return 0;
-    }
-    if (st.st_uid == user->id) {
-        return (st.st_mode & (need << 6)) != 0;
-    }
-    return (st.st_mode & (in_group(user, st.st_gid) ? need << 3 : need)) != 0;
-}
-
-static int may_reach(const user_t *user, char *path)
-{
-    char *slash = path;
-
-    while ((slash = strchr(slash + 1, '/')) != NULL) {
-        int passes;
-
-        *slash = '\0';
-        passes = may(user, path, S_IXOTH);
-        *slash = '/';
-        if (!passes) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-/* The user that the children will run as; 0 where that is not known, or root. */
-static int find_user(user_t *user)
-{
-    memset(user, 0, sizeof(*user));
-    user->id = ap_unixd_config.user_id;
-    user->n = MAX_GROUPS;
-    if (user->id == 0 || user->id == (uid_t)-1) {
-        return 0;
-    }
-    if (!ap_unixd_config.user_name
-        || getgrouplist(ap_unixd_config.user_name, ap_unixd_config.group_id, user->groups,
-                        &user->n) < 0) {
-        user->groups[0] = ap_unixd_config.group_id;
-        user->n = 1;
-    }
-    return 1;
+    return (m2_account_t){ ap_unixd_config.user_id, ap_unixd_config.group_id,
+                           ap_unixd_config.user_name };
 }
 
 int m2mgw_cfg_user_reads(const char *path)
 {
-    char real[PATH_MAX];
-    user_t user;
+    const m2_account_t user = account();
 
-    if (geteuid() != 0) {
-        return access(path, R_OK) == 0;
-    }
-    if (!find_user(&user) || !realpath(path, real)) {
-        return 1;
-    }
-    return may_reach(&user, real) && may(&user, real, S_IROTH);
+    return m2_account_reads(&user, path);
 }
 
 int m2mgw_cfg_user_fills(const char *path)
 {
-    char real[PATH_MAX];
-    user_t user;
+    const m2_account_t user = account();
 
-    if (geteuid() != 0) {
-        return access(path, W_OK | X_OK) == 0;
-    }
-    if (!realpath(path, real)) {
-        return 0;
-    }
-    return !find_user(&user)
-           || (may_reach(&user, real) && may(&user, real, S_IWOTH) && may(&user, real, S_IXOTH));
+    return m2_account_fills(&user, path);
 }
