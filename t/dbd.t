@@ -165,8 +165,8 @@ sub Postgres::stop {
 # It and all its children are there and do nothing: SIGSTOP, SIGCONT.
 sub Postgres::signal {
     my ($self, $signal) = @_;
-    my @children = grep { (main::slurp("/proc/$_/stat") =~ /\) \S (\d+)/)[0] == $self->{pid} }
-        grep { -r "/proc/$_/stat" } map { m{(\d+)\z} } glob '/proc/[0-9]*';
+    my @children = grep { ((eval { main::slurp("/proc/$_/stat") } // '') =~ /\) \S (\d+)/ ? $1 : 0) == $self->{pid} }
+        map { m{(\d+)\z} } glob '/proc/[0-9]*'; # others come and go
     kill $signal, $self->{pid}, @children;
 }
 
