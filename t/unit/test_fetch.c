@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE apr_time_from_sec(20)
+#define PATIENCE apr_time_from_sec(60)
 
 /* --- the server ------------------------------------------------------------------------ */
 
@@ -393,7 +393,7 @@ static void test_silence(void **state)
     assert_non_null(o.fault);
     assert_int_equal(s->connections, 1);
     assert_true(apr_time_now() - began >= apr_time_from_sec(1));
-    assert_true(apr_time_now() - began < apr_time_from_sec(10));
+    assert_true(apr_time_now() - began < apr_time_from_sec(30));
     end_server(s);
 }
 

@@ -408,11 +408,11 @@ static void test_wait(void **state)
     make_both(M2_KEYSOURCE_URL, URL);
     fetched(SET(ED("one")), 0);
     assert_false(m2_jwks_wait(a.ring, 0, 0, 1));
-    assert_true(m2_jwks_wait(a.ring, 0, apr_time_from_sec(3), 1)); /* changed already */
+    assert_true(m2_jwks_wait(a.ring, 0, apr_time_from_sec(60), 1)); /* changed already */
     assert_false(m2_jwks_wait(a.ring, m2_keyring_enter(a.ring)->generation,
-                              apr_time_from_sec(3), 1)); /* nothing is under way */
+                              apr_time_from_sec(60), 1)); /* nothing is under way */
     m2_keyring_leave(a.ring);
-    assert_true(apr_time_now() - from < apr_time_from_sec(2));
+    assert_true(apr_time_now() - from < apr_time_from_sec(30));
 }
 
 static void test_restore(void **state)

@@ -133,18 +133,24 @@ static void test_kept_is_checked(void **state)
 
 static void test_refused_then_left_alone(void **state)
 {
+    const apr_time_t end = apr_time_now() + apr_time_from_sec(30);
     apr_port_t port;
-    int fd = server(&port, 0);
+    int fd = server(&port, 0), left_alone = 0;
     m2_wire_t *wire = wire_to("127.0.0.1", port, NULL);
+    m2_conn_t *conn;
 
     (void)state;
     assert_null(m2_wire_take(wire, 0, why));
     assert_non_null(strstr(why, "cannot connect: "));
     assert_int_equal(listen(fd, 8), 0);
-    assert_null(m2_wire_take(wire, 0, why));
-    assert_non_null(strstr(why, "left alone"));
-    apr_sleep(apr_time_from_msec(1100));
-    m2_wire_drop(wire, m2_wire_take(wire, 0, why)); /* and asked again afterwards */
+    while (!(conn = m2_wire_take(wire, 0, why)) && apr_time_now() < end) {
+        assert_non_null(strstr(why, "left alone"));
+        left_alone++;
+        apr_sleep(apr_time_from_msec(100));
+    }
+    assert_true(left_alone > 0);
+    assert_non_null(conn); /* it is asked again afterwards */
+    m2_wire_drop(wire, conn);
     close(fd);
 }
 
@@ -161,7 +167,7 @@ static void test_deadline(void **state)
     assert_non_null(conn);
     assert_int_equal(m2_conn_read(conn, bytes, sizeof(bytes)), 0);
     assert_true(apr_time_now() - begin >= apr_time_from_msec(250));
-    assert_true(apr_time_now() - begin < apr_time_from_sec(5));
+    assert_true(apr_time_now() - begin < apr_time_from_sec(30));
     m2_wire_drop(wire, conn);
     close(listener);
 }
