@@ -59,7 +59,7 @@ token() {
 start() {
     within apache2ctl start
     local n
-    for n in $(seq 100); do
+    for n in $(seq 600); do
         curl -s -o /dev/null "http://127.0.0.1:$port/" && return 0
         sleep 0.1
     done
@@ -70,7 +70,7 @@ stop() {
     local pid n
     pid=$(cat $root/run/apache2/apache2.pid) || return 0
     within apache2ctl stop
-    for n in $(seq 100); do
+    for n in $(seq 600); do
         kill -0 "$pid" 2>/dev/null || return 0
         sleep 0.1
     done
@@ -79,18 +79,19 @@ stop() {
 trap 'stop >/dev/null 2>&1' EXIT
 
 restarted() { # until children of the new generation answer, the old ones do
-    local n
+    local n row=0
     within apache2ctl graceful || return 1
-    for n in $(seq 100); do
-        answers 401 >/dev/null && return 0
-        sleep 0.1
+    for n in $(seq 600); do
+        if answers 401 >/dev/null; then row=$((row + 1)); else row=0; fi
+        [ $row -lt 20 ] || return 0
+        sleep 0.05
     done
     return 1
 }
 
 soon() { # what is logged is logged when the answer is out
     local n
-    for n in $(seq 50); do
+    for n in $(seq 300); do
         "$@" && return 0
         sleep 0.1
     done

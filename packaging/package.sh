@@ -129,7 +129,7 @@ answers() {
 # what is logged is logged when the answer is out
 soon() {
     local tries
-    for tries in $(seq 50); do
+    for tries in $(seq 300); do
         "$@" && return
         sleep 0.1
     done
@@ -144,7 +144,7 @@ walk() {
     check "httpd -t takes the packaged configuration" /usr/sbin/apache2 -t -f "$root/httpd.conf"
     /usr/sbin/apache2 -f "$root/httpd.conf" -DFOREGROUND &
     pid=$!
-    for tries in $(seq 100); do
+    for tries in $(seq 600); do
         curl -s -o /dev/null "http://127.0.0.1:$port/" && break
         sleep 0.1
     done

@@ -14,5 +14,5 @@ BEGIN { plan(skip_all => 'needs IO::Socket::SSL') if !eval { require IO::Socket:
 use M2MGW::Faults;
 
 plan(skip_all => 'mod_m2m_issuer is not built') if !M2MGW::Test::built('mod_m2m_issuer');
-M2MGW::Faults::run(seconds => 20);
+M2MGW::Faults::run(seconds => 20, seed => $ENV{M2MGW_SEED} // 20_251_129); # `./run soak faults` takes another one each time
 done_testing();

@@ -65,9 +65,11 @@ chmod 755 "$root"
 mkdir "$root/conf" "$root/run" "$root/logs" "$root/keys" "$root/tokens" "$root/m2m"
 chmod 700 "$root/keys" "$root/tokens"
 
-free_port() {
+# so many, all of them different
+free_ports() {
     perl -MIO::Socket::INET -e '
-        print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+        print join " ", map { $_->sockport }
+            map { IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") } 1 .. shift' "$1"
 }
 
 # As root the children of httpd need somebody to be; else they are who we are. That somebody
@@ -94,7 +96,7 @@ start() {
     local name=$1 port=$2 n
     "$httpd" -f "$root/conf/$name.conf" -DFOREGROUND >"$root/logs/$name-console" 2>&1 </dev/null &
     pids+=($!)
-    for n in $(seq 1 100); do
+    for n in $(seq 1 600); do
         if (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             return 0
         fi
@@ -143,6 +145,17 @@ obtain() {
     [ -z "${2:-}" ] || member access_token <<<"$body" >"$root/tokens/$2"
 }
 
+# soon STATUS SCOPE: until the server has seen a change of its grant file
+soon() {
+    local n
+    for n in $(seq 1 300); do
+        [ "$(curl -s -o /dev/null -w '%{http_code}' -d grant_type=client_credentials \
+            -d client_id=$client --data-urlencode "client_secret@$root/keys/secret" \
+            --data-urlencode "scope=$2" "$issuer/token")" = "$1" ] && return
+        sleep 0.2
+    done
+}
+
 # member NAME: of the JSON object on standard input
 member() {
     perl -MJSON::PP -0777 -ne '
@@ -169,7 +182,7 @@ body_has() { grep -qF -- "$1" <<<"$body"; }
 body_lacks() { ! body_has "$1"; }
 backend_got() {
     local n
-    for n in 1 2 3 4 5; do # its log is written after the answer
+    for n in $(seq 1 50); do # its log is written after the answer
         [ $(($(reached) - before)) -ge "$1" ] && break
         sleep 0.1
     done
@@ -217,9 +230,7 @@ pasted_key() {
 }
 
 [ -x "$m2mctl" ] && [ -x "$httpd" ] || die "$build is not built: ./run build"
-port=$(free_port)
-backend_port=$(free_port)
-m2m_port=$(free_port)
+read -r port backend_port m2m_port < <(free_ports 3; echo)
 issuer=http://127.0.0.1:$m2m_port
 export DEMO_ROOT=$root DEMO_BUILD=$build DEMO_MODULES=$modules DEMO_CLIENT=$client DEMO_KID=$kid
 export DEMO_PORT=$port DEMO_BACKEND_PORT=$backend_port DEMO_M2M_PORT=$m2m_port
@@ -254,7 +265,7 @@ run_line "$m2mctl client grant $client '$audience|user:read:one' --grants $root/
 sed 's/^/    /' "$root/m2m/grants"
 expect "the grant is written down" grep -q "$client user:read:one" "$root/m2m/grants"
 say "  The server watches the file; a change counts within three seconds."
-sleep 3
+soon 200 "$audience|user:read:one"
 
 title "4. The two plugin scripts: its public key pasted into one, the client's id into the other"
 curl_line "$issuer/jwks"
@@ -347,7 +358,7 @@ refused 403 A403AC
 title "17. The grant is revoked: no more tokens"
 run_line "$m2mctl client revoke $client '$audience|user:read:one' --grants $root/m2m/grants"
 say "  The server watches the file; a change counts within three seconds."
-sleep 3
+soon 400 "$audience|user:read:one"
 obtain "$audience|user:read:one"
 expect "status 400" status_is 400
 expect "invalid_scope" body_has invalid_scope
