@@ -58,7 +58,7 @@ sub refuse {
 
 sub wait_for {
     my ($name, $n) = @_;
-    for (1 .. 200) { last if count($name) >= $n; sleep 0.05 }
+    M2MGW::Test::before_long(sub { count($name) >= $n });
     return count($name);
 }
 
@@ -137,7 +137,7 @@ my $n = count('file');
 rename "$t->{root}/logs/file.log", "$t->{root}/logs/file.log.1" or die $!;
 refuse('gw.test', "/r/$_") for 1 .. 5;
 ok($t->reload, 'a graceful restart');
-for (1 .. 200) { last if (() = slurp("$t->{root}/logs/file.log.1") =~ /\n/g) >= $n + 5; sleep 0.05 }
+M2MGW::Test::before_long(sub { (() = slurp("$t->{root}/logs/file.log.1") =~ /\n/g) >= $n + 5 });
 is(scalar(() = slurp("$t->{root}/logs/file.log.1") =~ /\n/g), $n + 5, 'a graceful restart: what was decided before is in the file from before');
 for (1 .. 3) {
     my ($file, $piped) = (wait_for('file', 0), wait_for('piped', 0));

@@ -89,7 +89,7 @@ sub row { # refusals in a row
     $row = $t->get($path, token => $token)->status == 401 ? $row + 1 : 0 while $row < 12 && time < $end;
     return $row >= 12;
 }
-sub revoked { my ($t, $jti, $name) = @_; ok(row($t, '/a', token($jti), time + 30), $name) }
+sub revoked { my ($t, $jti, $name) = @_; ok(row($t, '/a', token($jti), time + 60), $name) }
 sub stays { # over some looks of every child
     my ($t, $jti, $name) = @_;
     my ($bad, $end) = (0, time + 2);
@@ -99,13 +99,13 @@ sub stays { # over some looks of every child
 sub ready { # in every child: each reads for itself
     my ($t, $name) = @_;
     my $row = 0;
-    ok(until_true(30, sub { $row = $t->get('/a', token => token('none'))->status == 200 ? $row + 1 : 0; $row >= 12 }), $name);
+    ok(until_true(60, sub { $row = $t->get('/a', token => token('none'))->status == 200 ? $row + 1 : 0; $row >= 12 }), $name);
 }
 sub list_of { my ($t) = @_; (grep { $_->{entries} // 1 } @{ JSON::PP::decode_json($t->get('/status?format=json')->body)->{revocation} })[0] }
 my $TOLD = qr/stay in use for up to \d+ seconds, and what is added/;
 sub ill { # told for the n-th time: once for all processes, and again behind a restart
     my ($t, $n, $name) = @_;
-    ok(until_true(30, sub { list_of($t)->{state} eq 'broken' }), "$name: it is broken on the page");
+    ok(until_true(60, sub { list_of($t)->{state} eq 'broken' }), "$name: it is broken on the page");
     like(list_of($t)->{fault}, $LOST, "$name: with what happened");
     ok($t->get('/status')->body =~ $LOST, "$name: and for people");
     my @told = grep { /\[m2mgw:error\].*$LOST/ && /$TOLD/ } split /\n/, $t->error_log;
@@ -127,12 +127,12 @@ sub own_token {
 sub issuer_writes {
     my ($t, $name) = @_;
     my ($one, $two) = (own_token($t), own_token($t));
-    ok(until_true(30, sub { $t->get('/b', token => $one)->status == 200 }), "$name: a token of the issuer");
-    ok(until_true(10, sub { call($t, '/revoke', 'app_a', token => $one)->status == 200 }), "$name: m2m-revoke");
-    ok(row($t, '/b', $one, time + 30), "$name: it is revoked");
+    ok(until_true(60, sub { $t->get('/b', token => $one)->status == 200 }), "$name: a token of the issuer");
+    ok(until_true(60, sub { call($t, '/revoke', 'app_a', token => $one)->status == 200 }), "$name: m2m-revoke");
+    ok(row($t, '/b', $one, time + 60), "$name: it is revoked");
     like(call($t, '/introspect', 'app_ask', token => $one)->body, qr/\A\{"active":false\}/, "$name: and inactive");
-    ok(until_true(10, sub { call($t, '/introspect', 'app_ask', token => $two)->body =~ /"active":true/ }), "$name: another is active");
-    ok(until_true(10, sub { $t->get('/b', token => $two)->status == 200 }), "$name: and counts");
+    ok(until_true(60, sub { call($t, '/introspect', 'app_ask', token => $two)->body =~ /"active":true/ }), "$name: another is active");
+    ok(until_true(60, sub { $t->get('/b', token => $two)->status == 200 }), "$name: and counts");
     return $two;
 }
 
@@ -140,7 +140,7 @@ sub issuer_writes {
 
 {
     my $redis = redis_server();
-    my $list = 'redis:' . $redis->at;
+    my $list = 'redis:' . $redis->at . ' timeout=10s';
     my $t = server($list);
     ready($t, 'an empty Redis at the first start');
     my ($code, $said) = m2mctl('--list', $list, '--jti', 'one', '--issuer', 'https://as');
@@ -164,7 +164,7 @@ sub issuer_writes {
     is($t->get('/a', token => token('new3'))->status, 200, 'whose entries do not count');
     is(call($t, '/revoke', 'app_a', token => $kept)->status, 503, 'm2m-revoke refuses to add to it');
     is($t->get('/b', token => $kept)->status, 200, '(the token counts)');
-    $t->reload;
+    ok($t->reload, 'a graceful restart');
     stays($t, 'late', 'over a restart');
 
     # the copy that the server keeps is what an operator restores
@@ -173,12 +173,12 @@ sub issuer_writes {
     ($code, $said) = m2mctl('--list', $list, '--restore', $copy // 'none');
     is($code, 0, 'it is restored from that') or diag($said);
     like($said, qr/: \d+ entries/, 'with the number of its entries');
-    ok(until_true(10, sub { $t->get('/a', token => token('new3'))->status == 401 }), 'what was added meanwhile counts');
-    ok(until_true(10, sub { list_of($t)->{state} eq 'fresh' }), 'all is well');
+    ok(until_true(60, sub { $t->get('/a', token => token('new3'))->status == 401 }), 'what was added meanwhile counts');
+    ok(until_true(60, sub { list_of($t)->{state} eq 'fresh' }), 'all is well');
     stays($t, 'late', 'what was lost is revoked still');
     ok(ask($redis, 'SISMEMBER', $KEYS{lines}, 'jti https://as late'), 'in Redis, too');
-    ok(until_true(10, sub { call($t, '/revoke', 'app_a', token => $kept)->status == 200 }), 'm2m-revoke adds again');
-    ok(row($t, '/b', $kept, time + 30), 'and it counts');
+    ok(until_true(60, sub { call($t, '/revoke', 'app_a', token => $kept)->status == 200 }), 'm2m-revoke adds again');
+    ok(row($t, '/b', $kept, time + 60), 'and it counts');
 
     # it comes back empty, and others write to it
     $redis->stop;
@@ -196,13 +196,13 @@ sub issuer_writes {
 
     # an operator who wants it so
     is((m2mctl('--list', $list, '--reset'))[0], 0, 'an operator takes the list as it is');
-    ok(until_true(10, sub { $t->get('/a', token => token('late'))->status == 200 }), 'then it counts');
+    ok(until_true(60, sub { $t->get('/a', token => token('late'))->status == 200 }), 'then it counts');
     revoked($t, 'after30', 'with all of its entries');
     ask($redis, 'FLUSHALL');
     ill($t, 4, 'a list that is flushed');
     stays($t, 'after30', 'also behind a reset');
     is((m2mctl('--list', $list, '--reset'))[0], 0, 'a list is begun anew by intention');
-    ok(until_true(10, sub { $t->get('/a', token => token('after30'))->status == 200 }), 'and is empty');
+    ok(until_true(60, sub { $t->get('/a', token => token('after30'))->status == 200 }), 'and is empty');
 
     # lines that go without a writer
     m2mctl('--list', $list, '--jti', "last$_", '--issuer', 'https://as') for 1 .. 2;
@@ -246,6 +246,7 @@ for my $kind ('redis-sentinel', 'redis-cluster') {
     my @sentinels = $kind eq 'redis-cluster' ? () : sentinels($nodes[0], 1);
     my $list = $kind eq 'redis-cluster' ? "$kind:" . join ',', map { $_->at } @nodes
                                         : "$kind:m\@" . join ',', map { $_->at } @sentinels;
+    $list .= ' timeout=10s';
     my $t = server($list);
     ready($t, "$kind: an empty list");
     issuer_writes($t, $kind);
@@ -257,7 +258,7 @@ for my $kind ('redis-sentinel', 'redis-cluster') {
     is(call($t, '/revoke', 'app_a', token => own_token($t))->status, 503, "$kind: is not written to");
     spew("$t->{root}/saved", "jti https://as one\n");
     is((m2mctl('--list', $list, '--restore', "$t->{root}/saved"))[0], 0, "$kind: is restored");
-    ok(until_true(10, sub { list_of($t)->{state} eq 'fresh' }), "$kind: and counts");
+    ok(until_true(60, sub { list_of($t)->{state} eq 'fresh' }), "$kind: and counts");
     revoked($t, 'one', "$kind: as it did");
     $t->finish(more => 1);
 }
