@@ -403,6 +403,27 @@ for my $case (["parameter: a\nparameterLocation: moon\njwk: {}\n", '2:20: '],
 $r = ends(m2mctl('', qw(check --json bad jwt.yaml)), 2, 'check with --json');
 is_deeply([map { [@$_{qw(file ok)}] } @{ $r->{json}{files} }],
           [['bad', JSON::PP::false], ['jwt.yaml', JSON::PP::true]], '... tells each file');
+spew('traffic.yaml', "unit: MINUTE\napiDefault: 5\n");
+spew('grants.txt', "# AUDIENCE CLIENT PERMISSION\nhttps://api.example.com app read write\n");
+spew('values.txt', "a\nb 2030-01-01T00:00:00Z\n");
+spew('revoked.txt', "jti https://i j\n");
+spew('api.yaml', "openapi: 3.1.0\nservers: [{url: /v1}]\nsecurity: []\npaths: {/a: {get: {}, put: {}}}\n");
+spew('api.json', '{"swagger":"2.0","parameters":{},"security":[],"paths":{"/a":{"get":{}}}}');
+$r = ends(m2mctl('', qw(check traffic.yaml grants.txt values.txt revoked.txt api.yaml)), 0, 'check of every other kind');
+like($r->{out}, qr{traffic\.yaml: trafficControl script: limits: 1\ngrants\.txt: grant file: grants: 1\nvalues\.txt: data set: values: 2
+revoked\.txt: revocation list: entries: 1\napi\.yaml: OpenAPI document: operations: 2, base: /v1/$}, 'says what each is');
+like(ends(m2mctl('', qw(check api.json)), 2, 'an OpenAPI document without a place')->{err}, qr/^api\.json:1:1: .*say base=/, 'says so');
+ends(m2mctl('', qw(check --base /v2 api.json)), 0, '... given');
+for my $c ([ 'a b c d|' => qr/^bad:1: a permission is/ ], [ "a b c\na b\n" => qr/^bad:2: a grant is/ ], [ "jti https://i\n" => qr/^bad:1: an entry needs/ ],
+           [ "unit: WEEK\napiDefault: 5\n" => qr/^bad:1:7: unit/ ], [ '{"x": [1]}' => qr/neither/ ], [ "a b\n" => qr/neither/ ], [ '' => qr/no document/ ],
+           [ "openapi: 3.1.0\nservers: [{url: /}]\npaths: {a: {get: {}}}\n" => qr/^bad:3:9: .*begins with \// ]) {
+    spew('bad', $c->[0]);
+    like(ends(m2mctl('', qw(check bad)), 2, 'check of a bad file')->{err}, $c->[1], 'says what it wants: ' . $c->[0]);
+}
+for my $c ([ grants => 'grants.txt' ], [ GRANT => 'grants.txt' ], [ trafficcontrol => 'traffic.yaml' ], [ OpenAPI => 'api.yaml' ], [ dataset => 'values.txt' ]) {
+    ends(m2mctl('', 'check', '--type', @$c), 0, "--type $c->[0]");
+}
+ends(m2mctl('', qw(check --type grants values.txt)), 2, 'values are no grants');
 ends(m2mctl('', qw(check RS256.key)), 2, 'a private key is no key to verify with');
 ends(m2mctl('', qw(check nosuch)), 2, 'a file that is not there');
 ends(m2mctl('', qw(check --type jwks jwt.yaml)), 2, 'a file of another kind');

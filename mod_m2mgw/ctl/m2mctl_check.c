@@ -6,22 +6,27 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "oauth/m2_grant.h"
+#include "operation/m2_openapi.h"
 #include "revocation/m2_revocation.h"
 #include "rules/m2_dataset.h"
 #include "text/m2_lines.h"
 
 #include <stdio.h>
+#include <string.h>
 
 typedef struct check_t {
-    const char *type, *path;
+    const char *type, *path, *base;
 } check_t;
+
+#define KINDS "jwtAuth, accessControl, trafficControl, jwks, rules, revocation, dataset, " \
+              "grants or openapi"
 
 /* clang-format off */
 static const m2mctl_option_t check_options[] = {
-    { "type", M2MCTL_TEXT, offsetof(check_t, type), "KIND", "jwtAuth, accessControl, jwks, "
-                                                            "rules, revocation or dataset; "
-                                                            "default: as it looks" },
+    { "type", M2MCTL_TEXT, offsetof(check_t, type), "KIND", KINDS "; default: as it looks" },
     { "path", M2MCTL_TEXT, offsetof(check_t, path), "TEMPLATE", "M2MPath for accessControl" },
+    { "base", M2MCTL_TEXT, offsetof(check_t, base), "PATH", "base= of an OpenAPI document" },
     { NULL, M2MCTL_FLAG, 0, NULL, NULL },
 };
 /* clang-format on */
@@ -32,6 +37,7 @@ typedef struct file_t {
     const char *name;
     m2_slice_t text;
     const m2_path_template_t *path;
+    const char *base;    /* of OpenAPI documents, or NULL */
     const char *summary; /* of a good file */
     m2_err_t *err;
 } file_t;
@@ -125,9 +131,46 @@ static m2_code_t look_at_dataset(file_t *f)
     return code;
 }
 
-static look_fn *const looks[] = {NULL, look_at_jwt, look_at_access,
-                                 look_at_keys}; /* ORDER
-                                              KIND */
+static m2_code_t look_at_traffic(file_t *f)
+{
+    m2_limits_t *limits;
+    m2_code_t code = m2_plugin_traffic(&limits, f->pool, f->text, "x", "x", f->err);
+
+    if (!code) {
+        f->summary = apr_psprintf(f->pool, "trafficControl script: limits: %d",
+                                  limits->list->nelts);
+    }
+    return code;
+}
+
+static m2_code_t look_at_grants(file_t *f)
+{
+    m2_grants_t *grants = m2_grants_make(f->pool);
+    m2_code_t code = m2_grants_parse(grants, f->text, f->err);
+
+    if (!code) {
+        f->summary = apr_psprintf(f->pool, "grant file: grants: %u", m2_grants_count(grants));
+    }
+    return code;
+}
+
+static m2_code_t look_at_openapi(file_t *f)
+{
+    const m2_openapi_options_t options = { f->base, NULL };
+    m2_operations_t *table = m2_operations_make(f->pool);
+    m2_openapi_t *api;
+    m2_code_t code = m2_openapi_read(&api, table, f->pool, f->pool, f->text, &options, f->err);
+
+    if (!code) {
+        f->summary = apr_psprintf(f->pool, "OpenAPI document: operations: %d, base: %s/",
+                                  m2_operations_count(table), api->base);
+    }
+    return code;
+}
+
+static look_fn *const looks[] = { NULL, look_at_jwt, look_at_access, look_at_keys,
+                                  look_at_traffic };
+_Static_assert(sizeof(looks) / sizeof(looks[0]) == M2_PLUGIN_TRAFFIC + 1, "ORDER KIND");
 
 static const struct type_t {
     const char *word;
@@ -135,10 +178,14 @@ static const struct type_t {
 } types[] = {
     { "jwtAuth", look_at_jwt },
     { "accessControl", look_at_access },
+    { "trafficControl", look_at_traffic },
     { "jwks", look_at_keys },
     { "rules", look_at_rules },
     { "revocation", look_at_revocation },
     { "dataset", look_at_dataset },
+    { "grants", look_at_grants },
+    { "grant", look_at_grants },
+    { "openapi", look_at_openapi },
 };
 
 static look_fn *look_of(const char *word)
@@ -153,6 +200,22 @@ static look_fn *look_of(const char *word)
     return NULL;
 }
 
+/* whether a line begins with the word of an entry and goes on */
+static int begins_entry(m2_slice_t line)
+{
+    static const char *const words[] = { "jti ", "client ", "sub ", "kid ", "claim " };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const apr_size_t n = strlen(words[i]);
+
+        if (line.n > n && m2_slice_is(m2_slice(line.p, n), words[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* the first entry says so */
 static int is_revocation(const file_t *f)
 {
@@ -163,39 +226,93 @@ static int is_revocation(const file_t *f)
         const m2_code_t code = m2_revoked_read(&entry, f->pool, line, NULL);
 
         if (code != M2_E_NOT_FOUND) {
-            return code == M2_OK;
+            return code == M2_OK || begins_entry(line);
         }
     }
     return 0;
 }
 
-static m2_code_t guess(look_fn **plook, file_t *f)
+static int is_pem(const file_t *f)
 {
     static const char pem[] = "-----BEGIN ";
-    m2_plugin_kind_t kind;
-    m2_code_t code;
 
-    if (f->text.n >= sizeof(pem) - 1 &&
-        m2_slice_is(m2_slice(f->text.p, sizeof(pem) - 1), pem)) {
-        *plook = look_at_keys;
+    return f->text.n >= sizeof(pem) - 1 &&
+           m2_slice_is(m2_slice(f->text.p, sizeof(pem) - 1), pem);
+}
+
+/* whether a line, which is no comment, has three words */
+static int has_three_words(m2_slice_t line)
+{
+    apr_size_t i;
+    int words = 0, within = 0;
+
+    for (i = 0; i < line.n; i++) {
+        const int is_word = !strchr(" \t\r", line.p[i] ? line.p[i] : ' ');
+
+        words += is_word && !within;
+        within = is_word;
+    }
+    return words > 2;
+}
+
+/* Lines of three words and more are grants, others values that may have an end; of a text that
+ * is no YAML either, only good ones. */
+static look_fn *look_of_lines(const file_t *f, int is_yaml)
+{
+    m2_dataset_t *set = m2_dataset_make(f->pool);
+    m2_slice_t rest = f->text, line;
+    m2_grant_t grant;
+    m2_err_t err;
+
+    m2_err_init(&err, f->pool);
+    while (rest.n && strchr(" \t\r\n", *rest.p)) {
+        rest = m2_slice(rest.p + 1, rest.n - 1);
+    }
+    if (rest.n && strchr("{[", *rest.p)) {
+        return NULL; /* a document that says nothing at its top */
+    }
+    while (m2_line_next(&rest, &line)) {
+        const m2_code_t code = m2_grant_read(&grant, f->pool, line, NULL);
+
+        if (!code || (is_yaml && code != M2_E_NOT_FOUND && has_three_words(line))) {
+            return look_at_grants;
+        }
+    }
+    return m2_dataset_parse(set, f->text, &err) || !m2_dataset_count(set) ? NULL : look_at_dataset;
+}
+
+/* of a YAML or JSON document, NULL where it is none or says nothing at its top */
+static look_fn *look_of_document(const file_t *f, m2_err_t *err)
+{
+    m2_plugin_kind_t kind;
+
+    if (m2_openapi_is(f->pool, f->text)) {
+        return look_at_openapi;
+    }
+    return m2_plugin_kind(&kind, f->pool, f->text, err) ? NULL : looks[kind];
+}
+
+static m2_code_t guess(look_fn **plook, file_t *f)
+{
+    m2_err_t no_document;
+
+    m2_err_init(&no_document, f->pool);
+    *plook = is_pem(f)                 ? look_at_keys
+             : is_revocation(f)        ? look_at_revocation
+             : m2mctl_are_rules(f->text) ? look_at_rules
+                                       : look_of_document(f, &no_document);
+    if (!*plook) {
+        *plook = look_of_lines(f, !no_document.line);
+    }
+    if (*plook) {
         return M2_OK;
     }
-    if (is_revocation(f)) {
-        *plook = look_at_revocation;
-        return M2_OK;
+    if (no_document.line) {
+        *f->err = no_document;
+        return M2_E_CONFIG;
     }
-    if (m2mctl_are_rules(f->text)) {
-        *plook = look_at_rules;
-        return M2_OK;
-    }
-    code = m2_plugin_kind(&kind, f->pool, f->text, f->err);
-    *plook = code ? NULL : looks[kind];
-    if (!code && !*plook) {
-        code = m2_err_set(f->err, M2_E_CONFIG,
-                          "this is neither a script, a key set nor rule "
-                          "directives; --type says what it should be");
-    }
-    return code;
+    return m2_err_set(f->err, M2_E_CONFIG, "this is neither a script, a key set, an OpenAPI "
+                      "document nor a list or file of directives; --type says what it should be");
 }
 
 static m2_code_t check_file(file_t *f, look_fn *look)
@@ -232,14 +349,14 @@ static void print_one(m2mctl_t *ctl, m2_json_t *list, const file_t *f, int good)
 }
 
 static int check_all(m2mctl_t *ctl, m2_json_t *list, look_fn *look,
-                     const m2_path_template_t *path)
+                     const m2_path_template_t *path, const char *base)
 {
     int i, bad = 0;
 
     for (i = 0; i < ctl->words->nelts; i++) {
         m2_err_t err;
         file_t f = {ctl->pool, APR_ARRAY_IDX(ctl->words, i, const char *),
-                    {NULL, 0}, path,
+                    {NULL, 0}, path, base,
                     NULL,      &err};
         int good;
 
@@ -264,14 +381,13 @@ static int run_check(m2mctl_t *ctl, void *options)
         return m2mctl_usage(ctl, "name the files to check");
     }
     if (o->type && !look) {
-        return m2mctl_usage(ctl, "--type is jwtAuth, accessControl, jwks, rules, revocation or "
-                                 "dataset");
+        return m2mctl_usage(ctl, "--type is " KINDS);
     }
     m2_err_init(&err, ctl->pool);
     if (o->path && m2_path_compile(&path, ctl->pool, o->path, &err)) {
         return m2mctl_usage(ctl, "--path: %s", err.text);
     }
-    bad = check_all(ctl, list, look, path);
+    bad = check_all(ctl, list, look, path, o->base);
     if (ctl->json) {
         m2_json_set_bool(json, "ok", !bad);
         m2_json_set_json(json, "files", list);
@@ -283,11 +399,11 @@ static int run_check(m2mctl_t *ctl, void *options)
 const m2mctl_verb_t m2mctl_check = {
     "check",
     "FILE...",
-    "check scripts, key sets, rule files and revocation lists",
-    "Reads gateway plugin scripts (jwtAuth, accessControl), JWK sets, JWKs, PEM keys "
-    "and\n"
-    "files of rule directives and revocation lists, as the server would at start. A fault is\n"
-    "printed as FILE:LINE:COLUMN: text, and the exit status is 2.\n",
+    "check scripts, key sets, OpenAPI documents, grant files and lists",
+    "Reads gateway plugin scripts (jwtAuth, accessControl, trafficControl), JWK sets, JWKs, PEM\n"
+    "keys, OpenAPI documents, files of rule directives, grant files, revocation lists and data\n"
+    "sets, as the server would at start. What a file is shows in the file, or --type says it. A\n"
+    "fault is printed as FILE:LINE:COLUMN: text, and the exit status is 2.\n",
     {{check_options, 0}},
     sizeof(check_t),
     run_check,

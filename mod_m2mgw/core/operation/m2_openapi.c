@@ -459,12 +459,23 @@ static m2_code_t read_document(m2_apidoc_t *doc)
     return code;
 }
 
+static const m2_node_limits_t limits = { M2_MAX_OPENAPI_BYTES, M2_MAX_OPENAPI_DEPTH,
+                                         M2_MAX_OPENAPI_NODES };
+
+int m2_openapi_is(apr_pool_t *ptemp, m2_slice_t text)
+{
+    const m2_node_t *root;
+    m2_err_t err;
+
+    m2_err_init(&err, ptemp);
+    return m2_node_read_within(&root, ptemp, text, &limits, &err) == M2_OK
+           && (m2_apidoc_get(root, "openapi") || m2_apidoc_get(root, "swagger"));
+}
+
 m2_code_t m2_openapi_read(m2_openapi_t **papi, m2_operations_t *table, apr_pool_t *pool,
                           apr_pool_t *ptemp, m2_slice_t text,
                           const m2_openapi_options_t *options, m2_err_t *err)
 {
-    static const m2_node_limits_t limits = { M2_MAX_OPENAPI_BYTES, M2_MAX_OPENAPI_DEPTH,
-                                             M2_MAX_OPENAPI_NODES };
     m2_apidoc_t doc = { pool, ptemp, NULL, options, NULL, table, NULL, NULL, NULL, 0, err };
     m2_code_t code;
 

@@ -29,6 +29,9 @@ typedef struct m2_openapi_t {
     apr_array_header_t *ignored; /* of const char *: extensions that say nothing here */
 } m2_openapi_t;
 
+/** Whether text is a YAML or JSON document that says at its top that it is one of these. */
+int m2_openapi_is(apr_pool_t *ptemp, m2_slice_t text);
+
 /**
  * Add the operations of a document to a table that is not finished. What is kept lives in
  * pool, the document's tree in ptemp. M2_E_CONFIG with line and column in err.

@@ -18,6 +18,7 @@ m2_code_t m2_plugin_kind(m2_plugin_kind_t *pkind, apr_pool_t *pool, m2_slice_t t
         { "rules", M2_PLUGIN_ACCESS },  { "parameters", M2_PLUGIN_ACCESS },
         { "parameter", M2_PLUGIN_JWT }, { "jwk", M2_PLUGIN_JWT },
         { "jwks", M2_PLUGIN_JWT },      { "claimParameters", M2_PLUGIN_JWT },
+        { "unit", M2_PLUGIN_TRAFFIC },  { "apiDefault", M2_PLUGIN_TRAFFIC },
     };
     const m2_node_t *root;
     m2_code_t code = m2_node_read(&root, pool, text, err);

@@ -32,7 +32,8 @@ typedef enum m2_plugin_kind_t { /* ORDER KIND: see m2_plugin_kind */
     M2_PLUGIN_UNKNOWN,
     M2_PLUGIN_JWT,
     M2_PLUGIN_ACCESS,
-    M2_PLUGIN_KEYS /* a JWK or a set of them */
+    M2_PLUGIN_KEYS, /* a JWK or a set of them */
+    M2_PLUGIN_TRAFFIC
 } m2_plugin_kind_t;
 
 /** Tell the kind of a document that may be a script or a key document, for tools that are
