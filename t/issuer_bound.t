@@ -26,7 +26,7 @@ sub form { my %o = @_; enc(map { [ $_, $o{$_} ] } grep { defined $o{$_} } sort k
 
 my $t = M2MGW::Test->prepare(issuer => 1, modules => ['ssl'], files => {
     'rsa.pem' => key('rsa')->{text}, 'a.json' => jwks_json(jwk('p256#a', kid => 'a1')),
-    'b.json' => jwks_json(jwk('p256#b', kid => 'b1')),
+    'b.json' => jwks_json(jwk('p256#b', kid => 'b1')), 'ed.json' => jwks_json(jwk('ed25519#ed', kid => 'e1')),
     clients => "app_s:\$2y\$05\$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC\n" });
 my $root = $t->{root};
 chmod 0600, "$root/rsa.pem";
@@ -64,6 +64,7 @@ M2MIssuerName http://127.0.0.1:@PORT@/idp
 M2MSigningKey @ROOT@/rsa.pem kid=main
 M2MClientKeys app_a file:@ROOT@/a.json
 M2MClientKeys app_b file:@ROOT@/b.json
+M2MClientKeys app_ed file:@ROOT@/ed.json
 M2MAssertionStore shm entries=80
 M2MIssuerDPoP Required app_must
 M2MIssuerEndpoint token http://127.0.0.1:@PORT@/idp/token
@@ -116,7 +117,7 @@ Listen 127.0.0.1:@PORT:tls@
     SSLVerifyClient optional
 </VirtualHost>
 CONF
-$CONF .= "M2MGrant $API $_ read\n" for qw(app_s app_a app_b app_dns app_dn app_x5t app_must);
+$CONF .= "M2MGrant $API $_ read\n" for qw(app_s app_a app_b app_ed app_dns app_dn app_x5t app_must);
 $t->expect_log(qr/AH01873|AH01906|AH01909|client_assertion|AH02276|AH02008|AH02039|AH10158|M2MAssertionStore/);
 $t->begin($CONF);
 my $issuer = 'http://127.0.0.1:' . $t->port . '/idp';
@@ -262,7 +263,17 @@ is_deeply([ sort @{ $meta->{token_endpoint_auth_methods_supported} } ],
           [qw(client_secret_basic client_secret_post private_key_jwt self_signed_tls_client_auth tls_client_auth)],
           'the metadata names every method');
 ok($meta->{tls_client_certificate_bound_access_tokens}, 'and that tokens are bound to certificates');
-ok((grep { $_ eq 'ES256' } @{ $meta->{dpop_signing_alg_values_supported} // [] }), 'and algorithms of proofs');
+is_deeply($meta->{dpop_signing_alg_values_supported},
+          [qw(RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519 Ed448)],
+          'and every name of an algorithm of proofs (RFC 9864)');
+is_deeply($meta->{token_endpoint_auth_signing_alg_values_supported}, [qw(ES256 EdDSA Ed25519)], 'and of assertions');
+for my $alg ('EdDSA', 'Ed25519') {
+    gives(ask({ client_id => 'app_ed', client_assertion_type => $JWT,
+                client_assertion => mint('ed25519#ed', { iss => 'app_ed', sub => 'app_ed', aud => $issuer, exp => time + 60, jti => "ed$alg$$" },
+                                         { kid => 'e1', alg => $alg }) }), "an assertion by $alg, as they say");
+    my $r = ask(\%s, DPoP => proof(key => 'ed25519#dpop', header => { alg => $alg }));
+    gives($r, "a proof by $alg, too");
+}
 
 # --- a nonce, where M2MDPoP at the endpoint asks for one ---
 
@@ -321,7 +332,7 @@ $c = gives(ask_tls('self', { client_id => 'app_x5t' }), 'a certificate by its ha
 is_deeply($c->{cnf}, { 'x5t#S256' => x5t('self') }, 'binds the token to it');
 refuses(ask_tls('one', { client_id => 'app_x5t' }), 401, 'invalid_client', 'a certificate of the CA in its place');
 my %files = map { $_ => slurp("$root/$_") }
-    qw(rsa.pem a.json b.json clients tls.crt tls.key ca.crt);
+    qw(rsa.pem a.json b.json ed.json clients tls.crt tls.key ca.crt);
 $t->finish(more => 1);
 
 # --- what httpd -t says ---

@@ -221,6 +221,25 @@ refused("M2MSenderConstraint mTLS\n<Location /a>\n$J\n</Location>", qr/line 1 of
 refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=::1\nM2MClaim sub header:client_cert\n</Location>",
         qr/prove/, 'a claim in the name of the certificate');
 
+for my $h (qw(Authorization authorization DPoP dpop Proxy-Authorization Cookie Host Client-Cert-Chain Client_Cert_Chain Content-Type)) {
+    refused("<Location /a>\n$J\nM2MClientCertificate header:$h from=::1\n</Location>", qr/line 3 of [^\n]*\n[^\n]*"header:$h" is not allowed: that header holds something else/, "certificates in $h");
+}
+refused("<Location /a>\n$J\nM2MToken header:X-Token\nM2MClientCertificate header:x_token from=::1\n</Location>",
+        qr/line 4 of [^\n]*\nM2MClientCertificate: header:x_token is where M2MToken looks for tokens/, 'certificates where tokens are');
+refused("<Location /a>\n$J\nM2MToken header:X-Token\n</Location>\n<Location /b>\n$J\nM2MClientCertificate header:X-Token from=::1\n</Location>",
+        qr/line 7 of [^\n]*\nM2MClientCertificate: header:X-Token is what another section of the virtual host looks for tokens in/, '... in another section');
+refused("<Location /a>\n$J\nM2MClaim sub header:X-Cert\n</Location>\n<Location /b>\n$J\nM2MClientCertificate header:X-Cert from=::1\n</Location>",
+        qr/line 7 of [^\n]*\nM2MClientCertificate: header:X-Cert is what another section of the virtual host maps claims to/, '... or claims go');
+for my $all (qw(0.0.0.0/0 ::/0 10.0.0.1,0.0.0.0/0 0.0.0.0/00)) {
+    refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=$all\n</Location>", qr{from=\S+/00? is everybody: any client could claim to be any other}, "from=$all");
+}
+refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=10.0.0.0/33\n</Location>", qr/not an address or a network/, 'a mask that is too long');
+{
+    my ($status, $text) = try_config("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=10.0.0.0/8,::1\n</Location>\n<Location /b>\n$J\nM2MToken header:X-Token\n</Location>",
+                                     files => { 'keys.json' => $KEYS });
+    is($status, 0, 'beside a token in another header it is fine') or diag($text);
+}
+
 unlike($t->error_log, qr/\Q${\ substr item('one'), 20, 60}\E/, 'no certificate stands in the log');
 $t->expect_log(qr/M2-101|AH01873|AH01906|AH01909|AH02292/);
 $t->finish;

@@ -34,6 +34,26 @@ my $t = M2MGW::Test->start(config => <<'CONF', files => { 'keys.json' => $KEYS }
     M2MResource http://127.0.0.1/
     ProxyPass http://@BACKEND@/off
 </Location>
+<Location /elsewhere>
+    M2MJwks file:@ROOT@/keys.json
+    M2MToken query:token form:tok header:X-Token query:Access_Token
+    M2MResource https://api.example/elsewhere
+    ProxyPass http://@BACKEND@/elsewhere
+</Location>
+<Location /headless>
+    M2MJwks file:@ROOT@/keys.json
+    M2MToken query:access_token cookie:access_token
+    M2MDPoP algs=Ed25519
+    M2MResource https://api.example/headless
+    ProxyPass http://@BACKEND@/headless
+</Location>
+<Location /curve>
+    M2MJwks file:@ROOT@/keys.json
+    M2MToken form:access_token header:AUTHORIZATION
+    M2MDPoP algs=Ed25519
+    M2MResource https://api.example/curve
+    ProxyPass http://@BACKEND@/curve
+</Location>
 <Location /described>
     M2MJwks file:@ROOT@/keys.json
     M2MResource https://api.example/described
@@ -105,6 +125,16 @@ is_deeply([sort @{ $d->{bearer_methods_supported} // [] }], [qw(body header quer
 ok(!exists $d->{dpop_signing_alg_values_supported}, 'no proofs under Off');
 ok(!exists $d->{authorization_servers}, 'nobody is named where nobody is known');
 
+$d = document('/elsewhere');
+is_deeply($d->{bearer_methods_supported}, [], 'places that RFC 6750 does not know are not told');
+ok(@{ $d->{dpop_signing_alg_values_supported} // [] } > 5, 'a token under DPoP may come in another header');
+$d = document('/headless');
+is_deeply($d->{bearer_methods_supported}, ['query'], 'the parameter access_token');
+ok(!exists $d->{dpop_signing_alg_values_supported}, 'no proofs where no header is looked at');
+$d = document('/curve');
+is_deeply([ sort @{ $d->{bearer_methods_supported} } ], [qw(body header)], 'a form, and Authorization in any case');
+is_deeply($d->{dpop_signing_alg_values_supported}, [qw(EdDSA Ed25519)], 'every name by which the one curve is accepted');
+
 $d = document('/described');
 is_deeply([sort @{ $d->{scopes_supported} // [] }], [qw(read read:all write)], 'scopes of operations');
 
@@ -145,6 +175,38 @@ for my $handler (qw(m2m-resource-metadata m2m-status)) {
     unlike($text, qr/stands below protection/, '... nor beside it');
     ($status, $text) = try_config("<VirtualHost *:1>\n    M2MJwks file:\@ROOT\@/keys.json\n    <Location /x>\n        SetHandler $handler\n    </Location>\n</VirtualHost>\n", files => { 'keys.json' => $KEYS });
     like($text, $notice, '... but in a host that is protected');
+}
+
+# --- behind a proxy of everything ---
+
+{
+    my $at = '<Location /x/y>' . "\n    SetHandler m2m-resource-metadata\n%s</Location>\n";
+    my $vain = qr{M2-101: <Location /x/y> in line \d+ of \S+ has SetHandler m2m-resource-metadata in vain: ProxyPass (\S+) comes before it};
+    for my $c ([ "ProxyPass / http://127.0.0.1:1/\n", '', '/' ], [ "ProxyPass /x http://127.0.0.1:1/\n", '', '/x' ],
+               [ "ProxyPass /x/y/ http://127.0.0.1:1/\n", '', undef ], [ "ProxyPass /x/ http://127.0.0.1:1/\n", '', '/x/' ],
+               [ "ProxyPass /x/yy http://127.0.0.1:1/\n", '', undef ], [ "ProxyPassMatch ^/x http://127.0.0.1:1/\n", '', '^/x' ],
+               [ "ProxyPass /x/y !\nProxyPass / http://127.0.0.1:1/\n", '', undef ], [ "ProxyPass / http://127.0.0.1:1/\nProxyPass /x/y !\n", '', '/' ],
+               [ "ProxyPass / http://127.0.0.1:1/\n", "    ProxyPass !\n", undef ], [ "<Location />\nProxyPass http://127.0.0.1:1/\n</Location>\n", '', '/' ],
+               [ "<Location />\nProxyPass http://127.0.0.1:1/\n</Location>\n", "    ProxyPass !\n", undef ], [ '', '', undef ]) {
+        my ($before, $in, $by) = @$c;
+        my ($status, $text) = try_config($before . sprintf($at, $in), files => { 'keys.json' => $KEYS });
+        is($status, 0, 'legal: ' . ($before . $in) =~ s/\n/; /gr) or diag($text);
+        is($text =~ $vain ? $1 : undef, $by, '... and told where a backend answers in its place');
+    }
+    for my $handler (qw(m2m-status m2m-token m2m-jwks m2m-metadata)) {
+        my ($status, $text) = try_config("ProxyPass / http://127.0.0.1:1/\n<Location /x>\n    SetHandler $handler\n</Location>\n", files => { 'keys.json' => $KEYS });
+        like($text, qr/SetHandler $handler in vain/, "$handler as well");
+    }
+    my ($status, $text) = try_config("<VirtualHost *:1>\nProxyPass / http://127.0.0.1:1/\n</VirtualHost>\n<VirtualHost *:2>\n" . sprintf($at, '') . '</VirtualHost>', files => { 'keys.json' => $KEYS });
+    unlike($text, $vain, 'another virtual host does not matter');
+    my $document = "<Location /kept>\n    M2MJwks file:\@ROOT\@/keys.json\n    M2MResource https://api.example/kept\n</Location>\n<Location /lost>\n    M2MJwks file:\@ROOT\@/keys.json\n    M2MResource https://api.example/lost\n</Location>\n";
+    my $u = M2MGW::Test->start(files => { 'keys.json' => $KEYS }, config => "ProxyPass $AT/kept !\nProxyPass / http://\@BACKEND\@/\n$document<Location $AT>\n    SetHandler m2m-resource-metadata\n</Location>\n");
+    is(scalar(my @b = $u->get("$AT/lost")->backend), 1, 'the notice is right: the backend answers');
+    my $r = $u->get("$AT/kept");
+    is(scalar(@b = $r->backend), 0, '... and does not behind ProxyPass !');
+    is(eval { JSON::PP->new->decode($r->body)->{resource} }, 'https://api.example/kept', '... where the document is');
+    $u->expect_log(qr/M2-101: /);
+    $u->finish(more => 1);
 }
 
 sub refused {

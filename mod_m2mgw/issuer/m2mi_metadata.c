@@ -79,7 +79,7 @@ static void add_endpoint(m2_json_t *doc, apr_pool_t *pool, const m2mi_server_t *
     if (conf->client_keys) {
         m2_json_set_json(
             doc, apr_pstrcat(pool, name, "_endpoint_auth_signing_alg_values_supported", NULL),
-            words_array(pool, m2_alg_mask_names(pool, m2mi_client_keys_algs(conf))));
+            words_array(pool, m2_alg_spellings(pool, m2mi_client_keys_algs(conf))));
     }
 }
 
@@ -98,7 +98,7 @@ const char *m2mi_metadata_text(apr_pool_t *pool, const m2mi_server_t *conf, int 
     add_endpoint(doc, pool, conf, "revocation", conf->revoke_url, methods);
     if (!conf->dpop || conf->dpop->mode != M2MI_DPOP_OFF) { /* RFC 9449 5.1 */
         m2_json_set_json(doc, "dpop_signing_alg_values_supported",
-                         words_array(pool, m2_alg_mask_names(pool, conf->proof_algs)));
+                         words_array(pool, m2_alg_spellings(pool, conf->proof_algs)));
     }
     if (conf->client_certs) { /* RFC 8705 3.3 */
         m2_json_set_bool(doc, "tls_client_certificate_bound_access_tokens", 1);

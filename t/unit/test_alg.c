@@ -72,10 +72,14 @@ static void test_curves(void **state)
     (void)state;
     assert_int_equal(m2_alg_mask_add(&mask, "ed25519", &err), M2_OK);
     assert_string_equal(m2_alg_mask_names(pool, mask), "Ed25519");
+    assert_string_equal(m2_alg_spellings(pool, mask), "EdDSA Ed25519");
     assert_true(mask & m2_alg_find(z("EdDSA"))->bit);
     assert_false(mask & m2_alg_find(z("Ed448"))->bit);
     assert_int_equal(m2_alg_mask_add(&mask, "Ed448", &err), M2_OK);
     assert_string_equal(m2_alg_mask_names(pool, mask), "EdDSA");
+    assert_string_equal(m2_alg_spellings(pool, mask), "EdDSA Ed25519 Ed448");
+    assert_string_equal(m2_alg_spellings(pool, m2_alg_find(m2_slice_z("RS256"))->bit), "RS256");
+    assert_string_equal(m2_alg_spellings(pool, 0), "");
 }
 
 static void test_families(void **state)

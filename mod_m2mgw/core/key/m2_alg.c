@@ -96,6 +96,19 @@ const char *m2_alg_mask_names(apr_pool_t *pool, m2_alg_mask_t mask)
     return names;
 }
 
+const char *m2_alg_spellings(apr_pool_t *pool, m2_alg_mask_t mask)
+{
+    const char *names = "";
+    apr_size_t i;
+
+    for (i = 0; i < ROWS; i++) {
+        if (mask & rows[i].bit) {
+            names = apr_pstrcat(pool, names, *names ? " " : "", rows[i].name, NULL);
+        }
+    }
+    return names;
+}
+
 m2_alg_mask_t m2_alg_mask_of(m2_alg_family_t family)
 {
     m2_alg_mask_t mask = 0;

@@ -47,8 +47,12 @@ m2_code_t m2_alg_mask_add(m2_alg_mask_t *mask, const char *name, m2_err_t *err);
 /** Blank-separated names of all algorithms there are. */
 const char *m2_alg_names(apr_pool_t *pool);
 
-/** Blank-separated names of a mask. */
+/** Blank-separated names of a mask, each algorithm once. */
 const char *m2_alg_mask_names(apr_pool_t *pool, m2_alg_mask_t mask);
+
+/** Blank-separated, every name by which an algorithm of a mask may be called: what clients are
+ *  told. EdDSA stands beside Ed25519 and Ed448 (RFC 9864), also if only one of them counts. */
+const char *m2_alg_spellings(apr_pool_t *pool, m2_alg_mask_t mask);
 
 /** All rows of a family. */
 m2_alg_mask_t m2_alg_mask_of(m2_alg_family_t family);

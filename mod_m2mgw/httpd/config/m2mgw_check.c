@@ -298,30 +298,6 @@ static void add_header_names(m2mgw_server_t *server, const m2_mapping_t *mapping
     }
 }
 
-/* Many sections say the same. */
-static void add_certificate(m2mgw_server_t *server, apr_pool_t *pool,
-                            const m2mgw_certificate_t *certificate)
-{
-    int i;
-
-    if (!certificate || !certificate->header) {
-        return;
-    }
-    if (!server->certificates) {
-        server->certificates = apr_array_make(pool, 2, sizeof(const m2mgw_certificate_t *));
-    }
-    for (i = 0; i < server->certificates->nelts; i++) {
-        const m2mgw_certificate_t *one = APR_ARRAY_IDX(server->certificates, i,
-                                                       const m2mgw_certificate_t *);
-
-        if (m2_slice_is_nocase(m2_slice_z(one->header), certificate->header)
-            && m2_slice_is(m2_slice_z(one->from_text), certificate->from_text)) {
-            return;
-        }
-    }
-    APR_ARRAY_PUSH(server->certificates, const m2mgw_certificate_t *) = certificate;
-}
-
 static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
                         const m2mgw_section_t *section)
 {
@@ -331,7 +307,7 @@ static void add_section(m2mgw_server_t *server, apr_pool_t *pool,
     server->reads_authorization |= dir->keys && !m2mgw_cfg_resolved(pool, section)->sources;
     if (server->scrubs_host) {
         add_header_names(server, dir->mapping);
-        add_certificate(server, pool, dir->certificate);
+        m2mgw_cfg_add_certificate(server, pool, dir->certificate);
     }
     if (dir->keys || dir->rules || dir->operations || dir->checks
         || (dir->limits && dir->limits->list->nelts) || dir->engine == M2MGW_ENGINE_ON
@@ -375,6 +351,45 @@ static int maps_to_header(const m2mgw_section_t *section, const char *header)
         }
     }
     return 0;
+}
+
+static const char *other_use(const m2mgw_server_t *server, const char *header)
+{
+    int i;
+
+    if (m2_nameset_find(server->header_names, m2_slice_z(header))) {
+        return "maps claims to";
+    }
+    for (i = 0; server->elsewhere && i < server->elsewhere->nelts; i++) {
+        const m2_token_source_t *source = &APR_ARRAY_IDX(server->elsewhere, i,
+                                                         m2_token_source_t);
+
+        if (source->place == M2_TOKEN_HEADER && m2_header_name_like(source->name, header)) {
+            return "looks for tokens in";
+        }
+    }
+    return NULL;
+}
+
+/* A header is removed from every request of the virtual host for one of two uses. */
+static int check_certificates(apr_pool_t *pool, const m2mgw_server_t *server)
+{
+    int i;
+
+    for (i = 0; server->certificates && i < server->certificates->nelts; i++) {
+        const m2mgw_certificate_t *one = APR_ARRAY_IDX(server->certificates, i,
+                                                       const m2mgw_certificate_t *);
+        const char *use = other_use(server, one->header);
+
+        if (use) {
+            complain(one->at,
+                     apr_psprintf(pool, "M2MClientCertificate: header:%s is what another section "
+                                  "of the virtual host %s, and one use would remove what the "
+                                  "other needs (M2MScrub Host)", one->header, use));
+            return 0;
+        }
+    }
+    return 1;
 }
 
 static int check_sources(apr_pool_t *pool, const m2mgw_server_t *server)
@@ -515,7 +530,9 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     for (each = s; each; each = each->next) {
-        if (!check_sources(ptemp, make_server(pconf, s, each))) {
+        const m2mgw_server_t *server = make_server(pconf, s, each);
+
+        if (!check_sources(ptemp, server) || !check_certificates(ptemp, server)) {
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }

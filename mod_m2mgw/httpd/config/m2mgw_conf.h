@@ -112,6 +112,7 @@ typedef struct m2mgw_certificate_t {
     apr_array_header_t *from; /* of apr_ipsubnet_t *: whose header counts */
     const char *from_text;    /* the same as written */
     int verified;             /* these peers verify certificates */
+    const ap_directive_t *at;
 } m2mgw_certificate_t;
 
 /* The certificate headers of the sections around a request, the innermost first: what one of

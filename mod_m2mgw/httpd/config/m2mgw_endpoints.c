@@ -8,6 +8,7 @@
 
 #include <apr_fnmatch.h>
 #include <http_main.h>
+#include <mod_proxy.h>
 
 static m2mgw_dir_t *ours_of(ap_conf_vector_t *section)
 {
@@ -70,6 +71,67 @@ static const char *location_of(apr_pool_t *pool, const ap_directive_t *d)
     return *path == '/' && !apr_fnmatch_test(path) ? path : NULL;
 }
 
+/* --- endpoints that a backend answers --- */
+
+static int is_whole(const char *prefix, const char *path)
+{
+    const apr_size_t n = prefix ? strlen(prefix) : 0;
+
+    return n && strlen(path) >= n && m2_slice_is(m2_slice(path, n), prefix)
+           && (prefix[n - 1] == '/' || path[n] == '/' || !path[n]);
+}
+
+/* The ProxyPass that httpd finds first for a path, in its order; NULL: none, or `!`. */
+static const char *alias_of(const apr_array_header_t *aliases, const char *path)
+{
+    int i;
+
+    for (i = 0; i < aliases->nelts; i++) {
+        const struct proxy_alias *one = &APR_ARRAY_IDX(aliases, i, struct proxy_alias);
+
+        if (one->regex ? ap_regexec(one->regex, path, 0, NULL, 0) == 0
+                       : is_whole(one->fake, path)) {
+            return one->real[0] == '!' && !one->real[1] ? NULL : one->fake;
+        }
+    }
+    return NULL;
+}
+
+/* mod_proxy answers before a SetHandler is asked. Of nested sections the last ProxyPass counts,
+ * and comes before those of the server. */
+static const char *proxied_by(const server_rec *s, const module *proxy, const char *path)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const proxy_server_conf *conf = ap_get_module_config(s->module_config, proxy);
+    const struct proxy_alias *alias = NULL;
+    int i;
+
+    for (i = 0; i < core->sec_url->nelts; i++) {
+        const ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+        const proxy_dir_conf *dir = ap_get_module_config(section, proxy);
+
+        if (dir && dir->alias_set && covers(ap_get_core_module_config(section), path)) {
+            alias = dir->alias;
+        }
+    }
+    if (alias) {
+        return alias->real[0] == '!' && !alias->real[1] ? NULL : alias->fake;
+    }
+    return conf ? alias_of(conf->aliases, path) : NULL;
+}
+
+static const char *is_proxied(apr_pool_t *pool, const ap_directive_t *d)
+{
+    const module *proxy = ap_find_linked_module("mod_proxy.c");
+    const char *path = location_of(pool, d), *by = NULL;
+    const server_rec *s;
+
+    for (s = ap_server_conf; path && proxy && !by && s; s = s->next) {
+        by = counts_in(d, s) ? proxied_by(s, proxy, path) : NULL;
+    }
+    return by;
+}
+
 static int is_below(apr_pool_t *pool, const ap_directive_t *d)
 {
     const char *path = location_of(pool, d);
@@ -85,23 +147,44 @@ static int is_below(apr_pool_t *pool, const ap_directive_t *d)
 
 /* SetHandler is an expression by the time it is configuration, so it is looked for in the text
  * that was read. */
-static void look(apr_array_header_t *texts, const ap_directive_t *d)
+static const char *text_below(apr_pool_t *pool, const ap_directive_t *d, const char *handler)
+{
+    return is_below(pool, d)
+               ? apr_psprintf(pool, "<Location %s> in %s has SetHandler %s and stands below "
+                              "protection: it asks for a token itself, unless it says M2MEngine "
+                              "Off", location_of(pool, d), m2mgw_cfg_place(pool, d), handler)
+               : NULL;
+}
+
+static const char *text_proxied(apr_pool_t *pool, const ap_directive_t *d, const char *handler)
+{
+    const char *by = is_proxied(pool, d);
+
+    return by ? apr_psprintf(pool, "<Location %s> in %s has SetHandler %s in vain: ProxyPass %s "
+                             "comes before it, and the backend answers. ProxyPass %s ! in front of "
+                             "that, or ProxyPass ! in the section, keeps it here",
+                             location_of(pool, d), m2mgw_cfg_place(pool, d), handler, by,
+                             location_of(pool, d))
+              : NULL;
+}
+
+typedef const char *text_fn(apr_pool_t *pool, const ap_directive_t *d, const char *handler);
+
+static void look(apr_array_header_t *texts, const ap_directive_t *d, text_fn *text_of)
 {
     apr_pool_t *pool = texts->pool;
 
     for (; d; d = d->next) {
-        const char *args = d->args, *handler;
+        const char *args = d->args, *handler, *text;
 
-        look(texts, d->first_child);
+        look(texts, d->first_child, text_of);
         if (ap_cstr_casecmp(d->directive, "SetHandler") != 0) {
             continue;
         }
         handler = ap_getword_conf(pool, &args);
-        if (ap_cstr_casecmpn(handler, "m2m-", 4) == 0 && is_below(pool, d)) {
-            APR_ARRAY_PUSH(texts, const char *) = apr_psprintf(
-                pool, "<Location %s> in %s has SetHandler %s and stands below protection: it asks "
-                "for a token itself, unless it says M2MEngine Off", location_of(pool, d),
-                m2mgw_cfg_place(pool, d), handler);
+        text = ap_cstr_casecmpn(handler, "m2m-", 4) == 0 ? text_of(pool, d, handler) : NULL;
+        if (text) {
+            APR_ARRAY_PUSH(texts, const char *) = text;
         }
     }
 }
@@ -110,6 +193,14 @@ apr_array_header_t *m2mgw_cfg_endpoints_below(apr_pool_t *pool)
 {
     apr_array_header_t *texts = apr_array_make(pool, 2, sizeof(const char *));
 
-    look(texts, ap_conftree);
+    look(texts, ap_conftree, text_below);
+    return texts;
+}
+
+apr_array_header_t *m2mgw_cfg_endpoints_proxied(apr_pool_t *pool)
+{
+    apr_array_header_t *texts = apr_array_make(pool, 2, sizeof(const char *));
+
+    look(texts, ap_conftree, text_proxied);
     return texts;
 }

@@ -13,4 +13,8 @@
  *  configuration has been read. */
 apr_array_header_t *m2mgw_cfg_endpoints_below(apr_pool_t *pool);
 
+/** A sentence for each whose path a ProxyPass hands to a backend, which answers in its place.
+ *  RewriteRule [P] and patterns are not looked at. */
+apr_array_header_t *m2mgw_cfg_endpoints_proxied(apr_pool_t *pool);
+
 #endif /* M2MGW_ENDPOINTS_H */

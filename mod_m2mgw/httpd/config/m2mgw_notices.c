@@ -559,10 +559,14 @@ static void add_globals(apr_array_header_t *all, apr_pool_t *pool)
 static void add_endpoints(apr_array_header_t *all, apr_pool_t *pool)
 {
     const apr_array_header_t *texts = m2mgw_cfg_endpoints_below(pool);
+    const apr_array_header_t *lost = m2mgw_cfg_endpoints_proxied(pool);
     int i;
 
     for (i = 0; i < texts->nelts; i++) {
         add_global(all, M2_LOG_NOTICE, APR_ARRAY_IDX(texts, i, const char *));
+    }
+    for (i = 0; i < lost->nelts; i++) {
+        add_global(all, M2_LOG_WARNING, APR_ARRAY_IDX(lost, i, const char *));
     }
 }
 

@@ -64,6 +64,10 @@ const char *m2mgw_cfg_dpop_store(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args);
 const char *m2mgw_cfg_resource(cmd_parms *cmd, void *dir, const char *arg);
 
+/** Note a header of certificates for the virtual host; NULL and mod_ssl's are none. */
+void m2mgw_cfg_add_certificate(m2mgw_server_t *server, apr_pool_t *pool,
+                               const m2mgw_certificate_t *certificate);
+
 /** Checks of a whole section, for m2mgw_check.c. */
 const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
                                   const m2mgw_section_t *section);

@@ -217,6 +217,24 @@ static int is_field_name(const char *name)
     return n > 0 && !name[n];
 }
 
+/* What requests say otherwise under these names must not be removed, nor be a certificate. */
+static int is_taken(const char *name)
+{
+    static const char *const taken[] = {
+        "Authorization", "Proxy-Authorization", "DPoP", "Cookie", "Host", "Connection",
+        "Content-Type", "Content-Length", "Transfer-Encoding", "Upgrade", "Expect",
+        "Client-Cert-Chain", /* never goes on */
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        if (m2_header_name_like(name, taken[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static const char *add_network(m2mgw_certificate_t *certificate, cmd_parms *cmd,
                                const char *cidr)
 {
@@ -225,6 +243,10 @@ static const char *add_network(m2mgw_certificate_t *certificate, cmd_parms *cmd,
 
     if (mask) {
         *mask++ = '\0';
+    }
+    if (mask && *mask && !mask[strspn(mask, "0")]) {
+        return m2mgw_cfg_error(cmd, "from=%s is everybody: any client could claim to be any other; "
+                               "it takes the addresses of the proxies that set the header", cidr);
     }
     if (apr_ipsubnet_create(&network, address, mask, cmd->pool) != APR_SUCCESS) {
         return m2mgw_cfg_error(cmd, "from=%s is not an address or a network", cidr);
@@ -279,6 +301,10 @@ static const char *read_certificate(m2mgw_certificate_t *certificate, cmd_parms 
                                first);
     }
     certificate->header = first + sizeof("header:") - 1;
+    if (is_taken(certificate->header)) {
+        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed: that header holds something else "
+                               "than a certificate", first);
+    }
     for (i = 1; !bad && i < words->nelts; i++) {
         bad = certificate_word(certificate, cmd, APR_ARRAY_IDX(words, i, const char *));
     }
@@ -306,6 +332,7 @@ const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
 
     certificate->from = apr_array_make(cmd->pool, 2, sizeof(apr_ipsubnet_t *));
+    certificate->at = cmd->directive;
     if (!bad) {
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, CERTIFICATE_USAGE);
     }
@@ -318,6 +345,30 @@ const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
         section->dir->believed = certificate->header ? believed(cmd->pool, certificate) : NULL;
     }
     return bad;
+}
+
+/* Many sections say the same. */
+void m2mgw_cfg_add_certificate(m2mgw_server_t *server, apr_pool_t *pool,
+                               const m2mgw_certificate_t *certificate)
+{
+    int i;
+
+    if (!certificate || !certificate->header) {
+        return;
+    }
+    if (!server->certificates) {
+        server->certificates = apr_array_make(pool, 2, sizeof(const m2mgw_certificate_t *));
+    }
+    for (i = 0; i < server->certificates->nelts; i++) {
+        const m2mgw_certificate_t *one = APR_ARRAY_IDX(server->certificates, i,
+                                                       const m2mgw_certificate_t *);
+
+        if (m2_slice_is_nocase(m2_slice_z(one->header), certificate->header)
+            && m2_slice_is(m2_slice_z(one->from_text), certificate->from_text)) {
+            return;
+        }
+    }
+    APR_ARRAY_PUSH(server->certificates, const m2mgw_certificate_t *) = certificate;
 }
 
 /* --- the whole server --- */
@@ -441,6 +492,22 @@ static const char *taken_name(const m2_mapping_t *mapping,
     return NULL;
 }
 
+/* Whether tokens are looked for in the header of certificates. */
+static int is_source(const m2mgw_sources_t *sources, const m2mgw_certificate_t *certificate)
+{
+    int i;
+
+    for (i = 0; sources && certificate && certificate->header && i < sources->list->nelts; i++) {
+        const m2_token_source_t *source = &APR_ARRAY_IDX(sources->list, i, m2_token_source_t);
+
+        if (source->place == M2_TOKEN_HEADER
+            && m2_header_name_like(source->name, certificate->header)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
                                   const m2mgw_section_t *section)
 {
@@ -451,6 +518,11 @@ const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
     if (name) {
         return apr_psprintf(pool, "M2MClaim: header:%s is the name of a header that clients "
                             "prove themselves with", name);
+    }
+    if (is_source(dir->sources, dir->certificate)) {
+        *pat = dir->certificate->at;
+        return apr_psprintf(pool, "M2MClientCertificate: header:%s is where M2MToken looks for "
+                            "tokens", dir->certificate->header);
     }
     if (!dir->keys || dir->engine == M2MGW_ENGINE_OFF) {
         return NULL;

@@ -77,16 +77,8 @@ static int used_dpop(const m2mgw_ctx_t *ctx)
 static const char *dpop_algs(const m2mgw_ctx_t *ctx, apr_pool_t *pool)
 {
     const m2_alg_mask_t algs = ctx->effective.policy.bound.proof.algs & m2_proof_algs();
-    const char *names = "";
-    const m2_alg_t *alg;
-    int i;
 
-    for (i = 0; (alg = m2_alg_at(i)) != NULL; i++) {
-        if (alg->bit & algs) {
-            names = apr_pstrcat(pool, names, *names ? " " : "", alg->name, NULL);
-        }
-    }
-    return apr_pstrcat(pool, "algs=\"", names, "\", ", NULL);
+    return apr_pstrcat(pool, "algs=\"", m2_alg_spellings(pool, algs), "\", ", NULL);
 }
 
 static const scheme_t schemes[] = {

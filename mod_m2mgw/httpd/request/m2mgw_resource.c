@@ -94,26 +94,52 @@ static apr_array_header_t *scopes_of(apr_pool_t *pool, const m2mgw_section_t *se
     return scopes;
 }
 
-/* RFC 6750 2: a header, a form, a query; only what can carry a bearer token. */
+/* RFC 6750 2: Authorization, and access_token in a form or a query. A client that is told `query`
+ * sends nothing else. */
+static const char *method_of(const m2_token_source_t *source)
+{
+    static const struct {
+        const char *word, *name;
+    } methods[] = { { "header", "Authorization" }, { "query", "access_token" }, { NULL, NULL },
+                    { "body", "access_token" } }; /* ORDER TOKEN PLACE */
+    const char *name = methods[source->place].name;
+
+    _Static_assert(sizeof(methods) / sizeof(methods[0]) == M2_TOKEN_FORM + 1, "a row a place");
+    return name && (source->place == M2_TOKEN_HEADER
+                        ? m2_slice_is_nocase(m2_slice_z(source->name), name)
+                        : m2_slice_is(m2_slice_z(source->name), name))
+               ? methods[source->place].word : NULL;
+}
+
+/* Only what can carry a bearer token. */
 static apr_array_header_t *methods_of(apr_pool_t *pool, const m2mgw_effective_t *effective)
 {
-    static const char *const words[] = { "header", "query", NULL, "body" }; /* ORDER PLACE */
     const apr_array_header_t *sources = effective->sources->list;
     apr_array_header_t *methods = apr_array_make(pool, 4, sizeof(const char *));
     int i;
 
-    _Static_assert(sizeof(words) / sizeof(words[0]) == M2_TOKEN_FORM + 1, "a row a place");
     for (i = 0; i < sources->nelts
                 && effective->policy.bound.constraint != M2_CONSTRAINT_DPOP; i++) {
-        const m2_token_source_t *source = &APR_ARRAY_IDX(sources, i, m2_token_source_t);
+        const char *word = method_of(&APR_ARRAY_IDX(sources, i, m2_token_source_t));
 
-        if (words[source->place]
-            && (source->place != M2_TOKEN_HEADER
-                || m2_slice_is_nocase(m2_slice_z(source->name), "Authorization"))) {
-            add_once(methods, words[source->place]);
+        if (word) {
+            add_once(methods, word);
         }
     }
     return methods;
+}
+
+/* The scheme DPoP stands in a header, of whatever name. */
+static int takes_proofs(const m2mgw_effective_t *effective)
+{
+    const apr_array_header_t *sources = effective->sources->list;
+    const m2_constraint_t constraint = effective->policy.bound.constraint;
+    int i, any = 0;
+
+    for (i = 0; i < sources->nelts; i++) {
+        any |= APR_ARRAY_IDX(sources, i, m2_token_source_t).place == M2_TOKEN_HEADER;
+    }
+    return any && constraint != M2_CONSTRAINT_OFF && constraint != M2_CONSTRAINT_MTLS;
 }
 
 /* --- the document --- */
@@ -158,7 +184,7 @@ static void set_bound(m2_json_t *json, apr_pool_t *pool, const m2mgw_effective_t
 {
     const m2_bound_policy_t *bound = &effective->policy.bound;
 
-    if (bound->constraint != M2_CONSTRAINT_OFF && bound->constraint != M2_CONSTRAINT_MTLS) {
+    if (takes_proofs(effective)) {
         set_algs(json, pool, bound->proof.algs);
     }
     m2_json_set_bool(json, "dpop_bound_access_tokens_required",

@@ -159,7 +159,7 @@ sub sign {
     print {$tmp} $input;
     close $tmp;
     return openssl('', qw(pkeyutl -sign -rawin -in), "$tmp", '-inkey', $k->{file})
-        if $alg eq 'EdDSA';
+        if $alg =~ /\AEd(?:DSA|25519|448)\z/;
     die "no way to sign $alg";
 }
 
