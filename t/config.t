@@ -106,7 +106,7 @@ my @good = (
     ["$KEY\nM2MToken query:id_token", 'M2MToken query:id_token'],
     ["$KEY\nM2MToken QUERY:a Header:X-T cookie:c form:f",
      'M2MToken query:a header:X-T cookie:c form:f'],
-    ["$KEY\nM2MToken query:a\nM2MToken query:A", 'M2MToken query:a query:A'],
+    ["$KEY\nM2MToken query:a\nM2MToken query:b cookie:a", 'M2MToken query:a query:b cookie:a'],
     [$KEY, 'M2MForwardToken (from a header only)'],
     ["$KEY\nM2MForwardToken On", 'M2MForwardToken On'],
     ["$KEY\nM2MForwardToken oFF", 'M2MForwardToken Off'],
@@ -335,6 +335,8 @@ refused('M2MJwks http://idp.example/k plain-http=Yes', qr/takes plain-http=Allow
 refused('M2MJwks file:single.json plain-http=Allow', qr/is not allowed; it takes issuer=/, at => 'M2MJwks');
 refused("M2MJwks file:single.json issuer=a\nM2MJwks file:single.json issuer=a", qr/named twice/, at => 'M2MJwks');
 refused("$KEY\nM2MRequireClaim /a~2 b", qr/JSON Pointer/, at => 'M2MRequireClaim');
+refused("$KEY\nM2MToken $_", qr/is named twice in this section, or in two spellings/, at => 'M2MToken')
+    for 'query:a query:A', 'header:X-T header:x_t', 'form:a.b form:a_b', 'query:a query:a.b', 'cookie:t cookie:T', 'header:X-T header:x-t';
 refused("$KEY\nM2MClaim /a~2 header:X-A", qr/JSON Pointer/, at => 'M2MClaim');
 refused("$KEY\nM2MParameter a Token:/a~", qr/JSON Pointer/, at => 'M2MParameter');
 refused("$KEY\nRequire m2m-claim /a~2 b", qr/Require m2m-claim: "\/a~2" is no JSON Pointer/, at => 'Require');

@@ -8,11 +8,16 @@
 
 /* --- sources --- */
 
+/* Whether a token of the one would stand there for the other as well, in another spelling. */
 static int same_source(const m2_token_source_t *a, const m2_token_source_t *b)
 {
-    return a->place == b->place
-           && (a->place == M2_TOKEN_HEADER ? ap_cstr_casecmp(a->name, b->name) == 0
-                                           : strcmp(a->name, b->name) == 0);
+    if (a->place != b->place) {
+        return 0;
+    }
+    return a->place == M2_TOKEN_HEADER
+               ? m2_header_name_like(a->name, b->name)
+               : m2_name_same(a->name, b->name, a->place == M2_TOKEN_COOKIE ? M2_READ_COOKIE
+                                                                            : M2_READ_FORM);
 }
 
 static const char *add_place(m2mgw_sources_t *sources, cmd_parms *cmd, const char *word)
@@ -27,8 +32,8 @@ static const char *add_place(m2mgw_sources_t *sources, cmd_parms *cmd, const cha
     }
     for (i = 0; i < sources->list->nelts; i++) {
         if (same_source(&source, &APR_ARRAY_IDX(sources->list, i, m2_token_source_t))) {
-            return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section, so that "
-                                   "every token would count as two", word);
+            return m2mgw_cfg_error(cmd, "\"%s\" is named twice in this section, or in two "
+                                   "spellings, so that every token would count as two", word);
         }
     }
     *(m2_token_source_t *)apr_array_push(sources->list) = source;
