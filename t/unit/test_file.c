@@ -225,6 +225,19 @@ static void test_settled(void **state)
     assert_int_equal(look(path, 0, when(path, -4900)), M2_LOOK_TAKEN);
 }
 
+/* A system that is cutting a file may show the new size with the old times: nothing has come to
+ * rest then, however old these are. */
+static void test_torn(void **state)
+{
+    const char *path = put("a", "one");
+
+    (void)state;
+    begin(path);
+    watch.taken.size = 9;
+    assert_int_equal(look(path, 0, when(path, 9000)), M2_LOOK_SAME);
+    assert_int_equal(look(path, 0, when(path, 9250)), M2_LOOK_TAKEN);
+}
+
 /* --- lists, whose writers lock them --- */
 
 #define LIST (M2_FILE_LINES | M2_FILE_SHARED)
@@ -394,7 +407,7 @@ int main(void)
         in_dir(test_modes),       in_dir(test_settled), in_dir(test_second_look),
         in_dir(test_rename),      in_dir(test_lines),   in_dir(test_bad),
         in_dir(test_bad_place),   in_dir(test_gone),    in_dir(test_shared),
-        in_dir(test_restless),
+        in_dir(test_restless),    in_dir(test_torn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

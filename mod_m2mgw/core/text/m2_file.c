@@ -309,6 +309,12 @@ int m2_file_is_settled(const m2_file_t *file, apr_time_t now)
            || is_settled(stamp, now);
 }
 
+/* Another size at the same time: the system is about to note when it was cut or written. */
+static int is_torn(const m2_stamp_t *stamp, const m2_stamp_t *taken)
+{
+    return same_inode(stamp, taken) && stamp->ctime == taken->ctime && stamp->size != taken->size;
+}
+
 /* Whether what a look found is to be read now. */
 static int is_due(const m2_watch_t *watch, const m2_stamp_t *stamp, apr_time_t now)
 {
@@ -316,7 +322,7 @@ static int is_due(const m2_watch_t *watch, const m2_stamp_t *stamp, apr_time_t n
         return watch->partial || watch->fault || (watch->fresh && is_settled(stamp, now));
     }
     return m2_stamp_same(stamp, &watch->seen) || came_by_rename(stamp, watch)
-           || is_settled(stamp, now);
+           || (is_settled(stamp, now) && !is_torn(stamp, &watch->taken));
 }
 
 static m2_look_t bad(m2_watch_t *watch, const m2_file_t *file)

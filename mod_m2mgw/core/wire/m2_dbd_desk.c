@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define IDLE 60     /* seconds after which a thread that has nothing to do ends */
+#define DOUBTFUL 1000 /* milliseconds to wait while an earlier question hangs */
 #define END_WAIT 3  /* seconds that the end of a process waits for jobs */
 #define COLUMNS 8   /* of a row at most */
 
@@ -235,10 +236,11 @@ static int hand_over(job_t *job, int msec, char *why)
         desk.plast = &job->next;
         hire();
         pthread_cond_signal(&desk.work);
+        msec = desk.hung && msec > DOUBTFUL ? DOUBTFUL : msec;
         done = wait_for(job, msec);
         if (!done) {
-            apr_snprintf(why, M2_DBD_WHY, "the database has not answered within %d seconds",
-                         msec / 1000);
+            apr_snprintf(why, M2_DBD_WHY, "the database has not answered within %d second%s",
+                         msec / 1000, msec < 2000 ? "" : "s");
         }
     }
     pthread_mutex_unlock(&desk.lock);

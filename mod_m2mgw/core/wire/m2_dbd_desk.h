@@ -11,7 +11,7 @@
 
 #include "wire/m2_dbd.h"
 
-#define M2_DBD_WAIT 5000   /* milliseconds that a request waits at most */
+#define M2_DBD_WAIT 5000   /* milliseconds that a request waits at most; 1000 while others hang */
 #define M2_DBD_THREADS 16  /* of a process that ask at the same time */
 #define M2_DBD_ARGS 4      /* arguments of a statement at most */
 
