@@ -288,7 +288,7 @@ refused("M2MJwk kty=RSA e=AQAB n=$RSA{n} n=$RSA{n}", qr/member n appears twice/,
 refused("M2MJwk kty=RSA e=AQAB n=$RSA{n} isuser=https://idp.example", qr/a key has no member "isuser"/, at => 'M2MJwk');
 refused('M2MJwk kty=oct k=c2hvcnQ', qr/oct key needs 256 bits/, at => 'M2MJwk');
 refused('M2MJwk kty=RSA e=AQAB n=' . b64("\xc5" . "\x01" x 127), qr/2048/, at => 'M2MJwk');
-refused("M2MJwk kty=RSA e=AQAB n=$RSA{n}=", qr/member n is no base64url/, at => 'M2MJwk');
+refused("M2MJwk kty=RSA e=AQAB n=$RSA{n}=", qr/member n is not base64url/, at => 'M2MJwk');
 refused('M2MJwk {"kty":"RSA"', qr/bad JSON at 1:\d+/, at => 'M2MJwk');
 refused('M2MJwk ' . jwk_json('p256', crv => 'P-384'), qr/M2MJwk: the key cannot be used/, at => 'M2MJwk');
 refused('M2MJwk ' . jwk_json('p256', d => jwk('p256')->{x}), qr/private key where a public one/,
@@ -309,15 +309,15 @@ refused('M2MJwk pem:rsa.pem use=sig', qr/"use=sig" is not allowed; pem:PATH take
 refused('M2MJwk pem:rsa.pem alg=ES256', qr/cannot do its alg ES256/, at => 'M2MJwk');
 refused('M2MJwks file:none.json', qr{cannot read /\S+/none\.json: No such file}, at => 'M2MJwks');
 refused('M2MJwks file:', qr/"" is not a file name/, at => 'M2MJwks');
-refused('M2MJwks file:/', qr/is no regular file/, at => 'M2MJwks');
-refused('M2MJwks file:/dev/zero', qr/is no regular file/, at => 'M2MJwks');
+refused('M2MJwks file:/', qr/is not a regular file/, at => 'M2MJwks');
+refused('M2MJwks file:/dev/zero', qr/is not a regular file/, at => 'M2MJwks');
 refused('M2MJwks file:broken.json', qr{broken\.json: bad JSON at 2:\d+}, at => 'M2MJwks');
 refused('M2MJwks file:empty.json', qr{empty\.json: it holds no usable key$}m, at => 'M2MJwks');
 refused('M2MJwks file:twice.json', qr{twice\.json: .*R1}, at => 'M2MJwks');
 refused('M2MJwks file:enc.json', qr{enc\.json: it holds no usable key: key .*: its use is not sig$}m, at => 'M2MJwks');
 refused('M2MJwks file:private.json', qr{private\.json: .*E1.*private key}, at => 'M2MJwks');
 refused('M2MJwk ' . jwk_json('rsa#2', kid => 'R1') . "\nM2MJwks file:single.json", qr/kid.*R1|R1.*kid/, at => 'M2MJwks');
-refused('M2MJwks {"keys":1}', qr/member keys is no list/, at => 'M2MJwks');
+refused('M2MJwks {"keys":1}', qr/member keys is not a list/, at => 'M2MJwks');
 refused('M2MJwks rsa.json', qr{is not allowed; it takes file:PATH, https://URL, or a JSON set}, at => 'M2MJwks');
 refused('M2MJwks http://idp.example/k', qr/loopback address only/, at => 'M2MJwks');
 refused('M2MJwks http://127.0.0.1.example/k', qr/loopback address only/, at => 'M2MJwks');
@@ -339,7 +339,7 @@ refused("$KEY\nM2MToken $_", qr/is named twice in this section, or in two spelli
     for 'query:a query:A', 'header:X-T header:x_t', 'form:a.b form:a_b', 'query:a query:a.b', 'cookie:t cookie:T', 'header:X-T header:x-t';
 refused("$KEY\nM2MClaim /a~2 header:X-A", qr/JSON Pointer/, at => 'M2MClaim');
 refused("$KEY\nM2MParameter a Token:/a~", qr/JSON Pointer/, at => 'M2MParameter');
-refused("$KEY\nRequire m2m-claim /a~2 b", qr/Require m2m-claim: "\/a~2" is no JSON Pointer/, at => 'Require');
+refused("$KEY\nRequire m2m-claim /a~2 b", qr/Require m2m-claim: "\/a~2" is not a JSON Pointer/, at => 'Require');
 unlike(refused('M2MJwks https://user:pass@idp/k', qr/not a usable URL/, at => 'M2MJwks'), qr/pass/, 'no password is printed');
 ($bad, $said) = try("<Location /a>\nM2MJwks https://idp/k\nM2MJwksRefresh ttl=5\n</Location>\n"
     . "<Location /b>\nM2MJwks https://idp/k\n</Location>\n");
@@ -347,7 +347,7 @@ ok($bad && $said =~ /line 6 of \S+\nM2MJwksRefresh: /, 'two policies for one URL
 ($bad, $said) = try("M2MJwksRefresh ttl=5\n<Location /a>\nM2MJwks https://idp/k\n</Location>\n"
     . "<Location /b>\nM2MJwks https://idp/k\n</Location>\n");
 is($bad, 0, 'one policy for one URL') or diag($said);
-refused('M2MIssuerDiscovery ftp://idp', qr/is no https:/, at => 'M2MIssuerDiscovery');
+refused('M2MIssuerDiscovery ftp://idp', qr/is not an https:/, at => 'M2MIssuerDiscovery');
 refused('M2MIssuerDiscovery http://idp.example', qr/loopback address only/, at => 'M2MIssuerDiscovery');
 refused('M2MJwksRefresh', qr/one or more of ttl=/);
 refused("M2MJwksRefresh $_=60 \U$_\E=70", qr/$_= is given twice/, at => 'M2MJwksRefresh') for qw(ttl max-stale timeout cooldown);
@@ -358,7 +358,7 @@ refused('M2MJwksRefresh 600', qr/"600" is not of the form NAME=VALUE/, at => 'M2
 refused('M2MJwksRefresh life=6', qr/no option "life"; there are ttl=/, at => 'M2MJwksRefresh');
 refused("M2MJwksWait $_", qr/"\Q$_\E" is not allowed; it takes a number of milliseconds from 0 to 3000/,
         at => 'M2MJwksWait') for qw(3001 -1 1.5 0x10 99999999999999999999);
-refused('M2MAlgorithms RS256 none', qr/'none' is no algorithm; there are: RS256/);
+refused('M2MAlgorithms RS256 none', qr/'none' is not an algorithm; there are: RS256/);
 refused('M2MAlgorithms', qr/takes one or more names of algorithms/);
 refused("M2MAlgorithms RS256\nM2MAlgorithms ES256", qr/given in this section already/, at => 'M2MAlgorithms');
 for my $d (qw(M2MIssuer M2MAudience M2MTokenType M2MUserClaim)) {
@@ -377,8 +377,8 @@ refused('M2MIgnoreExpiration perhaps', qr/takes On or Off/);
 refused('M2MPreventJtiReplay Always', qr/"Always" is not allowed; it takes On, Off or Observe/);
 refused('M2MClaim scope', qr/takes NAME TARGET/);
 refused('M2MClaim scope body:x', qr/"body:x" must be query:NAME/);
-refused('M2MClaim scope header:Host', qr/"Host" is no header name a claim may be written to/, at => 'M2MClaim');
-refused('M2MClaim scope header:Content-Length', qr/no header name/, at => 'M2MClaim');
+refused('M2MClaim scope header:Host', qr/"Host" is not a header name a claim may be written to/, at => 'M2MClaim');
+refused('M2MClaim scope header:Content-Length', qr/not a header name/, at => 'M2MClaim');
 refused('M2MClaim scope path:a/b', qr/path name "a\/b"/, at => 'M2MClaim');
 refused("M2MClaim a header:X-A\nM2MClaim b header:x_a", qr/is a target already/, at => 'M2MClaim');
 refused("M2MClaim a query:X-A\nM2MClaim b query:x.a", qr/is a target already/, at => 'M2MClaim');
@@ -531,7 +531,7 @@ has(policies("M2MReplayStore redis:127.0.0.1:6379\n"), $whole, qr/redis.*6379/);
 $g = policies('');
 has($g, $whole, $_) for qr/^M2MReplayStore shm.*65536/, 'M2MReplayMaxLifetime 86400', 'M2MVerifyCache entries=4096';
 my @server = (
-    ['M2MStateDir none', qr{"/\S+/none" is no directory}], ['M2MStateDir rsa.json', qr/is no directory/],
+    ['M2MStateDir none', qr{"/\S+/none" is not a directory}], ['M2MStateDir rsa.json', qr/is not a directory/],
     ['M2MReplayStore', qr/takes shm\[:PATH\]/], ['M2MReplayStore file:x', qr/file:x/],
     ['M2MReplayStore shm entries=x', qr/entries/], ['M2MReplayStore shm size=1', qr/size/],
     ['M2MReplayStore memcache:127.0.0.1', qr/127\.0\.0\.1/], ['M2MReplayStore redis:h:1 h:2', qr/h:2/],
@@ -581,7 +581,7 @@ ok($bad && $said =~ /M2MEngine cannot occur within <AuthnProviderAlias> section/
     or diag($said);
 ($bad, $said) = try("<Location /x>\n<IfModule m2mgw_module>\nM2MParameter u Path:id\n</IfModule>\n"
     . "M2MRule r \"\$u = 'a'\" ifTrue=DENY\n<IfModule m2mgw_module>\nM2MPath /{id}\n</IfModule>\n</Location>\n");
-is($bad, 0, '<IfModule> is no section') or diag($said);
+is($bad, 0, '<IfModule> is not a section') or diag($said);
 
 # --- what a narrower section inherits ---
 

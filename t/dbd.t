@@ -272,7 +272,7 @@ sub check {
     is(ask_token($t, 'app_db', 'api://db|write')->{json}{error}, 'invalid_scope',
        "$name: a grant that is deleted is gone at once");
     $db->sql("INSERT INTO m2m_grants VALUES ('app_db', 'api://db', 'a b');");
-    is(ask_token($t, 'app_db', 'api://db|read')->status, 503, "$name: a row that is no grant");
+    is(ask_token($t, 'app_db', 'api://db|read')->status, 503, "$name: a row that is not a grant");
     $db->sql("DELETE FROM m2m_grants WHERE permission = 'a b';");
 
     my $kept = token();
@@ -413,7 +413,7 @@ sub check_sets {
     everywhere("$name: and is not", sub { tenant($t, 'other')->status == 200 });
 
     $db->sql(row('tenants', 'late', 1800000000000));
-    ok(until_true(60, sub { $t->error_log =~ /row \d+: the second column is no time in Unix seconds/ }),
+    ok(until_true(60, sub { $t->error_log =~ /row \d+: the second column is not a time in Unix seconds/ }),
        "$name: a time in milliseconds breaks the set");
     passes(tenant($t, 'other'), "$name: of which the last good one stays");
     denies(tenant($t, 'late'), 403, 'rule_denied', "$name: without the row");

@@ -170,7 +170,7 @@ for my $raw ('|', '[', ']', '{', '}', '^') {
     denies(good("/api/a$raw" . 'b', url => 'http://gw.test/api/ab'), 401, 'proof_invalid', '... but not without it');
 }
 for my $raw ('\\', '"', '<', '`') {
-    denies(good('/api/x', url => "http://gw.test/api/x$raw"), 401, 'proof_invalid', "made for $raw, which is no URL");
+    denies(good('/api/x', url => "http://gw.test/api/x$raw"), 401, 'proof_invalid', "made for $raw, which is not a URL");
 }
 {
     my $token = bound();

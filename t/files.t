@@ -65,10 +65,10 @@ for my $line (sort keys %line) {
         sub { mkdir "$_[0]/$_" for qw(open good); rename "$_[0]/$file", "$_[0]/good/real"; symlink '../good/real', "$_[0]/open/link"; symlink 'open/link', "$_[0]/$file"; chmod 0777, "$_[0]/open" });
     starts("$line, a link to a link", $in,
         sub { mkdir "$_[0]/$_" for qw(more good); rename "$_[0]/$file", "$_[0]/good/real"; symlink "$_[0]/good/real", "$_[0]/more/link"; symlink 'more/link', "$_[0]/$file" });
-    stops("$line, a FIFO", $in, qr{/d/$file is no regular file}, sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/$file", 0644) });
-    stops("$line, a link to a FIFO", $in, qr{/d/$file is no regular file},
+    stops("$line, a FIFO", $in, qr{/d/$file is not a regular file}, sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/$file", 0644) });
+    stops("$line, a link to a FIFO", $in, qr{/d/$file is not a regular file},
         sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/p", 0644); symlink 'p', "$_[0]/$file" });
-    stops("$line, a directory", $in, qr{/d/$file is no regular file}, sub { unlink "$_[0]/$file"; mkdir "$_[0]/$file" });
+    stops("$line, a directory", $in, qr{/d/$file is not a regular file}, sub { unlink "$_[0]/$file"; mkdir "$_[0]/$file" });
     my $out = starts("$line, M2MFileModes Ignore below it", "${in}M2MFileModes ignore\n", sub { chmod 0666, "$_[0]/$file"; chmod 0777, $_[0] });
     like($out, qr/^M2-101: M2MFileModes Ignore/m, 'with a notice');
     stops("$line, M2MFileModes Check", "M2MFileModes Check\n$in", qr{can be written by everybody}, sub { chmod 0666, "$_[0]/$file" });
@@ -119,7 +119,7 @@ CONF
     for my $file (qw(grants client.json sign.pem)) {
         for my $case ([ 'mode 0666', sub { chmod 0666, "$_[0]/$file" }, qr{/d/$file can be written by everybody} ],
                       [ 'a directory of mode 0777', sub { chmod 0777, $_[0] }, qr{lies in \S+/d, where everybody may put another} ],
-                      [ 'a FIFO', sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/$file", 0600) }, qr{/d/$file is no regular file} ]) {
+                      [ 'a FIFO', sub { unlink "$_[0]/$file"; POSIX::mkfifo("$_[0]/$file", 0600) }, qr{/d/$file is not a regular file} ]) {
             my ($what, $arrange, $re) = @$case;
             for my $modes ('', "M2MFileModes Check\n") {
                 ($status, $out) = $alone->($modes, $arrange);
@@ -178,8 +178,8 @@ ok(within(200, 'C'), 'until its mode is good');
 
 unlink $file;
 POSIX::mkfifo($file, 0644) or die "mkfifo: $!";
-M2MGW::Test::before_long(sub { $t->error_log =~ /is no regular file/ });
-like($t->error_log, qr/k\.json is no regular file; the keys it held before stay/, 'a FIFO in its place');
+M2MGW::Test::before_long(sub { $t->error_log =~ /is not a regular file/ });
+like($t->error_log, qr/k\.json is not a regular file; the keys it held before stay/, 'a FIFO in its place');
 is($t->get('/x', token => token('C'))->status, 200, 'costs no keys');
 replace(set('D'));
 ok(within(200, 'D'), 'and refreshing goes on');

@@ -260,6 +260,6 @@ my @two = $t->raw("POST /both HTTP/1.1\r\nHost: a\r\nContent-Type: $type\r\nCont
 is(join(' ', map { $_->status } @two), '200 401', 'two forms on one connection');
 @two = $t->raw("POST /both HTTP/1.1\r\nHost: a\r\nContent-Type: $type\r\nContent-Length: 40\r\n\r\n" . 'GET /x HTTP/1.1' . "\r\nHost: a\r\n\r\n" . 'x' x 12
                . "GET /tok HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-is(join(' ', map { $_->status } @two), '401 401', 'a refused body is no request');
+is(join(' ', map { $_->status } @two), '401 401', 'a refused body is not a request');
 $t->expect_log(qr/\[m2mgw:warn\].*(?:Shadow|rule_error by rule who)/, qr/AH01587|AH01595|AH10508|AH00134/);
 $t->finish;

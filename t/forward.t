@@ -67,7 +67,7 @@ for my $host (qw(plain expression require)) {
     denies($t->get('/app/x', port => $t->port($host)), 401, 'token_missing', "$host: control: the section");
     passes($t->get('/app/x', port => $t->port($host), token => $token), "$host: control: with a token");
     my $own = 'http://gw.test:' . $t->port($host) . '/app/x';
-    denies($t->get($own, port => $t->port($host)), 401, 'token_missing', "$host: the absolute form of an own URL is no forward request");
+    denies($t->get($own, port => $t->port($host)), 401, 'token_missing', "$host: the absolute form of an own URL is not a forward request");
     passes($t->get($own, port => $t->port($host), token => $token), "$host: and a token opens it");
 }
 

@@ -277,7 +277,7 @@ is($r->header('WWW-Authenticate'), undef, 'post is not challenged');
 refuses(ask($t, form => { client_secret => undef, client_id => undef },
             headers => [ Authorization => $_->[0] ]), 401, 'invalid_client', $_->[1]) for
     [ 'Bearer abc', 'another scheme' ], [ 'Basic', 'a scheme alone' ],
-    [ 'Basic !!!!', 'Basic that is no base64' ], [ 'Basic YWJj', 'Basic without a colon' ],
+    [ 'Basic !!!!', 'Basic that is not base64' ], [ 'Basic YWJj', 'Basic without a colon' ],
     [ 'Basic ' . encode_base64('app_x:%zz', ''), 'Basic with a bad escape' ],
     [ 'Basic ' . encode_base64("app_x:$SECRET", ''), 'Basic that is not form-encoded' ],
     [ 'Basic ' . encode_base64('app_x:', ''), 'an empty secret' ],
@@ -726,7 +726,7 @@ for my $always (0, 1) {
     is(join(' | ', $r->status, $r->header('Cache-Control')), '405 | no-store', 'nor that of another method');
     $r = $t->raw("POST /idp/token HTTP/1.1\r\nHost: gw.test\r\nX-Always: $always\r\nTransfer-Encoding: chunked\r\n"
                  . "Content-Type: application/x-www-form-urlencoded\r\n\r\nnonsense\r\n");
-    is(join(' | ', $r->status, $r->header('Cache-Control')), '400 | no-store', "nor httpd's, of a body that is no HTTP");
+    is(join(' | ', $r->status, $r->header('Cache-Control')), '400 | no-store', "nor httpd's, of a body that is not HTTP");
     like(join(' ', $t->get('/idp/jwks', headers => \@h)->header('Cache-Control')), qr/public, max-age=[89]/,
          'control: of the keys it is what Header says');
 }
@@ -843,7 +843,7 @@ bad(qr/M2MSigningKey \S+: alg=ES256 is not what this key can do, which is .*RS25
 bad(qr/M2MSigningKey \S+: unknown alg=none/, 'alg=none', $KEY, "$KEY alg=none");
 bad(qr/M2MSigningKey \S+: unknown alg=rs/, 'half of a name', $KEY, "$KEY alg=rs");
 bad(qr/M2MSigningKey cannot read \S+: No such file/, 'no key file', 'rsa.pem', 'nothing.pem');
-bad(qr/M2MSigningKey \S+ is no regular file/, 'a directory as key', '@ROOT@/rsa.pem', '@ROOT@');
+bad(qr/M2MSigningKey \S+ is not a regular file/, 'a directory as key', '@ROOT@/rsa.pem', '@ROOT@');
 bad(qr/M2MSigningKey \S+grants: /, 'a key that is none', 'rsa.pem', 'grants');
 bad(qr/M2MSigningKey .*first key is the one that signs/, 'a public key first', 'rsa.pem', 'rsa.pub');
 bad(qr/M2MSigningKey .*kid main is already that of/, 'two keys of one kid', $KEY, "$KEY\nM2MSigningKey \@ROOT\@/ec.pem kid=main");
@@ -872,12 +872,12 @@ bad(qr/M2MGrantFile \S+grants line 3: /, 'a broken grant file', undef, undef, fi
 bad(qr/M2MGrantFile cannot read \S+: No such file/, 'no grant file', '@ROOT@/grants', '@ROOT@/none');
 bad(qr/M2MGrantFile \S+grants can be written by everybody/, 'a grant file anybody can write', undef, undef,
     mode => [ 0666, 'grants' ]);
-bad(qr/M2MGrantFile is said twice/, 'two grant files', $KEY, "$KEY\nM2MGrantFile \@ROOT\@/grants");
+bad(qr/M2MGrantFile is given twice/, 'two grant files', $KEY, "$KEY\nM2MGrantFile \@ROOT\@/grants");
 my $CK = 'M2MClientKeys app_jwt file:@ROOT@';
 bad(qr/M2MClientKeys \S+: /, 'client keys with a private key', $KEY, "$KEY\n$CK/ec.pem");
 bad(qr/M2MClientKeys \S+: /, 'client keys that are symmetric', $KEY, "$KEY\n$CK/oct.json", files => { 'oct.json' => jwk_json('oct') });
 bad(qr/M2MClientKeys cannot read/, 'no client keys', $KEY, "$KEY\n$CK/none");
-bad(qr/M2MClientKeys takes CLIENT file:PATH or CLIENT https:/, 'client keys of what is no source', $KEY, "$KEY\nM2MClientKeys a ftp://x/");
+bad(qr/M2MClientKeys takes CLIENT file:PATH or CLIENT https:/, 'client keys of what is not a source', $KEY, "$KEY\nM2MClientKeys a ftp://x/");
 bad(qr/M2MClientKeys takes a client id/, 'keys of an impossible client', $KEY, "$KEY\nM2MClientKeys a:b file:\@ROOT\@/app_jwt.json");
 bad(qr/M2MClientKeys names app_jwt twice/, 'client keys twice', $KEY, "$KEY\n$CK/app_jwt.json\n$CK/app_jwt.json");
 bad(qr/M2MIssuerEndpoint takes token, jwks, introspect or revoke/, 'an unknown endpoint', $KEY, "$KEY\nM2MIssuerEndpoint x https://x/");

@@ -254,7 +254,7 @@ refuses(ask(\%s, DPoP => proof(%{ $_->[0] })), 400, 'invalid_dpop_proof', "a pro
 refuses(ask(\%s, DPoP => proof(), DPoP => proof()), 400, 'invalid_dpop_proof', 'two proofs');
 refuses(ask(\%s, DPoP => 'x'), 400, 'invalid_dpop_proof', 'no JWT');
 refuses(ask({ %s, client_secret => 'no' }, DPoP => proof()), 401, 'invalid_client',
-        'a proof is no login');
+        'a proof is not a login');
 $n = 5000;
 my %must = (client_id => 'app_must', client_assertion_type => $JWT);
 $r = $t->get('/.well-known/oauth-authorization-server/idp');

@@ -346,7 +346,7 @@ for my $case ([[], 'ok'], [['--header', 'Authorization: Bearer x'], 'token_multi
     is(m2mctl('', @bearer, @$args)->{json}{reason}, $reason, "Authorization and @$args: $reason");
 }
 is(m2mctl('', qw(explain --json --jwks rsa.json --header), "Authorization: Basic $theirs")
-       ->{json}{reason}, 'token_missing', 'another scheme is no token');
+       ->{json}{reason}, 'token_missing', 'another scheme is not a token');
 
 spew('rules.conf', <<'CONF');
 # as in a section
@@ -424,7 +424,7 @@ for my $c ([ grants => 'grants.txt' ], [ GRANT => 'grants.txt' ], [ trafficcontr
     ends(m2mctl('', 'check', '--type', @$c), 0, "--type $c->[0]");
 }
 ends(m2mctl('', qw(check --type grants values.txt)), 2, 'values are no grants');
-ends(m2mctl('', qw(check RS256.key)), 2, 'a private key is no key to verify with');
+ends(m2mctl('', qw(check RS256.key)), 2, 'a private key is not a key to verify with');
 ends(m2mctl('', qw(check nosuch)), 2, 'a file that is not there');
 ends(m2mctl('', qw(check --type jwks jwt.yaml)), 2, 'a file of another kind');
 spew('path.yaml', "parameters: {u: path:id}\nrules: [{name: a, condition: \$u = 'x', "

@@ -133,7 +133,7 @@ passes($t->get('/listed', token => token()), 'an unbound token');
 denies($t->get('/listed/must', token => token()), 401, 'proof_missing', 'mTLS wants a binding');
 passes(with_cert('/listed/must', item('one')), '... and takes it');
 denies($t->get('/listed', token => token(cnf => { 'x5t#S256' => 'short' })), 401, 'claim_invalid',
-       'a cnf that is no hash');
+       'a cnf that is not a hash');
 
 # --- what goes on ---
 

@@ -106,7 +106,7 @@ denies(ask('/api/users/me', 'read', method => 'PUT'), 405, 'method_not_allowed',
 denies($t->request('DELETE', '/api/users/7'), 401, 'token_missing', 'without a token nobody learns of methods');
 denies(ask('/api/none', 'read'), 403, 'operation_unknown', 'no such operation');
 denies($t->get('/api/none'), 401, 'token_missing', 'without a token nobody learns of that');
-denies(ask('/api', 'read'), 403, 'operation_unknown', 'the base is no operation');
+denies(ask('/api', 'read'), 403, 'operation_unknown', 'the base is not an operation');
 denies(ask('/api/users/', 'read'), 403, 'operation_unknown', 'a variable is at least one byte');
 denies(ask('/api/users/7', 'read', method => 'OPTIONS'), 405, 'method_not_allowed', 'OPTIONS is not described');
 

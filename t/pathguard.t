@@ -459,7 +459,7 @@ denies(ask('names', '/App/x'), 401, 'token_missing', 'control');
 denies(ask('names', '/twin/x'), 401, 'token_missing', 'twins: one spelling');
 denies(ask('names', '/TWIN/x'), 401, 'token_missing', 'twins: the other');
 denies(ask('names', '/Twin/x'), 400, 'path_unsafe', 'twins: neither');
-passes(ask('names', '/slash'), 'a slash at the end of a section: what httpd does not cover is no difference');
+passes(ask('names', '/slash'), 'a slash at the end of a section: what httpd does not cover is not a difference');
 denies(ask('names', '/slash/'), 401, 'token_missing', 'control');
 denies(ask('names', '/odd;v=1/x'), 401, 'token_missing', 'a section with a parameter is compared as httpd does');
 passes(ask('names', '/odd/x'), 'control');

@@ -189,7 +189,7 @@ same('a preflight', '/ops/users/7', 'bypass', method => 'OPTIONS',
     headers => [ 'Origin', 'https://a', 'Access-Control-Request-Method', 'GET' ]);
 same('a preflight where OPTIONS is described', '/ops/users', 'bypass', method => 'OPTIONS',
     headers => [ 'Origin', 'https://a', 'Access-Control-Request-Method', 'POST' ]);
-same('OPTIONS that is no preflight', '/ops/users', 'token_missing', method => 'OPTIONS');
+same('OPTIONS that is not a preflight', '/ops/users', 'token_missing', method => 'OPTIONS');
 same('HEAD as GET', '/ops/users/7', 'ok', method => 'HEAD', token => token({ scope => 'users:read' }));
 same('an operation in another case', '/ops/Users/7', 'operation_unknown', token => token({ scope => 'users:read' }));
 
@@ -204,7 +204,7 @@ is($said->{response}{body}, '{"who": "you"}', '... with its body');
 # --- what a dump lacks ---
 
 my ($code, $out) = tool('explain', '--policy', $dump, '--url', '/secret', '--header', 'Authorization: Bearer ' . mint('oct', \%good, { kid => 'OCT' }));
-is($code, 2, 'a key that is no business of the dump');
+is($code, 2, 'a key that is not a business of the dump');
 spew("$t->{root}/oct.json", jwks_json(\%oct));
 ($code, $out) = tool('explain', '--policy', $dump, '--url', '/secret', '--jwks', "$t->{root}/oct.json", '--header',
     'Authorization: Bearer ' . mint('oct', \%good, { kid => 'OCT' }));

@@ -153,7 +153,7 @@ same('/api', [ Authorization => "DPoP $b", DPoP => proof($b, @$_[0], %{ $_->[1] 
     [ 'http://gw.test/api', { claims => { ath => b64(sha256('x')) } }, 'for another token' ],
     [ 'http://gw.test/api', { header => { typ => 'JWT' } }, 'of another type' ];
 same('/api', [ Authorization => 'Bearer ' . token(cnf => $_->[0]) ], $_->[1], $_->[2]) for
-    [ 'x', 'claim_invalid', 'cnf that is no object' ], [ { jkt => 'short' }, 'claim_invalid', 'a thumbprint that is none' ],
+    [ 'x', 'claim_invalid', 'cnf that is not an object' ], [ { jkt => 'short' }, 'claim_invalid', 'a thumbprint that is none' ],
     [ {}, 'proof_missing', 'an empty cnf' ], [ { kid => 'x' }, 'proof_missing', 'one that names nothing known' ];
 same('/api/only', [ Authorization => 'Bearer ' . token() ], 'proof_missing', 'DPoP wants a binding');
 same('/api/only', dpop('/api/only', $b), 'ok', '... and takes it');

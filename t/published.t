@@ -76,9 +76,9 @@ my %issuer = (
     liar => [ { '/liar/.well-known/openid-configuration' => sprintf '{"issuer":"%s","jwks_uri":"%s"}', $idp->url('/liars'), $idp->url('/mark') },
               qr{metadata at https://localhost:\d+/liar/\.well-known/openid-configuration names another issuer: "https://localhost:\d+/liars" and not "https://localhost:\d+/liar"} ],
     page => [ { '/page/.well-known/openid-configuration' => '<html></html>' }, qr{metadata at https://localhost:\d+/page/\S+: it is HTML or XML} ],
-    words => [ { '/words/.well-known/openid-configuration' => 'hello' }, qr{metadata at \S+: it is no JSON that can be taken: \S} ],
+    words => [ { '/words/.well-known/openid-configuration' => 'hello' }, qr{metadata at \S+: it is not usable JSON: \S} ],
     keyless => [ { '/keyless/.well-known/openid-configuration' => sprintf '{"issuer":"%s"}', $idp->url('/keyless') }, qr{metadata at \S+ has no jwks_uri} ],
-    outward => [ { '/outward/.well-known/openid-configuration' => sprintf '{"issuer":"%s","jwks_uri":"%s"}', $idp->url('/outward'), $clear->url('/good') }, qr{"http://localhost:\d+/good", is no https} ],
+    outward => [ { '/outward/.well-known/openid-configuration' => sprintf '{"issuer":"%s","jwks_uri":"%s"}', $idp->url('/outward'), $clear->url('/good') }, qr{"http://localhost:\d+/good", is not an https} ],
     first => [ { '/.well-known/oauth-authorization-server/first' => '{"issuer":"https://else.example"}' },
                qr{status 404 from https://localhost:\d+/first/\.well-known/openid-configuration; before that, the metadata at https://localhost:\d+/\.well-known/oauth-authorization-server/first names another issuer: "https://else\.example" and not} ],
     nowhere => [ {}, qr{status 404 from https://localhost:\d+/nowhere/\.well-known/openid-configuration\z} ],
@@ -323,7 +323,7 @@ for my $c ([ "M2MIssuerDiscovery https://idp.example/tenant/.well-known/openid-c
     like($out, $c->[1], 'and says what to write');
 }
 my ($status, $out) = try_config("<Location /x>\n    M2MJwk '" . jwk_json('rsa', kid => 'K') . "'\n    M2MAudience https://a.example,https://b.example\n    M2MIssuer https://a.example, https://b.example\n</Location>\n");
-is($status, 0, 'a comma is no error');
+is($status, 0, 'a comma is not an error');
 like($out, qr{M2MAudience in .*"https://a\.example,https://b\.example" is one value with a comma in it}, 'but a notice');
 like($out, qr{M2MIssuer in .*"https://a\.example," is one value with a comma in it}, 'and a trailing one, too');
 done_testing();

@@ -130,7 +130,7 @@ for my $way ([ 'direct', '/dir/index.cgi' ], [ 'DirectoryIndex', '/dir/' ], [ 'F
     is($t->get("$url?id_token=x.y.z")->status, $hidden ? 404 : 401, "$name: a bad one, none either");
 }
 my $r = $t->get('/plain.cgi', token => $token, headers => [ 'X-Client-Id' => 'kept' ]);
-is(line($r, 'HTTP_X_CLIENT_ID'), '', 'a header that claims are mapped to is no client\'s to send, wherever');
+is(line($r, 'HTTP_X_CLIENT_ID'), '', 'a header that claims are mapped to is not a client\'s to send, wherever');
 $r = $t->get('/outer/', headers => [ 'X-Outer' => 'evil' ]);
 denies($r, 401, 'token_missing', 'a directory with an open index is still protected');
 $r = $t->get('/outer/', token => $token, headers => [ 'X-Outer' => 'evil' ]);
@@ -163,7 +163,7 @@ denies($t->get('/list/once.txt', token => $token1), 401, 'jti_replayed', 'also f
 # --- input filters see what is handed on ---
 
 like($t->post('/sed', "id_token=$token&q=zz", headers => [ @form ])->body, qr/BODY\[q=yy\n?\]/, 'a form through mod_sed');
-like($t->post('/sed', 'q=zz', token => $token, headers => [ 'Content-Type' => 'text/plain' ])->body, qr/BODY\[q=yy\n?\]/, 'control: what is no form');
+like($t->post('/sed', 'q=zz', token => $token, headers => [ 'Content-Type' => 'text/plain' ])->body, qr/BODY\[q=yy\n?\]/, 'control: what is not a form');
 
 # --- a handler has read the form, then another request is made ---
 

@@ -279,7 +279,7 @@ is($r->header('X-Content-Type-Options'), 'nosniff', 'and is not to be taken for 
 is($t->get('/r/')->header('X-Content-Type-Options'), 'nosniff', 'nor is the usual body');
 is($t->get('/g/')->header('X-Content-Type-Options'), undef, 'where there is no body nothing is said');
 $r = $t->get('/own', token => tok(client_id => 'y'), headers => [ 'X-H' => "a\xffb\xc3" ]);
-is($r->header('X-Ca-Error-Message'), "No entry for y a\xef\xbf\xbdb\xef\xbf\xbd", 'what is no UTF-8 becomes U+FFFD');
+is($r->header('X-Ca-Error-Message'), "No entry for y a\xef\xbf\xbdb\xef\xbf\xbd", 'what is not UTF-8 becomes U+FFFD');
 $r = $t->get('/raw', token => tok(), headers => [ 'X-H' => "a\xffb" ]);
 is(eval { JSON::PP->new->utf8->decode($r->body)->{detail} }, "a\x{fffd}b", 'also in the body');
 $r = $t->get('/msg', token => tok());
@@ -429,7 +429,7 @@ for my $edit (0, 1) {
 $t->expect_log(qr/End of script output before headers/);
 $t->finish(more => 1);
 
-# --- a refusal is no cache's, whatever else speaks about caches ---
+# --- a refusal is not a cache's, whatever else speaks about caches ---
 
 $t = M2MGW::Test->start(
     modules => ['expires'],

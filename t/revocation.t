@@ -172,7 +172,7 @@ my $doc = JSON::PP::decode_json($t->get('/status?format=json')->body);
 my ($list) = grep { $_->{source} eq "$root/list" } @{ $doc->{revocation} };
 is_deeply([ @$list{qw(kind state usable entries)} ], [ 'file', 'ok', 1, 5 ], 'the status page has the list');
 ok($doc->{decisions}{revoked} > 5, 'and counts');
-ok(!grep({ $_->{source} eq "$root/list" } @{ $doc->{sources} }), 'it is no key source');
+ok(!grep({ $_->{source} eq "$root/list" } @{ $doc->{sources} }), 'it is not a key source');
 my ($section) = grep { $_->{section} =~ m{/r"?>?$|/r\b(?!/)} } @{ $doc->{sections} };
 ok($section->{reasons}{revoked}, 'by section, too');
 my ($recent) = grep { $_->{reason} eq 'revoked' && ($_->{client} // '') eq 'gone' } @{ $doc->{recent} };
@@ -189,7 +189,7 @@ ok(!grep({ /J1/ } map { $_->{detail} // '' } @lines), 'and quotes no jti');
 
 # --- broken lists ---
 
-$t->expect_log(qr{/list: line \d+: .*the entries it held before stay in use}, qr{/list is no regular file},
+$t->expect_log(qr{/list: line \d+: .*the entries it held before stay in use}, qr{/list is not a regular file},
     qr{/list: .*No such file}, qr{/list can be written by everybody}, qr{/list is larger than}, qr{/stale: line 1}, qr{/stale: not found good for},
     qr{M2-101: .* M2MEngine Shadow}, qr{/(?:cut)?list: (?:cannot be refreshed|not fetched)}, qr{/bad: cannot be fetched}, qr{M2MRevocation: });
 my $good = slurp("$root/list");
@@ -219,7 +219,7 @@ survives('an unknown entry', qr{/list: line \d+: an entry begins with}, sub { ap
 passes($t->get('/r/x', token => $more), 'what stood beside it never counted');
 survives('half an entry', qr{/list: line \d+: an entry needs two words}, sub { spew($_[0], "$good\njti $ISS\n") });
 survives('a bad escape', qr{/list: line \d+: a word is not percent-encoded}, sub { append($_[0], "jti $ISS a%2\n") });
-survives('a FIFO', qr{/list is no regular file}, sub { unlink $_[0]; POSIX::mkfifo($_[0], 0644) });
+survives('a FIFO', qr{/list is not a regular file}, sub { unlink $_[0]; POSIX::mkfifo($_[0], 0644) });
 survives('no list', qr{/list: .*No such file}, sub { unlink $_[0] });
 survives('a list that everybody may write', qr{/list can be written by everybody}, sub { chmod 0666, $_[0] });
 survives('one beyond any size', qr{/list is larger than}, sub { truncate $_[0], 65 * 1024 * 1024 });
@@ -413,7 +413,7 @@ for my $case (
     [ 'M2MRevocation http://revoked.example/l', 1, qr/line 4 of .*M2MRevocation: .*loopback/s ],
     [ 'M2MRevocation file:missing', 1, qr/line 4 of .*M2MRevocation: .*missing.*No such file/s ],
     [ 'M2MRevocation file:bad', 1, qr/line 4 of .*M2MRevocation: .*bad: line 2: an entry begins with/s, bad => "\nrubbish\n" ],
-    [ 'M2MRevocation file:htdocs', 1, qr/htdocs is no regular file/ ],
+    [ 'M2MRevocation file:htdocs', 1, qr/htdocs is not a regular file/ ],
 ) {
     my ($line, $status, $re, %files) = @$case;
     my ($got, $out) = config_of($line, %files);

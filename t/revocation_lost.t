@@ -213,7 +213,7 @@ sub issuer_writes {
     is((m2mctl('--list', $list, '--restore', "$t->{root}/none"))[0], 2, 'a file that is not there');
     spew("$t->{root}/bad", "jti a b\nrubbish\n");
     ($code, $said) = m2mctl('--list', $list, '--restore', "$t->{root}/bad");
-    ok($code == 2 && $said =~ /bad:2: an entry begins with/, 'one that is no list') or diag($said);
+    ok($code == 2 && $said =~ /bad:2: an entry begins with/, 'one that is not a list') or diag($said);
     is((m2mctl('--list', "$t->{root}/bad", '--reset'))[0], 2, 'a file needs no such thing');
     is((m2mctl('--list', $list, '--reset', '--jti', 'x', '--issuer', 'y'))[0], 2, 'nor is it an entry');
     is((m2mctl('--list', $list, '--reset'))[0], 0, 'as it is');
@@ -229,7 +229,7 @@ sub issuer_writes {
     is(join("\n", map { s/ \d+\z//r } @lines), "client https://as c\njti https://as ends\njti https://as x",
        'entries that ended more than 25 hours ago are dropped, and no others');
     revoked($t, 'x', 'which loses nothing');
-    is(list_of($t)->{state}, 'fresh', 'and is no loss');
+    is(list_of($t)->{state}, 'fresh', 'and is not a loss');
     ask($redis, 'SET', $KEYS{version}, 7);
     is((m2mctl('--list', "$list prefix=\"p:\"  timeout=1s", '--jti', 'q', '--issuer', 'https://as'))[0], 0, 'a prefix in quotes');
     is(ask($redis, 'SISMEMBER', '{p:}lines', 'jti https://as q'), 1, 'is one without them');

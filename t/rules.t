@@ -277,7 +277,7 @@ holds($t->get('/users/a%20b/'), 'a b', 'Path:NAME is decoded');
 holds($t->get('/users/7'), '', 'a path that does not fit gives null');
 holds($t->get('/undeclared'), 'hello', 'system names need no declaration');
 holds($t->get('/first?q=a&q=b'), 'a', 'First: the first value counts');
-holds($t->get('/deny?q=a&q=a'), 'a', 'Deny: repeated alike is no matter');
+holds($t->get('/deny?q=a&q=a'), 'a', 'Deny: repeated alike is not a matter');
 denies($t->get('/deny?q=a&q=b'), 403, 'rule_error', 'Deny: repeated with differing values');
 denies($t->get('/deny?q=a&%71=b'), 403, 'rule_error', 'also when one is spelled otherwise');
 

@@ -67,7 +67,7 @@ for my $n (sort keys %section) {
 }
 is($t->get("/on/$_", token => $who{'another client'})->reason, 'claim_denied', "control: $_: On refuses what must not be") for qw(not none);
 is($t->get('/on/notscope', token => $who{'another client'})->reason, 'insufficient_scope', 'control: notscope: and so with a scope');
-is($t->get('/on/unless', token => $who{'no scope'})->reason, 'ok', 'a line that does not decide is no refusal');
+is($t->get('/on/unless', token => $who{'no scope'})->reason, 'ok', 'a line that does not decide is not a refusal');
 my $good = $who{good};
 is($t->get("/shadow/plain?a=1&t=$good")->query, 'a=1', 'a query token is taken away');
 is($t->get('/shadow/plain?a=1&t=x.y.z')->query, 'a=1', 'also a bad one');
@@ -75,7 +75,7 @@ is($t->get("/shadow/plain?t=$good&t=$good")->reason, 'token_multiple', 'several 
 for my $who ('no scope', 'good') {
     for my $mode ('on', 'shadow') {
         my $r = $t->get("/$mode/other", token => $who{$who});
-        is($r->status . $r->reason, '403ok', "$mode, $who: Require lines of others are in force, and that is no decision of ours");
+        is($r->status . $r->reason, '403ok', "$mode, $who: Require lines of others are in force, and that is not a decision of ours");
         is($r->header('X-Ca-Error-Code'), undef, "$mode, $who: nor has it a code of ours");
     }
 }

@@ -124,7 +124,7 @@ is(join(',', $r->sent('X-Client-Id')), 'app', 'a trailer of that name');
 
 for my $n (qw(M2M_VERIFIED M2M-Verified M2M_CLAIM_sub M2M-Decision X-Reason)) {
     $r = $t->get('/bypass', headers => [ $n => 'evil' ]);
-    isnt($r->header('X-Reason') // '', 'evil', "a header $n is no variable");
+    isnt($r->header('X-Reason') // '', 'evil', "a header $n is not a variable");
 }
 $r = $t->get('/bypass', headers => [ 'X-Ca-Request-Id' => 'evil' ]);
 unlike($r->sent('X-Ca-Request-Id') // '', qr/evil/, 'X-Ca-Request-Id is ours');

@@ -127,7 +127,7 @@ sub prometheus {
             $rest =~ s/\A([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^\\"\n]|\\[\\"n])*)"(?:,(?=[a-z])|\z)// or die "labels of $line\n";
             my ($n, $v) = ($1, $2);
             die "$n twice in $line\n" if exists $label{$n};
-            die "$n of $line is no UTF-8\n" if !utf8::decode(my $copy = $v);
+            die "$n of $line is not UTF-8\n" if !utf8::decode(my $copy = $v);
             $v =~ s/\\(.)/$1 eq 'n' ? "\n" : $1/ge;
             $label{$n} = $v;
         }

@@ -115,7 +115,7 @@ is_deeply([ sort keys %$told ], [ sort qw(active iss aud sub client_id scope exp
 is("$told->{client_id} $told->{aud} $told->{scope} $told->{token_type}", "app_a $API read Bearer", 'with their values');
 answers(call('/introspect', 'app_ask', token => $other), 200, $INACTIVE, 'a token of another audience');
 answers(call('/introspect', 'app_other', token => $other), 200, $ACTIVE, 'which its own client sees');
-answers(call('/introspect', 'app_ask', token => $_), 200, $INACTIVE, 'what is no token of ours') for 'x', mint('oct', {}), spoilt($a);
+answers(call('/introspect', 'app_ask', token => $_), 200, $INACTIVE, 'what is not a token of ours') for 'x', mint('oct', {}), spoilt($a);
 answers(call('/introspect', 'app_a', token => $a), 403, qr/error/, 'a client without .introspect');
 answers(call('/introspect', 'app_ask', token => $a, secret => 'wrong'), 401, qr/invalid_client/, 'a wrong secret');
 answers(call('/introspect', 'nobody', token => $a), 401, qr/invalid_client/, 'a stranger');

@@ -73,7 +73,7 @@ static m2_code_t number_of(m2mctl_number_t *number, const m2_node_t *node, m2_er
     }
     number->set = 1;
     number->value = apr_strtoi64(node->text, &end, 10);
-    return *end ? m2_node_fault(node, err, "\"%s\" is no whole number", node->text) : M2_OK;
+    return *end ? m2_node_fault(node, err, "\"%s\" is not a whole number", node->text) : M2_OK;
 }
 
 /* --- claims: a node as JSON text --- */

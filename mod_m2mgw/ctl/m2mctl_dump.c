@@ -367,8 +367,8 @@ static m2_code_t read_networks(dump_t *d, const m2_json_t *json)
             *mask++ = '\0';
         }
         if (apr_ipsubnet_create(apr_array_push(from), address, mask, d->pool) != APR_SUCCESS) {
-            return m2_err_set(&d->err, M2_E_CONFIG, "from of client_certificate: %s is no network",
-                              address);
+            return m2_err_set(&d->err, M2_E_CONFIG, "from of client_certificate: %s is not a "
+                              "network", address);
         }
     }
     d->force->cert_header = text_of(json, "header");
@@ -563,7 +563,7 @@ int m2mctl_dump(m2mctl_force_t *force, m2mctl_t *ctl, const char *file, const ch
     sections = m2_json_get(json, "sections");
     if (number_of(json, "version", 0) != DUMP_VERSION
         || m2_json_type(sections) != M2_JSON_ARRAY) {
-        m2_err_set(&d.err, M2_E_CONFIG, "is no dump of httpd -t -D DUMP_M2M_JSON, or of another "
+        m2_err_set(&d.err, M2_E_CONFIG, "is not a dump of httpd -t -D DUMP_M2M_JSON, or of another "
                    "version");
         return m2mctl_fault(ctl, file, &d.err);
     }

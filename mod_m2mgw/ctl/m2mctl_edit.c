@@ -138,7 +138,7 @@ static m2_code_t look(m2mctl_edit_t *edit, int create, m2_err_t *err)
         return failed("cannot be read", err);
     }
     if (edit->existed && !S_ISREG(info.st_mode)) {
-        return m2_err_set(err, M2_E_CONFIG, "is no regular file");
+        return m2_err_set(err, M2_E_CONFIG, "is not a regular file");
     }
     if (!edit->existed && fstat(edit->directory, &info) != 0) {
         return failed("its directory cannot be read", err);

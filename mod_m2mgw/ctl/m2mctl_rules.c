@@ -318,7 +318,7 @@ static m2_code_t read_lines(rule_file_t *f, const char *text, int paths)
         code = next_word(&name, f, &args);
         read = code ? NULL : find_directive(name);
         if (!code && !read) {
-            return fault(f, apr_psprintf(f->pool, "%s is no directive of rules", name));
+            return fault(f, apr_psprintf(f->pool, "%s is not a directive of rules", name));
         }
         if (!code && (read == set_path) == paths) {
             code = read(f, args);

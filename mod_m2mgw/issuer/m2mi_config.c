@@ -370,7 +370,7 @@ static const char *set_grant_file(cmd_parms *cmd, void *dir, const char *path)
 
     (void)dir;
     if (grants->file) {
-        return wrong(cmd, "is said twice");
+        return wrong(cmd, "is given twice");
     }
     grants->file = ap_server_root_relative(cmd->pool, path);
     return grants->file ? NULL : wrong(cmd, "has an invalid path");
@@ -381,7 +381,7 @@ static const char *set_grant_query(cmd_parms *cmd, void *dir, const char *sql)
     m2mi_grants_t *grants = grants_of(cmd);
 
     (void)dir;
-    return grants->query ? wrong(cmd, "is said twice")
+    return grants->query ? wrong(cmd, "is given twice")
                          : wrong(cmd, m2mi_grants_query_set(grants, cmd, sql));
 }
 

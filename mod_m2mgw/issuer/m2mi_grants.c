@@ -101,7 +101,7 @@ static int take_row(void *baton, const char *const *columns, char *why)
     APR_ARRAY_PUSH(grant.permissions, m2_slice_t) = m2_slice_z(columns[1]);
     if (!columns[0] || !columns[1] || !m2_scope_word_ok(grant.audience)
         || !m2_scope_word_ok(APR_ARRAY_IDX(grant.permissions, 0, m2_slice_t))) {
-        apr_cpystrn(why, "a row is no audience and permission", M2_DBD_WHY);
+        apr_cpystrn(why, "a row is not an audience and permission", M2_DBD_WHY);
         return 0;
     }
     if (m2_grants_add(call->queried, &grant, &err) != M2_OK) {

@@ -59,7 +59,7 @@ static void test_mask_add(void **state)
     assert_int_equal(m2_alg_mask_add(&mask, "EDDSA", &err), M2_OK);
     assert_string_equal(m2_alg_mask_names(pool, mask), "RS256 EdDSA");
     assert_int_equal(m2_alg_mask_add(&mask, "none", &err), M2_E_CONFIG);
-    assert_string_equal(err.text, "'none' is no algorithm; there are: " ALL);
+    assert_string_equal(err.text, "'none' is not an algorithm; there are: " ALL);
     assert_string_equal(m2_alg_mask_names(pool, mask), "RS256 EdDSA");
     assert_int_equal(m2_alg_mask_add(&mask, "none", NULL), M2_E_CONFIG);
 }

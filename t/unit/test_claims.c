@@ -217,7 +217,7 @@ static m2_code_t scoped(const char *name, const char *a, const char *b, const ch
     return code;
 }
 
-/* a scope that is missing is no reason to fetch another token: 403 */
+/* a scope that is missing is not a reason to fetch another token: 403 */
 static void test_required_scope(void **state)
 {
     (void)state;

@@ -84,7 +84,7 @@ static void alternatives(void **state)
     assert_int_equal(is("san-ip=192.0.2.7", der), 1);
     assert_int_equal(is("san-ip=2001:DB8:0::1", der), 1);
     assert_int_equal(is("san-email=a@b.test", der), 1);
-    assert_int_equal(is("san-dns=dns.test", der), 0); /* the subject is no alternative */
+    assert_int_equal(is("san-dns=dns.test", der), 0); /* the subject is not an alternative */
     assert_int_equal(is("san-dns=test", der), 0);
     assert_int_equal(is("san-dns=https://u/x", der), 0);
     assert_int_equal(is("san-uri=app.test", der), 0);

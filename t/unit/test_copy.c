@@ -121,7 +121,7 @@ static void test_late(void **state)
     assert_null(m2_copy_get(copy, &yours, NULL, pool).p);
 }
 
-/* What is no file is published without one; who finds it good still says so. */
+/* What is not a file is published without one; who finds it good still says so. */
 static void test_no_file(void **state)
 {
     apr_uint64_t mine = 0;

@@ -101,8 +101,8 @@ static void test_refused(void **state)
     refused(path_of("none"), M2_E_NOT_FOUND, M2_FILE_MISSING, "cannot read");
     refused(apr_pstrcat(pool, put("a", ""), "/b", NULL), M2_E_NOT_FOUND, M2_FILE_MISSING,
             "cannot read");
-    refused(dir, M2_E_CONFIG, M2_FILE_IRREGULAR, "is no regular file");
-    refused("/dev/null", M2_E_CONFIG, M2_FILE_IRREGULAR, "is no regular file");
+    refused(dir, M2_E_CONFIG, M2_FILE_IRREGULAR, "is not a regular file");
+    refused("/dev/null", M2_E_CONFIG, M2_FILE_IRREGULAR, "is not a regular file");
     refused(put("large", large), M2_E_CONFIG, M2_FILE_TOO_LARGE, "larger than 100 bytes");
     large[MAX] = '\0';
     assert_int_equal(read_it(put("large", large), 0), M2_OK);
@@ -116,9 +116,9 @@ static void test_fifo(void **state)
     (void)state;
     alarm(10);
     assert_int_equal(mkfifo(path, 0600), 0);
-    refused(path, M2_E_CONFIG, M2_FILE_IRREGULAR, "is no regular file");
+    refused(path, M2_E_CONFIG, M2_FILE_IRREGULAR, "is not a regular file");
     assert_int_equal(symlink(path, path_of("link")), 0);
-    refused(path_of("link"), M2_E_CONFIG, M2_FILE_IRREGULAR, "is no regular file");
+    refused(path_of("link"), M2_E_CONFIG, M2_FILE_IRREGULAR, "is not a regular file");
     alarm(0);
 }
 
@@ -311,7 +311,7 @@ static void test_rename(void **state)
     move_over("b", "a");
     assert_int_equal(look(path, 0, when(path, 10)), M2_LOOK_TAKEN);
     assert_true(m2_slice_is(file.text, "two"));
-    /* the same inode, renamed away and back, is no new file; nor is one made in its place */
+    /* the same inode, renamed away and back, is not a new file; nor is one made in its place */
     rewrite("a", "half");
     move_over("a", "a");
     assert_int_equal(look(path, 0, when(path, 10)), M2_LOOK_SAME);

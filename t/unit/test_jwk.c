@@ -106,15 +106,15 @@ static void test_narrowing(void **state)
     expect(OCT ",'alg':'HS512'", VERIFY, M2_E_CONFIG, "cannot do its alg HS512");
     expect(RSA ",'alg':'RSA-OAEP'", VERIFY, M2_E_KEY_SKIPPED, "alg");
     expect(RSA ",'alg':'none'", VERIFY, M2_E_KEY_SKIPPED, "alg");
-    expect(RSA ",'alg':7", VERIFY, M2_E_CONFIG, "alg is no string");
+    expect(RSA ",'alg':7", VERIFY, M2_E_CONFIG, "alg is not a string");
     expect(RSA ",'use':'enc'", VERIFY, M2_E_KEY_SKIPPED, "use");
     expect(RSA ",'use':''", VERIFY, M2_E_KEY_SKIPPED, "use");
-    expect(RSA ",'use':['sig']", VERIFY, M2_E_CONFIG, "use is no string");
+    expect(RSA ",'use':['sig']", VERIFY, M2_E_CONFIG, "use is not a string");
     expect(RSA ",'key_ops':['encrypt']", VERIFY, M2_E_KEY_SKIPPED, "key_ops");
     expect(RSA ",'key_ops':['sign']", VERIFY, M2_E_KEY_SKIPPED, "key_ops");
     expect(RSA ",'key_ops':['verify','verify']", VERIFY, M2_E_CONFIG, "each once");
     expect(RSA ",'key_ops':['verify',1]", VERIFY, M2_E_CONFIG, "each once");
-    expect(RSA ",'key_ops':'verify'", VERIFY, M2_E_CONFIG, "no list");
+    expect(RSA ",'key_ops':'verify'", VERIFY, M2_E_CONFIG, "not a list");
 }
 
 static void test_kid(void **state)
@@ -126,8 +126,8 @@ static void test_kid(void **state)
     assert_string_equal(jwk->kid, "K1");
     assert_int_equal(read_as(&jwk, RSA ",'kid':''", VERIFY), M2_OK);
     assert_null(jwk->kid);
-    expect(RSA ",'kid':1", VERIFY, M2_E_CONFIG, "kid is no string");
-    expect(RSA ",'kid':7", VERIFY, M2_E_CONFIG, "kid is no string");
+    expect(RSA ",'kid':1", VERIFY, M2_E_CONFIG, "kid is not a string");
+    expect(RSA ",'kid':7", VERIFY, M2_E_CONFIG, "kid is not a string");
 }
 
 static void test_kinds(void **state)
@@ -176,8 +176,8 @@ static void test_rsa(void **state)
     rsa_of(256, 0x80, 0x0b, "Ag", M2_E_CONFIG, "exponent");  /* 2 */
     rsa_of(256, 0x80, 0x0b, "AQAA", M2_E_CONFIG, "exponent"); /* 65536 */
     rsa_of(256, 0x80, 0x0b, "AQAAAAAAAAAB", M2_E_CONFIG, "exponent");
-    rsa_of(256, 0x80, 0x0b, "AQAB=", M2_E_CONFIG, "e is no base64url"); /* four need none */
-    rsa_of(256, 0x80, 0x0b, "", M2_E_CONFIG, "e is no base64url");
+    rsa_of(256, 0x80, 0x0b, "AQAB=", M2_E_CONFIG, "e is not base64url"); /* four need none */
+    rsa_of(256, 0x80, 0x0b, "", M2_E_CONFIG, "e is not base64url");
     expect("'kty':'RSA','n':'" RSA_N "'", VERIFY, M2_E_CONFIG, "member e");
     expect("'kty':'RSA','e':'AQAB'", VERIFY, M2_E_CONFIG, "member n");
     expect("'kty':'RSA','n':12345,'e':'AQAB'", VERIFY, M2_E_CONFIG, "member n");
@@ -234,7 +234,7 @@ static void test_private_where_public_belongs(void **state)
     expect(RSA ",'qi':7", VERIFY, M2_E_CONFIG, "private");
     expect(EC ",'d':'" EC_D "'", M2_JWK_PRIVATE, M2_OK, NULL);
     expect(ED ",'d':'" ED_D "'", M2_JWK_PRIVATE, M2_OK, NULL);
-    expect(EC, M2_JWK_PRIVATE, M2_E_CONFIG, "no private key");
+    expect(EC, M2_JWK_PRIVATE, M2_E_CONFIG, "not a private key");
     expect(EC, M2_JWK_PRIVATE | M2_JWK_PUBLIC, M2_OK, NULL);
     expect(EC ",'d':'" EC_D "','key_ops':['sign']", M2_JWK_PRIVATE, M2_OK, NULL);
 }

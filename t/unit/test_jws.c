@@ -408,7 +408,7 @@ static void test_rsa_signature_length(void **state)
     assert_int_equal(ecdsa_with(jwk, token, bytes, 256), M2_E_SIGNATURE_INVALID);
 }
 
-/* a PKCS1 signature is no PSS signature, though key and digest are the same */
+/* a PKCS1 signature is not a PSS signature, though key and digest are the same */
 static void test_families_do_not_mix(void **state)
 {
     m2_jwk_t *jwk = make_key("RS256", 0);

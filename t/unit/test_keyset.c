@@ -101,13 +101,13 @@ static void test_documents(void **state)
     assert_int_equal(parse("{" EC "}", M2_KEYSET_STRICT), M2_OK);
     assert_int_equal(set->keys->nelts, 1);
     refused("{'keys':[]}", "no usable key");
-    refused("{'keys':{}}", "no list");
+    refused("{'keys':{}}", "not a list");
     refused("{'keys':null}", "neither a key set nor a key");
     refused("{}", "empty object");
     refused("[{" EC "}]", "neither a key set nor a key");
     refused("'text'", "neither a key set nor a key");
     refused("{'keys':[{" EC "}]", "bad JSON at 1:");
-    refused("{'keys':[7]}", "key number 1: it is no JSON object");
+    refused("{'keys':[7]}", "key number 1: it is not a JSON object");
     refused("{'keys':[{" EC "},{'kty':'EC','crv':'P-256'}]}", "key number 2: its member x");
     refused("{'keys':[{'kty':'oct','k':'AA','kid':'short'}]}", "key 'short': an oct key");
 }

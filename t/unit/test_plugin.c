@@ -202,13 +202,13 @@ static void test_locations(void **state)
     jwt_fault(1, 12, "only Authorization", with_key("parameter: Authorizatio\n"));
     jwt_fault(2, 20, "unknown location \"path\"",
               with_key("parameter: t\nparameterLocation: path\n"));
-    jwt_fault(1, 12, "no name of a header",
+    jwt_fault(1, 12, "not a name of a header",
               with_key("parameter: a b\nparameterLocation: header\n"));
-    jwt_fault(1, 12, "no name of a header",
+    jwt_fault(1, 12, "not a name of a header",
               with_key("parameter: Host\nparameterLocation: header\n"));
-    jwt_fault(1, 12, "no name of a cookie",
+    jwt_fault(1, 12, "not a name of a cookie",
               with_key("parameter: a=b\nparameterLocation: cookie\n"));
-    jwt_fault(1, 12, "no name of a query",
+    jwt_fault(1, 12, "not a name of a query",
               with_key("parameter: \"\"\nparameterLocation: query\n"));
 }
 
@@ -277,7 +277,7 @@ static void test_claims(void **state)
               "- claimName: a\n  location: query\n", NULL)));
     jwt_fault(3, 49, "unknown location \"env\"", with_key(apr_pstrcat(pool, head,
               "- {claimName: a, parameterName: B, location:    env}\n", NULL)));
-    jwt_fault(3, 33, "\"Host\" is no header name", with_key(apr_pstrcat(pool, head,
+    jwt_fault(3, 33, "\"Host\" is not a header name", with_key(apr_pstrcat(pool, head,
               "- {claimName: a, parameterName: Host, location: header}\n", NULL)));
     jwt_fault(4, 33, "is a target already", with_key(apr_pstrcat(pool, head,
               "- {claimName: a, parameterName: X-A, location: header}\n"

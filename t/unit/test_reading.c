@@ -101,7 +101,7 @@ static void test_leading(void **state)
     assert_true(like("%C2%A0method", "_method"));
     assert_false(like("method", "_method"));
     assert_false(like(".method", "__method"));
-    assert_false(like("%EF%BB%BFmethod", "_method")); /* a mark is no character */
+    assert_false(like("%EF%BB%BFmethod", "_method")); /* a mark is not a character */
     assert_true(like("%EF%BB%BF_method", "_method"));
     assert_true(like(".", "_"));
     assert_false(like("", "_"));

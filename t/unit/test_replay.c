@@ -944,7 +944,7 @@ static void test_damage_detected(void **state)
     make_table(path);
     assert_int_equal(open_result(path, ""), 0); /* positive control */
     flip(path, 0);
-    assert_int_equal(open_result(path, "no replay table"), 2);
+    assert_int_equal(open_result(path, "not a replay table"), 2);
     make_table(path);
     flip(path, 8);
     assert_int_equal(open_result(path, "another release"), 2);
@@ -1340,7 +1340,7 @@ static void test_redis_password(void **state)
     unlink(name);
     assert_int_equal(mkfifo(name, 0600), 0);
     assert_null(open_spec(spec_of("redis:127.0.0.1:%u password-file=%s", server.port, name)));
-    assert_non_null(strstr(err.text, "is no regular file"));
+    assert_non_null(strstr(err.text, "is not a regular file"));
     stop(&server);
 }
 

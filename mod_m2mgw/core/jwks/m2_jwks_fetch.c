@@ -298,7 +298,7 @@ static const m2_json_t *metadata_of(const char **pwrong, m2_keysource_t *source,
         && m2_json_parse(&metadata, source->fetching, body, M2_E_CONFIG, &err) != M2_OK) {
         wrong = body.n && body.p[0] == '<'
                     ? "it is HTML or XML"
-                    : apr_pstrcat(source->fetching, "it is no JSON that can be taken: ",
+                    : apr_pstrcat(source->fetching, "it is not usable JSON: ",
                                   err.text, NULL);
     }
     *pwrong = wrong ? apr_psprintf(source->fetching, "the metadata at %s: %s", source->asked,
@@ -346,7 +346,7 @@ static const char *keys_url(const char **purl, m2_keysource_t *source, m2_slice_
     /* a public server must not send us to what listens on loopback */
     if (!source->plain && m2_slice_is_nocase(m2_slice(*purl, 5), "http:")
         && !m2_slice_is_nocase(m2_slice(source->name, 5), "http:")) {
-        return apr_psprintf(pool, "the jwks_uri of its metadata, \"%s\", is no https:// URL",
+        return apr_psprintf(pool, "the jwks_uri of its metadata, \"%s\", is not an https:// URL",
                             m2_url_label(pool, shown(pool, url)));
     }
     return NULL;

@@ -41,7 +41,7 @@ m2_code_t m2_url_check(apr_pool_t *pool, const char *url, int plain, m2_err_t *e
     }
     clear = m2_slice_is_nocase(m2_slice_z(uri.scheme), "http");
     if (!clear && !m2_slice_is_nocase(m2_slice_z(uri.scheme), "https")) {
-        return m2_err_set(err, M2_E_CONFIG, "it is no https:// URL");
+        return m2_err_set(err, M2_E_CONFIG, "it is not an https:// URL");
     }
     if (clear && !plain && !m2_url_is_loopback(uri.hostname)) {
         return m2_err_set(err, M2_E_CONFIG,

@@ -65,7 +65,7 @@ m2_code_t m2_alg_mask_add(m2_alg_mask_t *mask, const char *name, m2_err_t *err)
             return M2_OK;
         }
     }
-    return err ? m2_err_set(err, M2_E_CONFIG, "'%s' is no algorithm; there are: %s%s", name,
+    return err ? m2_err_set(err, M2_E_CONFIG, "'%s' is not an algorithm; there are: %s%s", name,
                             m2_alg_names(err->pool),
                             m2_nearest_hint(err->pool, name, m2_alg_names(err->pool)))
                : M2_E_CONFIG;

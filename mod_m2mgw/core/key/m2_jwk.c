@@ -105,7 +105,7 @@ static m2_code_t check_rsa(m2_jwk_reader_t *r, const EVP_PKEY *pkey)
 
     if (!EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n)
         || !EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e)) {
-        fault = "it is no RSA key";
+        fault = "it is not an RSA key";
     }
     else if (BN_num_bits(n) < M2_MIN_RSA_BITS) {
         fault = "an RSA key needs 2048 bits or more";
@@ -214,7 +214,7 @@ m2_code_t m2_jwk_take_pkey(m2_jwk_reader_t *r, EVP_PKEY *pkey)
     m2_code_t code;
 
     if (!pkey) {
-        return m2_err_set(r->err, M2_E_CONFIG, "it is no valid key");
+        return m2_err_set(r->err, M2_E_CONFIG, "it is not a valid key");
     }
     apr_pool_cleanup_register(r->pool, pkey, free_pkey, apr_pool_cleanup_null);
     r->jwk->pkey = pkey;
@@ -302,7 +302,7 @@ m2_code_t m2_jwk_check_private(m2_jwk_reader_t *r)
                           "it is a private key where a public one belongs");
     }
     if (!r->is_private && !(r->flags & M2_JWK_PUBLIC)) {
-        return m2_err_set(r->err, M2_E_CONFIG, "it is no private key");
+        return m2_err_set(r->err, M2_E_CONFIG, "it is not a private key");
     }
     return M2_OK;
 }

@@ -71,7 +71,7 @@ static m2_code_t take_pem(m2_jwk_reader_t *r, const char *name, const char *head
     if (!label) {
         return m2_err_set(
             r->err, M2_E_CONFIG,
-            "its PEM block is no public key, certificate or plain private key");
+            "its PEM block is not a public key, certificate or unencrypted private key");
     }
     if (*header) {
         return m2_err_set(r->err, M2_E_CONFIG, "encrypted private keys are not read");

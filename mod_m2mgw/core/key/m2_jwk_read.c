@@ -41,7 +41,7 @@ static m2_code_t read_bytes(m2_slice_t *pbytes, m2_jwk_reader_t *r, const char *
                           name);
     }
     if (m2_b64_decode(pbytes, r->pool, text) != M2_OK || pbytes->n == 0) {
-        return m2_err_set(r->err, M2_E_CONFIG, "its member %s is no base64url", name);
+        return m2_err_set(r->err, M2_E_CONFIG, "its member %s is not base64url", name);
     }
     return M2_OK;
 }
@@ -100,7 +100,7 @@ static m2_code_t read_optional(const char **pvalue, m2_jwk_reader_t *r, const ch
 
     *pvalue = NULL;
     if (member && m2_json_type(member) != M2_JSON_STRING) {
-        return m2_err_set(r->err, M2_E_CONFIG, "its member %s is no string", name);
+        return m2_err_set(r->err, M2_E_CONFIG, "its member %s is not a string", name);
     }
     if (member) {
         *pvalue = m2_slice_dup(r->pool, m2_json_string(member));
@@ -145,7 +145,7 @@ static m2_code_t push_number(BIGNUM **pbn, m2_jwk_reader_t *r, OSSL_PARAM_BLD *b
     *pbn = BN_bin2bn((const unsigned char *)bytes.p, (int)bytes.n, NULL);
     OPENSSL_cleanse((char *)bytes.p, bytes.n);
     if (!*pbn || !OSSL_PARAM_BLD_push_BN(build, param, *pbn)) {
-        return m2_err_set(r->err, M2_E_CONFIG, "its member %s is no number", name);
+        return m2_err_set(r->err, M2_E_CONFIG, "its member %s is not a number", name);
     }
     return M2_OK;
 }
@@ -376,7 +376,7 @@ static m2_code_t check_key_ops(m2_jwk_reader_t *r)
         return M2_OK;
     }
     if (m2_json_type(ops) != M2_JSON_ARRAY || m2_json_length(ops) > M2_MAX_JSON_MEMBERS) {
-        return m2_err_set(r->err, M2_E_CONFIG, "its member key_ops is no list");
+        return m2_err_set(r->err, M2_E_CONFIG, "its member key_ops is not a list");
     }
     for (i = 0; i < m2_json_length(ops); i++) {
         m2_slice_t op = m2_json_string(m2_json_at(ops, i));
@@ -474,7 +474,7 @@ m2_code_t m2_jwk_from_json(m2_jwk_t **pjwk, apr_pool_t *pool, const m2_json_t *j
 
     *pjwk = NULL;
     if (m2_json_type(json) != M2_JSON_OBJECT) {
-        return m2_err_set(err, M2_E_CONFIG, "it is no JSON object");
+        return m2_err_set(err, M2_E_CONFIG, "it is not a JSON object");
     }
     code = read_jwk(&r);
     ERR_clear_error();

@@ -193,7 +193,7 @@ static m2_code_t read_keys(reader_t *r, const m2_json_t *keys)
     m2_code_t code = M2_OK;
 
     if (m2_json_type(keys) != M2_JSON_ARRAY) {
-        return m2_err_set(r->err, M2_E_CONFIG, "%s: its member keys is no list",
+        return m2_err_set(r->err, M2_E_CONFIG, "%s: its member keys is not a list",
                           r->origin);
     }
     if (n > M2_MAX_KEYS) {

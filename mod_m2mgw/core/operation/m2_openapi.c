@@ -132,7 +132,7 @@ static m2_code_t check_base(m2_apidoc_t *doc, const m2_node_t *at)
     }
     doc->api->base = base;
     if (n && (base[0] != '/' || strpbrk(base, "{}?#*"))) {
-        return m2_node_fault(at, doc->err, "the base \"%s\" is no path; say base=/PATH", base);
+        return m2_node_fault(at, doc->err, "the base \"%s\" is not a path; say base=/PATH", base);
     }
     return M2_OK;
 }

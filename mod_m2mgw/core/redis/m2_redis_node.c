@@ -81,7 +81,7 @@ static int is_master(m2_conn_t *conn, char *why)
     role = m2_redis_at(reply, 0);
     ok = role && m2_slice_is(m2_redis_text(role), "master");
     if (!ok && role) {
-        apr_cpystrn(why, "what the sentinels name is no master", M2_WIRE_WHY);
+        apr_cpystrn(why, "what the sentinels name is not a master", M2_WIRE_WHY);
     }
     else if (!ok) {
         complain(reply, "ROLE", why);

@@ -31,7 +31,7 @@ static redisReply *read_reply(m2_conn_t *conn, redisReader *reader, char *why)
         }
         if (redisReaderFeed(reader, bytes, got) != REDIS_OK
             || redisReaderGetReply(reader, &reply) != REDIS_OK) {
-            apr_cpystrn(why, "the answer is no Redis protocol", M2_WIRE_WHY);
+            apr_cpystrn(why, "the answer is not Redis protocol", M2_WIRE_WHY);
             return NULL;
         }
     }

@@ -96,7 +96,7 @@ int m2_rt_is_alone(int fd)
 static const char *head_fault(const m2_rt_head_t *head, apr_uint64_t size)
 {
     if (memcmp(head->magic, M2_RT_MAGIC, sizeof(head->magic)) != 0) {
-        return "the file is no replay table";
+        return "the file is not a replay table";
     }
     if (head->version != M2_RT_VERSION || head->order != M2_RT_BYTE_ORDER) {
         return "the file was made by another release or kind of machine";

@@ -70,7 +70,7 @@ m2_code_t m2_revocations_check(const m2_keyring_t *ring, apr_pool_t *pool,
                           m2_revoked_word(kind));
     }
     return missing ? m2_err_set(err, M2_E_REVOCATION_UNAVAILABLE,
-                                "a list of revoked tokens is not to be had, or was not found "
+                                "a list of revoked tokens is missing, or was not found "
                                 "good for longer than its max-stale")
                    : M2_OK;
 }

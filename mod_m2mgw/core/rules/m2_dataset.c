@@ -226,7 +226,7 @@ static m2_code_t row_add(m2_dataset_t *set, apr_pool_t *temp, m2_slice_t row, m2
     m2_slice_t value;
 
     if (!tab || !read_seconds(&until, m2_slice(row.p, (apr_size_t)(tab - row.p)))) {
-        return m2_err_set(err, M2_E_CONFIG, "the second column is no time in Unix seconds");
+        return m2_err_set(err, M2_E_CONFIG, "the second column is not a time in Unix seconds");
     }
     value = m2_slice(tab + 1, row.n - (apr_size_t)(tab + 1 - row.p));
     if (!value.n || value.n > M2_MAX_DATASET_LINE) {

@@ -366,7 +366,7 @@ static m2_truth_t eval_like(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *
 
 static m2_truth_t eval_cidr(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 {
-    return eval_find(expr, facts, err, find_cidr, "is no IP address");
+    return eval_find(expr, facts, err, find_cidr, "is not an IP address");
 }
 
 static m2_truth_t eval_has(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
@@ -418,8 +418,8 @@ static m2_truth_t eval_dataset(const m2_expr_t *expr, m2_facts_t *facts, m2_err_
     truth = ask_dataset(expr, facts, a.text, &there);
     if (truth == M2_ERROR) {
         m2_err_at(err, M2_E_RULE_ERROR, 0, expr->left.column, there
-                  ? "the address to look up in data set %s is none"
-                  : "data set %s is not to be had, or was not found good for too long",
+                  ? "the value to look up in data set %s is not an address"
+                  : "data set %s is missing, or was not found good for too long",
                   expr->with.dataset->name);
         return M2_ERROR;
     }

@@ -166,7 +166,7 @@ static m2_code_t judge(m2_file_t *file, const struct stat *st, const char *path,
 {
     stamp_of(&file->stamp, st);
     if (!S_ISREG(st->st_mode)) {
-        return refuse(file, M2_FILE_IRREGULAR, path, "is no regular file", err);
+        return refuse(file, M2_FILE_IRREGULAR, path, "is not a regular file", err);
     }
     return flags & M2_FILE_DECIDES ? judge_modes(file, path, err) : M2_OK;
 }
@@ -272,7 +272,7 @@ m2_code_t m2_file_read(m2_file_t *file, apr_pool_t *pool, const char *path, apr_
     memset(file, 0, sizeof(*file));
     if (fd < 0) {
         return errno == ENXIO ? refuse(file, M2_FILE_IRREGULAR, path,
-                                       "is no regular file", err)
+                                       "is not a regular file", err)
                               : refuse_errno(file, errno, path, err);
     }
     code = look_and_read(file, pool, fd, path, max, flags, err);

@@ -116,7 +116,7 @@ m2_code_t m2_json_path_check(const char *path, m2_err_t *err)
     for (p = path; *path == '/' && *p; p++) {
         if (*p == '~' && p[1] != '0' && p[1] != '1') {
             return m2_err_set(err, M2_E_CONFIG,
-                              "\"%s\" is no JSON Pointer: ~ must be followed by 0 or 1", path);
+                              "\"%s\" is not a JSON Pointer: ~ must be followed by 0 or 1", path);
         }
     }
     return M2_OK;

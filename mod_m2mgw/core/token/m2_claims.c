@@ -56,7 +56,7 @@ static m2_code_t read_time(double *pseconds, int *phas, const m2_json_t *claims,
 
     *phas = code == M2_OK;
     return code == M2_E_CLAIM_INVALID
-               ? m2_err_set(err, code, "%s is no time in 0 to 2^53 seconds", name)
+               ? m2_err_set(err, code, "%s is not a time in 0 to 2^53 seconds", name)
                : M2_OK;
 }
 
@@ -186,7 +186,7 @@ static m2_code_t check_issuer(const m2_json_t *claims, const m2_claims_policy_t 
         return m2_err_set(err, M2_E_CLAIM_MISSING, "the claim iss is missing");
     }
     if (!m2_json_string(iss).p) {
-        return m2_err_set(err, M2_E_CLAIM_INVALID, "iss is no string");
+        return m2_err_set(err, M2_E_CLAIM_INVALID, "iss is not a string");
     }
     return is_one_of(m2_json_string(iss), policy->issuers)
                    || is_one_of(m2_json_string(iss), policy->bound)

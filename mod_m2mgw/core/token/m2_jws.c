@@ -74,7 +74,7 @@ static m2_code_t parse_part(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_
 
     if (code == M2_OK && m2_json_type(*pjson) != M2_JSON_OBJECT) {
         *pjson = NULL;
-        code = m2_err_set(err, M2_E_TOKEN_MALFORMED, "the %s is no JSON object", part);
+        code = m2_err_set(err, M2_E_TOKEN_MALFORMED, "the %s is not a JSON object", part);
     }
     return code;
 }
@@ -90,7 +90,7 @@ static m2_code_t read_optional(m2_slice_t *pvalue, const m2_json_t *header,
     *pvalue = m2_json_string(member);
     return !member || pvalue->p ? M2_OK
                                 : m2_err_set(err, M2_E_TOKEN_MALFORMED,
-                                             "the header member %s is no string", name);
+                                             "the header member %s is not a string", name);
 }
 
 /* RFC 7515 4.1.9: `application/` may be left out where no other slash follows. */
@@ -144,7 +144,7 @@ static m2_code_t parse_header(m2_jws_t *jws, apr_pool_t *pool, m2_err_t *err)
     m2_slice_t text;
 
     if (m2_b64_decode(&text, pool, jws->header64) != M2_OK) {
-        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the header is no base64url");
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the header is not base64url");
     }
     return parse_part(&jws->header, pool, text, "header", err);
 }
@@ -206,7 +206,7 @@ static m2_code_t decode_payload(m2_jws_t *jws, apr_pool_t *pool, m2_err_t *err)
     if (jws->payload.p || m2_b64_decode(&jws->payload, pool, jws->payload64) == M2_OK) {
         return M2_OK;
     }
-    return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the payload is no base64url");
+    return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the payload is not base64url");
 }
 
 m2_code_t m2_jws_payload(const m2_json_t **pclaims, m2_jws_t *jws, apr_pool_t *pool,
@@ -320,7 +320,7 @@ m2_code_t m2_jws_verify(m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
                           "the key cannot do the token's algorithm");
     }
     if (m2_b64_decode(&signature, pool, jws->signature64) != M2_OK) {
-        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the signature is no base64url");
+        return m2_err_set(err, M2_E_TOKEN_MALFORMED, "the signature is not base64url");
     }
     code = decode_payload(jws, pool, err);
     if (code != M2_OK) {

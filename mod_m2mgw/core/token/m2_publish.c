@@ -116,7 +116,7 @@ static m2_code_t check_header_name(const char *name, m2_err_t *err)
 {
     if (m2_header_name_forbidden(name)) {
         return m2_err_set(err, M2_E_CONFIG,
-                          "\"%s\" is no header name a claim may be written to", name);
+                          "\"%s\" is not a header name a claim may be written to", name);
     }
     return M2_OK;
 }

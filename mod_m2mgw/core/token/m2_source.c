@@ -58,7 +58,7 @@ m2_code_t m2_token_source_parse(m2_token_source_t *source, apr_pool_t *pool,
                 return M2_OK;
             }
             return m2_err_set(err, M2_E_CONFIG,
-                              "\"%s\" is no name of a %s that may carry "
+                              "\"%s\" is not a name of a %s that may carry "
                               "a token",
                               source->name, token_words[i]);
         }

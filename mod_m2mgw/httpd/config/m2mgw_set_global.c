@@ -137,7 +137,7 @@ const char *m2mgw_cfg_state_dir(cmd_parms *cmd, void *dir, const char *arg)
     }
     if (!path || apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool) != APR_SUCCESS
         || info.filetype != APR_DIR) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is no directory; make one that the server's User "
+        return m2mgw_cfg_error(cmd, "\"%s\" is not a directory; make one that the server's User "
                                "may write to", path ? path : arg);
     }
     m2mgw_cfg_globals()->state_dir = path;

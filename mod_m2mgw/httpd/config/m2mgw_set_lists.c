@@ -128,7 +128,7 @@ static const char *set_place(m2mgw_list_t *list, cmd_parms *cmd, const char *wor
     if (has_prefix(word, "file:") && word[5]) {
         list->name = ap_server_root_relative(cmd->pool, word + 5);
         return list->name ? NULL
-                          : m2mgw_cfg_error(cmd, "\"%s\" is no file name", word + 5);
+                          : m2mgw_cfg_error(cmd, "\"%s\" is not a file name", word + 5);
     }
     if (has_prefix(word, "https:") || has_prefix(word, "http:")) {
         if (m2_url_is_plain(cmd->pool, word)) {
