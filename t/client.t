@@ -162,6 +162,10 @@ like(ends(ctl('', 'client', 'revoke', 'app_one', "$API|two", @g), 0, 'revoke')->
 is(slurp($grants), "# team A\n$API app_one user:read:one\napi://b app_one w\n\n  # team B\n$API app_two two three\n",
    'of one client, comments and others untouched');
 ends(ctl('', 'client', 'revoke', 'app_one', "$API|two", @g), 1, 'revoke what is not granted');
+my $granted = slurp($grants);
+like(ends(ctl('', 'client', 'revoke', 'app_on', "$API|user:read:one", @g), 2, 'revoke from a client that there is not')->{err},
+     qr/there is no client app_on; did you mean app_one\?/, 'names the nearest');
+is(slurp($grants), $granted, "and leaves the file alone");
 ends(ctl('', 'client', 'revoke', 'app_one', 'api://b|w', @g), 0, 'revoke the last at an audience');
 ok(slurp($grants) !~ m{api://b}, 'takes its line away');
 ends(ctl('', 'client', 'revoke', 'app_two', "$API|.all", @g), 0, 'revoke everything at an audience');
@@ -270,7 +274,8 @@ ok((slurp($clients) . slurp($grants)) !~ /app_one/, 'it is in neither file');
 soon(1, "$API|user:read:one", 'and soon it gets nothing');
 # its secret may be known for a moment longer than its grants
 $t->everywhere('is told', sub { ctl($secret, @token, @one)->{err} =~ /invalid_client/ });
-ends(ctl('', 'client', 'revoke', 'app_one', '--all', @c, @g), 1, 'a second time there is nothing');
+like(ends(ctl('', 'client', 'revoke', 'app_one', '--all', @c, @g), 2, 'a second time there is no such client')->{err},
+     qr/there is no client app_one/, 'says so');
 
 ends(ctl($secret, 'token', '--issuer', $_->[0], '--client', 'a', @one), 2, $_->[1]) for
     [ 'http://192.0.2.1/', 'plain HTTP to another machine' ], [ 'ftp://x', 'no HTTP' ], [ 'x', 'no URL' ],

@@ -189,6 +189,8 @@ notice(qr/M2MBypassEmptyToken On/, inside('Location /x', "${sec}M2MBypassEmptyTo
 notice(qr/path target that its ProxyPass does not hold: \{id\}/,
     inside('Location /x', "${sec}M2MClaim sub path:id\nProxyPass http://127.0.0.1:1/u/"),
     inside('Location /x', "${sec}M2MClaim sub path:id\nProxyPass http://127.0.0.1:1/u/{id}/"));
+notice(qr/M2MIgnoreExpiration On: tokens are accepted for ever/, inside('Location /x', "${sec}M2MIgnoreExpiration On"),
+    inside('Location /x', "${sec}M2MIgnoreExpiration Off"));
 notice(qr/its path ends in a slash/, inside('Location /x/', $sec), inside('Location /', $sec));
 notice(qr/a query target without a header or form target: .*uid/, inside('Location /x', "${sec}M2MClaim sub query:uid"),
     inside('Location /x', "${sec}M2MClaim sub query:uid header:X-Uid"));

@@ -76,6 +76,18 @@ static apr_array_header_t *list_ids(m2mctl_job_t *job, const apr_array_header_t 
     return ids;
 }
 
+static int has_id(const apr_array_header_t *ids, const char *id)
+{
+    int i;
+
+    for (i = 0; i < ids->nelts; i++) {
+        if (m2_slice_is(m2_slice_z(id), APR_ARRAY_IDX(ids, i, const char *))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* --- granting and revoking --- */
 
 static int no_client(m2mctl_job_t *job, const apr_array_header_t *ids)
@@ -85,6 +97,20 @@ static int no_client(m2mctl_job_t *job, const apr_array_header_t *ids)
 
     return m2mctl_usage(job->ctl, "there is no client %s%s%s%s", job->id,
                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+/* A client that no file names is a typing error. */
+static int check_known(m2mctl_job_t *job)
+{
+    apr_array_header_t *users = NULL, *grants = NULL, *ids;
+    int rc = lines_read(&users, job, job->options->clients);
+
+    rc = rc == M2MCTL_ALLOW ? lines_read(&grants, job, job->options->grants) : rc;
+    if (rc != M2MCTL_ALLOW) {
+        return rc;
+    }
+    ids = list_ids(job, users, grants);
+    return has_id(ids, job->id) ? M2MCTL_ALLOW : no_client(job, ids);
 }
 
 /* The server looks at its files once a second and believes what it sees twice. */
@@ -128,11 +154,7 @@ static int revoke_all(m2mctl_job_t *job)
     if (rc == M2MCTL_ALLOW && job->options->grants) {
         rc = m2mctl_grants_revoke(job, &found);
     }
-    if (rc == M2MCTL_ALLOW && !found) {
-        fprintf(stderr, "m2mctl: %s is in none of the files\n", job->id);
-        return M2MCTL_DENY;
-    }
-    return rc;
+    return rc == M2MCTL_ALLOW && !found ? check_known(job) : rc;
 }
 
 static int run_revoke(m2mctl_job_t *job)
@@ -148,6 +170,7 @@ static int run_revoke(m2mctl_job_t *job)
         return rc;
     }
     rc = m2mctl_scopes_check(job, 0);
+    rc = rc == M2MCTL_ALLOW ? check_known(job) : rc;
     rc = rc == M2MCTL_ALLOW ? m2mctl_grants_edit(job, 0, &missing) : rc;
     if (rc == M2MCTL_ALLOW && missing) { /* a typing error would otherwise look like done */
         fprintf(stderr, "m2mctl: %d of the scopes %s not granted to %s\n", missing,
@@ -205,18 +228,6 @@ static void list_one(m2mctl_job_t *job, m2_json_t *all, const apr_array_header_t
                job->options->clients && !secret ? " (no secret)" : "", *scopes ? " " : "",
                scopes);
     }
-}
-
-static int has_id(const apr_array_header_t *ids, const char *id)
-{
-    int i;
-
-    for (i = 0; i < ids->nelts; i++) {
-        if (m2_slice_is(m2_slice_z(id), APR_ARRAY_IDX(ids, i, const char *))) {
-            return 1;
-        }
-    }
-    return 0;
 }
 
 static int run_list(m2mctl_job_t *job)

@@ -163,6 +163,13 @@ static int shadow(const look_t *look)
     return look->own->engine == M2MGW_ENGINE_SHADOW;
 }
 
+/* but for where replay, too, needs exp, which is told */
+static int ignores_expiration(const look_t *look)
+{
+    return look->active && look->own->ignore_expiration == 1
+           && look->nested.dir->replay != M2_REPLAY_ON;
+}
+
 static int bypass(const look_t *look)
 {
     return look->active && look->own->bypass_empty == 1;
@@ -419,6 +426,8 @@ static const notice_row_t notice_rows[] = {
       "passes" },
     { bypass, NULL, M2_LOG_NOTICE, "M2MBypassEmptyToken On: a request without a token is let "
       "through, and nobody is named to the backend" },
+    { ignores_expiration, NULL, M2_LOG_NOTICE, "M2MIgnoreExpiration On: tokens are accepted "
+      "for ever, also those that have expired" },
     { unbound_keys, NULL, M2_LOG_NOTICE, "several issuers, and a key source that is bound to "
       "none: each of them can sign tokens of the others; bind it with issuer=" },
     { ends_in_slash, NULL, M2_LOG_NOTICE, "its path ends in a slash: it does not cover the "
