@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The mod_m2mgw authors
 #
-# ProxyRequests On in a virtual host with a policy: a forward request is compared with <Location>
-# by its whole URL, so that it would reach the protected backend past every section. It is
-# refused, unless a <Proxy> section of ours, or a policy of the virtual host, decides about it.
+# Requests that name something else than their path. With ProxyRequests On a forward request is
+# compared with <Location> by its whole URL, so that it would reach the protected backend past every
+# section. It is refused, unless a <Proxy> section of ours, or a policy of the virtual host, decides
+# about it; so is `*` where it would be forwarded, and a Destination in a section that the request
+# is not in.
 use strict;
 use warnings;
 use FindBin;
@@ -33,7 +35,48 @@ Listen 127.0.0.1:\@PORT:$_\@
     $host{$_}
 </VirtualHost>
 VHOST
-my $t = M2MGW::Test->start(modules => ['proxy_connect'], files => { 'k.json' => jwk_json('oct') }, config => $hosts);
+$hosts .= <<"DAV";
+Listen 127.0.0.1:\@PORT:star\@
+<VirtualHost 127.0.0.1:\@PORT:star\@>
+    RewriteEngine On
+    RewriteOptions AllowAnyURI
+    RewriteRule ^(.*)\$ http://\@BACKEND\@/\$1 [P]
+    <Location />
+        $keys
+    </Location>
+</VirtualHost>
+Listen 127.0.0.1:\@PORT:dav\@
+<VirtualHost 127.0.0.1:\@PORT:dav\@>
+    ServerName gw.test:\@PORT:dav\@
+    ProxyPass /local !
+    ProxyPass / http://\@BACKEND\@/
+    <Location /app>
+        $keys
+    </Location>
+    <Location /app/admin>
+        M2MRequireClaim role admin
+    </Location>
+    <Location /app/public>
+        M2MEngine Off
+    </Location>
+    <LocationMatch ^/keys/>
+        $keys
+    </LocationMatch>
+    <Location /seen>
+        $keys
+        M2MEngine Shadow
+    </Location>
+    <Location /local/app>
+        $keys
+    </Location>
+    DavLockDB \@ROOT\@/run/dav
+    <Directory \@DOCROOT\@/local>
+        Dav On
+    </Directory>
+</VirtualHost>
+DAV
+my $t = M2MGW::Test->start(modules => [ 'proxy_connect', 'dav', 'dav_fs', 'dav_lock' ], files => { 'k.json' => jwk_json('oct'), 'htdocs/local/a' => 'a', 'htdocs/local/app/b' => 'b' },
+                           config => $hosts);
 my $token = mint('oct', { sub => 'a' });
 my $backend = "127.0.0.1:$t->{backend}";
 
@@ -82,6 +125,37 @@ passes(forward('whole', '/app/x', token => $token), 'with a token');
 passes(forward('shadow', '/app/x'), 'where only Shadow is in force they pass');
 passes(forward('none', '/app/x'), 'control: without a policy they pass');
 is(tunnel('none')->status, 200, 'control: and so does CONNECT');
+
+my ($star) = $t->raw("OPTIONS * HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n", n => 1, port => $t->port('star'));
+ok($star && $star->status == 400 && !$star->reached, 'OPTIONS * is not forwarded past <Location />') or diag($star && M2MGW::Test::describe($star));
+denies($t->get('/x', port => $t->port('star')), 401, 'token_missing', 'control: a path is in it');
+passes($t->get('/x', port => $t->port('star'), token => $token), 'control: with a token');
+
+# --- Destination: where a backend writes to ---
+
+sub to {
+    my ($method, $path, $to, %o) = @_;
+    return $t->request($method, $path, port => $t->port('dav'), headers => [ Destination => $to ], %o);
+}
+sub at { return 'http://gw.test:' . $t->port('dav') . $_[0] }
+for my $m (qw(COPY MOVE copy POST)) {
+    for my $to ('/app/x', 'http://gw.test/app/x', 'https://other.test:8443/app', '/APP/x', '/app;v/x', '/%61pp/x', '/%2561pp/x', '/x/../app/x', '//app//x', '/app?x', '/keys/x', 'http://gw.test/Keys/x') {
+        denies(to($m, '/open/x', $to), 400, 'path_unsafe', "$m to $to");
+    }
+    denies(to($m, '/app/x', '/app/admin/x', token => $token), 400, 'path_unsafe', "$m into a stricter section");
+}
+for my $to ('/open/y', 'http://gw.test/open/y', '/apple', '/app/public/y', '/seen/y') {
+    passes(to('COPY', '/open/x', $to), "control: COPY to $to") if $to !~ /public/;
+    passes(to('MOVE', '/app/x', $to, token => $token), "control: MOVE out of a section: $to") ;
+}
+passes(to('COPY', '/app/x', '/app/y', token => $token), 'control: within a section');
+passes(to('COPY', '/app/x', 'http://gw.test/app/y/', token => $token), 'control: by a URL');
+denies(to('COPY', '/app/x', '/app/y'), 401, 'token_missing', 'control: without a token');
+passes(to('GET', '/open/x', '/app/x'), 'control: a GET writes nothing');
+chmod 0777, map { "$t->{root}/htdocs/$_" } 'local', 'local/app'; # mod_dav writes as the server's user
+is(to('COPY', '/local/a', at('/local/app/c'))->status, 401, 'mod_dav asks for the destination itself');
+is(to('COPY', '/local/a', at('/local/app/c'), token => $token)->status, 201, 'and a token opens it');
+is(to('COPY', '/local/a', at('/local/d'))->status, 201, 'control: another destination');
 
 $t->expect_log(qr/\[m2mgw:warn\].*(?:ProxyRequests On|Shadow|<Proxy>)/);
 $t->finish;

@@ -7,7 +7,7 @@
  */
 #include "issuer/m2mi.h"
 
-#include "issuer/m2mi_dbd.h"
+#include "host/m2h_dbd.h"
 
 /* fixed grants and the text's, in pool */
 static const char *grants_parse(const void **pobject, apr_pool_t *pool, const char *path,
@@ -72,7 +72,7 @@ static int has_one_place(const char *sql)
 
 const char *m2mi_grants_query_set(m2mi_grants_t *grants, cmd_parms *cmd, const char *sql)
 {
-    const char *missing = m2mi_dbd_missing(cmd);
+    const char *missing = m2h_dbd_missing(cmd);
     apr_ssize_t n = APR_HASH_KEY_STRING;
 
     if (missing) {
@@ -82,8 +82,8 @@ const char *m2mi_grants_query_set(m2mi_grants_t *grants, cmd_parms *cmd, const c
         return "takes a query with one %s in it, for the client";
     }
     grants->query = apr_psprintf(cmd->pool, "m2m_grants_%08x", apr_hashfunc_default(sql, &n));
-    grants->dbd = m2mi_dbd_host(cmd->pool, cmd->server);
-    m2mi_dbd_prepare(cmd->server, grants->query, sql);
+    grants->dbd = m2h_dbd_host(cmd->pool, cmd->server);
+    m2h_dbd_prepare(cmd->server, grants->query, sql);
     return NULL;
 }
 

@@ -7,7 +7,7 @@
  */
 #include "issuer/m2mi.h"
 
-#include "issuer/m2mi_dbd.h"
+#include "host/m2h_dbd.h"
 #include "issuer/m2mi_share.h"
 #include "redis/m2_redis.h"
 #include "replay/m2_replay_dbd.h"
@@ -41,14 +41,14 @@ static void make_absolute(const char **pfile, apr_pool_t *pool)
 /* A store in a database: what is in force for the main server, where the directive stands. */
 static const char *use_database(cmd_parms *cmd)
 {
-    const char *missing = m2mi_dbd_missing(cmd), *label, *sql;
+    const char *missing = m2h_dbd_missing(cmd), *label, *sql;
     int i;
 
     for (i = 0; !missing && m2_replay_dbd_statement(&label, &sql, cmd->pool, spec->table, i);
          i++) {
-        m2mi_dbd_prepare(cmd->server, label, sql);
+        m2h_dbd_prepare(cmd->server, label, sql);
     }
-    spec->dbd = m2mi_dbd_host(cmd->pool, cmd->server);
+    spec->dbd = m2h_dbd_host(cmd->pool, cmd->server);
     return missing;
 }
 

@@ -5,20 +5,17 @@
  */
 #include "issuer/m2mi_figures.h"
 #include "issuer/m2mi.h"
-#include "issuer/m2mi_dbd.h"
+
+#include "host/m2h_dbd.h"
+#include "host/m2h_modes.h"
+#include "host/m2h_watch.h"
 
 #include "base/m2_hold.h"
 #include "base/m2_log.h"
 #include "oauth/m2_view.h"
-#include "text/m2_file.h"
 
 #include <ap_mpm.h>
-#include <apr_thread_proc.h>
 #include <http_main.h>
-#include <mod_watchdog.h>
-
-#define TICK (APR_USEC_PER_SEC / 10)
-#define STOP_STEPS 50 /* of a tenth of a tick each, that stopping waits for the last tick */
 
 typedef struct handler_t {
     const char *name;
@@ -55,26 +52,12 @@ static void log_core(m2_level_t level, const char *text, void *baton)
     ap_log_error(APLOG_MARK, levels[level], 0, ap_server_conf, "M2-704: %s", text);
 }
 
-/* M2MFileModes Ignore, a directive of mod_m2mgw, wherever in the server config it stands */
-static int modes_are_ignored(void)
-{
-    const ap_directive_t *d;
-    int ignored = 0;
-
-    for (d = ap_conftree; d; d = d->next) {
-        if (ap_cstr_casecmp(d->directive, "M2MFileModes") == 0) {
-            ignored = ap_cstr_casecmp(d->args, "Ignore") == 0;
-        }
-    }
-    return ignored;
-}
-
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     (void)plog;
     (void)ptemp;
     m2_log_set(log_core, NULL);
-    m2_file_judge_modes(!modes_are_ignored());
+    m2h_modes_look_ahead();
     m2mi_watch_reset(pconf);
     m2mi_keys_reset(pconf);
     m2mi_client_keys_reset(pconf);
@@ -86,78 +69,18 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 
 /* --- the watchdog's thread --- */
 
-/* In a child: ticks do something. mod_watchdog does not wait for its thread when a child
- * ends, so who ticks or stops holds `busy`, and what ticks use lives as long as the process. */
-static int ticking, busy;
-
-static int try_lock(void)
+static void tick(apr_time_t now)
 {
-    return __atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE) == 0;
+    m2mi_watch_tick(now);
+    m2mi_client_keys_tick(now);
 }
 
-static void unlock(void)
-{
-    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
-}
-
-/* The thread may run before child_init is over: what was made there is handed over by the lock. */
-static void begin(void)
-{
-    while (!try_lock()) {
-        apr_sleep(TICK / 100); /* it looks, and finds that there is nothing to do yet */
-    }
-    ticking = 1;
-    unlock();
-}
-
-static apr_status_t stop(void *data)
-{
-    int i;
-
-    (void)data;
-    for (i = 0; i < STOP_STEPS; i++) {
-        if (try_lock()) {
-            ticking = 0;
-            unlock();
-            break;
-        }
-        apr_sleep(TICK / 10);
-    }
-    return APR_SUCCESS;
-}
-
-static apr_status_t watch(int state, void *data, apr_pool_t *pool)
-{
-    (void)pool;
-    if (state == AP_WATCHDOG_STATE_STARTING) {
-        apr_setup_signal_thread(); /* a child is ended from its main thread, not from here */
-    }
-    else if (state == AP_WATCHDOG_STATE_STOPPING) {
-        stop(data);
-    }
-    else if (state == AP_WATCHDOG_STATE_RUNNING && try_lock()) {
-        if (ticking) {
-            m2mi_watch_tick(apr_time_now());
-            m2mi_client_keys_tick(apr_time_now());
-        }
-        unlock();
-    }
-    return APR_SUCCESS;
-}
+static m2h_watch_t watch = { "_m2mi_watch_", tick, NULL, 0, 0 };
 
 static int join_watchdog(apr_pool_t *pconf, server_rec *s)
 {
-    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =
-        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
-    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *add =
-        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
-    ap_watchdog_t *watchdog;
-    apr_status_t status = get && add ? get(&watchdog, "_m2mi_watch_", 0, 0, pconf)
-                                     : APR_ENOTIMPL;
+    const apr_status_t status = m2h_watch_join(&watch, pconf);
 
-    if (status == APR_SUCCESS) {
-        status = add(watchdog, TICK, NULL, watch);
-    }
     if (status != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, status, s,
                      "M2-723: files cannot be watched: mod_watchdog refuses");
@@ -198,13 +121,12 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
     if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS && !threaded) {
         m2_hold_signals();
     }
-    m2mi_dbd_child(pchild);
+    m2h_dbd_child(pchild);
     m2mi_replay_child(pchild, s);
     m2mi_memory_child(pchild, s);
     m2mi_watch_child(s);
     m2mi_client_keys_child(pchild, s);
-    begin();
-    apr_pool_pre_cleanup_register(pchild, NULL, stop);
+    m2h_watch_begin(&watch, pchild);
 }
 
 static void m2m_issuer_ill_files(apr_array_header_t *list)

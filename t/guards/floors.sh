@@ -52,14 +52,14 @@ verdict "core files include their own room and lower"
 
 # a room says at its door what it decides and what it never knows
 for room in $(sed -n 's|^\([a-z]*\) .*|core/\1|p' "$list") httpd httpd/config httpd/runtime \
-    httpd/request httpd/status issuer ctl; do
+    httpd/request httpd/status issuer ctl host; do
     said=$(grep -lE "^ \* The room ${room##*/} " "$top/mod_m2mgw/$room"/*.h | wc -l)
     [ "$said" -eq 1 ] || complain "$room says $said times what it decides"
 done
 verdict "every room has its caption"
 
 # headers of httpd and its modules, wherever they are installed
-flag 'f !~ /mod_m2mgw\/(httpd|issuer)\// && k == "<" &&
+flag 'f !~ /mod_m2mgw\/(httpd|issuer|host)\// && k == "<" &&
     h ~ /^(httpd|http_[a-z]+|ap_[a-z_]+|util_[a-z0-9_]+|scoreboard|mpm_common|mod_[a-z_]+)\.h$/' \
     ' includes'
 verdict "no web server in the core, nor in the command line tool"
@@ -102,7 +102,9 @@ verdict "pure rooms keep no state"
 
 flag 'f ~ /\/issuer\// && h ~ /^(httpd|ctl)\//' ' is the issuer, and includes'
 flag 'f ~ /\/httpd\// && h ~ /^(issuer|ctl)\//' ' is the gateway, and includes'
-flag 'f ~ /\/ctl\// && h ~ /^(issuer|httpd)\//' ' is the tool, and includes'
-verdict "gateway, issuer and tool meet in the core only"
+flag 'f ~ /\/ctl\// && h ~ /^(issuer|httpd|host)\//' ' is the tool, and includes'
+flag 'f ~ /\/host\// && h ~ /^(issuer|httpd|ctl)\//' ' is below both modules, and includes'
+flag 'f ~ /\/core\// && h ~ /^host\//' ' is the core, and includes'
+verdict "gateway, issuer and tool meet in the core only, the modules in host as well"
 
 finish

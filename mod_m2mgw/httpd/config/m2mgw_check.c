@@ -13,8 +13,9 @@
 #include "httpd/config/m2mgw_places.h"
 #include "httpd/config/m2mgw_set.h"
 
+#include "host/m2h_modes.h"
+
 #include "base/m2_log.h"
-#include "text/m2_file.h"
 
 typedef const char *section_check_fn(const ap_directive_t **pat, apr_pool_t *pool,
                                      const m2mgw_section_t *section);
@@ -457,27 +458,13 @@ static void print_notices(apr_pool_t *pool)
     }
 }
 
-/* M2MFileModes Ignore, wherever in the server config it stands */
-static int modes_are_ignored(void)
-{
-    const ap_directive_t *d;
-    int ignored = 0;
-
-    for (d = ap_conftree; d; d = d->next) {
-        if (ap_cstr_casecmp(d->directive, "M2MFileModes") == 0) {
-            ignored = ap_cstr_casecmp(d->args, "Ignore") == 0;
-        }
-    }
-    return ignored;
-}
-
 int m2mgw_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     (void)plog;
     (void)ptemp;
     m2mgw_cfg_reset(pconf);
     m2mgw_kept_reset(pconf);
-    m2_file_judge_modes(!modes_are_ignored());
+    m2h_modes_look_ahead();
     return OK;
 }
 

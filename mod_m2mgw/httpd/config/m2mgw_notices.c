@@ -6,9 +6,10 @@
  */
 #include "httpd/config/m2mgw_notices.h"
 
-#include "httpd/config/m2mgw_dbd.h"
 #include "httpd/config/m2mgw_endpoints.h"
 #include "httpd/config/m2mgw_places.h"
+
+#include "host/m2h_dbd.h"
 
 #include "text/m2_file.h"
 
@@ -535,7 +536,7 @@ static void add_datasets(apr_array_header_t *all, apr_pool_t *pool)
                                     "max-stale", set->name, set->list.name));
         }
     }
-    if (m2mgw_dbd_hangs()) {
+    if (m2h_dbd_hangs()) {
         add_global(all, M2_LOG_NOTICE, "DBDParams has no connect_timeout: a database that is "
                    "gone holds each connection for minutes; requests are answered 503 within "
                    "five seconds, and none is left to ask meanwhile");

@@ -4,7 +4,7 @@
  * Directives of the whole server process. They are allowed in the server config only: there is
  * one replay store, one cache and one fetcher, whatever virtual host a request is for.
  */
-#include "httpd/config/m2mgw_dbd.h"
+#include "host/m2h_dbd.h"
 #include "httpd/config/m2mgw_set.h"
 #include "redis/m2_redis.h"
 #include "replay/m2_replay_dbd.h"
@@ -179,9 +179,9 @@ static const char *use_database(cmd_parms *cmd, m2_replay_spec_t *spec)
     int i;
 
     for (i = 0; !bad && m2_replay_dbd_statement(&label, &sql, cmd->pool, spec->table, i); i++) {
-        m2mgw_dbd_prepare(cmd->server, label, sql);
+        m2h_dbd_prepare(cmd->server, label, sql);
     }
-    spec->dbd = m2mgw_dbd_host(cmd->pool, cmd->server);
+    spec->dbd = m2h_dbd_host(cmd->pool, cmd->server);
     return bad;
 }
 

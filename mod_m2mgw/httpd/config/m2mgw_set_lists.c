@@ -6,6 +6,8 @@
  * writes one, which means that it may still be missing.
  */
 #include "httpd/config/m2mgw_dbd.h"
+
+#include "host/m2h_dbd.h"
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 
@@ -386,12 +388,12 @@ static const char *set_query(m2mgw_dataset_t *set, cmd_parms *cmd, const char *s
                                "%% is written %%%%");
     }
     label = apr_psprintf(cmd->pool, "m2m_dataset_%d", number);
-    m2mgw_dbd_prepare(cmd->server, label, sql);
+    m2h_dbd_prepare(cmd->server, label, sql);
     set->list.name = apr_psprintf(cmd->pool, "dbd:%s (%s of %s:%u, %d)", sql, set->name,
                                   s->defn_name ? s->defn_name : "the main server",
                                   s->defn_line_number, number);
     set->list.is_url = 1;
-    set->list.dbd = m2_dbd_list_make(cmd->pool, m2mgw_dbd_host(cmd->pool, cmd->server), label,
+    set->list.dbd = m2_dbd_list_make(cmd->pool, m2h_dbd_host(cmd->pool, cmd->server), label,
                                      M2_MAX_DATASET_BYTES);
     return NULL;
 }

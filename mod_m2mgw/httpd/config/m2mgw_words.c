@@ -6,6 +6,8 @@
  */
 #include "httpd/config/m2mgw_words.h"
 
+#include "host/m2h_dbd.h"
+
 #include "text/m2_file.h"
 #include "text/m2_nearest.h"
 #include "text/m2_once.h"
@@ -77,27 +79,11 @@ const char *m2mgw_cfg_needs(cmd_parms *cmd, const char *name)
                                  (int)strlen(name) - 2, name);
 }
 
-static int has_directive(const ap_directive_t *siblings, const char *name)
-{
-    while (siblings && ap_cstr_casecmp(siblings->directive, name) != 0) {
-        siblings = siblings->next;
-    }
-    return siblings != NULL;
-}
-
 const char *m2mgw_cfg_needs_dbd(cmd_parms *cmd)
 {
-    const char *bad = m2mgw_cfg_needs(cmd, "mod_dbd.c");
-    const ap_directive_t *d;
+    const char *missing = m2h_dbd_missing(cmd);
 
-    for (d = cmd->directive; !bad && d->parent; d = d->parent) {
-        if (has_directive(d->parent->first_child, "DBDriver")) {
-            return NULL;
-        }
-    }
-    return bad || has_directive(ap_conftree, "DBDriver")
-               ? bad
-               : m2mgw_cfg_error(cmd, "it needs a DBDriver in its server");
+    return missing ? m2mgw_cfg_error(cmd, "it %s", missing) : NULL;
 }
 
 /* --- words --- */

@@ -17,12 +17,18 @@
 
 #include "request/m2_path_guard.h"
 
+#include <apr_dso.h>
 #include <apr_fnmatch.h>
 
 #define SHORT_PATH 512 /* bytes that are folded without a pool */
 
+typedef const void *provider_of_fn(request_rec *r);
+
 /* written once, before the server has threads */
 static apr_size_t judged_note;
+
+/* mod_dav's own, found when all modules are loaded; NULL without it */
+static provider_of_fn *provider_of;
 
 /* One comparison, as far as it has come. */
 typedef struct look_t {
@@ -202,8 +208,9 @@ static void compare_url(look_t *look, const char *whole)
 }
 
 /* A forward request (ProxyRequests) is compared with <Location> by its whole URL, so that none
- * covers it, whatever backend and path it names. A <Proxy> with a directive of ours does, and a
- * policy of the virtual host. */
+ * covers it, whatever backend and path it names, and none covers `*` either, which a rewrite may
+ * forward (AllowAnyURI). A <Proxy> with a directive of ours does, and a policy of the virtual
+ * host. */
 static int is_uncovered_forward(const look_t *look)
 {
     const m2mgw_dir_t *dir = ap_get_module_config(look->r->per_dir_config, &m2mgw_module);
@@ -212,7 +219,8 @@ static int is_uncovered_forward(const look_t *look)
     m2mgw_effective_t effective;
     int i;
 
-    if (look->r->proxyreq != PROXYREQ_PROXY || !look->guard->strict
+    if (!look->r->proxyreq || !look->guard->strict
+        || (look->r->proxyreq != PROXYREQ_PROXY && look->r->uri[0] == '/')
         || (m2mgw_effective(&effective, dir) && effective.engine == M2MGW_ENGINE_ON)) {
         return 0;
     }
@@ -341,6 +349,67 @@ static int conclude(const look_t *look)
     return DECLINED;
 }
 
+/* --- Destination --- */
+
+/* RFC 4918 10.3: the path that COPY and MOVE write to. mod_dav itself asks what its request may;
+ * a backend only sees that this request has passed. */
+static const char *destination_of(const request_rec *r)
+{
+    const char *to = apr_table_get(r->headers_in, "Destination");
+    const char *path;
+
+    if (!to || r->method_number == M_GET || r->method_number == M_OPTIONS
+        || (!r->proxyreq && provider_of && provider_of((request_rec *)r))) {
+        return NULL;
+    }
+    path = to[0] == '/' ? to : path_in(to);
+    return apr_pstrmemdup(r->pool, path, strcspn(path, "?#"));
+}
+
+/* Sections of the destination that the request itself does not lie in. */
+static void compare_destination(look_t *look, const char *path)
+{
+    const apr_array_header_t *list = look->guard->expressions;
+    m2_path_reading_t readings[M2_PATH_READINGS];
+    const int n = m2_path_readings(readings, look->r->pool, path);
+    int i, k;
+
+    for (i = 0; i < n; i++) {
+        m2_path_guard_prefixes(&look->compared, look->guard->prefixes, NULL, look->uri,
+                               readings[i].path);
+        for (k = 0; k < list->nelts; k++) {
+            const m2mgw_expression_t *e = &APR_ARRAY_IDX(list, k, const m2mgw_expression_t);
+
+            if (reading_matches(look, e, readings[i].path)) {
+                m2_path_guard_add(&look->compared, &e->section, uri_matches(look, e), 1,
+                                  readings[i].path);
+            }
+        }
+    }
+}
+
+static int judge_destination(const look_t *look)
+{
+    const char *path = look->guard->strict ? destination_of(look->r) : NULL;
+    look_t other;
+
+    if (!path) {
+        return DECLINED;
+    }
+    memset(&other, 0, sizeof(other));
+    other.r = look->r;
+    other.guard = look->guard;
+    other.marks = look->marks;
+    other.uri = walked(look);
+    other.compared.engine_of = engine_of;
+    compare_destination(&other, path);
+    return other.compared.differing & 1u << M2_ENGINE_ON
+               ? refuse(&other, apr_pstrcat(look->r->pool, "the Destination is in the section ",
+                                            missed(&other)->written,
+                                            ", which the request is not in", NULL))
+               : DECLINED;
+}
+
 static int judge(look_t *look)
 {
     m2_path_reading_t readings[M2_PATH_READINGS];
@@ -349,8 +418,8 @@ static int judge(look_t *look)
     int n;
 
     if (is_uncovered_forward(look)) {
-        return refuse(look, "a forward request (ProxyRequests) meets no <Location>, and no <Proxy> "
-                            "with a directive of this module covers it");
+        return refuse(look, "a forward request (ProxyRequests), or one for *, meets no <Location>, "
+                            "and no <Proxy> with a directive of this module covers it");
     }
     look->marks = m2_path_marks(r->uri);
     n = look->marks & (M2_PATH_DEVICE | M2_PATH_CONTROL)
@@ -366,7 +435,8 @@ static int judge(look_t *look)
         && begins_with(r->filename, "proxy:")) {
         compare_url(look, r->filename + strlen("proxy:"));
     }
-    return look->compared.differing ? conclude(look) : DECLINED;
+    n = look->compared.differing ? conclude(look) : DECLINED;
+    return n == DECLINED ? judge_destination(look) : n;
 }
 
 /* Subrequests come from httpd itself, and an error document from the administrator. */
@@ -403,8 +473,24 @@ int m2mgw_pathguard_judge(request_rec *r)
     return conf->guard->dir->path_guard == 0 && look.compared.only_missed ? DECLINED : judge(&look);
 }
 
+static int hook_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    apr_dso_handle_t *self;
+    apr_dso_handle_sym_t found;
+
+    (void)plog;
+    (void)ptemp;
+    provider_of = NULL;
+    if (ap_find_linked_module("mod_dav.c") && apr_dso_load(&self, NULL, pconf) == APR_SUCCESS
+        && apr_dso_sym(&found, self, "dav_get_provider") == APR_SUCCESS) {
+        provider_of = (provider_of_fn *)found;
+    }
+    return OK;
+}
+
 void m2mgw_pathguard_register(void)
 {
+    ap_hook_pre_config(hook_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     judged_note = ap_register_request_note();
     ap_hook_post_perdir_config(m2mgw_pathguard_judge, NULL, NULL, APR_HOOK_REALLY_FIRST);
 }

@@ -8,25 +8,20 @@
 #include "httpd/config/m2mgw_section.h"
 #include "httpd/runtime/m2mgw_keys.h"
 
+#include "host/m2h_watch.h"
+
 #include "base/m2_hold.h"
 
 #include <apr_shm.h>
-#include <apr_thread_proc.h>
 #include <ap_mpm.h>
 #include <http_main.h>
-#include <mod_watchdog.h>
 #include <scoreboard.h>
 #include <unixd.h>
-
-#define TICK (APR_USEC_PER_SEC / 10)
-#define STOP_STEPS 50 /* of a tenth of a tick each, that stopping waits for the last tick */
 
 /* written when the server starts, and by child_init */
 static struct {
     m2_jwks_t *jwks;
     m2_fetch_tls_t tls;
-    int started; /* in a child: ticks do something; changes under busy */
-    int busy;
     apr_array_header_t *narrowed; /* of narrowed_t: what M2MAlgorithms leaves of keys that may
                                      change; its marks are the ticks' */
 } keys;
@@ -125,58 +120,19 @@ static apr_array_header_t *narrowed(apr_pool_t *pconf)
 
 /* --- the watchdog's thread --- */
 
-/* mod_watchdog does not wait for its thread when a child ends right after its start, and says
- * STOPPING in the main thread while the last tick may be under way. So all that is used here
- * is static or lives as long as the process, and who ticks or stops holds `busy`. */
-static int try_lock(void)
+static void tick(apr_time_t now)
 {
-    return __atomic_exchange_n(&keys.busy, 1, __ATOMIC_ACQUIRE) == 0;
+    m2_jwks_tick(keys.jwks, now);
+    tell_what_does_not_fit();
 }
 
-static void unlock(void)
+/* Where this is not reached in time, a claim expires by itself. */
+static void end(void)
 {
-    __atomic_store_n(&keys.busy, 0, __ATOMIC_RELEASE);
+    m2_jwks_stop(keys.jwks);
 }
 
-/* If the lock cannot be taken in time, nothing is done: the process ends, and a claim expires by
- * itself. */
-static apr_status_t stop(void *data)
-{
-    int i;
-
-    (void)data;
-    for (i = 0; i < STOP_STEPS; i++) {
-        if (try_lock()) {
-            if (keys.started) {
-                keys.started = 0;
-                m2_jwks_stop(keys.jwks);
-            }
-            unlock();
-            break;
-        }
-        apr_sleep(TICK / 10);
-    }
-    return APR_SUCCESS;
-}
-
-static apr_status_t watch(int state, void *data, apr_pool_t *pool)
-{
-    (void)pool;
-    if (state == AP_WATCHDOG_STATE_STARTING) {
-        apr_setup_signal_thread(); /* a child is ended from its main thread, not from here */
-    }
-    else if (state == AP_WATCHDOG_STATE_STOPPING) {
-        stop(data);
-    }
-    else if (state == AP_WATCHDOG_STATE_RUNNING && try_lock()) {
-        if (keys.started) {
-            m2_jwks_tick(keys.jwks, apr_time_now());
-            tell_what_does_not_fit();
-        }
-        unlock();
-    }
-    return APR_SUCCESS;
-}
+static m2h_watch_t watch = { "_m2mgw_keys_", tick, end, 0, 0 };
 
 /* --- the parent --- */
 
@@ -293,20 +249,11 @@ static int open_sources(apr_pool_t *pconf, server_rec *s)
 
 static int join_watchdog(apr_pool_t *pconf, server_rec *s)
 {
-    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =
-        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
-    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *add =
-        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
-    ap_watchdog_t *watchdog;
-    apr_status_t status;
+    const apr_status_t status = m2h_watch_join(&watch, pconf);
 
-    if (!get || !add) {
+    if (status == APR_ENOTIMPL) {
         return refuse(s, APLOG_EMERG, 0,
                       "M2MJwks file: and https: need mod_watchdog to be loaded");
-    }
-    status = get(&watchdog, "_m2mgw_keys_", 0, 0, pconf);
-    if (status == APR_SUCCESS) {
-        status = add(watchdog, TICK, NULL, watch);
     }
     return status == APR_SUCCESS ? OK
                                  : refuse(s, APLOG_EMERG, status, "mod_watchdog refuses");
@@ -320,7 +267,7 @@ static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     (void)plog;
     (void)ptemp;
     keys.jwks = m2mgw_cfg_registry();
-    keys.started = 0;
+    watch.ticking = 0;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
         || !m2_jwks_watched(keys.jwks)) {
         return OK;
@@ -354,20 +301,19 @@ static int open_in_child(apr_pool_t *pchild, server_rec *s)
     return 1;
 }
 
-/* Stopping is registered here as well, for the children whose thread mod_watchdog does not wait
- * for. */
 static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
     m2_hold_t hold;
+    int opened;
 
     if (!m2_jwks_watched(keys.jwks)) {
         return;
     }
     m2_hold_begin(&hold); /* a signal here would end a child of prefork within malloc */
-    keys.started = open_in_child(pchild, s);
+    opened = open_in_child(pchild, s);
     m2_hold_end(&hold);
-    if (keys.started) {
-        apr_pool_pre_cleanup_register(pchild, NULL, stop);
+    if (opened) {
+        m2h_watch_begin(&watch, pchild);
     }
 }
 

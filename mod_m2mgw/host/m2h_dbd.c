@@ -3,7 +3,7 @@
  *
  * Through mod_dbd's optional functions, so that the module loads where mod_dbd is not.
  */
-#include "issuer/m2mi_dbd.h"
+#include "host/m2h_dbd.h"
 
 #include <apr_strings.h>
 
@@ -19,7 +19,7 @@ static int has_driver(const ap_directive_t *siblings)
     return siblings != NULL;
 }
 
-const char *m2mi_dbd_missing(cmd_parms *cmd)
+const char *m2h_dbd_missing(cmd_parms *cmd)
 {
     const ap_directive_t *d;
 
@@ -62,14 +62,14 @@ static void give(m2_dbd_t *db, void *server)
     close(server, db->own);
 }
 
-const m2_dbd_host_t *m2mi_dbd_host(apr_pool_t *pool, server_rec *s)
+const m2_dbd_host_t *m2h_dbd_host(apr_pool_t *pool, server_rec *s)
 {
     const m2_dbd_host_t host = { take, give, s };
 
     return apr_pmemdup(pool, &host, sizeof(host));
 }
 
-int m2mi_dbd_prepare(server_rec *s, const char *label, const char *sql)
+int m2h_dbd_prepare(server_rec *s, const char *label, const char *sql)
 {
     APR_OPTIONAL_FN_TYPE(ap_dbd_prepare) *prepare = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_prepare);
 
@@ -82,9 +82,27 @@ int m2mi_dbd_prepare(server_rec *s, const char *label, const char *sql)
     return prepare != NULL;
 }
 
-void m2mi_dbd_child(apr_pool_t *pchild)
+void m2h_dbd_child(apr_pool_t *pchild)
 {
     if (texts) {
         m2_dbd_desk_open(pchild);
     }
+}
+
+/* Whether a directive of that name has the word in it. */
+static int says(const ap_directive_t *d, const char *name, const char *word)
+{
+    for (; d; d = d->next) {
+        if ((ap_cstr_casecmp(d->directive, name) == 0 && ap_strcasestr(d->args, word))
+            || says(d->first_child, name, word)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int m2h_dbd_hangs(void)
+{
+    return texts && says(ap_conftree, "DBDriver", "pgsql")
+           && !says(ap_conftree, "DBDParams", "connect_timeout");
 }
