@@ -12,7 +12,8 @@
 #include <mod_watchdog.h>
 
 #define TICK (APR_USEC_PER_SEC / 10)
-#define STOP_STEPS 50 /* of a tenth of a tick each, that stopping waits for the last tick */
+#define STOP_STEPS 300 /* of a tenth of a tick each, that stopping waits for the last tick: it may
+                          be writing to a slow disk; httpd kills a child after about ten seconds */
 
 static int try_lock(m2h_watch_t *watch)
 {
@@ -24,7 +25,8 @@ static void unlock(m2h_watch_t *watch)
     __atomic_store_n(&watch->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* If the lock cannot be taken in time, nothing is done: the process ends. */
+/* If the lock cannot be taken in time, nothing is done: the process ends, and its exit handlers take
+ * from under the tick what it uses. */
 static apr_status_t stop(void *data)
 {
     m2h_watch_t *watch = data;
