@@ -25,8 +25,8 @@ static void unlock(m2h_watch_t *watch)
     __atomic_store_n(&watch->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* If the lock cannot be taken in time, nothing is done: the process ends, and its exit handlers take
- * from under the tick what it uses. */
+/* If the lock cannot be taken in time, nothing is done: the process ends, and its exit handlers
+ * free what the tick uses. */
 static apr_status_t stop(void *data)
 {
     m2h_watch_t *watch = data;
