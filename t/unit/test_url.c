@@ -11,14 +11,18 @@ static void test_urls(void **state)
 {
     static const char *const good[] = { "https://idp.example/jwks", "HTTPS://idp.example",
                                         "http://127.0.0.1:8080/x", "http://localhost/x",
-                                        "http://[::1]:81/", "https://idp.example:444/a?b=c&d=%20" };
+                                        "http://[::1]:81/", "https://idp.example:444/a?b=c&d=%20",
+                                        "https://idp.example:65535/", "https://idp.example:/" };
     static const char *const bad[] = { "http://idp.example/", "http://127.0.0.1.example/",
                                        "http://localhost.example/", "ftp://idp.example/",
                                        "file:///etc/passwd", "https://", "https:///x", "idp.example",
                                        "https://u:p@idp.example/", "https://u@idp.example/",
                                        "https://idp.example/#x", "https://idp.example/a b", "",
                                        "http://1270.0.0.1/", "http://128.0.0.1/",
-                                       "https://idp.example/\xc3\xa9" };
+                                       "https://idp.example/\xc3\xa9",
+                                       "https://idp.example:0/", "https://idp.example:65536/",
+                                       "https://idp.example:443443443443/k",
+                                       "https://idp.example:44x/" };
     size_t i;
 
     (void)state;

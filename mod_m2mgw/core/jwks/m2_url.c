@@ -12,6 +12,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#define MAX_PORT 65535
+
 /* RFC 8252 7.3: localhost by its addresses, and by its name as RFC 6761 6.3 reserves it.
  * */
 int m2_url_is_loopback(const char *host)
@@ -23,6 +25,18 @@ int m2_url_is_loopback(const char *host)
         return 1;
     }
     return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+/* What stands behind the colon of a host may be empty (RFC 3986 3.2.3). */
+static int is_port(const char *text)
+{
+    int port = 0;
+    const char *p;
+
+    for (p = text; *p >= '0' && *p <= '9' && port <= MAX_PORT; p++) {
+        port = port * 10 + (*p - '0');
+    }
+    return !*p && port <= MAX_PORT && (port > 0 || p == text);
 }
 
 m2_code_t m2_url_check(apr_pool_t *pool, const char *url, int plain, m2_err_t *err)
@@ -38,6 +52,9 @@ m2_code_t m2_url_check(apr_pool_t *pool, const char *url, int plain, m2_err_t *e
         return m2_err_set(err, M2_E_CONFIG,
                           "not a usable URL: it needs a host, and user "
                           "names, fragments, blanks and quotes are not allowed");
+    }
+    if (uri.port_str && !is_port(uri.port_str)) {
+        return m2_err_set(err, M2_E_CONFIG, "its port is no number from 1 to %d", MAX_PORT);
     }
     clear = m2_slice_is_nocase(m2_slice_z(uri.scheme), "http");
     if (!clear && !m2_slice_is_nocase(m2_slice_z(uri.scheme), "https")) {
