@@ -360,18 +360,25 @@ static void test_shm_expiry(void **state)
 
 static void test_shm_clock_steps(void **state)
 {
-    m2_replay_t *store = open_spec(spec_of("shm entries=100"));
+    m2_replay_t *store;
     m2_replay_stats_t stats;
-    unsigned i;
+    m2_code_t code;
+    unsigned i, tries = 0;
 
     (void)state;
-    assert_int_equal(mark(store, "s", T0 + 60 * SEC, T0), M2_OK);
-    assert_int_equal(mark(store, "s", T0 + 60 * SEC, T0 - 10 * SEC), M2_E_JTI_REPLAYED);
-    assert_int_equal(mark(store, "s", T0 + 60 * SEC, T0 - 9000 * SEC), M2_E_JTI_REPLAYED);
-    /* ahead by years, and back: the mark is still there, and so is the count */
-    assert_int_equal(mark(store, "t", T0 + apr_time_from_sec(90000000),
-                          T0 + apr_time_from_sec(80000000)), M2_OK);
-    assert_int_equal(mark(store, "s", T0 + 60 * SEC, T0), M2_E_JTI_REPLAYED);
+    do {
+        next_process();
+        store = open_spec(spec_of("shm entries=100"));
+        assert_int_equal(mark(store, "s", T0 + 60 * SEC, T0), M2_OK);
+        assert_int_equal(mark(store, "s", T0 + 60 * SEC, T0 - 10 * SEC), M2_E_JTI_REPLAYED);
+        assert_int_equal(mark(store, "s", T0 + 60 * SEC, T0 - 9000 * SEC), M2_E_JTI_REPLAYED);
+        /* ahead by years, and back: the mark is still there, and so is the count, unless the
+         * salt of this table put the other one into its place, which was free by then */
+        assert_int_equal(mark(store, "t", T0 + apr_time_from_sec(90000000),
+                              T0 + apr_time_from_sec(80000000)), M2_OK);
+        code = mark(store, "s", T0 + 60 * SEC, T0);
+    } while (code == M2_OK && ++tries < 6);
+    assert_int_equal(code, M2_E_JTI_REPLAYED);
     m2_replay_stats(&stats, store);
     assert_int_equal(stats.live, 2);
     for (i = 0; i < 98; i++) {
@@ -1029,7 +1036,10 @@ static void test_machine_crash(void **state)
     fseek(f, 4096, SEEK_SET);
     assert_int_equal(fread(page, 1, sizeof(page), f), sizeof(page));
     fclose(f);
-    for (boot = page; boot < page + 200 && boot[8] != '-'; boot++) { /* 8-4-4-4-12 digits */
+    /* 8-4-4-4-12 digits; a byte of the lock may be a hyphen, too */
+    for (boot = page; boot < page + 200
+                      && !(boot[8] == '-' && boot[13] == '-' && boot[18] == '-' && boot[23] == '-');
+         boot++) {
     }
     assert_int_equal(boot[8], '-');
     scribble(path, 4096 + (boot - page), "x", 1);
