@@ -72,7 +72,8 @@ is(statuses('/b', 'X', 12), '200:12', 'next to other files');
 my $errors = () = $t->error_log =~ /keys it held before/g;
 for my $case (['broken JSON', '{"keys":['], ['no key', '{"keys":[]}'], ['nothing', ''],
     ['weak keys only', jwks_json(jwk('rsa1024', kid => 'C'))]) {
-    spew($file, $case->[1]);
+    spew("$file.new", $case->[1]); # in one piece: what is read in between would be told, too
+    rename "$file.new", $file or die $!;
     my $told = sub { my $n = () = $t->error_log =~ /keys it held before/g; $n - $errors };
     ok(M2MGW::Test::before_long($told), "$case->[0]: a line says so");
     $t->everywhere('so does the status page', sub { source()->{state} eq 'broken' });

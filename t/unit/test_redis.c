@@ -99,7 +99,7 @@ static m2_redis_t *redis_of(apr_pool_t *own, const char *word)
     m2_redis_t *redis;
 
     assert_int_equal(m2_redis_spec_start(&spec, pool, word, "p:", &err), M2_OK);
-    spec->timeout = 3000;
+    spec->timeout = 30000;
     assert_int_equal(m2_redis_open(&redis, pool, spec, "a test", "nothing", &err), M2_OK);
     assert_int_equal(m2_redis_attach(redis, own, &err), M2_OK);
     return redis;
