@@ -115,6 +115,18 @@ static void test_first_error_wins(void **state)
     assert_int_equal(m2_err_at(NULL, M2_E_EXPIRED, 1, 1, "nobody asks"), M2_E_EXPIRED);
 }
 
+static void test_quotes(void **state)
+{
+    const char *more = apr_psprintf(pool, "%065d", 0);
+
+    (void)state;
+    assert_string_equal(m2_err_quote(&err, "a \"\\\n\xe9\0b", 8), "\"a \\x22\\x5c\\x0a\\xe9\\x00b\"");
+    assert_string_equal(m2_err_quote(&err, "", 0), "\"\"");
+    assert_string_equal(m2_err_quote(&err, more, 64), apr_psprintf(pool, "\"%064d\"", 0));
+    assert_string_equal(m2_err_quote(&err, more, 65), apr_psprintf(pool, "\"%064d\"...", 0));
+    assert_string_equal(m2_err_quote(NULL, "a", 1), "");
+}
+
 static void test_log_is_bounded(void **state)
 {
     char *longer = apr_palloc(pool, 5001);
@@ -137,6 +149,7 @@ int main(void)
         unit(test_every_row),
         unit(test_unknown_codes_are_internal),
         unit(test_first_error_wins),
+        unit(test_quotes),
         unit(test_log_is_bounded),
     };
 

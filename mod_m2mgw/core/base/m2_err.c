@@ -154,6 +154,38 @@ m2_code_t m2_err_at(m2_err_t *err, m2_code_t code, int line, int column, const c
     return code;
 }
 
+#define MOST_QUOTED 64
+
+const char *m2_err_quote(const m2_err_t *err, const char *p, apr_size_t n)
+{
+    static const char hex[] = "0123456789abcdef";
+    const apr_size_t shown = n < MOST_QUOTED ? n : MOST_QUOTED;
+    char *text, *out;
+    apr_size_t i;
+
+    if (!err || err->code != M2_OK) {
+        return "";
+    }
+    text = out = apr_palloc(err->pool, 4 * shown + sizeof("\"\"..."));
+    *out++ = '"';
+    for (i = 0; i < shown; i++) {
+        const unsigned char c = (unsigned char)p[i];
+
+        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\') {
+            *out++ = '\\';
+            *out++ = 'x';
+            *out++ = hex[c >> 4];
+            *out++ = hex[c & 15];
+        }
+        else {
+            *out++ = (char)c;
+        }
+    }
+    *out++ = '"';
+    memcpy(out, shown < n ? "..." : "", shown < n ? 4 : 1);
+    return text;
+}
+
 const char *m2_err_behind(const m2_err_t *err, const char *origin)
 {
     const apr_size_t n = strlen(origin);

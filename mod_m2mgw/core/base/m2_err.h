@@ -53,6 +53,12 @@ void m2_err_init(m2_err_t *err, apr_pool_t *pool);
 m2_code_t m2_err_set(m2_err_t *err, m2_code_t code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/**
+ * What somebody else wrote, for a text: in quotes, printable ASCII as it is, other bytes as \xNN,
+ * cut at 64 bytes. In the pool of err; "" where nobody will read it.
+ */
+const char *m2_err_quote(const m2_err_t *err, const char *p, apr_size_t n);
+
 /** Like m2_err_set, with a place in a text; 0 for a line or column that does not apply. */
 m2_code_t m2_err_at(m2_err_t *err, m2_code_t code, int line, int column, const char *fmt,
                     ...) __attribute__((format(printf, 5, 6)));

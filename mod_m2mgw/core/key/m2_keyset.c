@@ -332,9 +332,14 @@ static m2_code_t find_named(const m2_jwk_t **pjwk, const m2_keyset_t *set, const
         return foreign(wanted, err, "the key of the token's kid is not one of its issuer");
     }
     *pjwk = *pjwk ? *pjwk : only_unnamed(sides);
-    return *pjwk ? M2_OK
-                 : none(set, M2_E_KID_UNKNOWN, err,
-                        "the token's kid is not in the key set");
+    if (*pjwk) {
+        return M2_OK;
+    }
+    if (set->incomplete || set->keys->nelts == 0) {
+        return none(set, M2_E_KID_UNKNOWN, err, "");
+    }
+    return m2_err_set(err, M2_E_KID_UNKNOWN, "kid is %s, which is not in the key set",
+                      m2_err_quote(err, wanted->kid.p, wanted->kid.n));
 }
 
 /* 0 when there are more keys than may be tried. */
