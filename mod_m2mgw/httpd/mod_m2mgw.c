@@ -117,13 +117,14 @@ static int hook_check_access(request_rec *r)
     return ctx->in_force && !ctx->error_document ? m2mgw_conclude(ctx, r) : DECLINED;
 }
 
-/* A verified token is an authentication: `Require` gets its auth_checker even where it
- * would grant without a user. */
+/* A verified token is an authentication: other modules get their auth_checker even where
+ * `Require` would grant without a user. Where there are none, it need not be asked twice. */
 static int hook_force_authn(request_rec *r)
 {
     const m2mgw_ctx_t *ctx = m2mgw_ctx(r);
 
-    return ctx && ctx->in_force && ctx->verdict.verified ? OK : DECLINED;
+    return ctx && ctx->in_force && ctx->verdict.verified && m2mgw_authz_has_others() ? OK
+                                                                                     : DECLINED;
 }
 
 static int hook_check_authn(request_rec *r)

@@ -50,7 +50,7 @@ static void offer_to(apr_pool_t *p, const char *token, apr_uint64_t generation,
     one->place = M2_PLACE_QUERY;
     one->name = "absent";
     one->value = NULL;
-    m2_cache_put(cache, &verdict, &policy, generation, m2_slice_z(token), NOW);
+    m2_cache_put(cache, p, &verdict, &policy, generation, m2_slice_z(token), NOW);
 }
 
 /* Offered from a pool that is gone right after, as a request's is. */

@@ -442,7 +442,7 @@ static m2_code_t decide(const char *value)
     facts.lookup = look_up;
     facts.baton = apr_pstrdup(pool, value);
     facts.params = rules->params;
-    code = m2_rules_decide(&by, NULL, rules, &facts, NULL);
+    code = m2_rules_decide(&by, NULL, rules, NULL, &facts, NULL);
     if (code == M2_E_RULE_DENIED) {
         m2_rule_refusal(&refusal, pool, by, &facts);
     }

@@ -271,7 +271,7 @@ static void test_headers_refused(void **state)
 static m2_code_t decide(const char **prule)
 {
     const m2_rule_t *rule = NULL;
-    m2_code_t code = m2_rules_decide(&rule, NULL, rules, facts_of(list, pool), &err);
+    m2_code_t code = m2_rules_decide(&rule, NULL, rules, NULL, facts_of(list, pool), &err);
 
     *prule = rule ? rule->name : NULL;
     return code;

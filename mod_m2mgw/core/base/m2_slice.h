@@ -51,6 +51,9 @@ static inline int m2_slice_is_nocase(m2_slice_t s, const char *z)
     if (!s.p || !z || s.n != strlen(z)) {
         return 0;
     }
+    if (memcmp(s.p, z, s.n) == 0) { /* mostly, where it is one at all */
+        return 1;
+    }
     for (i = 0; i < s.n; i++) {
         if (s.p[i] != z[i] && apr_tolower(s.p[i]) != apr_tolower(z[i])) {
             return 0;

@@ -14,6 +14,7 @@
 
 #include "base/m2_fold.h"
 #include "base/m2_hold.h"
+#include "gate/m2_settle.h"
 
 #include <openssl/rand.h>
 
@@ -33,6 +34,7 @@ typedef struct entry_t {
     const char *kid, *alg, *user;
     m2_times_t times;
     apr_array_header_t publish, env;
+    m2_settled_t settled;
     apr_size_t size;
 } entry_t;
 
@@ -129,12 +131,30 @@ static void put_list(apr_array_header_t *copy, m2_publish_t *elements, char **at
     copy->nelts = copy->nalloc = list ? list->nelts : 0;
 }
 
-static entry_t *entry_make(const m2_verdict_t *verdict, const m2_policy_t *policy,
-                           apr_uint64_t generation, m2_slice_t token)
+static apr_size_t rest_size(const m2_settled_t *settled)
+{
+    return settled->rest.rules ? (apr_size_t)settled->rest.n * sizeof(apr_uint32_t) : 0;
+}
+
+/* Its indices are placed behind the elements, and the texts behind them. */
+static void put_settled(m2_settled_t *copy, char **at, const m2_settled_t *settled)
+{
+    const apr_size_t size = rest_size(settled);
+
+    *copy = *settled;
+    copy->rest.which = (const apr_uint32_t *)(void *)*at;
+    if (size) {
+        memcpy(*at, settled->rest.which, size);
+    }
+    *at += size;
+}
+
+static entry_t *entry_make(const m2_verdict_t *verdict, const m2_settled_t *settled,
+                           const m2_policy_t *policy, apr_uint64_t generation, m2_slice_t token)
 {
     const apr_size_t size = sizeof(entry_t) + token.n + text_size(verdict->kid)
                             + text_size(verdict->user) + list_size(verdict->publish)
-                            + list_size(verdict->env);
+                            + list_size(verdict->env) + rest_size(settled);
     apr_size_t claims_size;
     m2_json_t *claims = m2_json_keep(verdict->claims, &claims_size);
     entry_t *entry = claims ? malloc(size) : NULL;
@@ -154,6 +174,7 @@ static entry_t *entry_make(const m2_verdict_t *verdict, const m2_policy_t *polic
     entry->alg = verdict->alg; /* of the table of algorithms */
     entry->size = size + claims_size;
     entry->claims = claims;
+    put_settled(&entry->settled, &at, settled);
     put_list(&entry->publish, elements, &at, verdict->publish);
     put_list(&entry->env, elements + entry->publish.nelts, &at, verdict->env);
     entry->kid = put_text(&at, verdict->kid);
@@ -264,6 +285,7 @@ static void fill(m2_verdict_t *verdict, entry_t *entry)
     verdict->times = entry->times;
     verdict->publish = &entry->publish;
     verdict->env = &entry->env;
+    verdict->settled = &entry->settled;
 }
 
 int m2_cache_get(m2_verdict_t *verdict, m2_cache_t *cache, apr_pool_t *pool,
@@ -323,24 +345,27 @@ static slot_t *victim_of(slot_t *bucket)
     return victim;
 }
 
-void m2_cache_put(m2_cache_t *cache, const m2_verdict_t *verdict, const m2_policy_t *policy,
-                  apr_uint64_t generation, m2_slice_t token, apr_time_t now)
+void m2_cache_put(m2_cache_t *cache, apr_pool_t *pool, const m2_verdict_t *verdict,
+                  const m2_policy_t *policy, apr_uint64_t generation, m2_slice_t token,
+                  apr_time_t now)
 {
     const apr_uint64_t hash = hash_of(cache, generation, token);
     apr_uint32_t idle = 0;
+    m2_settled_t settled;
     slot_t *slot;
     entry_t *entry;
 
     if (!seen_before(cache, hash)) {
         return;
     }
+    m2_settle(&settled, pool, verdict, policy);
     slot = victim_of(bucket_of(cache, hash));
     if (!slot
         || !__atomic_compare_exchange_n(&slot->state, &idle, WRITER, 0, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED)) {
         return;
     }
-    entry = entry_make(verdict, policy, generation, token);
+    entry = entry_make(verdict, &settled, policy, generation, token);
     if (entry) {
         entry_free(slot->entry);
         slot->entry = entry;

@@ -136,6 +136,7 @@ static m2_code_t unproven(m2_verdict_t *verdict, m2_code_t code)
     verdict->claims = NULL;
     verdict->kid = verdict->alg = verdict->user = NULL;
     verdict->publish = verdict->env = NULL;
+    verdict->settled = NULL;
     return code;
 }
 
@@ -221,7 +222,7 @@ static m2_code_t judge(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy_
     verdict->code = check_token(verdict, pool, policy, keys, token, now);
     verdict->code = publish(verdict, pool, policy);
     if (cache && verdict->code == M2_OK) {
-        m2_cache_put(cache, verdict, policy, keys->generation, token, now);
+        m2_cache_put(cache, pool, verdict, policy, keys->generation, token, now);
     }
     m2_hold_end(&hold);
     return verdict->code;
@@ -261,6 +262,15 @@ static m2_code_t check_revoked(m2_verdict_t *verdict, apr_pool_t *pool,
     return verdict->code;
 }
 
+/* A bearer token where one is taken, which is known to name no owner. */
+static int needs_no_owner(const m2_verdict_t *verdict, const m2_policy_t *policy,
+                          const m2_services_t *services)
+{
+    return verdict->settled && verdict->settled->unbound
+           && policy->bound.constraint == M2_CONSTRAINT_AUTO
+           && !(services && services->presented && services->presented->as_dpop);
+}
+
 /* Whether the token comes from its owner: asked of every request, for what was verified
  * before as well, and never kept. Who does not prove it has brought nothing. */
 static m2_code_t check_owner(m2_verdict_t *verdict, apr_pool_t *pool,
@@ -270,7 +280,8 @@ static m2_code_t check_owner(m2_verdict_t *verdict, apr_pool_t *pool,
     m2_hold_t hold;
     m2_code_t code;
 
-    if (!verdict->verified || policy->bound.constraint == M2_CONSTRAINT_OFF) {
+    if (!verdict->verified || policy->bound.constraint == M2_CONSTRAINT_OFF
+        || needs_no_owner(verdict, policy, services)) {
         return verdict->code;
     }
     m2_hold_begin(&hold);
@@ -352,6 +363,9 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
 
 m2_code_t m2_gate_scopes(m2_verdict_t *verdict, const m2_policy_t *policy)
 {
+    if (verdict->settled && verdict->settled->scopes) {
+        return verdict->code;
+    }
     if (verdict->verified && passes(verdict->code)) {
         m2_code_t code = m2_claims_check_scopes(&verdict->missing_scope, verdict->err.pool,
                                                 verdict->claims, &policy->claims, &verdict->err);
@@ -359,6 +373,13 @@ m2_code_t m2_gate_scopes(m2_verdict_t *verdict, const m2_policy_t *policy)
         verdict->code = code ? code : verdict->code;
     }
     return verdict->code;
+}
+
+int m2_gate_asks(const m2_verdict_t *verdict, const m2_policy_t *policy)
+{
+    const m2_settled_t *settled = verdict->settled;
+
+    return policy->rules && !(settled && settled->rest.rules == policy->rules && !settled->rest.n);
 }
 
 m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy,
@@ -373,7 +394,8 @@ m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy,
     if (!policy->rules || !passes(verdict->code)) {
         return verdict->code; /* the first reason stands */
     }
-    code = m2_rules_decide(&verdict->rule, &verdict->shadowed, policy->rules, facts, err);
+    code = m2_rules_decide(&verdict->rule, &verdict->shadowed, policy->rules,
+                           verdict->settled ? &verdict->settled->rest : NULL, facts, err);
     if (passes(code)) {
         return verdict->code;
     }

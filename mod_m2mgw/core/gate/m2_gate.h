@@ -50,6 +50,10 @@ m2_code_t m2_gate_token(m2_verdict_t *verdict, apr_pool_t *pool, const m2_policy
  *  missing_scope of verdict. Behind revocation and proofs, before the rules half. */
 m2_code_t m2_gate_scopes(m2_verdict_t *verdict, const m2_policy_t *policy);
 
+/** Whether m2_gate_rules will ask for any fact: there are rules, and not all of them are settled
+ *  for a token that comes again. */
+int m2_gate_asks(const m2_verdict_t *verdict, const m2_policy_t *policy);
+
 /** The rules half; only called when the token half passed (or in Shadow, whatever it said).
  *  Fills code, err, rule and refusal of verdict. */
 m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy, m2_facts_t *facts);

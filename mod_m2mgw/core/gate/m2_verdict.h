@@ -31,6 +31,13 @@ struct m2_policy_t {
     m2_bound_policy_t bound;           /* M2MSenderConstraint and what goes with it */
 };
 
+/* What follows from a token and a policy alone; kept with a token that comes again. */
+typedef struct m2_settled_t {
+    int scopes;           /* it grants what M2MRequireClaim wants of scope claims */
+    int unbound;          /* it has no claim cnf */
+    m2_rules_rest_t rest; /* the rules that are left to ask */
+} m2_settled_t;
+
 /* What became of a request. The token half lives in the initial request's pool. */
 struct m2_verdict_t {
     m2_code_t code;             /* M2_OK, M2_BYPASS or the reason of the refusal */
@@ -50,6 +57,7 @@ struct m2_verdict_t {
     m2_proof_t proof;           /* of possession; jti is set where it is to be spent */
     apr_array_header_t *publish; /* of m2_publish_t: M2MClaim targets */
     apr_array_header_t *env;     /* of m2_publish_t: M2M_CLAIM_* */
+    const m2_settled_t *settled; /* of a token from the cache; else NULL */
     const m2_rule_t *rule;       /* rule that decided, or NULL */
     apr_array_header_t *shadowed; /* of m2_shadowed_t: what rules in shadow would have done */
     m2_refusal_t refusal;        /* with M2_E_RULE_DENIED */

@@ -195,14 +195,26 @@ const char *m2_find_why_none(const char *text)
 
 int m2_find_is_dpop(const char *text)
 {
-    m2_slice_t value = trim(m2_slice_z(text));
+    m2_slice_t value;
 
-    return value.p && strip_scheme(&value, "DPoP");
+    while (text && is_blank(*text)) {
+        text++;
+    }
+    if (!text || (*text != 'D' && *text != 'd')) { /* no need to measure it */
+        return 0;
+    }
+    value = trim(m2_slice_z(text));
+    return strip_scheme(&value, "DPoP");
 }
 
 int m2_find_is_twin(const char *sent, const char *name)
 {
-    return m2_header_name_like(sent, name)
+    const unsigned char differing = (unsigned char)(*sent ^ *name);
+
+    if (apr_isalnum(*name) && differing && differing != ('a' ^ 'A')) {
+        return 0; /* nearly all others */
+    }
+    return strcmp(sent, name) != 0 && m2_header_name_like(sent, name)
            && !m2_slice_is_nocase(m2_slice_z(sent), name);
 }
 

@@ -7,11 +7,6 @@
  */
 #include "request/m2_path_reading.h"
 
-static int is_control(unsigned char c)
-{
-    return c < 0x20 || c == 0x7f;
-}
-
 static int is_blank(char c)
 {
     return (unsigned char)c <= 0x20;
@@ -26,32 +21,45 @@ static int is_dot_segment(const char *p)
     return *p == '/' || *p == '\0';
 }
 
+enum { PLAIN, END, SLASH, DOT, CAPITAL, DEVICE, CONTROL };
+
+static const unsigned char kinds[256] = {
+    [0] = END, [1 ... 0x1f] = CONTROL, [0x7f] = CONTROL, ['/'] = SLASH, ['.'] = DOT,
+    ['A' ... 'Z'] = CAPITAL, ['%'] = DEVICE, [';'] = DEVICE, ['\\'] = DEVICE,
+};
+
+/* What a byte that is not plain adds, by its kind and the one in front of it. */
+static unsigned mark_of(const char *p, char last)
+{
+    switch (kinds[(unsigned char)*p]) {
+    case SLASH:
+        return last == '/' || is_blank(last) ? M2_PATH_DEVICE : 0;
+    case DOT:
+        return last == '/' && is_dot_segment(p) ? M2_PATH_DEVICE : 0;
+    case CAPITAL:
+        return M2_PATH_CAPITAL;
+    case CONTROL:
+        return M2_PATH_CONTROL;
+    case END:
+        return is_blank(last) ? M2_PATH_DEVICE : 0;
+    default:
+        return M2_PATH_DEVICE;
+    }
+}
+
 unsigned m2_path_marks(const char *path)
 {
     unsigned marks = 0;
-    char last = 'x';
+    const char *p = path;
 
-    for (; *path; last = *path++) {
-        const char c = *path;
-
-        if (c >= 'a' && c <= 'z') {
-            continue;
-        }
-        if (c == '/') {
-            marks |= last == '/' || is_blank(last) ? M2_PATH_DEVICE : 0;
-        }
-        else if (c >= 'A' && c <= 'Z') {
-            marks |= M2_PATH_CAPITAL;
-        }
-        else if (c == '%' || c == ';' || c == '\\'
-                 || (c == '.' && last == '/' && is_dot_segment(path))) {
-            marks |= M2_PATH_DEVICE;
-        }
-        else if (is_control((unsigned char)c)) {
-            marks |= M2_PATH_CONTROL;
+    for (;; p++) {
+        if (kinds[(unsigned char)*p] != PLAIN) {
+            marks |= mark_of(p, p > path ? p[-1] : 'x');
+            if (!*p) {
+                return marks;
+            }
         }
     }
-    return is_blank(last) ? marks | M2_PATH_DEVICE : marks;
 }
 
 /* --- one spelling --- */

@@ -14,7 +14,6 @@
 #define NOT_SO (-1)          /* the word has no such form */
 #define MAX_XFF_INDEX 9999   /* more hops than any header has room for */
 
-enum { UNKNOWN, KNOWN, FAULTY }; /* m2_facts_t.state */
 
 /* reads what stands behind the colon into param->arg or param->index */
 typedef m2_code_t read_fn(m2_param_t *param, apr_pool_t *pool, const char *arg,
@@ -380,7 +379,7 @@ static void facts_ask(m2_facts_t *facts, int index)
 
     if (facts->lookup(value, param, facts->baton)) {
         memset(value, 0, sizeof(*value));
-        facts->state[index] = FAULTY;
+        facts->state[index] = M2_FACT_FAULTY;
         return;
     }
     if (m2_json_type(value->json) == M2_JSON_NULL) {
@@ -389,7 +388,7 @@ static void facts_ask(m2_facts_t *facts, int index)
     else if (value->json && !value->text.p) {
         value->text = m2_slice_z(m2_json_text(facts->pool, value->json));
     }
-    facts->state[index] = KNOWN;
+    facts->state[index] = M2_FACT_KNOWN;
 }
 
 m2_code_t m2_facts_get(m2_value_t *value, m2_facts_t *facts, int index)
@@ -397,14 +396,9 @@ m2_code_t m2_facts_get(m2_value_t *value, m2_facts_t *facts, int index)
     if (!facts->state) {
         facts_open(facts);
     }
-    if (facts->state[index] == UNKNOWN) {
+    if (facts->state[index] == M2_FACT_UNKNOWN) {
         facts_ask(facts, index);
     }
     *value = facts->values[index];
-    return facts->state[index] == KNOWN ? M2_OK : M2_E_RULE_ERROR;
-}
-
-int m2_facts_know(const m2_facts_t *facts, int index)
-{
-    return facts->state && facts->state[index] == KNOWN;
+    return facts->state[index] == M2_FACT_KNOWN ? M2_OK : M2_E_RULE_ERROR;
 }

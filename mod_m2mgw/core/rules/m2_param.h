@@ -96,6 +96,8 @@ typedef struct m2_value_t {
  */
 typedef m2_code_t m2_param_fn(m2_value_t *value, const m2_param_t *param, void *baton);
 
+enum { M2_FACT_UNKNOWN, M2_FACT_KNOWN, M2_FACT_FAULTY };
+
 /* What conditions and templates see while one request is decided. Zeroed, then filled by
  * the host; values are looked up once each. */
 typedef struct m2_facts_t {
@@ -105,7 +107,7 @@ typedef struct m2_facts_t {
     void *baton;
     const m2_params_t *params;
     m2_value_t *values;   /* by parameter index, made on first use */
-    char *state;          /* by parameter index: 0 unknown, 1 known, 2 error */
+    char *state;          /* by parameter index: M2_FACT_ */
     m2_slice_t secret;    /* the token: a value that contains it renders [redacted] */
     double random;        /* one draw per request, in [0,1) */
 } m2_facts_t;
@@ -113,7 +115,10 @@ typedef struct m2_facts_t {
 /** The value of parameter index, looked up at most once per request. */
 m2_code_t m2_facts_get(m2_value_t *value, m2_facts_t *facts, int index);
 
-/** Whether parameter index has been looked up and may be used. */
-int m2_facts_know(const m2_facts_t *facts, int index);
+/** The value of parameter index if it has been looked up and may be used, else NULL. */
+static inline const m2_value_t *m2_facts_known(const m2_facts_t *facts, int index)
+{
+    return facts->state && facts->state[index] == M2_FACT_KNOWN ? &facts->values[index] : NULL;
+}
 
 #endif /* M2_PARAM_H */

@@ -21,4 +21,8 @@ m2_code_t m2_expr_compile(const m2_expr_t **pexpr, apr_pool_t *pool, const char 
 /** Evaluate. On M2_ERROR err tells which part could not be evaluated (no values). */
 m2_truth_t m2_expr_eval(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err);
 
+/** Whether its value follows from the token alone: it reads claims and the user they name, and
+ *  no time, chance or data set. */
+int m2_expr_is_of_token(const m2_expr_t *expr, const m2_params_t *params);
+
 #endif /* M2_RULE_H */

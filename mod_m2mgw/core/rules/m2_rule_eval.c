@@ -221,7 +221,7 @@ static m2_truth_t truth_of(int yes)
 
 static int is_known(const m2_operand_t *operand, const m2_facts_t *facts)
 {
-    return operand->kind != M2_OPERAND_VARIABLE || m2_facts_know(facts, operand->index);
+    return operand->kind != M2_OPERAND_VARIABLE || m2_facts_known(facts, operand->index);
 }
 
 /* Whether a comparison can only be TRUE or FALSE: what it reads is known already. Of all others
@@ -231,6 +231,8 @@ static int is_certain(const m2_expr_t *expr, const m2_facts_t *facts)
     switch (expr->kind) {
     case M2_EXPR_COMPARE:
         return is_known(&expr->left, facts) && is_known(&expr->right, facts);
+    case M2_EXPR_SAME_TEXT:
+        return m2_facts_known(facts, expr->left.index) != NULL;
     case M2_EXPR_IS_NULL:
     case M2_EXPR_LIKE:
     case M2_EXPR_HAS:
@@ -240,30 +242,51 @@ static int is_certain(const m2_expr_t *expr, const m2_facts_t *facts)
     }
 }
 
-/* An error anywhere is the result, so a kid is passed over only where it can be none and the
- * others have decided. */
-static m2_truth_t eval_connective(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
+/* One kid that is not neutral decides. An error anywhere is the result, so a kid is passed over
+ * only where it can be none and the others have decided. */
+static inline m2_truth_t eval_kids(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err,
+                                   m2_truth_t neutral)
 {
-    int i, yes = 0, errors = 0, n = expr->kids->nelts;
+    const m2_expr_t *const *kid = (const void *)expr->kids->elts;
+    const m2_expr_t *const *end = kid + expr->kids->nelts;
+    m2_truth_t result = neutral;
 
-    for (i = 0; i < n; i++) {
-        const m2_expr_t *kid = APR_ARRAY_IDX(expr->kids, i, const m2_expr_t *);
-        const int decided = expr->kind == M2_EXPR_AND  ? yes < i
-                            : expr->kind == M2_EXPR_OR ? yes > 0
-                                                       : 0;
-        m2_truth_t truth;
+    for (; kid < end; kid++) {
+        if (result == neutral || !is_certain(*kid, facts)) {
+            const m2_truth_t truth = eval(*kid, facts, err);
 
-        if (decided && is_certain(kid, facts)) {
-            continue;
+            if (truth == M2_ERROR) {
+                return M2_ERROR;
+            }
+            result = truth == neutral ? result : truth;
         }
-        truth = eval(kid, facts, err);
-        yes += truth == M2_TRUE;
-        errors += truth == M2_ERROR;
     }
-    return errors                       ? M2_ERROR
-           : expr->kind == M2_EXPR_AND  ? truth_of(yes == n)
-           : expr->kind == M2_EXPR_OR   ? truth_of(yes > 0)
-                                        : truth_of(yes % 2);
+    return result;
+}
+
+static m2_truth_t eval_and(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
+{
+    return eval_kids(expr, facts, err, M2_TRUE);
+}
+
+static m2_truth_t eval_or(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
+{
+    return eval_kids(expr, facts, err, M2_FALSE);
+}
+
+static m2_truth_t eval_xor(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
+{
+    int i, yes = 0;
+
+    for (i = 0; i < expr->kids->nelts; i++) {
+        const m2_truth_t truth = eval(APR_ARRAY_IDX(expr->kids, i, const m2_expr_t *), facts, err);
+
+        if (truth == M2_ERROR) {
+            return M2_ERROR;
+        }
+        yes += truth == M2_TRUE;
+    }
+    return truth_of(yes % 2);
 }
 
 static m2_truth_t eval_not(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
@@ -283,6 +306,25 @@ static m2_truth_t eval_compare(const m2_expr_t *expr, m2_facts_t *facts, m2_err_
         return M2_ERROR;
     }
     return truth_of((relate(&a, &b) & holds[expr->compare - M2_TOK_EQ]) != 0);
+}
+
+static m2_truth_t eval_same_text(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
+{
+    const m2_value_t *value = m2_facts_known(facts, expr->left.index);
+    const m2_slice_t *text = &expr->with.word;
+    datum_t a;
+
+    if (!value) {
+        if (!load(&a, &expr->left, facts, err)) {
+            return M2_ERROR;
+        }
+        value = m2_facts_known(facts, expr->left.index);
+    }
+    if (!value || !value->text.p) {
+        return M2_FALSE;
+    }
+    return truth_of((value->text.n == text->n && memcmp(value->text.p, text->p, text->n) == 0)
+                    != expr->negate);
 }
 
 static m2_truth_t eval_is_null(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
@@ -429,9 +471,9 @@ static m2_truth_t eval_dataset(const m2_expr_t *expr, m2_facts_t *facts, m2_err_
 typedef m2_truth_t eval_fn(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err);
 
 static eval_fn *const evaluators[] = { /* ORDER EXPR */
-    eval_connective, eval_connective, eval_connective, eval_not, eval_compare, eval_is_null,
-    eval_like,       eval_cidr,       eval_in,         eval_has, eval_matches, eval_dataset,
-    eval_dataset,
+    eval_and,     eval_or,   eval_xor,  eval_not, eval_compare, eval_same_text,
+    eval_is_null, eval_like, eval_cidr, eval_in,  eval_has,     eval_matches,
+    eval_dataset, eval_dataset,
 };
 _Static_assert(sizeof(evaluators) / sizeof(evaluators[0]) == M2_EXPR_CIDR_DATASET + 1,
                "ORDER EXPR");
@@ -444,4 +486,38 @@ static m2_truth_t eval(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 m2_truth_t m2_expr_eval(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 {
     return eval(expr, facts, err);
+}
+
+/* --- what it reads --- */
+
+static int operand_is_of_token(const m2_operand_t *operand, const m2_params_t *params)
+{
+    const m2_param_t *param;
+
+    if (operand->kind != M2_OPERAND_VARIABLE) {
+        return operand->kind < M2_OPERAND_VARIABLE; /* those behind it are chance and time */
+    }
+    param = &APR_ARRAY_IDX(params->list, operand->index, const m2_param_t);
+    return param->source == M2_SRC_TOKEN
+           || (param->source == M2_SRC_SYSTEM
+               && (param->index == M2_SYS_APP_ID || param->index == M2_SYS_APP_KEY));
+}
+
+int m2_expr_is_of_token(const m2_expr_t *expr, const m2_params_t *params)
+{
+    int i;
+
+    for (i = 0; expr->kids && i < expr->kids->nelts; i++) {
+        if (!m2_expr_is_of_token(APR_ARRAY_IDX(expr->kids, i, const m2_expr_t *), params)) {
+            return 0;
+        }
+    }
+    for (i = 0; expr->items && i < expr->items->nelts; i++) {
+        if (!operand_is_of_token(&APR_ARRAY_IDX(expr->items, i, m2_operand_t), params)) {
+            return 0;
+        }
+    }
+    return expr->kind != M2_EXPR_IN_DATASET && expr->kind != M2_EXPR_CIDR_DATASET
+           && operand_is_of_token(&expr->left, params)
+           && operand_is_of_token(&expr->right, params);
 }

@@ -125,6 +125,7 @@ typedef enum m2_expr_kind_t { /* ORDER EXPR: evaluators in m2_rule_eval.c */
     M2_EXPR_XOR,
     M2_EXPR_NOT,
     M2_EXPR_COMPARE,
+    M2_EXPR_SAME_TEXT, /* `$name = 'text'` and `<>`, which is what most rules are made of */
     M2_EXPR_IS_NULL,
     M2_EXPR_LIKE,
     M2_EXPR_CIDR,
@@ -135,20 +136,21 @@ typedef enum m2_expr_kind_t { /* ORDER EXPR: evaluators in m2_rule_eval.c */
     M2_EXPR_CIDR_DATASET
 } m2_expr_kind_t;
 
+/* What most requests read comes first, within 64 bytes. */
 struct m2_expr_t {
     m2_expr_kind_t kind;
     int negate;                /* `!like`, `<> null`: still false on null */
     m2_tok_t compare;          /* M2_TOK_EQ .. M2_TOK_GE */
-    m2_operand_t left, right;
-    apr_array_header_t *kids;  /* of const m2_expr_t *, for connectives and NOT */
-    apr_array_header_t *items; /* of m2_operand_t, for IN */
     union {
         const m2_like_t *like;
         const m2_cidr_t *cidr;
         const m2_regex_t *regex;
         const struct m2_dataset_ref_t *dataset;
-        m2_slice_t word;
+        m2_slice_t word;       /* of has, and the text of SAME_TEXT */
     } with;
+    apr_array_header_t *kids;  /* of const m2_expr_t *, for connectives and NOT */
+    apr_array_header_t *items; /* of m2_operand_t, for IN */
+    m2_operand_t left, right;
 };
 
 #endif /* M2_RULE_INT_H */

@@ -342,6 +342,24 @@ static void ask_for_null(m2_expr_t *expr)
     expr->negate = expr->compare == M2_TOK_NE;
 }
 
+/* A parameter is a text or null, so that a comparison with a text is known beforehand. */
+static void ask_for_text(m2_expr_t *expr)
+{
+    const int swapped = expr->left.kind == M2_OPERAND_TEXT;
+    const m2_operand_t *name = swapped ? &expr->right : &expr->left;
+    const m2_operand_t *text = swapped ? &expr->left : &expr->right;
+
+    if (expr->kind != M2_EXPR_COMPARE || expr->compare > M2_TOK_NE
+        || name->kind != M2_OPERAND_VARIABLE || text->kind != M2_OPERAND_TEXT) {
+        return;
+    }
+    expr->kind = M2_EXPR_SAME_TEXT;
+    expr->negate = expr->compare == M2_TOK_NE;
+    expr->with.word = text->text;
+    expr->left = *name;
+    memset(&expr->right, 0, sizeof(expr->right));
+}
+
 static m2_code_t parse_comparison(m2_expr_t *expr, parser_t *parser)
 {
     const m2_operand_t *odd;
@@ -358,6 +376,7 @@ static m2_code_t parse_comparison(m2_expr_t *expr, parser_t *parser)
                          "true and false have no order; compare with = or <>");
     }
     ask_for_null(expr);
+    ask_for_text(expr);
     return M2_OK;
 }
 

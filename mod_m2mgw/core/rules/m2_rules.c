@@ -87,6 +87,7 @@ m2_code_t m2_rule_make(m2_rule_t **prule, m2_rules_t *rules, const char *name,
     rule->name = apr_pstrdup(rules->pool, name);
     rule->text = apr_pstrdup(rules->pool, condition);
     sign_datasets(rule, rules->params, datasets);
+    rule->of_token = m2_expr_is_of_token(rule->condition, rules->params);
     *prule = rule;
     return M2_OK;
 }
@@ -286,6 +287,11 @@ m2_code_t m2_rules_add(m2_rules_t *rules, m2_rule_t *rule, m2_err_t *err)
 
 /* --- deciding --- */
 
+static m2_action_t action_of(const m2_rule_t *rule, m2_truth_t truth)
+{
+    return truth == M2_TRUE ? rule->if_true : rule->if_false;
+}
+
 /* Asks a rule in shadow, and remembers what it would have done, if anything. */
 static void ask_shadow(apr_array_header_t **pshadowed, const m2_rule_t *rule, m2_facts_t *facts)
 {
@@ -296,7 +302,7 @@ static void ask_shadow(apr_array_header_t **pshadowed, const m2_rule_t *rule, m2
 
     m2_err_init(&err, facts->pool);
     truth = m2_expr_eval(rule->condition, facts, &err);
-    action = truth == M2_TRUE ? rule->if_true : rule->if_false;
+    action = action_of(rule, truth);
     if (truth == M2_ERROR) {
         shadowed.code = M2_E_RULE_ERROR;
         shadowed.why = err.text;
@@ -314,16 +320,19 @@ static void ask_shadow(apr_array_header_t **pshadowed, const m2_rule_t *rule, m2
 }
 
 m2_code_t m2_rules_decide(const m2_rule_t **prule, apr_array_header_t **pshadowed,
-                          const m2_rules_t *rules, m2_facts_t *facts, m2_err_t *err)
+                          const m2_rules_t *rules, const m2_rules_rest_t *rest,
+                          m2_facts_t *facts, m2_err_t *err)
 {
+    const int some = rest && rest->rules == rules;
+    const int n = some ? rest->n : rules->rules->nelts;
     int i;
 
     if (pshadowed) {
         *pshadowed = NULL;
     }
-
-    for (i = 0; i < rules->rules->nelts; i++) {
-        const m2_rule_t *rule = APR_ARRAY_IDX(rules->rules, i, const m2_rule_t *);
+    for (i = 0; i < n; i++) {
+        const m2_rule_t *rule = APR_ARRAY_IDX(rules->rules, some ? (int)rest->which[i] : i,
+                                              const m2_rule_t *);
         m2_truth_t truth;
         m2_action_t action;
 
@@ -334,7 +343,7 @@ m2_code_t m2_rules_decide(const m2_rule_t **prule, apr_array_header_t **pshadowe
             continue;
         }
         truth = m2_expr_eval(rule->condition, facts, err);
-        action = truth == M2_TRUE ? rule->if_true : rule->if_false;
+        action = action_of(rule, truth);
         *prule = rule;
         if (truth == M2_ERROR) {
             return m2_err_set(err, M2_E_RULE_ERROR, "the condition cannot be evaluated");
@@ -345,6 +354,29 @@ m2_code_t m2_rules_decide(const m2_rule_t **prule, apr_array_header_t **pshadowe
     }
     *prule = NULL;
     return rules->default_action == M2_ACTION_ALLOW ? M2_OK : M2_E_RULE_DEFAULT;
+}
+
+int m2_rules_settle(apr_uint32_t *which, int most, const m2_rules_t *rules, m2_facts_t *facts)
+{
+    int i, n = 0;
+
+    for (i = 0; i < rules->rules->nelts; i++) {
+        const m2_rule_t *rule = APR_ARRAY_IDX(rules->rules, i, const m2_rule_t *);
+        const m2_truth_t truth = rule->of_token ? m2_expr_eval(rule->condition, facts, NULL)
+                                                : M2_ERROR;
+
+        if (truth != M2_ERROR && action_of(rule, truth) == M2_ACTION_NONE) {
+            continue;
+        }
+        if (n == most) {
+            return -1;
+        }
+        which[n++] = (apr_uint32_t)i;
+        if (truth != M2_ERROR && !rule->shadow) {
+            break; /* it decides */
+        }
+    }
+    return n;
 }
 
 /* the rule's headers other than Content-Type, which goes with the body */

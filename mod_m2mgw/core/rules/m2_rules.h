@@ -28,6 +28,7 @@ typedef struct m2_rule_t {
     const m2_expr_t *condition;
     m2_action_t if_true;
     m2_action_t if_false;
+    int of_token;                  /* m2_expr_is_of_token */
     int shadow;                    /* it is evaluated and reported, and decides nothing */
     int status;                    /* 400..599, default 403 */
     const m2_template_t *message;  /* errorMessage, or NULL */
@@ -62,6 +63,13 @@ typedef struct m2_shadowed_t {
     const char *why;                  /* with M2_E_RULE_ERROR, without values; may be NULL */
 } m2_shadowed_t;
 
+/* The rules that are left to ask about one token; rules NULL: all of any list. */
+typedef struct m2_rules_rest_t {
+    const m2_rules_t *rules;   /* those that which is about */
+    int n;
+    const apr_uint32_t *which; /* indices, in order */
+} m2_rules_rest_t;
+
 m2_rules_t *m2_rules_make(apr_pool_t *pool);
 
 /** One word of a rule: `ifTrue=DENY`, `statusCode=404`, `errorMessage=...` (names in any
@@ -87,14 +95,23 @@ m2_code_t m2_rules_add(m2_rules_t *rules, m2_rule_t *rule, m2_err_t *err);
 m2_rule_t *m2_rules_named(const m2_rules_t *rules, const char *name);
 
 /**
- * Walk the rules. M2_OK (some rule allowed, or the default does), M2_E_RULE_DENIED,
- * M2_E_RULE_ERROR, M2_E_RULE_DEFAULT. *prule is the rule that decided, NULL for the default.
- * err says, without values, why a condition could not be evaluated. *pshadowed, where it is
- * wanted, is what rules in shadow would have done, up to the one that decided: of
- * m2_shadowed_t in facts->pool, NULL for none.
+ * Walk the rules, or only those that rest leaves of them; it may be NULL. M2_OK (some rule
+ * allowed, or the default does), M2_E_RULE_DENIED, M2_E_RULE_ERROR, M2_E_RULE_DEFAULT. *prule is
+ * the rule that decided, NULL for the default. err says, without values, why a condition could
+ * not be evaluated. *pshadowed, where it is wanted, is what rules in shadow would have done, up
+ * to the one that decided: of m2_shadowed_t in facts->pool, NULL for none.
  */
 m2_code_t m2_rules_decide(const m2_rule_t **prule, apr_array_header_t **pshadowed,
-                          const m2_rules_t *rules, m2_facts_t *facts, m2_err_t *err);
+                          const m2_rules_t *rules, const m2_rules_rest_t *rest,
+                          m2_facts_t *facts, m2_err_t *err);
+
+/**
+ * Ask the rules that read nothing but a token, and list in which, in order, those that are left:
+ * every one that reads anything else, that could not be evaluated, or that does something; none
+ * behind one that is known to decide. Returns how many, or -1 if more than most would have to
+ * be listed. facts need only answer for claims and the user.
+ */
+int m2_rules_settle(apr_uint32_t *which, int most, const m2_rules_t *rules, m2_facts_t *facts);
 
 /** Render what a rule's refusal says. */
 void m2_rule_refusal(m2_refusal_t *refusal, apr_pool_t *pool, const m2_rule_t *rule,

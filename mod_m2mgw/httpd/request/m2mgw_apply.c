@@ -198,11 +198,12 @@ static void publish_own(request_rec *r, const m2_verdict_t *verdict)
 static m2_code_t takes_body(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     const m2_mapping_t *mapping = ctx->effective.policy.mapping;
+    const int sends = ctx->scrub || mapping; /* else nothing can be wrong with the type */
     const m2_body_kind_t kind = m2_scrub_maps_to(ctx->scrub, M2_PLACE_FORM) && !r->main
                                     ? m2mgw_body_kind(ctx, r) : M2_BODY_NONE;
 
     return m2_publish_takes(ctx->scrub, mapping, mapping && ctx->effective.dir->form_other == 1,
-                            kind, apr_table_get(r->headers_in, "Content-Type"), err);
+                            kind, sends ? apr_table_get(r->headers_in, "Content-Type") : NULL, err);
 }
 
 /* The bodies that names are removed from: a form, and, if no name is set, a body that some

@@ -239,8 +239,37 @@ int m2mgw_authz_user(request_rec *r)
     return run_stage(r, ap_run_auth_checker);
 }
 
+/* written once, before the server has threads */
+static int has_others = 1;
+
+int m2mgw_authz_has_others(void)
+{
+    return has_others;
+}
+
+/* Modules may be loaded behind this one, so their hooks are counted when all are there. */
+static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    const apr_array_header_t *hooks = ap_hook_get_auth_checker();
+    int i;
+
+    (void)pconf;
+    (void)plog;
+    (void)ptemp;
+    (void)s;
+    has_others = 0;
+    for (i = 0; hooks && i < hooks->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(hooks, i, const ap_LINK_auth_checker_t).szName;
+
+        has_others |= !name || (strcmp(name, "mod_authz_core.c") != 0
+                                  && strcmp(name, "mod_m2mgw.c") != 0);
+    }
+    return OK;
+}
+
 void m2mgw_authz_register(apr_pool_t *pool)
 {
+    ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_LAST);
     ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, "m2m-claim",
                               AUTHZ_PROVIDER_VERSION, &claim_provider,
                               AP_AUTH_INTERNAL_PER_CONF);

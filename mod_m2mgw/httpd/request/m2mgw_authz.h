@@ -15,4 +15,7 @@ int m2mgw_authz_user(request_rec *r);
 
 void m2mgw_authz_register(apr_pool_t *pool);
 
+/** Whether a module other than httpd's own takes part in auth_checker. */
+int m2mgw_authz_has_others(void);
+
 #endif /* M2MGW_AUTHZ_H */

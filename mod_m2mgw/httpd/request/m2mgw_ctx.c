@@ -40,9 +40,23 @@ void m2mgw_random(unsigned char bytes[M2MGW_RANDOM])
     memcpy(bytes, stock->bytes + stock->left, M2MGW_RANDOM);
 }
 
+/* Eight hexadecimal digits for four random bytes; which digit is whose does not matter. */
+static void put_digits(char *to, const unsigned char *bytes)
+{
+    const apr_uint64_t ones = 0x0101010101010101u;
+    apr_uint32_t word;
+    apr_uint64_t nibbles, letters;
+
+    memcpy(&word, bytes, sizeof(word));
+    nibbles = ((apr_uint64_t)word << 32 | word) & 0x0f0f0f0ff0f0f0f0u;
+    nibbles = (nibbles & 0x0f0f0f0f00000000u) | (nibbles & 0xf0f0f0f0u) >> 4;
+    letters = (nibbles + 6 * ones) >> 4 & ones; /* 1 where it is above 9 */
+    nibbles += '0' * ones + ('a' - '0' - 10) * letters;
+    memcpy(to, &nibbles, sizeof(nibbles));
+}
+
 static const char *make_id(request_rec *r)
 {
-    static const char hex[] = "0123456789abcdef";
     const char *unique = apr_table_get(r->subprocess_env, "UNIQUE_ID");
     unsigned char bytes[M2MGW_RANDOM];
     char *id;
@@ -53,9 +67,8 @@ static const char *make_id(request_rec *r)
     }
     m2mgw_random(bytes);
     id = apr_palloc(r->pool, 2 * M2MGW_RANDOM + 1);
-    for (i = 0; i < M2MGW_RANDOM; i++) {
-        id[2 * i] = hex[bytes[i] >> 4];
-        id[2 * i + 1] = hex[bytes[i] & 15];
+    for (i = 0; i < M2MGW_RANDOM; i += 4) {
+        put_digits(id + 2 * i, bytes + i);
     }
     id[2 * M2MGW_RANDOM] = '\0';
     return id;

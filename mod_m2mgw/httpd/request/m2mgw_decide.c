@@ -189,7 +189,12 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
     if (!passes(ctx) || (ctx->operation && ctx->operation->is_preflight)) {
         return;
     }
-    m2mgw_facts_init(&facts, ctx, r, now);
+    if (m2_gate_asks(&ctx->verdict, policy)) {
+        m2mgw_facts_init(&facts, ctx, r, now);
+    }
+    else {
+        memset(&facts, 0, sizeof(facts));
+    }
     m2_gate_rules(&ctx->verdict, policy, &facts);
     log_shadowed(ctx, r);
     if (ctx->verdict.code == M2_E_RULE_ERROR && m2mgw_body_is_too_large(ctx)) {

@@ -248,6 +248,14 @@ static const char *walked(const look_t *look)
     return merged;
 }
 
+/* Whether nothing of it changes by folding: most paths. */
+static int is_folded(const look_t *look)
+{
+    const apr_size_t n = strlen(look->uri);
+
+    return !(look->marks & M2_PATH_CAPITAL) && n && look->uri[n - 1] != '/';
+}
+
 static void look_for_sections(look_t *look, const m2_path_reading_t *readings, int n)
 {
     char buffer[SHORT_PATH];
@@ -255,7 +263,10 @@ static void look_for_sections(look_t *look, const m2_path_reading_t *readings, i
     int i;
 
     look->uri = walked(look);
-    if (!m2_path_fold_into(buffer, sizeof(buffer), look->uri)) {
+    if (is_folded(look)) {
+        folded = look->uri;
+    }
+    else if (!m2_path_fold_into(buffer, sizeof(buffer), look->uri)) {
         folded = m2_path_fold(look->r->pool, look->uri);
     }
     look->folded = folded;

@@ -57,23 +57,18 @@ static void tell_token(m2mgw_decision_t *decision, const m2_verdict_t *verdict,
     }
 }
 
+/* What is counted. */
 static void tell(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *ctx)
 {
     memset(decision, 0, sizeof(*decision));
-    decision->time = r->request_time;
-    decision->duration = apr_time_now() - r->request_time;
     decision->code = ctx->require_denied ? M2_E_REQUIRE_DENIED : ctx->verdict.code;
     decision->shadow = !ctx->require_denied && !ctx->refused
                        && ctx->effective.engine == M2MGW_ENGINE_SHADOW
                        && !m2mgw_decision_passes(decision);
-    decision->status = final_status(r);
+    decision->time = r->request_time;
     decision->section = ctx->effective.dir ? ctx->effective.dir->section : NULL;
     decision->rule = ctx->require_denied ? NULL : ctx->verdict.rule;
     decision->shadowed = ctx->verdict.shadowed;
-    decision->request_id = ctx->root->request_id;
-    decision->trace_id = apr_table_get(ctx->r->subprocess_env, "M2M_TRACE_ID");
-    decision->vhost = r->server->server_hostname;
-    decision->operation = m2mgw_operation_name(ctx);
     if (ctx->operation && ctx->operation->match.operation) {
         decision->operations = ctx->effective.operations;
         decision->operation_number = ctx->operation->match.operation->number;
@@ -81,6 +76,17 @@ static void tell(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *
     if (!m2mgw_decision_passes(decision) && !ctx->require_denied) {
         decision->detail = ctx->verdict.err.text;
     }
+}
+
+/* What is written down, of refusals and where every decision is logged. */
+static void tell_more(m2mgw_decision_t *decision, request_rec *r, const m2mgw_ctx_t *ctx)
+{
+    decision->duration = apr_time_now() - r->request_time;
+    decision->status = final_status(r);
+    decision->request_id = ctx->root->request_id;
+    decision->trace_id = apr_table_get(ctx->r->subprocess_env, "M2M_TRACE_ID");
+    decision->vhost = r->server->server_hostname;
+    decision->operation = m2mgw_operation_name(ctx);
     decision->address = r->useragent_ip;
     decision->line = r->the_request;
     tell_token(decision, &ctx->verdict, r->pool);
@@ -114,6 +120,7 @@ void m2mgw_record(request_rec *r)
 {
     const m2mgw_ctx_t *ctx = deciding(r), *missed = missed_in_shadow(r);
     m2mgw_decision_t decision;
+    int is_recent, is_logged;
 
     if ((!ctx && !missed) || (ctx && ctx->uncharged)) { /* the upgrade's request is recorded */
         return;
@@ -124,10 +131,15 @@ void m2mgw_record(request_rec *r)
     }
     m2mgw_count_decision(&decision);
     m2mgw_count_operation(&decision);
-    if (!m2mgw_decision_passes(&decision) && !decision.shadow) {
+    is_recent = !m2mgw_decision_passes(&decision) && !decision.shadow;
+    is_logged = m2mgw_decision_is_logged(r, &decision);
+    if (is_recent || is_logged) {
+        tell_more(&decision, r, ctx ? ctx : missed);
+    }
+    if (is_recent) {
         m2mgw_recent_add(&decision);
     }
-    if (m2mgw_decision_is_logged(r, &decision)) {
+    if (is_logged) {
         m2mgw_decision_log(r, &decision);
     }
 }

@@ -349,6 +349,25 @@ static int is_refusal(request_rec *r)
     return 0;
 }
 
+/* Whether it is answered with a file, by the default handler or one that adds no header of ours:
+ * no backend, script or other handler that could send the id back. */
+static int is_file(const request_rec *r)
+{
+    return !r->handler && !r->proxyreq && r->finfo.filetype == APR_REG
+           && (!r->content_type || ap_cstr_casecmpn(r->content_type, "text/", 5) == 0);
+}
+
+/* Where no answer can hold an id, and no limits are told, it needs no filter. */
+static void insert_id(m2mgw_ctx_t *ctx, request_rec *r)
+{
+    if (!ctx->refused && !ctx->root->limits && !ctx->effective.limits && is_file(r)) {
+        apr_table_setn(r->err_headers_out, REQUEST_ID, ctx->root->request_id);
+    }
+    else {
+        ap_add_output_filter_handle(id_filter_handle, ctx, r, r->connection);
+    }
+}
+
 void m2mgw_response_insert(request_rec *r)
 {
     m2mgw_ctx_t *ctx = r->main ? NULL : decided(r);
@@ -365,7 +384,7 @@ void m2mgw_response_insert(request_rec *r)
     if (ctx->r == r && ctx->refused && ctx->refused == r->status && ctx->body) {
         ap_add_output_filter_handle(refusal_filter_handle, ctx, r, r->connection);
     }
-    ap_add_output_filter_handle(id_filter_handle, ctx, r, r->connection);
+    insert_id(ctx, r);
 }
 
 void m2mgw_response_register(void)

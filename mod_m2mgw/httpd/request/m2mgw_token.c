@@ -21,6 +21,7 @@ typedef struct finder_t {
     request_rec *r;
     m2_err_t *err;
     apr_array_header_t *tokens; /* of m2_slice_t */
+    const char *value;          /* of the header field they were found in */
 } finder_t;
 
 /* Whether a field that is not empty has name in a spelling that differs by more than case:
@@ -42,9 +43,10 @@ static int has_twin(const apr_table_t *headers, const char *name)
 
 static m2_code_t find_header(finder_t *f, const char *name)
 {
-    const m2_code_t code = m2_find_in_header(f->tokens, name,
-                                             apr_table_get(f->r->headers_in, name), f->err);
+    m2_code_t code;
 
+    f->value = apr_table_get(f->r->headers_in, name);
+    code = m2_find_in_header(f->tokens, name, f->value, f->err);
     if (code == M2_OK && has_twin(f->r->headers_in, name)) {
         return m2_err_set(f->err, M2_E_TOKEN_MULTIPLE, "header %s stands there in another "
                           "spelling, which counts as one more token", name);
@@ -206,8 +208,7 @@ static int seen_before(const m2mgw_root_t *root, const m2_token_source_t *source
 /* Whether the one token of a header field came under the scheme `DPoP` (RFC 9449 7.1). */
 static int came_as_dpop(const finder_t *f, const m2_token_source_t *source)
 {
-    return source->place == M2_TOKEN_HEADER
-           && m2_find_is_dpop(apr_table_get(f->r->headers_in, source->name));
+    return source->place == M2_TOKEN_HEADER && m2_find_is_dpop(f->value);
 }
 
 /* Tokens are kept with the initial request: a redirect's own pool and args may be others, and
@@ -298,7 +299,7 @@ m2_code_t m2mgw_token_take(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
     const apr_array_header_t *sources = ctx->effective.sources->list;
     m2_slice_t few[2];
     apr_array_header_t tokens = { r->pool, sizeof(few[0]), 0, 2, (char *)few };
-    finder_t f = { ctx, r, err, &tokens };
+    finder_t f = { ctx, r, err, &tokens, NULL };
     m2_code_t worst = M2_OK;
     m2_code_t code;
     int i;

@@ -13,11 +13,11 @@
 int m2mgw_upgrade_is_due(request_rec *r)
 {
     const char *upgrade = apr_table_get(r->headers_in, "Upgrade");
-    const char *connection = apr_table_get(r->headers_in, "Connection");
+    const char *connection = upgrade ? apr_table_get(r->headers_in, "Connection") : NULL;
     apr_array_header_t *offers = NULL;
     const char *protocol;
 
-    if (!upgrade || !connection || r->main || !ap_find_token(r->pool, connection, "upgrade")
+    if (!connection || r->main || !ap_find_token(r->pool, connection, "upgrade")
         || ap_parse_token_list_strict(r->pool, upgrade, &offers, 0) || !offers
         || !offers->nelts) {
         return 0;
