@@ -10,7 +10,9 @@
  */
 #include "issuer/m2mi.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #include <time.h>
@@ -27,12 +29,32 @@ typedef struct door_t {
 } door_t;
 
 static door_t *doors; /* NULL: nothing is remembered */
-static unsigned char key[32];
+static EVP_MAC_CTX *keyed; /* set up with a random key, and only copied since */
+
+static EVP_MAC_CTX *keyed_make(void)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(apr_uintptr_t)"SHA256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    unsigned char key[32];
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+
+    if (ctx && (RAND_bytes(key, sizeof(key)) != 1
+                || EVP_MAC_init(ctx, key, sizeof(key), params) != 1)) {
+        EVP_MAC_CTX_free(ctx);
+        ctx = NULL;
+    }
+    OPENSSL_cleanse(key, sizeof(key));
+    EVP_MAC_free(mac);
+    return ctx;
+}
 
 void m2mi_memory_child(apr_pool_t *pool, server_rec *s)
 {
-    doors = RAND_bytes(key, sizeof(key)) == 1 ? apr_pcalloc(pool, DOORS * sizeof(*doors))
-                                              : NULL;
+    keyed = keyed_make();
+    doors = keyed ? apr_pcalloc(pool, DOORS * sizeof(*doors)) : NULL;
     if (!doors) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      "M2-719: no randomness: right secrets are not remembered");
@@ -51,22 +73,16 @@ static apr_int64_t seconds_now(void)
 static int tag_make(apr_uint64_t *tag, const m2mi_watch_t *passwords, const char *client,
                     const char *secret)
 {
-    unsigned char text[4096];
-    const char *path = m2mi_watch_path(passwords);
-    const size_t sizes[] = { strlen(path) + 1, strlen(client) + 1, strlen(secret) + 1 };
-    size_t n = 0;
-    int done;
+    const char *const texts[] = { m2mi_watch_path(passwords), client, secret };
+    EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(keyed);
+    int done = ctx != NULL;
+    size_t i, n = 0;
 
-    if (sizes[0] + sizes[1] + sizes[2] > sizeof(text)) {
-        return 0;
+    for (i = 0; done && i < sizeof(texts) / sizeof(texts[0]); i++) {
+        done = EVP_MAC_update(ctx, (const unsigned char *)texts[i], strlen(texts[i]) + 1) == 1;
     }
-    memcpy(text, path, sizes[0]);
-    memcpy(text + sizes[0], client, sizes[1]);
-    memcpy(text + sizes[0] + sizes[1], secret, sizes[2]);
-    done = EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, sizeof(key), text,
-                     sizes[0] + sizes[1] + sizes[2], (unsigned char *)tag,
-                     TAG_WORDS * sizeof(*tag), &n) != NULL;
-    OPENSSL_cleanse(text, sizes[0] + sizes[1] + sizes[2]);
+    done = done && EVP_MAC_final(ctx, (unsigned char *)tag, &n, TAG_WORDS * sizeof(*tag)) == 1;
+    EVP_MAC_CTX_free(ctx);
     return done && n == TAG_WORDS * sizeof(*tag);
 }
 

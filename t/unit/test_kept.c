@@ -9,6 +9,10 @@
 #include "token/m2_jws.h"
 #include "key/m2_kept.h"
 
+#include "text/m2_b64.h"
+
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
 #include <pthread.h>
 
 static const m2_jwk_t *rsa, *ec, *ed;
@@ -22,13 +26,17 @@ static const m2_jwk_t *key(const char *alg)
     return jwk;
 }
 
+static const char *token_in(apr_pool_t *p, const m2_jwk_t *jwk, const char *alg)
+{
+    const char *text = "";
+
+    return m2_jws_sign(&text, p, NULL, z("{}"), jwk, m2_alg_find(z(alg)), NULL) == M2_OK ? text
+                                                                                         : "";
+}
+
 static const char *token(const m2_jwk_t *jwk, const char *alg)
 {
-    const char *text;
-
-    assert_int_equal(m2_jws_sign(&text, pool, NULL, z("{}"), jwk, m2_alg_find(z(alg)), &err),
-                     M2_OK);
-    return text;
+    return token_in(pool, jwk, alg);
 }
 
 static void make(void)
@@ -84,13 +92,60 @@ static void test_again_and_again(void **state)
     }
 }
 
+static const char *const algs[] = { "RS256", "PS384", "ES256", "EdDSA" };
+
+static const m2_jwk_t *key_of(int n)
+{
+    return n == 3 ? ed : n == 2 ? ec : rsa;
+}
+
+/* What a kept context signs, one that was set up for it alone verifies. */
+static void test_signs(void **state)
+{
+    static const char *const named[] = { "SHA256", "SHA384", "SHA256", NULL };
+    m2_jws_t jws;
+    int i;
+
+    (void)state;
+    make();
+    for (i = 0; i < 40; i++) {
+        const m2_jwk_t *jwk = key_of(i % 4);
+        const char *text = token(jwk, algs[i % 4]);
+        EVP_PKEY_CTX *params = NULL;
+        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        m2_slice_t bytes;
+
+        assert_int_equal(verify(pool, text, jwk), M2_OK);
+        assert_int_equal(verify(pool, spoil(pool, text), jwk), M2_E_SIGNATURE_INVALID);
+        assert_int_equal(m2_jws_split(&jws, z(text), NULL), M2_OK);
+        assert_int_equal(m2_b64_decode(&bytes, pool, jws.signature64), M2_OK);
+        assert_int_equal(EVP_DigestVerifyInit_ex(ctx, &params, named[i % 4], NULL, NULL,
+                                                 jwk->pkey, NULL), 1);
+        if (i % 4 == 1) {
+            EVP_PKEY_CTX_set_rsa_padding(params, RSA_PKCS1_PSS_PADDING);
+            EVP_PKEY_CTX_set_rsa_pss_saltlen(params, RSA_PSS_SALTLEN_DIGEST);
+        }
+        if (i % 4 != 2) { /* ECDSA is in DER there */
+            assert_int_equal(EVP_DigestVerify(ctx, (const unsigned char *)bytes.p, bytes.n,
+                                              (const unsigned char *)jws.signed_part.p,
+                                              jws.signed_part.n), 1);
+        }
+        EVP_MD_CTX_free(ctx);
+    }
+}
+
 static void test_not_its_algorithm(void **state)
 {
+    unsigned char out[512];
+    apr_size_t n;
+
     (void)state;
     make();
     assert_int_equal(m2_kept_verify(ec->kept, m2_alg_find(z("EdDSA")), z("x"), z("y")), 0);
     assert_int_equal(m2_kept_verify(ec->kept, m2_alg_find(z("HS256")), z("x"), z("y")), 0);
     assert_int_equal(m2_kept_verify(ed->kept, m2_alg_find(z("RS256")), z("x"), z("y")), 0);
+    n = sizeof(out);
+    assert_int_equal(m2_kept_sign(out, &n, ec->kept, m2_alg_find(z("RS256")), z("y")), 0);
     assert_int_equal(verify(pool, tokens[2], ec), M2_OK);
     assert_int_equal(verify(pool, tokens[3], ed), M2_OK);
     ERR_clear_error();
@@ -109,10 +164,11 @@ static void *many(void *data)
     apr_allocator_owner_set(allocator, mine);
     for (i = 0; i < 150; i++) {
         const int n = i % 4;
-        const m2_jwk_t *jwk = n == 3 ? ed : n == 2 ? ec : rsa;
+        const m2_jwk_t *jwk = key_of(n);
 
         wrong += verify(mine, tokens[n], jwk) != M2_OK;
         wrong += verify(mine, spoil(mine, tokens[n]), jwk) != M2_E_SIGNATURE_INVALID;
+        wrong += i % 16 < 4 && verify(mine, token_in(mine, jwk, algs[n]), jwk) != M2_OK;
         apr_pool_clear(mine);
     }
     apr_pool_destroy(mine);
@@ -140,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(test_again_and_again),
+        unit(test_signs),
         unit(test_not_its_algorithm),
         unit(test_threads),
     };

@@ -23,7 +23,7 @@ struct m2_jwk_t {
     m2_alg_mask_t algs;   /* never 0 */
     EVP_PKEY *pkey;       /* NULL for oct; freed by a cleanup of the key's pool */
     m2_slice_t secret;    /* oct only; cleansed by a cleanup of the key's pool */
-    struct m2_kept_t *kept; /* contexts for verifying; NULL for oct */
+    struct m2_kept_t *kept; /* contexts for verifying and signing; NULL for oct */
     int bits;
     int is_private;       /* holds a private part */
     const char *alg;      /* the JWK's own `alg`, or NULL */

@@ -14,9 +14,10 @@
 
 typedef struct context_t {
     const m2_alg_t *alg;
+    int signs;         /* else it verifies */
     EVP_MD *digest;
     EVP_MD_CTX *hash;
-    EVP_PKEY_CTX *verify;
+    EVP_PKEY_CTX *work;
     EVP_MD_CTX *whole; /* of EdDSA, which takes the text and not its digest */
 } context_t;
 
@@ -28,7 +29,7 @@ struct m2_kept_t {
 static void context_free(context_t *c)
 {
     if (c) {
-        EVP_PKEY_CTX_free(c->verify);
+        EVP_PKEY_CTX_free(c->work);
         EVP_MD_CTX_free(c->whole);
         EVP_MD_CTX_free(c->hash);
         EVP_MD_free(c->digest);
@@ -36,38 +37,49 @@ static void context_free(context_t *c)
     }
 }
 
+static int set_up_whole(context_t *c, EVP_PKEY *pkey)
+{
+    c->whole = EVP_MD_CTX_new();
+    if (!c->hash || !c->whole
+        || !(EVP_PKEY_is_a(pkey, "ED25519") || EVP_PKEY_is_a(pkey, "ED448"))) {
+        return 0;
+    }
+    return c->signs ? EVP_DigestSignInit_ex(c->whole, NULL, NULL, NULL, NULL, pkey, NULL) == 1
+                    : EVP_DigestVerifyInit_ex(c->whole, NULL, NULL, NULL, NULL, pkey, NULL) == 1;
+}
+
 static int set_up(context_t *c, EVP_PKEY *pkey, const m2_alg_t *alg)
 {
     c->alg = alg;
+    c->hash = EVP_MD_CTX_new();
     if (alg->family == M2_FAMILY_EDDSA) {
-        c->hash = EVP_MD_CTX_new();
-        c->whole = EVP_MD_CTX_new();
-        return c->hash && c->whole
-               && (EVP_PKEY_is_a(pkey, "ED25519") || EVP_PKEY_is_a(pkey, "ED448"))
-               && EVP_DigestVerifyInit_ex(c->whole, NULL, NULL, NULL, NULL, pkey, NULL) == 1;
+        return set_up_whole(c, pkey);
     }
     c->digest = EVP_MD_fetch(NULL, alg->digest, NULL);
-    c->hash = EVP_MD_CTX_new();
-    c->verify = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-    if (!c->digest || !c->hash || !c->verify || EVP_PKEY_verify_init(c->verify) != 1
-        || EVP_PKEY_CTX_set_signature_md(c->verify, c->digest) != 1) {
+    c->work = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+    if (!c->digest || !c->hash || !c->work
+        || (c->signs ? EVP_PKEY_sign_init(c->work) : EVP_PKEY_verify_init(c->work)) != 1
+        || EVP_PKEY_CTX_set_signature_md(c->work, c->digest) != 1) {
         return 0;
     }
     if (alg->family == M2_FAMILY_RSA) { /* RFC 7518 3.3 */
-        return EVP_PKEY_CTX_set_rsa_padding(c->verify, RSA_PKCS1_PADDING) == 1;
+        return EVP_PKEY_CTX_set_rsa_padding(c->work, RSA_PKCS1_PADDING) == 1;
     }
     if (alg->family == M2_FAMILY_RSA_PSS) { /* RFC 7518 3.5 */
-        return EVP_PKEY_CTX_set_rsa_padding(c->verify, RSA_PKCS1_PSS_PADDING) == 1
-               && EVP_PKEY_CTX_set_rsa_mgf1_md(c->verify, c->digest) == 1
-               && EVP_PKEY_CTX_set_rsa_pss_saltlen(c->verify, RSA_PSS_SALTLEN_DIGEST) == 1;
+        return EVP_PKEY_CTX_set_rsa_padding(c->work, RSA_PKCS1_PSS_PADDING) == 1
+               && EVP_PKEY_CTX_set_rsa_mgf1_md(c->work, c->digest) == 1
+               && EVP_PKEY_CTX_set_rsa_pss_saltlen(c->work, RSA_PSS_SALTLEN_DIGEST) == 1;
     }
     return alg->family == M2_FAMILY_ECDSA;
 }
 
-static context_t *context_make(EVP_PKEY *pkey, const m2_alg_t *alg)
+static context_t *context_make(EVP_PKEY *pkey, const m2_alg_t *alg, int signs)
 {
     context_t *c = OPENSSL_zalloc(sizeof(*c));
 
+    if (c) {
+        c->signs = signs;
+    }
     if (c && !set_up(c, pkey, alg)) {
         context_free(c);
         return NULL;
@@ -98,7 +110,7 @@ static void put_back(m2_kept_t *kept, context_t *c)
     context_free(c);
 }
 
-static context_t *take(m2_kept_t *kept, const m2_alg_t *alg)
+static context_t *take(m2_kept_t *kept, const m2_alg_t *alg, int signs)
 {
     const unsigned start = first_slot();
     unsigned i;
@@ -110,14 +122,14 @@ static context_t *take(m2_kept_t *kept, const m2_alg_t *alg)
         if (__atomic_load_n(slot, __ATOMIC_RELAXED)) {
             c = __atomic_exchange_n(slot, NULL, __ATOMIC_ACQUIRE);
         }
-        if (c && c->alg == alg) {
+        if (c && c->alg == alg && c->signs == signs) {
             return c;
         }
-        if (c) { /* of another algorithm of the same key */
+        if (c) { /* of another algorithm of the same key, or for the other thing */
             put_back(kept, c);
         }
     }
-    return context_make(kept->pkey, alg);
+    return context_make(kept->pkey, alg, signs);
 }
 
 static apr_status_t kept_free(void *data)
@@ -140,20 +152,24 @@ m2_kept_t *m2_kept_make(apr_pool_t *pool, EVP_PKEY *pkey)
     return kept;
 }
 
+static int digest_of(unsigned char *digest, unsigned int *pn, context_t *c, m2_slice_t text)
+{
+    return EVP_DigestInit_ex2(c->hash, c->digest, NULL) == 1
+           && EVP_DigestUpdate(c->hash, text.p, text.n) == 1
+           && EVP_DigestFinal_ex(c->hash, digest, pn) == 1;
+}
+
 static int verify_digest(context_t *c, m2_slice_t signature, m2_slice_t text)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int n = 0;
 
-    return EVP_DigestInit_ex2(c->hash, c->digest, NULL) == 1
-           && EVP_DigestUpdate(c->hash, text.p, text.n) == 1
-           && EVP_DigestFinal_ex(c->hash, digest, &n) == 1
-           && EVP_PKEY_verify(c->verify, (const unsigned char *)signature.p, signature.n,
-                              digest, n)
+    return digest_of(digest, &n, c, text)
+           && EVP_PKEY_verify(c->work, (const unsigned char *)signature.p, signature.n, digest, n)
                   == 1;
 }
 
-/* A context that has verified is used up: each time by a copy of the one that was set up. */
+/* A context that was used is used up: each time a copy of the one that was set up. */
 static int verify_whole(context_t *c, m2_slice_t signature, m2_slice_t text)
 {
     return EVP_MD_CTX_copy_ex(c->hash, c->whole) == 1
@@ -165,7 +181,7 @@ static int verify_whole(context_t *c, m2_slice_t signature, m2_slice_t text)
 int m2_kept_verify(m2_kept_t *kept, const m2_alg_t *alg, m2_slice_t signature,
                    m2_slice_t text)
 {
-    context_t *c = take(kept, alg);
+    context_t *c = take(kept, alg, 0);
     int valid;
 
     if (!c) {
@@ -174,4 +190,34 @@ int m2_kept_verify(m2_kept_t *kept, const m2_alg_t *alg, m2_slice_t signature,
     valid = c->whole ? verify_whole(c, signature, text) : verify_digest(c, signature, text);
     put_back(kept, c);
     return valid;
+}
+
+static int sign_digest(unsigned char *signature, size_t *pn, context_t *c, m2_slice_t text)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+
+    return digest_of(digest, &n, c, text) && EVP_PKEY_sign(c->work, signature, pn, digest, n) == 1;
+}
+
+static int sign_whole(unsigned char *signature, size_t *pn, context_t *c, m2_slice_t text)
+{
+    return EVP_MD_CTX_copy_ex(c->hash, c->whole) == 1
+           && EVP_DigestSign(c->hash, signature, pn, (const unsigned char *)text.p, text.n) == 1;
+}
+
+int m2_kept_sign(unsigned char *signature, apr_size_t *pn, m2_kept_t *kept, const m2_alg_t *alg,
+                 m2_slice_t text)
+{
+    context_t *c = take(kept, alg, 1);
+    size_t n = *pn;
+    int done;
+
+    if (!c) {
+        return 0;
+    }
+    done = c->whole ? sign_whole(signature, &n, c, text) : sign_digest(signature, &n, c, text);
+    put_back(kept, c);
+    *pn = n;
+    return done;
 }

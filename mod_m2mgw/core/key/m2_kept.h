@@ -24,4 +24,10 @@ m2_kept_t *m2_kept_make(apr_pool_t *pool, EVP_PKEY *pkey);
 int m2_kept_verify(m2_kept_t *kept, const m2_alg_t *alg, m2_slice_t signature,
                    m2_slice_t text);
 
+/** Sign text by alg, which the key can do and has the private part for, into *pn bytes at
+ *  signature, EVP_PKEY_get_size at least; *pn becomes its length (DER for ECDSA). Returns 0 when
+ *  OpenSSL refuses. Thread-safe. */
+int m2_kept_sign(unsigned char *signature, apr_size_t *pn, m2_kept_t *kept, const m2_alg_t *alg,
+                 m2_slice_t text);
+
 #endif /* M2_KEPT_H */

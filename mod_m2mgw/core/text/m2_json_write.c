@@ -146,35 +146,49 @@ static void put_z(text_t *text, const char *z)
     put(text, z, strlen(z));
 }
 
+static void put_escape(text_t *text, char c)
+{
+    static const char letters[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+    const char *pair = letters;
+    char escape[8];
+
+    while (*pair && *pair != c) {
+        pair += 2;
+    }
+    if (*pair) {
+        escape[0] = '\\';
+        escape[1] = pair[1];
+        put(text, escape, 2);
+    }
+    else {
+        apr_snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char)c);
+        put_z(text, escape);
+    }
+}
+
+/* Whether c stands in a string as it is. */
+static int stands(const text_t *text, char c)
+{
+    return (unsigned char)c > ' ' ? c != '"' && c != '\\' : c == ' ' && !text->one_word;
+}
+
 /* RFC 8259 7: quotation mark, backslash and controls are escaped, the rest stands. */
 static void put_string(text_t *text, m2_slice_t s)
 {
-    static const char letters[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-    apr_size_t i;
+    apr_size_t i = 0, from;
 
-    put_z(text, "\"");
-    for (i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        const char *pair = letters;
-        char escape[8];
-
-        while (*pair && (unsigned char)*pair != c) {
-            pair += 2;
+    put(text, "\"", 1);
+    while (i < s.n) {
+        for (from = i; i < s.n && stands(text, s.p[i]); i++) {
         }
-        if (*pair) {
-            escape[0] = '\\';
-            escape[1] = pair[1];
-            put(text, escape, 2);
+        if (i > from) {
+            put(text, s.p + from, i - from);
         }
-        else if (c < 0x20 || (c == ' ' && text->one_word)) {
-            apr_snprintf(escape, sizeof(escape), "\\u%04x", c);
-            put_z(text, escape);
-        }
-        else {
-            put(text, s.p + i, 1);
+        if (i < s.n) {
+            put_escape(text, s.p[i++]);
         }
     }
-    put_z(text, "\"");
+    put(text, "\"", 1);
 }
 
 static void put_json(text_t *text, const m2_json_t *json);

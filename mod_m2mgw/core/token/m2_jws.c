@@ -224,25 +224,6 @@ m2_code_t m2_jws_payload(const m2_json_t **pclaims, m2_jws_t *jws, apr_pool_t *p
 
 /* --- signatures --- */
 
-/* A context that signs by alg with pkey; NULL when OpenSSL refuses. */
-static EVP_MD_CTX *context(const m2_alg_t *alg, EVP_PKEY *pkey)
-{
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *params = NULL;
-    int ok = ctx
-             && EVP_DigestSignInit_ex(ctx, &params, alg->digest, NULL, NULL, pkey, NULL) == 1;
-
-    if (ok && alg->family == M2_FAMILY_RSA_PSS) { /* RFC 7518 3.5 */
-        ok = EVP_PKEY_CTX_set_rsa_padding(params, RSA_PKCS1_PSS_PADDING) == 1
-             && EVP_PKEY_CTX_set_rsa_pss_saltlen(params, RSA_PSS_SALTLEN_DIGEST) == 1;
-    }
-    if (!ok) {
-        EVP_MD_CTX_free(ctx);
-        return NULL;
-    }
-    return ctx;
-}
-
 static int verify_bytes(const m2_jws_t *jws, const m2_jwk_t *jwk, bytes_t signature,
                         apr_size_t n)
 {
@@ -351,12 +332,10 @@ static int ecdsa_from_der(unsigned char *out, apr_size_t size, bytes_t der, apr_
 static int sign_pkey(m2_slice_t *psignature, apr_pool_t *pool, m2_slice_t text,
                      const m2_jwk_t *jwk, const m2_alg_t *alg)
 {
-    size_t n = (size_t)EVP_PKEY_get_size(jwk->pkey);
+    apr_size_t n = (apr_size_t)EVP_PKEY_get_size(jwk->pkey);
     unsigned char *out = apr_palloc(pool, n), *pair;
-    EVP_MD_CTX *ctx = context(alg, jwk->pkey);
-    int ok = ctx && EVP_DigestSign(ctx, out, &n, (bytes_t)text.p, text.n) == 1;
+    int ok = m2_kept_sign(out, &n, jwk->kept, alg, text);
 
-    EVP_MD_CTX_free(ctx);
     if (ok && alg->family == M2_FAMILY_ECDSA) {
         pair = apr_palloc(pool, alg->size);
         ok = ecdsa_from_der(pair, alg->size, out, n);
