@@ -5,13 +5,15 @@
  *
  *   core mint ALG N DIR [KEYS]   a key, and N tokens signed with it, in DIR: private.json,
  *                                keys.json (of KEYS keys, ours in the middle), public.pem,
- *                                tokens, forged (one byte of the signature changed),
+ *                                tokens, clients (1,000 of one client each), forged (one byte
+ *                                of the signature changed),
  *                                tampered (one token, payload changed), scope (one token
  *                                that lacks the scope)
  *   core prove ALG N DIR URL     in the DIR of mint: proofs, N lines of a token that is bound to
  *                                a key of ALG, a blank, and a proof for GET URL
  *   core gate SCENARIO N DIR     N decisions without a server, for callgrind: same, distinct,
- *                                forged, rules, claims, proof (the same token, each proof new)
+ *                                forged, rules (50 that read the token), asked (50 that read the
+ *                                request), claims, proof (the same token, each proof new)
  *   core scale SCENARIO N DIR    N decisions per thread, by one thread and by two: decisions
  *                                per second of either, then entries and bytes in the cache
  */
@@ -29,6 +31,8 @@
 #include <stdlib.h>
 
 #define MAX_KEYS 2000
+#define CLIENT "9f3a2c51-service"
+#define CLIENTS 1000 /* tokens in the file clients, of one client each */
 #define POOL_TOKENS 500 /* tokens the gate scenarios go round */
 
 static apr_pool_t *pool;
@@ -71,7 +75,7 @@ static m2_slice_t slurp(const char *dir, const char *name)
 /* --- mint --- */
 
 static const char *token_of(apr_pool_t *p, const m2_jwk_t *jwk, const m2_alg_t *alg, int n,
-                            const char *scope)
+                            const char *scope, const char *client)
 {
     const apr_int64_t now = apr_time_sec(apr_time_now());
     m2_json_t *header = m2_json_make(p), *claims = m2_json_make(p);
@@ -80,8 +84,8 @@ static const char *token_of(apr_pool_t *p, const m2_jwk_t *jwk, const m2_alg_t *
     m2_json_set_string(header, "typ", "at+jwt");
     m2_json_set_string(claims, "iss", "https://issuer.example/");
     m2_json_set_string(claims, "aud", "https://api.example/");
-    m2_json_set_string(claims, "sub", "9f3a2c51-service");
-    m2_json_set_string(claims, "client_id", "9f3a2c51-service");
+    m2_json_set_string(claims, "sub", client);
+    m2_json_set_string(claims, "client_id", client);
     m2_json_set_string(claims, "scope", scope);
     m2_json_set_string(claims, "jti", apr_psprintf(p, "b7c1d6e0-%08d", n));
     m2_json_set_int(claims, "iat", now);
@@ -231,6 +235,7 @@ static int mint(int argc, char **argv)
     const int n = (int)apr_atoi64(argv[3]);
     const char *dir = argv[4];
     FILE *tokens = create(dir, "tokens"), *forged = create(dir, "forged"), *f;
+    FILE *clients = create(dir, "clients");
     apr_pool_t *p;
     m2_jwk_t *jwk;
     int i;
@@ -239,7 +244,12 @@ static int mint(int argc, char **argv)
     write_keys(dir, jwk, alg, argc > 5 ? (int)apr_atoi64(argv[5]) : 1);
     apr_pool_create(&p, pool);
     for (i = 0; i < n; i++) {
-        const char *token = token_of(p, jwk, alg, i, "api:read");
+        const char *token = token_of(p, jwk, alg, i, "api:read", CLIENT);
+
+        if (i < CLIENTS) {
+            fprintf(clients, "%s\n", token_of(p, jwk, alg, i, "api:read",
+                                              apr_psprintf(p, "client-%04d", i)));
+        }
 
         fprintf(tokens, "%s\n", token);
         fprintf(forged, "%s\n", damaged(p, token, 2));
@@ -248,19 +258,20 @@ static int mint(int argc, char **argv)
             fprintf(f, "%s\n", damaged(p, token, 1));
             fclose(f);
             f = create(dir, "scope");
-            fprintf(f, "%s\n", token_of(p, jwk, alg, -1, "other:read"));
+            fprintf(f, "%s\n", token_of(p, jwk, alg, -1, "other:read", CLIENT));
             fclose(f);
         }
         apr_pool_clear(p);
     }
     fclose(tokens);
     fclose(forged);
+    fclose(clients);
     return 0;
 }
 
 /* --- gate --- */
 
-static m2_code_t no_parameters(m2_value_t *value, const m2_param_t *param, void *baton)
+static m2_code_t answer(m2_value_t *value, const m2_param_t *param, void *baton)
 {
     const m2_verdict_t *verdict = baton;
 
@@ -268,21 +279,26 @@ static m2_code_t no_parameters(m2_value_t *value, const m2_param_t *param, void 
         value->json = m2_json_path(verdict->claims, param->arg);
         value->text = m2_json_string(value->json);
     }
+    else if (param->source == M2_SRC_METHOD) {
+        value->text = m2_slice_z("GET");
+    }
     return M2_OK;
 }
 
-static m2_rules_t *make_rules(int n)
+/* of the token, or of the request as well */
+static m2_rules_t *make_rules(int n, const char *condition)
 {
     m2_rules_t *rules = m2_rules_make(pool);
     int i;
 
     must(m2_params_declare(rules->params, "client", "Token:client_id", &err), "parameter");
     must(m2_params_declare(rules->params, "scope", "Token:scope", &err), "parameter");
+    must(m2_params_declare(rules->params, "method", "Method", &err), "parameter");
     for (i = 0; i < n; i++) {
         m2_rule_t *rule;
 
         must(m2_rule_make(&rule, rules, apr_psprintf(pool, "rule%d", i),
-                          "$client = 'other' and $scope has 'api:admin'", &err), "rule");
+                          condition, &err), "rule");
         must(m2_rule_option(rule, rules, "ifTrue", "DENY", M2_MARK_PERCENT, &err), "option");
         must(m2_rules_add(rules, rule, &err), "add");
     }
@@ -306,6 +322,14 @@ static m2_mapping_t *make_mapping(void)
     return mapping;
 }
 
+static m2_rules_t *rules_for(m2_slice_t scenario)
+{
+    return m2_slice_is(scenario, "rules")
+               ? make_rules(50, "$client = 'other' and $scope has 'api:admin'")
+           : m2_slice_is(scenario, "asked")
+               ? make_rules(50, "$method = 'DELETE' and $client = 'other'") : NULL;
+}
+
 static void make_policy(m2_policy_t *policy, const char *scenario, const char *dir)
 {
     m2_keyset_t *set = m2_keyset_make(pool);
@@ -323,7 +347,7 @@ static void make_policy(m2_policy_t *policy, const char *scenario, const char *d
     policy->bound.proof.window = 3600;
     policy->claims.max_age = -1;
     policy->user_claims = names;
-    policy->rules = m2_slice_is(m2_slice_z(scenario), "rules") ? make_rules(50) : NULL;
+    policy->rules = rules_for(m2_slice_z(scenario));
     policy->mapping = m2_slice_is(m2_slice_z(scenario), "claims") ? make_mapping() : NULL;
 }
 
@@ -336,7 +360,7 @@ static m2_code_t decide(apr_pool_t *p, const m2_policy_t *policy, m2_slice_t tok
     memset(&facts, 0, sizeof(facts));
     facts.pool = p;
     facts.now = apr_time_now();
-    facts.lookup = no_parameters;
+    facts.lookup = answer;
     facts.baton = verdict;
     facts.params = policy->rules ? policy->rules->params : NULL;
     if (m2_gate_token(verdict, p, policy, token, facts.now, services) == M2_OK) {

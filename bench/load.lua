@@ -2,11 +2,17 @@
 -- Copyright The mod_m2mgw authors
 --
 -- For wrk: requests with the tokens of the file BENCH_TOKENS, one after the other; a line of
--- two words is a bound token and a proof. Prints one line of JSON.
+-- two words is a bound token and a proof. BENCH_BODY, if set, is posted instead, without a
+-- token. Prints one line of JSON.
 
 local requests, at = {}, 0
 
 function init(args)
+    local body = os.getenv("BENCH_BODY")
+    if body then
+        requests[1] = wrk.format("POST", nil, { ["Content-Type"] = "application/x-www-form-urlencoded" }, body)
+        return
+    end
     for token in io.lines(os.getenv("BENCH_TOKENS")) do
         local bound, proof = token:match("^(%S+) (%S+)$")
         local headers = proof and { Authorization = "DPoP " .. bound, DPoP = proof }
