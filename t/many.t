@@ -136,4 +136,23 @@ is($status, 0, 'a hundred thousand operations') or diag($said);
 CONF
 isnt($status, 0, 'more are refused');
 like($said, qr/more than 100000 operations/, 'and it says why');
+
+# --- and thousands of sections ---
+
+# seconds of CPU that httpd -t takes
+sub cpu_of {
+    my ($count) = @_;
+    my $sections = join '', map { "<Location /area$_>\n    M2MJwks file:\@ROOT\@/k.json\n    M2MRealm r$_\n    M2MSenderConstraint Auto\n</Location>\n" } 1 .. $count;
+    my @before = times;
+    my ($status, $said) = try_config($sections, files => { 'k.json' => jwk_json('oct') });
+    my @after = times;
+    is($status, 0, "$count sections") or diag($said);
+    return $after[2] + $after[3] - $before[2] - $before[3];
+}
+my ($thousand, $eight) = (cpu_of(1000), cpu_of(8000));
+note(sprintf 'httpd -t: %.2f s of CPU with 1,000 sections, %.2f s with 8,000', $thousand, $eight);
+SKIP: {
+    skip 'a sanitizer takes its time', 1 if $slow;
+    cmp_ok($eight, '<', 2 + 16 * $thousand, 'a section is not compared with every other one');
+}
 $t->finish;

@@ -49,7 +49,7 @@ sub spawn {
 
 sub wait_port {
     my ($on, $s) = @_;
-    for (1 .. 600) {
+    for (1 .. 3000) {
         return if IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $on->{port});
         sleep 0.02;
     }

@@ -476,7 +476,8 @@ m2_code_t m2_openapi_read(m2_openapi_t **papi, m2_operations_t *table, apr_pool_
                           apr_pool_t *ptemp, m2_slice_t text,
                           const m2_openapi_options_t *options, m2_err_t *err)
 {
-    m2_apidoc_t doc = { pool, ptemp, NULL, options, NULL, table, NULL, NULL, NULL, 0, err };
+    m2_apidoc_t doc = { pool, ptemp, NULL, options, NULL, table, NULL, NULL, NULL, 0, err,
+                        apr_hash_make(ptemp) };
     m2_code_t code;
 
     doc.api = apr_pcalloc(pool, sizeof(*doc.api));

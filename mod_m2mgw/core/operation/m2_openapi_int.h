@@ -22,6 +22,7 @@ typedef struct m2_apidoc_t {
     const m2_node_t *security;  /* of the whole document, NULL for none */
     int is_unstated;            /* some operation states none, nor does the document */
     m2_err_t *err;
+    apr_hash_t *ways;           /* text -> array of alternatives that many operations share */
 } m2_apidoc_t;
 
 /** The value of a name in a mapping; NULL when it is not there, or map is not a mapping. */

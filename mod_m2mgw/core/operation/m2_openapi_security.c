@@ -104,7 +104,7 @@ static m2_code_t add_scopes(apr_array_header_t *scopes, m2_apidoc_t *doc,
         if (!scope->text || !*scope->text || strpbrk(scope->text, " \t\r\n")) {
             return m2_node_fault(scope, doc->err, "a scope is a text without blanks");
         }
-        APR_ARRAY_PUSH(scopes, const char *) = apr_pstrdup(doc->pool, scope->text);
+        APR_ARRAY_PUSH(scopes, const char *) = scope->text;
     }
     return code;
 }
@@ -136,7 +136,7 @@ static m2_code_t read_way(apr_array_header_t **pscopes, m2_apidoc_t *doc,
         const m2_node_t *name = m2_node_name_at(way, i);
 
         if (apr_hash_get(doc->schemes, name->text, APR_HASH_KEY_STRING)) {
-            scopes = scopes ? scopes : apr_array_make(doc->pool, 2, sizeof(const char *));
+            scopes = scopes ? scopes : apr_array_make(doc->ptemp, 2, sizeof(const char *));
             code = add_scopes(scopes, doc, m2_node_value_at(way, i));
         }
         else {
@@ -147,9 +147,46 @@ static m2_code_t read_way(apr_array_header_t **pscopes, m2_apidoc_t *doc,
     return code;
 }
 
+static apr_array_header_t *copy_of(apr_pool_t *pool, const apr_array_header_t *scopes)
+{
+    apr_array_header_t *copy = apr_array_make(pool, scopes->nelts, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < scopes->nelts; i++) {
+        APR_ARRAY_PUSH(copy, const char *) =
+            apr_pstrdup(pool, APR_ARRAY_IDX(scopes, i, const char *));
+    }
+    return copy;
+}
+
+/* The same alternatives are kept once; scopes hold no blanks. */
+static const apr_array_header_t *keep_ways(m2_apidoc_t *doc, const apr_array_header_t *ways)
+{
+    apr_array_header_t *kept;
+    const char *key = "";
+    int i;
+
+    for (i = 0; i < ways->nelts; i++) {
+        key = apr_pstrcat(doc->ptemp, key,
+                          apr_array_pstrcat(doc->ptemp,
+                                            APR_ARRAY_IDX(ways, i, apr_array_header_t *), ' '),
+                          "\n", NULL);
+    }
+    kept = apr_hash_get(doc->ways, key, APR_HASH_KEY_STRING);
+    if (!kept) {
+        kept = apr_array_make(doc->pool, ways->nelts, sizeof(apr_array_header_t *));
+        for (i = 0; i < ways->nelts; i++) {
+            APR_ARRAY_PUSH(kept, apr_array_header_t *) =
+                copy_of(doc->pool, APR_ARRAY_IDX(ways, i, apr_array_header_t *));
+        }
+        apr_hash_set(doc->ways, key, APR_HASH_KEY_STRING, kept);
+    }
+    return kept;
+}
+
 static m2_code_t read_ways(m2_operation_t *operation, m2_apidoc_t *doc, const m2_node_t *list)
 {
-    apr_array_header_t *ways = apr_array_make(doc->pool, 1, sizeof(apr_array_header_t *));
+    apr_array_header_t *ways = apr_array_make(doc->ptemp, 1, sizeof(apr_array_header_t *));
     apr_array_header_t *scopes;
     m2_code_t code = M2_OK;
     int i;
@@ -165,7 +202,7 @@ static m2_code_t read_ways(m2_operation_t *operation, m2_apidoc_t *doc, const m2
             APR_ARRAY_PUSH(ways, apr_array_header_t *) = scopes;
         }
     }
-    operation->alternatives = ways;
+    operation->alternatives = code ? ways : keep_ways(doc, ways);
     return code;
 }
 

@@ -7,6 +7,8 @@
  */
 #include "operation/m2_operation_int.h"
 
+#include "base/m2_pool.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,29 +24,13 @@ static m2_opnode_t *make_node(m2_operations_t *table, apr_pool_t *pool)
     return node;
 }
 
-/* A pool whose memory goes back to the system with it. */
-static apr_pool_t *own_pool(apr_pool_t *parent)
-{
-    apr_allocator_t *allocator;
-    apr_pool_t *pool;
-
-    if (apr_allocator_create(&allocator) != APR_SUCCESS) {
-        allocator = NULL; /* that of the parent */
-    }
-    apr_pool_create_ex(&pool, parent, NULL, allocator);
-    if (allocator) {
-        apr_allocator_owner_set(allocator, pool);
-    }
-    return pool;
-}
-
 m2_operations_t *m2_operations_make(apr_pool_t *pool)
 {
     m2_operations_t *table = apr_pcalloc(pool, sizeof(*table));
 
     table->pool = pool;
-    table->filling = own_pool(pool);
-    table->folding = own_pool(pool);
+    table->filling = m2_pool_own(pool);
+    table->folding = m2_pool_own(pool);
     apr_pool_create(&table->scratch, table->filling);
     table->edges = apr_hash_make(table->filling);
     table->methods = apr_hash_make(table->filling);

@@ -255,10 +255,9 @@ static inline m2_truth_t eval_kids(const m2_expr_t *expr, m2_facts_t *facts, m2_
         if (result == neutral || !is_certain(*kid, facts)) {
             const m2_truth_t truth = eval(*kid, facts, err);
 
-            if (truth == M2_ERROR) {
-                return M2_ERROR;
+            if (truth != neutral && result != M2_ERROR) {
+                result = truth;
             }
-            result = truth == neutral ? result : truth;
         }
     }
     return result;
@@ -276,17 +275,15 @@ static m2_truth_t eval_or(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *er
 
 static m2_truth_t eval_xor(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 {
-    int i, yes = 0;
+    int i, yes = 0, errors = 0;
 
     for (i = 0; i < expr->kids->nelts; i++) {
         const m2_truth_t truth = eval(APR_ARRAY_IDX(expr->kids, i, const m2_expr_t *), facts, err);
 
-        if (truth == M2_ERROR) {
-            return M2_ERROR;
-        }
         yes += truth == M2_TRUE;
+        errors += truth == M2_ERROR;
     }
-    return truth_of(yes % 2);
+    return errors ? M2_ERROR : truth_of(yes % 2);
 }
 
 static m2_truth_t eval_not(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)

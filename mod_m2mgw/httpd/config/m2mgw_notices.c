@@ -17,6 +17,7 @@ typedef struct look_t {
     apr_pool_t *pool;
     const m2mgw_section_t *section;
     const m2mgw_dir_t *own;     /* what the section says itself */
+    const apr_array_header_t *offs; /* all sections that are Off, of const m2mgw_section_t * */
     m2mgw_effective_t in_force; /* with the server's and every covering section's */
     int active;
     m2mgw_effective_t nested;   /* with the server's and the enclosing sections' alone */
@@ -348,7 +349,6 @@ static kind_t kind_of(const m2mgw_section_t *section)
 /* An Off of another kind of section, which some request meets together with this one. */
 static const char *beaten_by_off(const look_t *look)
 {
-    const apr_array_header_t *sections = m2mgw_cfg_sections();
     const kind_t own = kind_of(look->section);
     int i;
 
@@ -357,11 +357,11 @@ static const char *beaten_by_off(const look_t *look)
              || look->own->checks)) {
         return NULL;
     }
-    for (i = 0; i < sections->nelts; i++) {
-        const m2mgw_section_t *off = APR_ARRAY_IDX(sections, i, m2mgw_section_t *);
+    for (i = 0; i < look->offs->nelts; i++) {
+        const m2mgw_section_t *off = APR_ARRAY_IDX(look->offs, i, const m2mgw_section_t *);
         kind_t kind;
 
-        if (off->dir->engine != M2MGW_ENGINE_OFF || !m2mgw_cfg_may_meet(off, look->section)) {
+        if (!m2mgw_cfg_may_meet(off, look->section)) {
             continue;
         }
         kind = kind_of(off);
@@ -462,6 +462,7 @@ static const notice_row_t notice_rows[] = {
 static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *sections)
 {
     look_t *looks = apr_pcalloc(pool, sizeof(*looks) * (apr_size_t)(sections->nelts + 1));
+    apr_array_header_t *offs = apr_array_make(pool, 4, sizeof(const m2mgw_section_t *));
     int i;
 
     for (i = 0; i < sections->nelts; i++) {
@@ -469,6 +470,10 @@ static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *secti
         looks[i].pool = pool;
         looks[i].section = section;
         looks[i].own = section->dir;
+        looks[i].offs = offs;
+        if (section->dir->engine == M2MGW_ENGINE_OFF) {
+            APR_ARRAY_PUSH(offs, const m2mgw_section_t *) = section;
+        }
         looks[i].nested_active = m2mgw_effective(&looks[i].nested,
                                                  m2mgw_cfg_resolved(pool, section));
         looks[i].active = m2mgw_effective(&looks[i].in_force,

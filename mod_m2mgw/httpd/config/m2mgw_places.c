@@ -127,11 +127,13 @@ const char *m2mgw_cfg_check_names(const ap_directive_t **pat, apr_pool_t *pool,
         return NULL;
     }
     header = taken_name(dir->sources, dir->mapping, M2_PLACE_HEADER, M2_TOKEN_HEADER);
+    if (!header) {
+        return NULL;
+    }
     *pat = m2mgw_cfg_stated_at(section, "M2MClaim");
-    return header ? apr_psprintf(pool, "M2MClaim: tokens are looked for in header:%s here, and "
-                                 "what claims are mapped to is taken out of requests: every "
-                                 "token would be lost", header)
-                  : NULL;
+    return apr_psprintf(pool, "M2MClaim: tokens are looked for in header:%s here, and what claims "
+                        "are mapped to is taken out of requests: every token would be lost",
+                        header);
 }
 
 const char *m2mgw_cfg_lost_query(apr_pool_t *pool, const m2mgw_section_t *section)
@@ -277,19 +279,15 @@ static int says_again(const m2mgw_section_t *narrow, const m2mgw_section_t *wide
 
 const char *m2mgw_cfg_overridden(apr_pool_t *pool, const m2mgw_section_t *section)
 {
-    const apr_array_header_t *all = m2mgw_cfg_sections();
-    int i, behind = 0;
+    const apr_array_header_t *covering = m2mgw_cfg_covering(pool, section);
+    int i;
 
-    for (i = 0; section->location && i < all->nelts; i++) {
-        const m2mgw_section_t *other = APR_ARRAY_IDX(all, i, m2mgw_section_t *);
+    for (i = 0; i < covering->nelts; i++) {
+        const m2mgw_section_t *other = APR_ARRAY_IDX(covering, i, const m2mgw_section_t *);
 
-        if (other == section) {
-            behind = 1;
-        }
-        else if (behind && other->location && other->server == section->server
-                 && strlen(other->location) < strlen(section->location)
-                 && m2mgw_cfg_covers(other->location, section->location)
-                 && says_again(section, other)) {
+        if (other->ordinal > section->ordinal && other->server == section->server
+            && strlen(other->location) < strlen(section->location)
+            && says_again(section, other)) {
             return m2mgw_cfg_place(pool, other->where);
         }
     }

@@ -15,9 +15,12 @@
 
 #include <http_main.h>
 
+#include <stdlib.h>
+
 static struct {
     apr_pool_t *pool;
     apr_array_header_t *sections; /* of m2mgw_section_t * */
+    apr_hash_t *locations;        /* PATH -> those of them, of m2mgw_section_t * */
     apr_array_header_t *datasets; /* of m2mgw_dataset_t * */
     apr_array_header_t *notices;  /* of m2mgw_notice_t */
     m2mgw_globals_t globals;
@@ -49,6 +52,7 @@ void m2mgw_cfg_reset(apr_pool_t *pconf)
 {
     reading.pool = pconf;
     reading.sections = apr_array_make(pconf, 8, sizeof(m2mgw_section_t *));
+    reading.locations = apr_hash_make(pconf);
     reading.datasets = apr_array_make(pconf, 2, sizeof(m2mgw_dataset_t *));
     reading.notices = apr_array_make(pconf, 8, sizeof(m2mgw_notice_t));
     reading.globals = default_globals;
@@ -203,6 +207,18 @@ static int is_by_method(const ap_directive_t *where)
     return 0;
 }
 
+static void note_location(m2mgw_section_t *section)
+{
+    apr_array_header_t *same = apr_hash_get(reading.locations, section->location,
+                                            APR_HASH_KEY_STRING);
+
+    if (!same) {
+        same = apr_array_make(reading.pool, 1, sizeof(m2mgw_section_t *));
+        apr_hash_set(reading.locations, section->location, APR_HASH_KEY_STRING, same);
+    }
+    APR_ARRAY_PUSH(same, m2mgw_section_t *) = section;
+}
+
 static m2mgw_section_t *section_of(cmd_parms *cmd, m2mgw_dir_t *dir)
 {
     m2mgw_section_t *section = dir->section;
@@ -215,7 +231,11 @@ static m2mgw_section_t *section_of(cmd_parms *cmd, m2mgw_dir_t *dir)
         section->location = location_of(cmd->pool, section->where);
         section->by_method = is_by_method(section->where);
         section->first = cmd->directive;
-        *(m2mgw_section_t **)apr_array_push(reading.sections) = section;
+        section->ordinal = reading.sections->nelts;
+        APR_ARRAY_PUSH(reading.sections, m2mgw_section_t *) = section;
+        if (section->location) {
+            note_location(section);
+        }
     }
     return section;
 }
@@ -326,26 +346,45 @@ const m2mgw_dir_t *m2mgw_cfg_resolved(apr_pool_t *pool, const m2mgw_section_t *s
     return outer ? m2mgw_config_dir_merge(pool, (void *)outer, section->dir) : section->dir;
 }
 
-int m2mgw_cfg_covers(const char *outer, const char *inner)
+static int by_ordinal(const void *a, const void *b)
 {
-    const apr_size_t n = strlen(outer);
+    const m2mgw_section_t *const *x = a, *const *y = b;
 
-    return strlen(inner) >= n && m2_slice_is(m2_slice(inner, n), outer)
-           && (outer[n - 1] == '/' || inner[n] == '/' || inner[n] == '\0');
+    return ((*x)->ordinal > (*y)->ordinal) - ((*x)->ordinal < (*y)->ordinal);
+}
+
+/* Every path that covers ends behind a slash of the covered one, before one, or with it. */
+apr_array_header_t *m2mgw_cfg_covering(apr_pool_t *pool, const m2mgw_section_t *section)
+{
+    apr_array_header_t *found = apr_array_make(pool, 4, sizeof(m2mgw_section_t *));
+    const char *path = section->location;
+    apr_ssize_t n;
+
+    for (n = 1; path && path[n - 1]; n++) {
+        const apr_array_header_t *same =
+            path[n - 1] == '/' || path[n] == '/' || !path[n]
+                ? apr_hash_get(reading.locations, path, n) : NULL;
+
+        if (same) {
+            apr_array_cat(found, same);
+        }
+    }
+    qsort(found->elts, (size_t)found->nelts, sizeof(m2mgw_section_t *), by_ordinal);
+    return found;
 }
 
 /* Those of the main server come first, whatever their order in the files. */
 static const m2mgw_dir_t *add_locations(const m2mgw_dir_t *dir, apr_pool_t *pool,
                                         const m2mgw_section_t *section, int main_server)
 {
+    const apr_array_header_t *covering = m2mgw_cfg_covering(pool, section);
     int i;
 
-    for (i = 0; i < reading.sections->nelts; i++) {
-        const m2mgw_section_t *other = APR_ARRAY_IDX(reading.sections, i, m2mgw_section_t *);
+    for (i = 0; i < covering->nelts; i++) {
+        const m2mgw_section_t *other = APR_ARRAY_IDX(covering, i, const m2mgw_section_t *);
 
-        if (other->location && other->server->is_virtual != main_server
-            && (main_server || other->server == section->server)
-            && m2mgw_cfg_covers(other->location, section->location)) {
+        if (other->server->is_virtual != main_server
+            && (main_server || other->server == section->server)) {
             dir = dir ? m2mgw_config_dir_merge(pool, (void *)dir, other->dir) : other->dir;
         }
     }

@@ -28,6 +28,7 @@ typedef struct m2mgw_section_t {
     server_rec *server;
     const ap_directive_t *where;                 /* its opening line; NULL at server level */
     const char *location;                        /* PATH of a <Location PATH>, else NULL */
+    int ordinal;                                 /* among all sections, as they were read */
     int by_method;                               /* it is, or lies in, an <If> or the <Else> of
                                                     one that names REQUEST_METHOD */
     const ap_directive_t *first;                 /* the first directive of ours in it */
@@ -98,8 +99,9 @@ void m2mgw_cfg_notice(m2_level_t level, const char *fmt, ...)
 /** What was noticed while directives were read: of m2mgw_notice_t. */
 const apr_array_header_t *m2mgw_cfg_notices(void);
 
-/** Whether <Location OUTER> covers what <Location INNER> does, by their paths. */
-int m2mgw_cfg_covers(const char *outer, const char *inner);
+/** The <Location> sections, of any server, whose path covers that of section, itself included, in
+ *  order: of const m2mgw_section_t *. Empty where section is no <Location>. */
+apr_array_header_t *m2mgw_cfg_covering(apr_pool_t *pool, const m2mgw_section_t *section);
 
 /** The directive of that name that counts for section: the last one in it, else in the sections
  *  around it; else the first directive of this module in section. */

@@ -7,6 +7,7 @@
  */
 #include "httpd/config/m2mgw_set.h"
 
+#include "base/m2_pool.h"
 #include "operation/m2_openapi.h"
 
 #define MAX_NOTICES 20 /* of one document, told one by one */
@@ -185,14 +186,33 @@ static const char *join_unknown(m2mgw_section_t *section, cmd_parms *cmd,
     return NULL;
 }
 
-const char *m2mgw_cfg_openapi(cmd_parms *cmd, void *dir, const char *args)
+/* The document and what it is taken apart into are gone with work; the table stays. */
+static const char *read_document(m2mgw_section_t *section, cmd_parms *cmd, apr_pool_t *work,
+                                 const char *file, const m2_openapi_options_t *wanted)
 {
-    document_t document = { { NULL, NULL }, M2MGW_UNKNOWN_UNSET };
-    const char *file = NULL, *path;
-    m2mgw_section_t *section;
+    const char *path;
     m2_openapi_t *api;
     m2_slice_t text;
     m2_err_t err;
+    const char *bad = m2mgw_cfg_file_in(work, &text, &path, cmd, file, M2_MAX_OPENAPI_BYTES);
+
+    if (bad) {
+        return bad;
+    }
+    m2_err_init(&err, cmd->pool);
+    if (m2_openapi_read(&api, section->operations->table, cmd->pool, work, text, wanted, &err)
+        != M2_OK) {
+        return m2mgw_cfg_plugin_fault(cmd, path, &err);
+    }
+    tell_notices(api, path);
+    return check_base(section, cmd, api->base);
+}
+
+const char *m2mgw_cfg_openapi(cmd_parms *cmd, void *dir, const char *args)
+{
+    document_t document = { { NULL, NULL }, M2MGW_UNKNOWN_UNSET };
+    const char *file = NULL;
+    m2mgw_section_t *section;
     const char *bad = enter_operations(&section, cmd, dir);
 
     bad = bad ? bad : m2mgw_cfg_word(&file, cmd, &args);
@@ -202,17 +222,13 @@ const char *m2mgw_cfg_openapi(cmd_parms *cmd, void *dir, const char *args)
     }
     bad = bad ? bad : read_options(&document, cmd, args);
     bad = bad ? bad : join_unknown(section, cmd, document.unknown);
-    bad = bad ? bad : m2mgw_cfg_file(&text, &path, cmd, file, M2_MAX_OPENAPI_BYTES);
-    if (bad) {
-        return bad;
+    if (!bad) {
+        apr_pool_t *work = m2_pool_own(cmd->temp_pool);
+
+        bad = read_document(section, cmd, work, file, &document.options);
+        apr_pool_destroy(work);
     }
-    m2_err_init(&err, cmd->pool);
-    if (m2_openapi_read(&api, section->operations->table, cmd->pool, cmd->temp_pool, text,
-                        &document.options, &err) != M2_OK) {
-        return m2mgw_cfg_plugin_fault(cmd, path, &err);
-    }
-    tell_notices(api, path);
-    return check_base(section, cmd, api->base);
+    return bad;
 }
 
 /* --- M2MOperation --- */

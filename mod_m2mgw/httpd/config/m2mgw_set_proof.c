@@ -508,26 +508,9 @@ static int is_source(const m2mgw_sources_t *sources, const m2mgw_certificate_t *
     return 0;
 }
 
-const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
-                                  const m2mgw_section_t *section)
+/* What M2MSenderConstraint needs and is not there. */
+static const char *lacks(const m2mgw_dir_t *dir, const m2mgw_section_t *section)
 {
-    const m2mgw_dir_t *dir = m2mgw_cfg_resolved(pool, section);
-    const char *name = taken_name(dir->mapping, dir->certificate);
-
-    *pat = m2mgw_cfg_stated_at(section, "M2MClaim");
-    if (name) {
-        return apr_psprintf(pool, "M2MClaim: header:%s is the name of a header that clients "
-                            "prove themselves with", name);
-    }
-    if (is_source(dir->sources, dir->certificate)) {
-        *pat = dir->certificate->at;
-        return apr_psprintf(pool, "M2MClientCertificate: header:%s is where M2MToken looks for "
-                            "tokens", dir->certificate->header);
-    }
-    if (!dir->keys || dir->engine == M2MGW_ENGINE_OFF) {
-        return NULL;
-    }
-    *pat = m2mgw_cfg_stated_at(section, "M2MSenderConstraint");
     if (dir->constraint == M2_CONSTRAINT_DPOP && !dir->public_urls
         && !has_server_name(server_scope(section->first))) {
         return "M2MSenderConstraint DPoP: proofs are made for a URL, and this server has "
@@ -540,6 +523,30 @@ const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
                "header:NAME";
     }
     return NULL;
+}
+
+/* Lines are looked for only once something is wrong: there may be thousands of sections. */
+const char *m2mgw_cfg_check_proof(const ap_directive_t **pat, apr_pool_t *pool,
+                                  const m2mgw_section_t *section)
+{
+    const m2mgw_dir_t *dir = m2mgw_cfg_resolved(pool, section);
+    const char *name = taken_name(dir->mapping, dir->certificate), *bad;
+
+    if (name) {
+        *pat = m2mgw_cfg_stated_at(section, "M2MClaim");
+        return apr_psprintf(pool, "M2MClaim: header:%s is the name of a header that clients "
+                            "prove themselves with", name);
+    }
+    if (is_source(dir->sources, dir->certificate)) {
+        *pat = dir->certificate->at;
+        return apr_psprintf(pool, "M2MClientCertificate: header:%s is where M2MToken looks for "
+                            "tokens", dir->certificate->header);
+    }
+    bad = dir->keys && dir->engine != M2MGW_ENGINE_OFF ? lacks(dir, section) : NULL;
+    if (bad) {
+        *pat = m2mgw_cfg_stated_at(section, "M2MSenderConstraint");
+    }
+    return bad;
 }
 
 /* One document for one path: two sections may inherit one M2MResource, not state one each. */

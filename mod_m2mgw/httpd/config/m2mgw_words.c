@@ -251,8 +251,8 @@ int m2mgw_cfg_number(int *pvalue, const char *text, int min, int max)
     return 1;
 }
 
-const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd,
-                           const char *path, apr_size_t max)
+const char *m2mgw_cfg_file_in(apr_pool_t *pool, m2_slice_t *ptext, const char **ppath,
+                              cmd_parms *cmd, const char *path, apr_size_t max)
 {
     m2_file_t file;
     m2_err_t err;
@@ -262,11 +262,17 @@ const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd
         return m2mgw_cfg_error(cmd, "\"%s\" is not a file name", path);
     }
     m2_err_init(&err, cmd->pool);
-    if (m2_file_read(&file, cmd->pool, *ppath, max, M2_FILE_DECIDES, &err) != M2_OK) {
+    if (m2_file_read(&file, pool, *ppath, max, M2_FILE_DECIDES, &err) != M2_OK) {
         return m2mgw_cfg_fault(cmd, &err);
     }
     *ptext = file.text;
     return NULL;
+}
+
+const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd,
+                           const char *path, apr_size_t max)
+{
+    return m2mgw_cfg_file_in(cmd->pool, ptext, ppath, cmd, path, max);
 }
 
 static int stands_in(const ap_directive_t *directive, const char *name)

@@ -63,6 +63,10 @@ int m2mgw_cfg_number(int *pvalue, const char *text, int min, int max);
 const char *m2mgw_cfg_file(m2_slice_t *ptext, const char **ppath, cmd_parms *cmd,
                            const char *path, apr_size_t max);
 
+/** Likewise with the content in pool. */
+const char *m2mgw_cfg_file_in(apr_pool_t *pool, m2_slice_t *ptext, const char **ppath,
+                              cmd_parms *cmd, const char *path, apr_size_t max);
+
 /** An error unless a module of httpd is loaded ("mod_watchdog.c"), so that `httpd -t` says so
  *  and not the restart. */
 const char *m2mgw_cfg_needs(cmd_parms *cmd, const char *name);
