@@ -17,7 +17,7 @@ use Time::HiRes qw(sleep time);
 use Bench::Setup;
 use Bench::Servers;
 
-our @EXPORT = qw(start stop load check_server memory_kb cpu_us instructions_of seconds_to_check);
+our @EXPORT = qw(start stop load warm check_server memory_kb cpu_us instructions_of seconds_to_check);
 
 my @alive;
 END { local $?; kill 'KILL', map { -$_ } @alive if @alive }
@@ -165,6 +165,9 @@ sub check_server {
         die "$s->{name} answers a token that is $bad with $status\n" if $status !~ /\A40[0-9]\z/;
     }
 }
+
+# Some requests that are refused, so that every thread has had one.
+sub warm { my ($s) = @_; status_of($s, "$s->{tokens}/tampered") for 1 .. 300 }
 
 # wrk for so many seconds; what it says, and microseconds of CPU for a request.
 sub load {

@@ -117,8 +117,11 @@ static const char *element_end(m2_slice_t list, int quotes)
 {
     apr_size_t i = 0;
 
+    if (!quotes) {
+        return memchr(list.p, ',', list.n);
+    }
     while (i < list.n && list.p[i] != ',') {
-        i += quotes && list.p[i] == '"' ? quoted_length(m2_slice(list.p + i, list.n - i)) : 1;
+        i += list.p[i] == '"' ? quoted_length(m2_slice(list.p + i, list.n - i)) : 1;
     }
     return i < list.n ? list.p + i : NULL;
 }
