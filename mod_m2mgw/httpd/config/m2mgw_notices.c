@@ -476,8 +476,7 @@ static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *secti
         }
         looks[i].nested_active = m2mgw_effective(&looks[i].nested,
                                                  m2mgw_cfg_resolved(pool, section));
-        looks[i].active = m2mgw_effective(&looks[i].in_force,
-                                          m2mgw_cfg_in_force(pool, section));
+        looks[i].active = m2mgw_effective(&looks[i].in_force, m2mgw_cfg_in_force(pool, section));
     }
     return looks;
 }
