@@ -136,7 +136,8 @@ static m2_code_t read_alg(const m2_alg_t **palg, const m2_json_t *header, m2_err
     }
     *palg = m2_alg_find(alg);
     return *palg ? M2_OK
-                 : m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "alg is %s, and there is no such algorithm",
+                 : m2_err_set(err, M2_E_ALG_NOT_ALLOWED,
+                              "alg is %s, and there is no such algorithm",
                               m2_err_quote(err, alg.p, alg.n));
 }
 
