@@ -394,7 +394,8 @@ for my $format (undef, qw(html json prometheus), '%3Cscript%3EEVILFORMAT', '"><s
     my $name = $format // 'default';
     my $r = page($format, headers => [ 'User-Agent' => 'EVILAGENT' ], host => 'evilhost.example', token => $evil);
     unlike($r->body, qr/evil(?!kid)/i, "$name: nothing a client sent");
-    unlike($r->body, qr/EVILKID/, "$name: no kid of a token");
+    unlike($r->body =~ s/kid is \\?(?:"|&quot;|&#34;)EVILKID\\?(?:"|&quot;|&#34;), which is not//gr, qr/EVILKID/,
+        "$name: no kid of a token but in the detail of its own mismatch");
     my @bad = grep { index($r->body, $_) >= 0 } $oct{k}, $inline{k}, 'PASSWORDINQUERY', map { (split /\./)[1, 2] } grep { tr/.// == 2 && length > 60 } minted();
     is_deeply(\@bad, [], "$name: no secret, no token");
     unlike($r->body, qr/"(?:k|d|p|q|dp|dq|qi|n|e|x|y)"\s*:/, "$name: no part of a key");
