@@ -13,13 +13,18 @@
  *                                a key of ALG, a blank, and a proof for GET URL
  *   core gate SCENARIO N DIR     N decisions without a server, for callgrind: same, distinct,
  *                                forged, rules (50 that read the token), asked (50 that read the
- *                                request), claims, proof (the same token, each proof new)
+ *                                request), claims, proof (the same token, each proof new),
+ *                                revocation (the same token, beside a list of all kinds of
+ *                                entries), sought (likewise, and the list is another one each
+ *                                time), limit (the same token, one limit by its client)
  *   core scale SCENARIO N DIR    N decisions per thread, by one thread and by two: decisions
  *                                per second of either, then entries and bytes in the cache
  */
 #include "gate/m2_cache.h"
 #include "gate/m2_gate.h"
 #include "gate/m2_owners.h"
+#include "limit/m2_limit_store.h"
+#include "revocation/m2_revocations.h"
 #include "text/m2_b64.h"
 
 #include <apr_file_io.h>
@@ -330,6 +335,26 @@ static m2_rules_t *rules_for(m2_slice_t scenario)
                ? make_rules(50, "$method = 'DELETE' and $client = 'other'") : NULL;
 }
 
+/* A list that has entries of every kind, none of them about our tokens. */
+static m2_parts_t *make_lists(void)
+{
+    m2_parts_t *parts = apr_pcalloc(pool, sizeof(*parts) + sizeof(void *));
+    m2_revocation_t *set = m2_revocation_make(pool);
+    apr_size_t i, n;
+    char *text = apr_palloc(pool, 1001 * 200);
+
+    for (i = n = 0; i < 1000; i++) {
+        n += (apr_size_t)apr_snprintf(
+            text + n, 200, "%s https://issuer.example/ other-%d\n",
+            (const char *const[]){ "jti", "client", "sub", "kid" }[i % 4], (int)i);
+    }
+    apr_snprintf(text + n, 200, "claim tenant other-tenant\n");
+    must(m2_revocation_parse(set, m2_slice_z(text), &err), "list");
+    parts->id = 1;
+    parts->part[parts->n++] = set;
+    return parts;
+}
+
 static void make_policy(m2_policy_t *policy, const char *scenario, const char *dir)
 {
     m2_keyset_t *set = m2_keyset_make(pool);
@@ -349,10 +374,48 @@ static void make_policy(m2_policy_t *policy, const char *scenario, const char *d
     policy->user_claims = names;
     policy->rules = rules_for(m2_slice_z(scenario));
     policy->mapping = m2_slice_is(m2_slice_z(scenario), "claims") ? make_mapping() : NULL;
+    if (m2_slice_is(m2_slice_z(scenario), "revocation")
+        || m2_slice_is(m2_slice_z(scenario), "sought")) {
+        policy->revocation = m2_keyring_make(pool, (const void *)make_lists());
+    }
+}
+
+/* One limit of a client, so large that it never refuses. */
+typedef struct limit_bench_t {
+    m2_limits_t *limits;
+    m2_limit_store_t *store;
+} limit_bench_t;
+
+static limit_bench_t *make_limit(void)
+{
+    limit_bench_t *bench = apr_pcalloc(pool, sizeof(*bench));
+    m2_rules_t *rules = m2_rules_make(pool);
+    m2_limit_spec_t spec;
+    m2_limit_t *limit;
+
+    must(m2_params_declare(rules->params, "client", "Token:client_id", &err), "parameter");
+    bench->limits = m2_limits_make(pool, rules);
+    must(m2_limit_make(&limit, bench->limits, "bench", "client", "1000000000/1s", &err), "limit");
+    must(m2_limits_add(bench->limits, limit, &err), "limit");
+    memset(&spec, 0, sizeof(spec));
+    spec.entries = M2_LIMIT_ENTRIES;
+    must(m2_limit_store_open(&bench->store, pool, pool, &spec, &err), "store");
+    must(m2_limit_store_rows(bench->store, bench->limits, &err), "rows");
+    return bench;
+}
+
+static m2_code_t take(const limit_bench_t *bench, m2_facts_t *facts)
+{
+    apr_array_header_t *uses;
+    const m2_limit_t *limit;
+
+    facts->params = bench->limits->scope->params;
+    must(m2_limit_gather(&uses, &limit, bench->limits, facts, &err), "gather");
+    return m2_limit_store_take(bench->store, uses) ? M2_E_LIMIT_EXCEEDED : M2_OK;
 }
 
 static m2_code_t decide(apr_pool_t *p, const m2_policy_t *policy, m2_slice_t token,
-                        const m2_services_t *services)
+                        const m2_services_t *services, const limit_bench_t *limit)
 {
     m2_verdict_t *verdict = apr_pcalloc(p, sizeof(*verdict));
     m2_facts_t facts;
@@ -366,7 +429,7 @@ static m2_code_t decide(apr_pool_t *p, const m2_policy_t *policy, m2_slice_t tok
     if (m2_gate_token(verdict, p, policy, token, facts.now, services) == M2_OK) {
         m2_gate_rules(verdict, policy, &facts);
     }
-    return verdict->code;
+    return limit && verdict->code == M2_OK ? take(limit, &facts) : verdict->code;
 }
 
 #define PROOF_URL "http://bench.example/api/index.html"
@@ -395,6 +458,8 @@ typedef struct run_t {
     m2_services_t services;
     m2_slice_t tokens[POOL_TOKENS];
     m2_slice_t proofs[POOL_TOKENS]; /* "there is none" but in the scenario proof */
+    limit_bench_t *limit;           /* or NULL */
+    m2_parts_t *lists;              /* of the scenario sought, or NULL */
     int have, distinct, n;
     m2_code_t expected;
 } run_t;
@@ -425,6 +490,11 @@ static void run_prepare(run_t *run, char **argv)
     run->services.cache =
         run->distinct ? NULL : m2_cache_make(pool, 64);
     make_policy(&run->policy, argv[2], argv[4]);
+    run->limit = m2_slice_is(scenario, "limit") ? make_limit() : NULL;
+    if (m2_slice_is(scenario, "sought")) {
+        run->lists = (m2_parts_t *)(apr_uintptr_t)m2_keyring_enter(run->policy.revocation);
+        m2_keyring_leave(run->policy.revocation);
+    }
 }
 
 /* On its own allocator, as a thread of a server has it. */
@@ -447,7 +517,10 @@ static void *run_decisions(void *data)
         m2_services_t services = run->services;
 
         services.presented = proof.p ? &presented : NULL;
-        if (decide(p, &run->policy, token, &services) != run->expected) {
+        if (run->lists) {
+            run->lists->id++;
+        }
+        if (decide(p, &run->policy, token, &services, run->limit) != run->expected) {
             fprintf(stderr, "core: an unexpected verdict\n");
             exit(1);
         }
@@ -492,7 +565,7 @@ static void fill_cache(run_t *run, m2_cache_stats_t *stats)
         apr_pool_t *p;
 
         apr_pool_create(&p, pool);
-        decide(p, &run->policy, run->tokens[i % run->have], &run->services);
+        decide(p, &run->policy, run->tokens[i % run->have], &run->services, NULL);
         apr_pool_destroy(p);
     }
     m2_cache_stats(stats, run->services.cache);

@@ -86,7 +86,8 @@ static int step_revocation(m2mctl_story_t *s, const m2_json_t *json, m2_slice_t 
     const m2_keyring_t *ring = s->policy.revocation;
 
     if (ring
-        && failed(s, "revocation", m2_revocations_check(ring, s->pool, json, kid, err), err)) {
+        && failed(s, "revocation", m2_revocations_check(ring, s->pool, json, kid, NULL, err),
+                  err)) {
         return 0;
     }
     if (ring) {

@@ -11,6 +11,8 @@
 #include "revocation/m2_revocations.h"
 #include "text/m2_file.h"
 
+#include <apr_hash.h>
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -22,6 +24,7 @@ static const char *dir;
 static m2_jwks_t *jwks;
 static m2_keyring_t *ring;
 static apr_time_t now;
+static apr_hash_t *tokens; /* jti -> apr_uint64_t *: what m2_revocations_check keeps with it */
 
 static const m2_refresh_t refresh = { 60, 100, 5, 5 };
 
@@ -32,6 +35,7 @@ static int make_dir(void **state)
     }
     dir = mkdtemp(apr_pstrdup(pool, "/tmp/m2_revocations.XXXXXX"));
     now = apr_time_now();
+    tokens = apr_hash_make(pool);
     return dir == NULL;
 }
 
@@ -97,15 +101,31 @@ static void look(void)
     m2_jwks_tick(jwks, now);
 }
 
-/* what becomes of the token with that jti */
-static m2_code_t judge(const char *jti)
+/* what becomes of the token with that jti, which may have been sought before */
+static m2_code_t ask(const char *jti, apr_uint64_t *psought)
 {
     const char *text = apr_psprintf(pool, "{\"iss\":\"i\",\"jti\":\"%s\"}", jti);
     const m2_json_t *claims;
 
     clean();
     assert_int_equal(m2_json_parse(&claims, pool, z(text), M2_E_TOKEN_MALFORMED, NULL), M2_OK);
-    return m2_revocations_check(ring, pool, claims, m2_slice(NULL, 0), &err);
+    return m2_revocations_check(ring, pool, claims, m2_slice(NULL, 0), psought, &err);
+}
+
+/* A token that was seen before has the answer of a new one. */
+static m2_code_t judge(const char *jti)
+{
+    apr_uint64_t *psought = apr_hash_get(tokens, jti, APR_HASH_KEY_STRING);
+    m2_code_t code;
+
+    if (!psought) {
+        psought = apr_pcalloc(pool, sizeof(*psought));
+        apr_hash_set(tokens, apr_pstrdup(pool, jti), APR_HASH_KEY_STRING, psought);
+    }
+    code = ask(jti, psought);
+    assert_int_equal(ask(jti, psought), code);
+    assert_int_equal(ask(jti, NULL), code);
+    return code;
 }
 
 static void append(const char *jti)
@@ -349,6 +369,47 @@ static void never_read(void **state)
     assert_int_equal(judge("a"), M2_E_REVOCATION_UNAVAILABLE);
 }
 
+static m2_parts_t *parts_of(apr_uint64_t id, const char *text)
+{
+    m2_parts_t *parts = apr_pcalloc(pool, sizeof(*parts) + sizeof(void *));
+    m2_revocation_t *set = m2_revocation_make(pool);
+
+    assert_int_equal(m2_revocation_parse(set, z(text), &err), M2_OK);
+    parts->id = id;
+    parts->part[parts->n++] = set;
+    return parts;
+}
+
+/* A token is sought once in lists that do not change, and again in all others; a list that may
+ * not be used is no list. */
+static void sought_once(void **state)
+{
+    m2_parts_t *closed = parts_of(9, "jti i a\n");
+    apr_uint64_t sought = 0;
+
+    (void)state;
+    clean();
+    closed->missing = 1;
+    ring = m2_keyring_make(pool, NULL);
+    m2_keyring_swap(ring, (const void *)parts_of(7, "jti i a\n"));
+    assert_int_equal(ask("b", &sought), M2_OK);
+    assert_int_equal(sought, 7);
+    m2_keyring_swap(ring, (const void *)parts_of(7, "jti i b\n")); /* which does not happen */
+    assert_int_equal(ask("b", &sought), M2_OK);
+    assert_int_equal(ask("b", NULL), M2_E_REVOKED);
+    m2_keyring_swap(ring, (const void *)parts_of(8, "jti i b\n"));
+    assert_int_equal(ask("b", &sought), M2_E_REVOKED);
+    assert_int_equal(sought, 7);
+    m2_keyring_swap(ring, (const void *)closed);
+    assert_int_equal(ask("b", &sought), M2_E_REVOCATION_UNAVAILABLE);
+    assert_int_equal(ask("b", &sought), M2_E_REVOCATION_UNAVAILABLE);
+    assert_int_equal(ask("a", &sought), M2_E_REVOCATION_UNAVAILABLE); /* by the number of b */
+    m2_keyring_swap(ring, (const void *)parts_of(0, "jti i a\n"));
+    assert_int_equal(ask("b", &sought), M2_OK);
+    m2_keyring_swap(ring, (const void *)parts_of(0, "jti i b\n"));
+    assert_int_equal(ask("b", &sought), M2_E_REVOKED);
+}
+
 static void two_policies(void **state)
 {
     static const m2_refresh_t other = { 60, 50, 5, 5 };
@@ -366,7 +427,7 @@ int main(void)
         in_dir(added),          in_dir(rewritten), in_dir(restless),      in_dir(broken),
         in_dir(broken_is_told), in_dir(missing),   in_dir(unchanged),     in_dir(first_reading),
         in_dir(several),        in_dir(never_read), in_dir(two_policies),
-        in_dir(restarted_while_cut),
+        in_dir(restarted_while_cut), in_dir(sought_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

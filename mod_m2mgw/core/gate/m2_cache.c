@@ -32,6 +32,7 @@ typedef struct entry_t {
     m2_slice_t token;
     m2_json_t *claims; /* a copy of our own */
     const char *kid, *alg, *user;
+    apr_uint64_t sought; /* of m2_revocations_check */
     m2_times_t times;
     apr_array_header_t publish, env;
     m2_settled_t settled;
@@ -170,6 +171,7 @@ static entry_t *entry_make(const m2_verdict_t *verdict, const m2_settled_t *sett
                   + (verdict->env ? verdict->env->nelts : 0));
     memcpy(&entry->policy, policy, sizeof(*policy)); /* compared by its bytes, padding too */
     entry->generation = generation;
+    entry->sought = 0;
     entry->times = verdict->times;
     entry->alg = verdict->alg; /* of the table of algorithms */
     entry->size = size + claims_size;
@@ -277,6 +279,7 @@ static void fill(m2_verdict_t *verdict, entry_t *entry)
 {
     verdict->code = M2_OK;
     verdict->cached = 1;
+    verdict->sought = &entry->sought;
     verdict->verified = 1;
     verdict->claims = entry->claims;
     verdict->kid = entry->kid;

@@ -21,8 +21,8 @@ typedef struct m2_cache_t m2_cache_t;
 m2_cache_t *m2_cache_make(apr_pool_t *pool, apr_size_t entries);
 
 /**
- * Find token under policy and generation. On a hit fills verdict's verified, claims, kid, alg,
- * user, times, publish, env and settled, and returns 1; all of that stays valid until pool is
+ * Find token under policy and generation. On a hit fills verdict's verified, sought, claims, kid,
+ * alg, user, times, publish, env and settled, and returns 1; all of that stays valid until pool is
  * cleared (the entry is pinned by a cleanup). Thread-safe.
  */
 int m2_cache_get(m2_verdict_t *verdict, m2_cache_t *cache, apr_pool_t *pool,

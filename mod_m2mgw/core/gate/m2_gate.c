@@ -252,7 +252,7 @@ static m2_code_t check_revoked(m2_verdict_t *verdict, apr_pool_t *pool,
     }
     m2_err_init(&why, pool);
     code = m2_revocations_check(policy->revocation, pool, verdict->claims,
-                                m2_slice_z(verdict->kid), &why);
+                                m2_slice_z(verdict->kid), verdict->sought, &why);
     if (code) {
         note_owner(verdict, pool);
         verdict->err = why;

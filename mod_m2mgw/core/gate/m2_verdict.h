@@ -43,6 +43,7 @@ struct m2_verdict_t {
     m2_code_t code;             /* M2_OK, M2_BYPASS or the reason of the refusal */
     m2_err_t err;               /* its sentence, for log and X-Ca-Error-Message */
     int cached;                 /* the token half came from the verified-token cache */
+    apr_uint64_t *sought;       /* from the cache: for m2_revocations_check; else NULL */
     int verified;               /* a token was verified (claims, kid, alg, user are set) */
     const m2_json_t *claims;    /* NULL without a verified token */
     const char *missing_scope;  /* with M2_E_INSUFFICIENT_SCOPE: what is wanted, or NULL */

@@ -176,10 +176,12 @@ static const void *compose_keys(m2_feed_t *feed, apr_pool_t *pool)
 
 static const void *compose_lists(const m2_feed_t *feed, apr_pool_t *pool)
 {
+    static apr_uint64_t made;
     const int n = feed->sources->nelts;
     m2_parts_t *parts = apr_pcalloc(pool, sizeof(*parts) + (apr_size_t)n * sizeof(void *));
     int i;
 
+    parts->id = __atomic_add_fetch(&made, 1, __ATOMIC_RELAXED);
     for (i = 0; i < n; i++) {
         const m2_keysource_t *source = APR_ARRAY_IDX(feed->sources, i, m2_fed_t).source;
 

@@ -16,6 +16,7 @@ struct m2_feed_t; /* what fills a ring, see m2_jwks.h */
 
 /* What a ring of lists holds: the current object of each source. Lists are asked one by one. */
 typedef struct m2_parts_t {
+    apr_uint64_t id; /* no other one of this process has it, before or after; 0: it has none */
     int missing; /* sources without keys that may be used */
     int n;
     const void *part[];

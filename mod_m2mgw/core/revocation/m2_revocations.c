@@ -42,26 +42,38 @@ const m2_document_t m2_document_revocations = {
 
 /* --- requests --- */
 
+static int was_sought(const m2_parts_t *parts, const apr_uint64_t *psought)
+{
+    return psought && parts->id && __atomic_load_n(psought, __ATOMIC_RELAXED) == parts->id;
+}
+
 static m2_revoked_kind_t find(const m2_parts_t *parts, apr_pool_t *pool,
-                              const m2_json_t *claims, m2_slice_t kid)
+                              const m2_json_t *claims, m2_slice_t kid, apr_uint64_t *psought)
 {
     m2_revoked_kind_t kind = M2_REVOKED_KINDS;
     int i;
 
-    for (i = 0; parts && i < parts->n && kind == M2_REVOKED_KINDS; i++) {
+    if (!parts || was_sought(parts, psought)) {
+        return kind;
+    }
+    for (i = 0; i < parts->n && kind == M2_REVOKED_KINDS; i++) {
         const m2_revocation_t *set = parts->part[i];
 
         kind = m2_revocation_find(set, pool, claims, kid);
+    }
+    if (psought && kind == M2_REVOKED_KINDS) {
+        __atomic_store_n(psought, parts->id, __ATOMIC_RELAXED);
     }
     return kind;
 }
 
 m2_code_t m2_revocations_check(const m2_keyring_t *ring, apr_pool_t *pool,
-                               const m2_json_t *claims, m2_slice_t kid, m2_err_t *err)
+                               const m2_json_t *claims, m2_slice_t kid, apr_uint64_t *psought,
+                               m2_err_t *err)
 {
     const void *lists = m2_keyring_enter(ring);
     const m2_parts_t *parts = lists;
-    const m2_revoked_kind_t kind = find(parts, pool, claims, kid);
+    const m2_revoked_kind_t kind = find(parts, pool, claims, kid, psought);
     const int missing = !parts || parts->missing;
 
     m2_keyring_leave(ring);

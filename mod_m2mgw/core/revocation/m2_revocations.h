@@ -20,8 +20,14 @@ extern const m2_document_t m2_document_revocations;
  * M2_E_REVOKED; M2_E_REVOCATION_UNAVAILABLE: no list has it, and not all may be used. claims is
  * the token's payload, kid that of the key which verified it, or absent. err gets a
  * sentence that quotes nothing of the token. No lock; in the thread of a request.
+ *
+ * psought is a number that is kept with the token (and is of this ring alone), 0 at first, or
+ * NULL: the lists, as they are, in which the token was sought in vain. Lists never change, they
+ * are replaced: a token that is asked again before they are is not sought again. Threads may
+ * share it.
  */
 m2_code_t m2_revocations_check(const m2_keyring_t *ring, apr_pool_t *pool,
-                               const m2_json_t *claims, m2_slice_t kid, m2_err_t *err);
+                               const m2_json_t *claims, m2_slice_t kid, apr_uint64_t *psought,
+                               m2_err_t *err);
 
 #endif /* M2_REVOCATIONS_H */

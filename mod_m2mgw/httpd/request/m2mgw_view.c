@@ -69,7 +69,8 @@ static m2_code_t m2mgw_revoked(const struct ap_conf_vector_t *section, apr_pool_
     const m2mgw_dir_t *dir = ap_get_module_config(section, &m2mgw_module);
 
     return dir && dir->revocation && dir->revocation->ring
-               ? m2_revocations_check(dir->revocation->ring, pool, claims, m2_slice_z(kid), NULL)
+               ? m2_revocations_check(dir->revocation->ring, pool, claims, m2_slice_z(kid), NULL,
+                                      NULL)
                : M2_E_REVOCATION_UNAVAILABLE;
 }
 
