@@ -474,5 +474,39 @@ accepted("<VirtualHost *:1>\nServerName a.test\n<Location /a>\n$JWKS\nM2MSenderC
 accepted("<VirtualHost *:1>\n<Location /a>\n$JWKS\nM2MPublicURL https://a.test\nM2MSenderConstraint DPoP\n</Location>\n</VirtualHost>",
          'DPoP with a public URL');
 
+refused("<Location /a>\n$JWKS\nM2MDPoP algs=ES256\nM2MDPoP nonce=On\n</Location>", qr/line 4 of [^\n]*\nM2MDPoP: it was given in this section already/,
+        'a second M2MDPoP, which would widen algs= again');
+for my $m ('DPoP', 'Any') {
+    my $proofs = qr/M2MSenderConstraint DPoP takes tokens in a header, and M2MToken names none: no token is accepted/;
+    my $said = accepted("<Location /a>\n$JWKS\nM2MPublicURL https://a.test\nM2MToken query:access_token cookie:t\nM2MSenderConstraint $m\n</Location>", "$m without a header for tokens");
+    $m eq 'DPoP' ? like($said, $proofs, '... and a warning') : unlike($said, $proofs, '... as certificates prove without one');
+    unlike(accepted("<Location /a>\n$JWKS\nM2MPublicURL https://a.test\nM2MToken query:access_token header:X-Token\nM2MSenderConstraint $m\n</Location>", "$m with one"),
+           $proofs, '... of which nothing is said');
+}
+
+# --- what was wanted ---
+
+# What a proof says is told to nobody; what it should say is what an operator has to know.
+{
+    my $i = 0;
+    for my $c ([ { claims => { htu => 'https://SECRET.test/api' } }, 'its htu is not the URL of the request, http://gw.test/api/why%s' ],
+               [ { claims => { htm => 'SECRET' } }, 'its htm is not the method of the request, GET' ],
+               [ { claims => { iat => now() - 4711 } }, 'its iat is more than 60 seconds in the past' ],
+               [ { claims => { iat => now() + 4711 } }, 'its iat is more than 60 seconds in the future' ],
+               [ { path => '/api/algs/why%s' }, 'its alg is not one of ES384 EdDSA Ed25519 Ed448' ],
+               [ { path => '/api/public/why%s', claims => { htu => 'https://SECRET.test/api' } },
+                 'its htu is no URL of the request, as is https://api.example/v1/api/public/why%s' ]) {
+        my ($o, $sentence) = @$c;
+        my $n = ++$i;
+        my $path = (delete $o->{path} // '/api/why%s') =~ s/%s/$n/r;
+        $sentence =~ s/%s/$n/;
+        my $r = good($path, %$o);
+        denies($r, 401, 'proof_invalid', $sentence);
+        unlike($r->body . join("\n", map { "@$_" } @{ $r->{headers} }), qr/\Q$sentence\E/, '... which the client is not told');
+        ok(M2MGW::Test::before_long(sub { $t->error_log =~ /\Q$path\E[^\n]*the proof is refused: \Q$sentence\E/ }), '... but the log');
+    }
+    unlike($t->error_log, qr/SECRET|4711/, 'nothing of a proof stands there');
+}
+
 $t->expect_log(qr/M2-101: .*(?:M2MEngine Shadow|M2MSenderConstraint Off)/);
 $t->finish;

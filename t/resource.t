@@ -199,11 +199,37 @@ for my $handler (qw(m2m-resource-metadata m2m-status)) {
     }
     my ($status, $text) = try_config("<VirtualHost *:1>\nProxyPass / http://127.0.0.1:1/\n</VirtualHost>\n<VirtualHost *:2>\n" . sprintf($at, '') . '</VirtualHost>', files => { 'keys.json' => $KEYS });
     unlike($text, $vain, 'another virtual host does not matter');
+    my $rewritten = qr{M2-101: <Location /x/y> in line \d+ of \S+ has SetHandler m2m-resource-metadata in vain: the RewriteRule with \[P\] in line (\d+) of \S+ comes before it};
+    my $P = 'RewriteRule ^/(.*)$ http://127.0.0.1:1/$1';
+    for my $c ([ "RewriteEngine On\n$P [P]\n", 2 ], [ "RewriteEngine On\n$P [L,NE,proxy]\n", 2 ], [ "RewriteEngine On\nRewriteRule ^/X http://127.0.0.1:1/ [NC,P]\n", 2 ],
+               [ "RewriteEngine On\nRewriteRule !^/static http://127.0.0.1:1/ [P]\n", 2 ], [ "RewriteEngine On\nRewriteRule ^ - [E=a:b]\n$P [P]\n", 3 ],
+               [ "RewriteEngine On\nRewriteRule ^/other - [L]\n$P [P]\n", 3 ], [ "RewriteEngine On\nRewriteRule ^/x/y - [L]\n$P [P]\n", undef ],
+               [ "$P [P]\n", undef ], [ "RewriteEngine On\n$P [P]\nRewriteEngine Off\n", undef ], [ "RewriteEngine On\n$P [R]\n", undef ],
+               [ "RewriteEngine On\nRewriteRule ^/z http://127.0.0.1:1/ [P]\n", undef ], [ "RewriteEngine On\nRewriteRule !^/x http://127.0.0.1:1/ [P]\n", undef ],
+               [ "RewriteEngine On\nRewriteCond %{REQUEST_URI} !^/x/y\n$P [P]\n", undef ], [ "RewriteEngine On\nRewriteCond %{REQUEST_URI} ^/x\nRewriteRule ^ - [L]\n$P [P]\n", undef ],
+               [ "RewriteEngine On\nRewriteCond %{HTTPS} on\nRewriteRule ^/z - [L]\n$P [P]\n", 4 ], [ "RewriteEngine On\nRewriteRule ^/q - [C]\n$P [P]\n", undef ],
+               [ "<VirtualHost *:1>\nRewriteEngine On\n$P [P]\n</VirtualHost>\n", 3 ]) {
+        my ($before, $line) = @$c;
+        my ($status, $text) = try_config($before . sprintf($at, ''), files => { 'keys.json' => $KEYS });
+        is($status, 0, 'legal: ' . $before =~ s/\n/; /gr) or diag($text);
+        is($text =~ $rewritten ? $1 : undef, $line, '... and told where a rewrite takes it to a backend');
+    }
+    ($status, $text) = try_config("<VirtualHost *:1>\nRewriteEngine On\n$P [P]\n" . sprintf($at, '') . '</VirtualHost>', files => { 'keys.json' => $KEYS });
+    like($text, $rewritten, 'in its own virtual host as well');
+    ($status, $text) = try_config("<VirtualHost *:1>\nRewriteEngine On\n$P [P]\n</VirtualHost>\n<VirtualHost *:2>\nRewriteEngine On\n" . sprintf($at, '') . '</VirtualHost>', files => { 'keys.json' => $KEYS });
+    unlike($text, $rewritten, 'another virtual host does not matter');
     my $document = "<Location /kept>\n    M2MJwks file:\@ROOT\@/keys.json\n    M2MResource https://api.example/kept\n</Location>\n<Location /lost>\n    M2MJwks file:\@ROOT\@/keys.json\n    M2MResource https://api.example/lost\n</Location>\n";
     my $u = M2MGW::Test->start(files => { 'keys.json' => $KEYS }, config => "ProxyPass $AT/kept !\nProxyPass / http://\@BACKEND\@/\n$document<Location $AT>\n    SetHandler m2m-resource-metadata\n</Location>\n");
     is(scalar(my @b = $u->get("$AT/lost")->backend), 1, 'the notice is right: the backend answers');
     my $r = $u->get("$AT/kept");
     is(scalar(@b = $r->backend), 0, '... and does not behind ProxyPass !');
+    is(eval { JSON::PP->new->decode($r->body)->{resource} }, 'https://api.example/kept', '... where the document is');
+    $u->expect_log(qr/M2-101: /);
+    $u->finish(more => 1);
+    $u = M2MGW::Test->start(files => { 'keys.json' => $KEYS }, config => "<VirtualHost *:\@PORT\@>\nServerName gw.test\nRewriteEngine On\nRewriteRule ^$AT/kept - [L]\nRewriteRule ^/(.*)\$ http://\@BACKEND\@/\$1 [P]\n$document<Location $AT>\n    SetHandler m2m-resource-metadata\n</Location>\n</VirtualHost>\n");
+    is(scalar(@b = $u->get("$AT/lost")->backend), 1, 'so is that of a rewrite: the backend answers');
+    $r = $u->get("$AT/kept");
+    is(scalar(@b = $r->backend), 0, '... and does not behind RewriteRule - [L]');
     is(eval { JSON::PP->new->decode($r->body)->{resource} }, 'https://api.example/kept', '... where the document is');
     $u->expect_log(qr/M2-101: /);
     $u->finish(more => 1);

@@ -25,13 +25,13 @@ static m2_keyring_t *ring;
 static m2_keysource_t one, two;
 static const char *issuer_one; /* that the first source is bound to */
 
-static void make_source(m2_keysource_t *source, m2_keysource_kind_t kind)
+static void make_source(m2_keysource_t *source, m2_keysource_kind_t kind, const char *name)
 {
     memset(source, 0, sizeof(*source));
     source->pool = pool;
     source->kind = kind;
     source->document = &m2_document_keys;
-    source->name = source->label = "x";
+    source->name = source->label = name;
 }
 
 static void make(const m2_keyset_t *fixed)
@@ -41,8 +41,8 @@ static void make(const m2_keyset_t *fixed)
     memset(&feeds, 0, sizeof(feeds));
     feeds.list = apr_array_make(pool, 1, sizeof(m2_feed_t *));
     ring = m2_keyring_make(pool, NULL);
-    make_source(&one, M2_KEYSOURCE_FILE);
-    make_source(&two, M2_KEYSOURCE_URL);
+    make_source(&one, M2_KEYSOURCE_FILE, "one.json");
+    make_source(&two, M2_KEYSOURCE_URL, "https://two.example/");
     APR_ARRAY_PUSH(sources, m2_fed_t) = (m2_fed_t){ &one, issuer_one };
     APR_ARRAY_PUSH(sources, m2_fed_t) = (m2_fed_t){ &two, NULL };
     feed = m2_feed_add(&feeds, ring, fixed, sources);
@@ -131,7 +131,8 @@ static void test_one_kid(void **state)
     give(&two, SET(ED2("a") "," EC("c")));
     assert_null(key_for("a", "EdDSA", NULL)); /* both can do it: neither counts */
     assert_non_null(key_for("c", "ES256", NULL));
-    assert_non_null(strstr(last_log, "neither counts"));
+    assert_string_equal(last_log, "key 'a' of https://two.example/ has the kid of a different key of "
+                                  "one.json and can do Ed25519 as well; neither counts");
     end();
 }
 
@@ -144,7 +145,11 @@ static void test_fixed_counts(void **state)
                                      M2_KEYSET_STRICT, &err),
                      M2_OK);
     make(fixed);
+    clean();
     give(&one, SET(ED2("a") "," EC("b")));
+    assert_string_equal(last_log, "key 'a' of one.json has the kid of a different key of the "
+                                  "configuration and can do Ed25519 as well; the configured one "
+                                  "counts");
     assert_true(m2_keyset_same_key(key_for("a", "EdDSA", NULL),
                                    APR_ARRAY_IDX(fixed->keys, 0, const m2_jwk_t *)));
     assert_non_null(key_for("b", "ES256", NULL));

@@ -34,7 +34,7 @@ typedef struct m2_retired_t {
 /* a key as this feed has it */
 typedef struct entry_t {
     m2_jwk_t *jwk; /* a copy: bound, and without what is contested */
-    int fixed;     /* it is in the configuration */
+    const char *from; /* label of its source; NULL: it is in the configuration */
     struct entry_t *next; /* of the same kid */
 } entry_t;
 
@@ -46,15 +46,21 @@ typedef struct composer_t {
     apr_hash_t *by_kid;          /* kid -> entry_t * */
 } composer_t;
 
-static void tell_contested(m2_feed_t *feed, const entry_t *a, const entry_t *b,
+static const char *place_of(const entry_t *entry)
+{
+    return entry->from ? entry->from : "the configuration";
+}
+
+/* Each is found in the list of its kid behind those that came later. */
+static void tell_contested(m2_feed_t *feed, const entry_t *later, const entry_t *earlier,
                            m2_alg_mask_t algs)
 {
     if (!feed->warned) {
         m2_log(M2_LOG_WARNING,
-               "key '%s' of one source has the kid of a different key of another and can do %s "
-               "as well; %s",
-               a->jwk->kid, m2_alg_mask_names(feed->sources->pool, algs),
-               a->fixed || b->fixed ? "the configured one counts" : "neither counts");
+               "key '%s' of %s has the kid of a different key of %s and can do %s as well; %s",
+               later->jwk->kid, place_of(later), place_of(earlier),
+               m2_alg_mask_names(feed->sources->pool, algs),
+               later->from && earlier->from ? "neither counts" : "the configured one counts");
         feed->warned = 1;
     }
 }
@@ -76,8 +82,8 @@ static void contest(m2_feed_t *feed, entry_t *a, entry_t *b, m2_alg_mask_t *pa,
     const m2_alg_mask_t algs = a->jwk->algs & b->jwk->algs;
 
     if (algs && m2_keyset_same_issuer(a->jwk, b->jwk) && !m2_keyset_same_key(a->jwk, b->jwk)) {
-        *pa |= a->fixed ? 0 : algs;
-        *pb |= b->fixed ? 0 : algs;
+        *pa |= a->from ? algs : 0;
+        *pb |= b->from ? algs : 0;
         tell_contested(feed, a, b, algs);
     }
 }
@@ -103,7 +109,8 @@ static void settle_kid(composer_t *c, entry_t *first)
     }
 }
 
-static void collect(composer_t *c, const m2_keyset_t *from, const char *issuer, int fixed)
+static void collect(composer_t *c, const m2_keyset_t *from, const char *issuer,
+                    const char *label)
 {
     int i;
 
@@ -113,7 +120,7 @@ static void collect(composer_t *c, const m2_keyset_t *from, const char *issuer, 
 
         entry->jwk = apr_pmemdup(c->set->pool, jwk, sizeof(*jwk));
         entry->jwk->issuer = issuer ? issuer : jwk->issuer;
-        entry->fixed = fixed;
+        entry->from = label;
         entry->next = NULL;
         if (jwk->kid) {
             entry->next = apr_hash_get(c->by_kid, jwk->kid, APR_HASH_KEY_STRING);
@@ -129,7 +136,7 @@ static void collect_all(composer_t *c)
     int i;
 
     if (feed->fixed) {
-        collect(c, feed->fixed, NULL, 1);
+        collect(c, feed->fixed, NULL, NULL);
         c->set->incomplete = feed->fixed->incomplete;
     }
     for (i = 0; i < feed->sources->nelts; i++) {
@@ -140,7 +147,8 @@ static void collect_all(composer_t *c)
             continue;
         }
         m2_generation_hold(c->set->pool, fed->source->current);
-        collect(c, fed->source->current->object, fed->issuer, 0);
+        collect(c, fed->source->current->object, fed->issuer,
+                m2_keysource_label(fed->source));
     }
 }
 

@@ -40,6 +40,17 @@ static m2_code_t invalid(check_t *c, const char *why)
     return m2_err_set(c->err, M2_E_PROOF_INVALID, "the proof is refused: %s", why);
 }
 
+/* What was wanted; what the proof says itself is not told, for it goes into logs. */
+static m2_code_t unlike(check_t *c, const char *what, const char *wanted)
+{
+    return invalid(c, apr_pstrcat(c->pool, what, wanted, NULL));
+}
+
+static m2_code_t unlike_algs(check_t *c, const char *what)
+{
+    return unlike(c, what, m2_alg_spellings(c->pool, c->policy->algs & m2_proof_algs()));
+}
+
 /* What the readers of tokens and keys say, in the words of a proof. */
 static m2_code_t refuse(check_t *c, const m2_err_t *why)
 {
@@ -90,7 +101,7 @@ static m2_code_t check_typ(check_t *c)
 static m2_code_t check_alg(check_t *c)
 {
     if (!c->jws.alg || !(c->jws.alg->bit & c->policy->algs & m2_proof_algs())) {
-        return invalid(c, "its alg is not accepted here");
+        return unlike_algs(c, "its alg is not one of ");
     }
     c->proof->alg = c->jws.alg->name;
     return M2_OK;
@@ -294,7 +305,7 @@ static m2_code_t check_signature(check_t *c)
 
     m2_err_init(&why, c->pool);
     if (!(c->jwk->algs & c->jws.alg->bit & c->policy->algs)) { /* EdDSA is of two curves */
-        return invalid(c, "what its key can do is not accepted here");
+        return unlike_algs(c, "its key can do none of ");
     }
     return m2_jws_verify(&c->jws, c->pool, c->jwk, &why) == M2_OK ? M2_OK : refuse(c, &why);
 }
@@ -335,7 +346,7 @@ static m2_code_t check_method(check_t *c)
 {
     return m2_slice_is(c->htm, c->request->method)
                ? M2_OK
-               : invalid(c, "its htm is not the method of the request");
+               : unlike(c, "its htm is not the method of the request, ", c->request->method);
 }
 
 static m2_code_t check_target(check_t *c)
@@ -354,7 +365,13 @@ static m2_code_t check_target(check_t *c)
             return M2_OK;
         }
     }
-    return invalid(c, "its htu is not the URL of the request");
+    if (!targets->nelts) {
+        return invalid(c, "the target of the request is not a path of RFC 3986, or the server "
+                          "has no name");
+    }
+    return unlike(c, targets->nelts > 1 ? "its htu is no URL of the request, as is "
+                                        : "its htu is not the URL of the request, ",
+                  APR_ARRAY_IDX(targets, 0, const char *));
 }
 
 static m2_code_t check_time(check_t *c)
@@ -363,9 +380,13 @@ static m2_code_t check_time(check_t *c)
     const double window = (double)c->policy->window;
 
     if (away > window) {
-        return invalid(c, "its iat lies too far in the past");
+        return invalid(c, apr_psprintf(c->pool, "its iat is more than %d seconds in the past",
+                                       c->policy->window));
     }
-    return away < -window ? invalid(c, "its iat lies too far in the future") : M2_OK;
+    return away < -window
+               ? invalid(c, apr_psprintf(c->pool, "its iat is more than %d seconds in the future",
+                                         c->policy->window))
+               : M2_OK;
 }
 
 static m2_code_t check_token(check_t *c)

@@ -278,3 +278,16 @@ int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
     effective->any_document = dir->any_document == 1;
     return 1;
 }
+
+int m2mgw_takes_dpop(const m2mgw_effective_t *effective)
+{
+    const apr_array_header_t *sources = effective->sources->list;
+    int i;
+
+    for (i = 0; i < sources->nelts; i++) {
+        if (APR_ARRAY_IDX(sources, i, m2_token_source_t).place == M2_TOKEN_HEADER) {
+            return 1;
+        }
+    }
+    return 0;
+}

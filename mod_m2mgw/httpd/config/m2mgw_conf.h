@@ -266,6 +266,9 @@ void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add);
  *  but for form_limit. */
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
 
+/** Whether a token may come under the scheme DPoP: in a header, of whatever name. */
+int m2mgw_takes_dpop(const m2mgw_effective_t *effective);
+
 /** The profile that dir says, or the default. */
 m2mgw_profile_t m2mgw_profile_of(const m2mgw_dir_t *dir);
 

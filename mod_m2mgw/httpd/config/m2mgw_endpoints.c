@@ -132,6 +132,112 @@ static const char *is_proxied(apr_pool_t *pool, const ap_directive_t *d)
     return by;
 }
 
+/* --- endpoints that a rewrite takes away --- */
+
+/* the rules of one server, in their order, over one path */
+typedef struct rewrites_t {
+    apr_pool_t *pool;
+    const server_rec *s;
+    const char *path;
+    int engine;     /* RewriteEngine On */
+    int conditions; /* RewriteCond before the next rule */
+    int over;       /* what comes behind is not known, or not reached */
+    const ap_directive_t *by; /* the rule that proxies it */
+} rewrites_t;
+
+/* Whether `[NC,P,L]` has one of the comma-separated words. */
+static int has_flag(apr_pool_t *pool, const char *flags, const char *words)
+{
+    char *last = NULL, *rest = apr_pstrdup(pool, flags), *flag;
+
+    while ((flag = apr_strtok(rest, "[], ", &last)) != NULL) {
+        const char *list = words, *word;
+
+        rest = NULL;
+        flag[strcspn(flag, "=|")] = '\0';
+        while (*(word = ap_getword(pool, &list, ','))) {
+            if (ap_cstr_casecmp(flag, word) == 0) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static int fits(const rewrites_t *w, const char *pattern, const char *flags)
+{
+    const int inverse = *pattern == '!';
+    const int cflags = has_flag(w->pool, flags, "NC,nocase") ? AP_REG_ICASE : 0;
+    ap_regex_t *regex = ap_pregcomp(w->pool, pattern + inverse, cflags);
+
+    return regex && (ap_regexec(regex, w->path, 0, NULL, 0) == 0) != inverse;
+}
+
+/* A rule with conditions may apply or not: if it proxies, that cannot be seen; if it does
+ * anything else, what is behind it may not be reached. */
+static void follow(rewrites_t *w, const ap_directive_t *d)
+{
+    const char *args = d->args;
+    const char *pattern = ap_getword_conf(w->pool, &args);
+    const char *target = ap_getword_conf(w->pool, &args);
+    const char *flags = ap_getword_conf(w->pool, &args);
+    const int proxies = has_flag(w->pool, flags, "P,proxy"), conditions = w->conditions;
+
+    w->conditions = 0;
+    if (has_flag(w->pool, flags, "C,chain,S,skip,N,next")) {
+        w->over = 1;
+    }
+    else if (fits(w, pattern, flags) && !(proxies && conditions)) {
+        w->by = proxies ? d : NULL;
+        w->over = proxies || strcmp(target, "-") != 0
+                  || has_flag(w->pool, flags, "L,last,END,F,forbidden,G,gone,R,redirect,PT,"
+                              "passthrough");
+    }
+}
+
+static int is_of(const ap_directive_t *host, const server_rec *s)
+{
+    return s->is_virtual && s->defn_name && strcmp(host->filename, s->defn_name) == 0
+           && host->line_num == (int)s->defn_line_number;
+}
+
+/* A virtual host has the rules that stand in it. */
+static void follow_all(rewrites_t *w, const ap_directive_t *d, int inside)
+{
+    for (; d; d = d->next) {
+        if (ap_cstr_casecmp(d->directive, "<VirtualHost") == 0) {
+            follow_all(w, d->first_child, is_of(d, w->s));
+        }
+        else if (inside && ap_cstr_casecmp(d->directive, "RewriteEngine") == 0) {
+            w->engine = ap_cstr_casecmp(d->args, "On") == 0;
+        }
+        else if (inside && ap_cstr_casecmp(d->directive, "RewriteCond") == 0) {
+            w->conditions = 1;
+        }
+        else if (inside && !w->over && ap_cstr_casecmp(d->directive, "RewriteRule") == 0) {
+            follow(w, d);
+        }
+    }
+}
+
+static const ap_directive_t *is_rewritten(apr_pool_t *pool, const ap_directive_t *d)
+{
+    const char *path = location_of(pool, d);
+    const server_rec *s;
+
+    for (s = ap_server_conf; path && s; s = s->next) {
+        rewrites_t w = { .pool = pool, .s = s, .path = path };
+
+        if (counts_in(d, s)) {
+            follow_all(&w, ap_conftree, !s->is_virtual);
+        }
+        if (w.engine && w.by) {
+            return w.by;
+        }
+    }
+    return NULL;
+}
+
 static int is_below(apr_pool_t *pool, const ap_directive_t *d)
 {
     const char *path = location_of(pool, d);
@@ -159,7 +265,15 @@ static const char *text_below(apr_pool_t *pool, const ap_directive_t *d, const c
 static const char *text_proxied(apr_pool_t *pool, const ap_directive_t *d, const char *handler)
 {
     const char *by = is_proxied(pool, d);
+    const ap_directive_t *rule = by ? NULL : is_rewritten(pool, d);
 
+    if (rule) {
+        return apr_psprintf(pool, "<Location %s> in %s has SetHandler %s in vain: the RewriteRule "
+                            "with [P] in %s comes before it, and the backend answers. RewriteRule "
+                            "^%s - [L] in front of that keeps it here", location_of(pool, d),
+                            m2mgw_cfg_place(pool, d), handler, m2mgw_cfg_place(pool, rule),
+                            location_of(pool, d));
+    }
     return by ? apr_psprintf(pool, "<Location %s> in %s has SetHandler %s in vain: ProxyPass %s "
                              "comes before it, and the backend answers. ProxyPass %s ! in front of "
                              "that, or ProxyPass ! in the section, keeps it here",

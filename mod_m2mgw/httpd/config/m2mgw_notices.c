@@ -397,6 +397,12 @@ static int unconstrained(const look_t *look)
     return look->active && look->own->constraint == M2_CONSTRAINT_OFF;
 }
 
+static int unprovable(const look_t *look)
+{
+    return look->active && look->in_force.policy.bound.constraint == M2_CONSTRAINT_DPOP
+           && !m2mgw_takes_dpop(&look->in_force);
+}
+
 static const notice_row_t notice_rows[] = {
     { orphan, NULL, M2_LOG_WARNING, "M2MEngine is on without keys or rules: every request is "
       "answered 503, unless a section that matches as well brings some" },
@@ -457,6 +463,8 @@ static const notice_row_t notice_rows[] = {
       "query and fragment: " },
     { unconstrained, NULL, M2_LOG_WARNING, "M2MSenderConstraint Off: a token that is bound to its "
       "owner's key or certificate is accepted from anybody" },
+    { unprovable, NULL, M2_LOG_WARNING, "M2MSenderConstraint DPoP takes tokens in a header, and "
+      "M2MToken names none: no token is accepted" },
 };
 
 static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *sections)

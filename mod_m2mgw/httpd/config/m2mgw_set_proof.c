@@ -14,6 +14,14 @@
 #define MAX_NONCE_KEY 65536
 #define PROOF_ENTRIES 1048576 /* of the table of proofs, where nothing else is said */
 
+/* A second one would take the place of the first, with all that it says. */
+static const char *once(cmd_parms *cmd, const void *given)
+{
+    return given ? m2mgw_cfg_error(cmd, "it was given in this section already; write all its "
+                                   "values in one line")
+                 : NULL;
+}
+
 /* --- M2MDPoP --- */
 
 static const char *read_algs(m2_proof_policy_t *dpop, cmd_parms *cmd, const char *value)
@@ -98,6 +106,7 @@ const char *m2mgw_cfg_dpop(cmd_parms *cmd, void *dir, const char *args)
     if (!bad && !given) {
         bad = m2mgw_cfg_error(cmd, "it takes one or more of " DPOP_USAGE);
     }
+    bad = bad ? bad : once(cmd, section->dir->dpop);
     if (!bad) {
         section->dir->dpop = dpop;
     }
@@ -124,10 +133,7 @@ const char *m2mgw_cfg_public_url(cmd_parms *cmd, void *dir, const char *args)
     const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
     int i;
 
-    if (!bad && section->dir->public_urls) {
-        bad = m2mgw_cfg_error(cmd, "it was given in this section already; write all its "
-                              "values in one line");
-    }
+    bad = bad ? bad : once(cmd, section->dir->public_urls);
     if (!bad) {
         bad = m2mgw_cfg_words(&urls, cmd, args, 1, 0, "one or more URLs");
     }
@@ -244,7 +250,7 @@ static const char *add_network(m2mgw_certificate_t *certificate, cmd_parms *cmd,
     if (mask) {
         *mask++ = '\0';
     }
-    if (mask && *mask && !mask[strspn(mask, "0")]) {
+    if (mask && *mask && !mask[strspn(mask, "0.")]) { /* 0, or 0.0.0.0 */
         return m2mgw_cfg_error(cmd, "from=%s is everybody: any client could claim to be any other; "
                                "it takes the addresses of the proxies that set the header", cidr);
     }
@@ -337,6 +343,10 @@ const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
         bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, CERTIFICATE_USAGE);
     }
     bad = bad ? bad : m2mgw_cfg_once(cmd, words, 1);
+    if (!bad && section->dir->certificate) {
+        bad = m2mgw_cfg_error(cmd, "it was given in this section already; a section takes "
+                              "certificates from one place");
+    }
     if (!bad) {
         bad = read_certificate(certificate, cmd, words);
     }

@@ -129,17 +129,12 @@ static apr_array_header_t *methods_of(apr_pool_t *pool, const m2mgw_effective_t 
     return methods;
 }
 
-/* The scheme DPoP stands in a header, of whatever name. */
 static int takes_proofs(const m2mgw_effective_t *effective)
 {
-    const apr_array_header_t *sources = effective->sources->list;
     const m2_constraint_t constraint = effective->policy.bound.constraint;
-    int i, any = 0;
 
-    for (i = 0; i < sources->nelts; i++) {
-        any |= APR_ARRAY_IDX(sources, i, m2_token_source_t).place == M2_TOKEN_HEADER;
-    }
-    return any && constraint != M2_CONSTRAINT_OFF && constraint != M2_CONSTRAINT_MTLS;
+    return m2mgw_takes_dpop(effective) && constraint != M2_CONSTRAINT_OFF
+           && constraint != M2_CONSTRAINT_MTLS;
 }
 
 /* --- the document --- */
