@@ -177,6 +177,16 @@ for my $handler (qw(m2m-resource-metadata m2m-status)) {
     like($text, $notice, '... but in a host that is protected');
 }
 
+{
+    my $named = "<Location /x>\n    M2MJwks file:\@ROOT\@/keys.json\n    M2MResource https://api.example/x\n</Location>\n";
+    my $unserved = qr{M2MResource in line 3 of \S+: clients are sent to https://api\.example/\.well-known/oauth-protected-resource/x, and no section has SetHandler m2m-resource-metadata};
+    my ($status, $text) = try_config($named, files => { 'keys.json' => $KEYS });
+    is($status, 0, 'a document that is served nowhere is legal');
+    like($text, $unserved, '... and told');
+    ($status, $text) = try_config("$named<Location $AT>\n    M2MEngine Off\n    SetHandler m2m-resource-metadata\n</Location>\n", files => { 'keys.json' => $KEYS });
+    unlike($text, qr/no section has SetHandler/, '... unless it is served');
+}
+
 # --- behind a proxy of everything ---
 
 {

@@ -284,37 +284,63 @@ static const char *text_proxied(apr_pool_t *pool, const ap_directive_t *d, const
 
 typedef const char *text_fn(apr_pool_t *pool, const ap_directive_t *d, const char *handler);
 
-static void look(apr_array_header_t *texts, const ap_directive_t *d, text_fn *text_of)
+static void add(apr_array_header_t *all, m2_level_t level, const char *text)
 {
-    apr_pool_t *pool = texts->pool;
+    m2mgw_notice_t *notice = apr_array_push(all);
+
+    notice->level = level;
+    notice->text = text;
+}
+
+/* Returns how many serve the documents of M2MResource. */
+static int look(apr_array_header_t *all, const ap_directive_t *d, m2_level_t level,
+                text_fn *text_of)
+{
+    apr_pool_t *pool = all->pool;
+    int documents = 0;
 
     for (; d; d = d->next) {
         const char *args = d->args, *handler, *text;
 
-        look(texts, d->first_child, text_of);
+        documents += look(all, d->first_child, level, text_of);
         if (ap_cstr_casecmp(d->directive, "SetHandler") != 0) {
             continue;
         }
         handler = ap_getword_conf(pool, &args);
         text = ap_cstr_casecmpn(handler, "m2m-", 4) == 0 ? text_of(pool, d, handler) : NULL;
         if (text) {
-            APR_ARRAY_PUSH(texts, const char *) = text;
+            add(all, level, text);
+        }
+        documents += m2_slice_is(m2_slice_z(handler), "m2m-resource-metadata");
+    }
+    return documents;
+}
+
+/* Clients are told where the document is (RFC 9728 5.1): another server may have it, hardly by
+ * intent. */
+static void tell_unserved(apr_array_header_t *all)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    int i;
+
+    for (i = 0; i < sections->nelts; i++) {
+        const m2mgw_resource_t *resource =
+            APR_ARRAY_IDX(sections, i, const m2mgw_section_t *)->dir->resource;
+
+        if (resource) {
+            add(all, M2_LOG_NOTICE,
+                apr_psprintf(all->pool, "M2MResource in %s: clients are sent to %s, and no "
+                             "section has SetHandler m2m-resource-metadata",
+                             m2mgw_cfg_place(all->pool, resource->at), resource->metadata));
+            return;
         }
     }
 }
 
-apr_array_header_t *m2mgw_cfg_endpoints_below(apr_pool_t *pool)
+void m2mgw_cfg_tell_endpoints(apr_array_header_t *all)
 {
-    apr_array_header_t *texts = apr_array_make(pool, 2, sizeof(const char *));
-
-    look(texts, ap_conftree, text_below);
-    return texts;
-}
-
-apr_array_header_t *m2mgw_cfg_endpoints_proxied(apr_pool_t *pool)
-{
-    apr_array_header_t *texts = apr_array_make(pool, 2, sizeof(const char *));
-
-    look(texts, ap_conftree, text_proxied);
-    return texts;
+    if (!look(all, ap_conftree, M2_LOG_NOTICE, text_below)) {
+        tell_unserved(all);
+    }
+    look(all, ap_conftree, M2_LOG_WARNING, text_proxied);
 }

@@ -8,13 +8,11 @@
 
 #include "httpd/config/m2mgw_section.h"
 
-/** A sentence for each <Location> whose SetHandler m2m-... asks for a token because of a section
- *  around it, a server or another <Location>: of const char *, in pool. Once the whole
- *  configuration has been read. */
-apr_array_header_t *m2mgw_cfg_endpoints_below(apr_pool_t *pool);
-
-/** A sentence for each whose path a ProxyPass hands to a backend, which answers in its place.
- *  RewriteRule [P] and patterns are not looked at. */
-apr_array_header_t *m2mgw_cfg_endpoints_proxied(apr_pool_t *pool);
+/** Append to all (of m2mgw_notice_t) a notice for each <Location> whose SetHandler m2m-... asks for
+ *  a token because of a section around it, a server or another <Location>; a warning for each that
+ *  a backend answers in its place, by a ProxyPass, or by a RewriteRule [P] of the server without
+ *  conditions (patterns and rules of sections are not looked at); and a notice where an M2MResource
+ *  is served nowhere. Once the whole configuration has been read. */
+void m2mgw_cfg_tell_endpoints(apr_array_header_t *all);
 
 #endif /* M2MGW_ENDPOINTS_H */

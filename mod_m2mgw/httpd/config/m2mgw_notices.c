@@ -578,20 +578,6 @@ static void add_globals(apr_array_header_t *all, apr_pool_t *pool)
     }
 }
 
-static void add_endpoints(apr_array_header_t *all, apr_pool_t *pool)
-{
-    const apr_array_header_t *texts = m2mgw_cfg_endpoints_below(pool);
-    const apr_array_header_t *lost = m2mgw_cfg_endpoints_proxied(pool);
-    int i;
-
-    for (i = 0; i < texts->nelts; i++) {
-        add_global(all, M2_LOG_NOTICE, APR_ARRAY_IDX(texts, i, const char *));
-    }
-    for (i = 0; i < lost->nelts; i++) {
-        add_global(all, M2_LOG_WARNING, APR_ARRAY_IDX(lost, i, const char *));
-    }
-}
-
 apr_array_header_t *m2mgw_cfg_all_notices(apr_pool_t *pool)
 {
     const apr_array_header_t *sections = m2mgw_cfg_sections();
@@ -600,7 +586,7 @@ apr_array_header_t *m2mgw_cfg_all_notices(apr_pool_t *pool)
     apr_size_t i;
 
     add_globals(all, pool);
-    add_endpoints(all, pool);
+    m2mgw_cfg_tell_endpoints(all);
     for (i = 0; i < sizeof(notice_rows) / sizeof(notice_rows[0]); i++) {
         add_row(all, pool, &notice_rows[i], looks, sections->nelts);
     }
