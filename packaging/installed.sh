@@ -15,6 +15,8 @@ export LC_ALL=C
 
 if [ "${1:-}" != --inside ]; then
     [ "$(id -u)" -eq 0 ] && command -v unshare dpkg a2enmod >/dev/null || exit 77
+    # a chroot and a container without CAP_SYS_ADMIN have no mounts of their own
+    unshare --mount --propagation private true 2>/dev/null || exit 77
     exec unshare --mount --propagation private "$0" --inside "$@"
 fi
 

@@ -41,7 +41,7 @@ make_packages() {
     cp -r "$src/packaging/debian" "$src/debian"
     sed -i "s/@VERSION@/$version/; s/@DATE@/$(date -R -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}")/" \
         "$src/debian/changelog"
-    (cd "$src" && DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-} noautodbgsym" dpkg-buildpackage -us -uc -b -j"${M2MGW_JOBS:-$(nproc)}") >"$out/log" 2>&1 ||
+    (cd "$src" && DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:+$DEB_BUILD_OPTIONS }noautodbgsym" dpkg-buildpackage -us -uc -b -j"${M2MGW_JOBS:-$(nproc)}") >"$out/log" 2>&1 ||
         { tail -n 30 "$out/log" >&2; return 1; }
     rm -rf "$src"
 }
@@ -162,7 +162,7 @@ install_and_purge() {
     local status=0
     "$top/packaging/installed.sh" "$out" "$port" >"$out/installed" 2>&1 || status=$?
     if [ "$status" -eq 77 ]; then
-        echo "skip packages are not installed by dpkg: that needs root, an overlay and apache2"
+        echo "skip packages are not installed by dpkg: that needs root, mounts, an overlay and apache2"
         return
     fi
     cat "$out/installed"

@@ -380,6 +380,12 @@ for my $args (['--rules', 'rules.conf', '--access-control', 'access.yaml'], ['--
               ['--access-control', 'jwt.yaml'], ['--rules', 'rules.conf', 'word']) {
     ends(m2mctl('', 'explain', @$args), 2, "explain @$args");
 }
+for my $option ('shadow', 'ifTrue=DENY') {
+    my $name = $option =~ s/=\K.*//r;
+    spew('double.conf', "M2MRule a \"1 = 1\" $option \U$name\E" . ($option =~ s/^[^=]*=?//r) . "\n");
+    $r = ends(m2mctl('', qw(check double.conf)), 2, "check of a rule with $option twice");
+    like($r->{err}, qr/M2MRule a: \Q$name\E is given twice/, '... is named');
+}
 
 # --- check ---
 

@@ -2,19 +2,44 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The mod_m2mgw authors
 #
-# What lies in packaging/ fits what the modules write: the fail2ban filter finds each client that
+# What lies in packaging/ fits the rest: ./run package installs what building the packages needs, and
+# the fail2ban filter finds each client that
 # the M2M server refused, and nothing a client sends makes it find somebody else.
 use strict;
 use warnings;
+use File::Temp qw(tempdir);
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use M2MGW::Test;
 
 my $packaging = "$FindBin::Bin/../packaging";
 
+# --- what is installed first ---
+
+# A machine with only Debian on it: what dpkg-buildpackage asks for is in the lists of ./run.
+{
+    my %list = slurp("$FindBin::Bin/../run") =~ /^(packages_\w+)="(.*?)"/msg;
+    my ($needs) = slurp("$packaging/debian/control") =~ /^Build-Depends: (.*?)^\S/ms or BAIL_OUT('no Build-Depends');
+    my %installed = map { $_ => 1 } split ' ', "$list{packages_build} " . ($list{packages_package} =~ s/\$(\w+)/$list{$1}/r);
+    my @missing = grep { !$installed{$_} } 'build-essential', map { s/^debhelper-compat$/debhelper/r } map { /^([\w.+-]+)/ } split /,\s*/, $needs;
+    is("@missing", '', './run package installs what the packages need to be built');
+}
+
+# Where no mounts can be had (a chroot, a container), trying the packages is skipped, not failed.
+{
+    my $bin = tempdir(CLEANUP => 1);
+    spew("$bin/unshare", "#!/bin/sh\nexit 1\n");
+    chmod 0755, "$bin/unshare";
+    local $ENV{PATH} = "$bin:$ENV{PATH}";
+    is(system("$packaging/installed.sh", $bin, 1) >> 8, 77, 'without mounts the packages are not tried');
+}
+
 # --- fail2ban --------------------------------------------------------------------------
 
-plan skip_all => 'mod_m2m_issuer is not built' if !M2MGW::Test::built('mod_m2m_issuer');
+if (!M2MGW::Test::built('mod_m2m_issuer')) {
+    done_testing;
+    exit;
+}
 my $t = M2MGW::Test->prepare(files => { 'key.pem' => key('p256')->{text}, clients => "app_x:*\n", grants => "api app_x read\n" });
 chmod 0600, "$t->{root}/key.pem";
 $t->begin(<<'CONF');

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The mod_m2mgw authors
 #
-# An option of the form NAME=VALUE stands in a directive once. Each line below is good; with any
+# An option, NAME=VALUE or a word, stands in a directive once. Each line below is good; with any
 # one of its options doubled, `httpd -t` refuses it and names the option. Which options there
 # are is taken from docs/directives.md, so that a new one without a line here fails.
 use strict;
@@ -44,10 +44,11 @@ my @lines = (
     ['M2MClientCertificate', 'header:Client-Cert from=127.0.0.1 verified'],
     ['M2MClaim', 'sub header:X-Sub encoding=base64url'],
     ['M2MDataset', 'd file:@ROOT@/set.txt max-stale=60 ttl=5', 'server'],
-    ['M2MRule', 'r "1 = 1" ifTrue=DENY ifFalse=ALLOW statusCode=404 errorMessage=m responseBody=b'],
+    ['M2MRule', 'r "1 = 1" ifTrue=DENY ifFalse=ALLOW statusCode=404 errorMessage=m responseBody=b shadow'],
     ['M2MOpenAPI', '@ROOT@/api.json base=/x scheme=o unknown=Deny'],
     ['M2MOperation', 'GET /x/a scope=s scope=t name=a'],
-    ['M2MLimit', 'l * 10/1s burst=5 when="1 = 1"'],
+    ['M2MOperation', 'GET /x/a name=a public'],
+    ['M2MLimit', 'l * 10/1s burst=5 when="1 = 1" shadow'],
     ['M2MLimit', 'l CaAppId 10/1s null=pass special=a:5/1s special=b:5/1s'],
     ['M2MLimitStore', 'shm entries=100', 'server'],
     ['M2MLimitStore', "redis:127.0.0.1:1 nodes=2 lease=50ms entries=100 $redis db=1", 'server'],
@@ -80,6 +81,12 @@ for (@lines) {
     my ($status, $said) = try("$directive $words", $where);
     # nothing answers at that port, but what is written is good
     ok($status == 0 || $said =~ /127\.0\.0\.1:1\b.*(?:refused|cannot|connect)/s, "good: $directive $words") or diag($said);
+    for my $flag ($words =~ /(?<= )(shadow|verified|public)(?= |$)/g) {
+        $covered{"$directive $flag"} = 1;
+        ($status, $said) = try("$directive $words \U$flag", $where);
+        ok($status != 0, "$directive: $flag twice is refused");
+        like($said, qr/^$directive\b.*\b$flag is given twice/m, "$directive: and is named: $flag");
+    }
     my %options = map { $_ => 1 } $words =~ /(?:^| )([A-Za-z][\w-]*)=/g;
     for my $option (sort keys %options) {
         $covered{"$directive $option"} = 1;
@@ -96,7 +103,7 @@ my $docs = slurp("$FindBin::Bin/../docs/directives.md");
 my %documented;
 while ($docs =~ /^## (M2M\w+)\n\n((?:    .*\n)+)/mg) {
     my ($directive, $usage) = ($1, $2);
-    $documented{"$directive $_"} = 1 for $usage =~ /(?<![\w"])([A-Za-z][\w-]*)=/g;
+    $documented{"$directive $_"} = 1 for $usage =~ /(?<![\w"])([A-Za-z][\w-]*)=/g, grep { $_ ne 'options' } $usage =~ /\[([a-z]+)\]/g;
 }
 delete @documented{'M2MJwk NAME', grep { /M2MClientCert s/ } keys %documented};
 cmp_ok(scalar keys %documented, '>', 40, 'the docs have options');

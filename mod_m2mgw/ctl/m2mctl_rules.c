@@ -7,6 +7,8 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "text/m2_once.h"
+
 typedef struct rule_file_t {
     apr_pool_t *pool;
     m2_rules_t *rules;
@@ -153,20 +155,23 @@ static m2_code_t add_parameter(rule_file_t *f, const char *args)
 
 static m2_code_t add_options(rule_file_t *f, m2_rule_t *rule, const char *args)
 {
+    apr_array_header_t *seen = NULL;
     const char *name, *value = NULL;
     m2_err_t cause;
     m2_code_t code;
 
     m2_err_init(&cause, f->pool);
     for (;;) {
-        if (m2_rule_takes_shadow(rule, &args)) {
-            continue;
+        if (m2_rule_take_shadow(rule, &args, &cause)) {
+            return fault_of(f, apr_pstrcat(f->pool, "M2MRule ", rule->name, NULL),
+                            &cause);
         }
         code = next_pair(&name, &value, f, &args);
         if (code || !name) {
             return code;
         }
-        if (m2_rule_option(rule, f->rules, name, value, M2_MARK_PERCENT, &cause)) {
+        if (m2_once(&seen, f->pool, m2_slice_z(name), &cause)
+            || m2_rule_option(rule, f->rules, name, value, M2_MARK_PERCENT, &cause)) {
             return fault_of(f, apr_pstrcat(f->pool, "M2MRule ", rule->name, NULL),
                             &cause);
         }

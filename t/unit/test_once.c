@@ -44,9 +44,20 @@ static void test_names(void **state)
     assert_string_equal(err.text, "ttl= is given twice");
 }
 
+static void test_flag(void **state)
+{
+    int flag = 0;
+
+    (void)state;
+    assert_int_equal(m2_once_flag(&flag, "shadow", &err), M2_OK);
+    assert_int_equal(flag, 1);
+    assert_int_equal(m2_once_flag(&flag, "shadow", &err), M2_E_CONFIG);
+    assert_string_equal(err.text, "shadow is given twice");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { unit(test_words), unit(test_names) };
+    const struct CMUnitTest tests[] = { unit(test_words), unit(test_names), unit(test_flag) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include "rules/m2_dataset.h"
 #include "text/m2_nearest.h"
+#include "text/m2_once.h"
 #include "token/m2_publish.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -208,19 +209,27 @@ m2_code_t m2_rule_option(m2_rule_t *rule, m2_rules_t *rules, const char *name,
                       m2_nearest_hint(err ? err->pool : NULL, name, OPTIONS));
 }
 
-int m2_rule_takes_shadow(m2_rule_t *rule, const char **pargs)
+/* the length of the word at `at` when it is `shadow`, else 0 */
+static apr_size_t shadow_at(const char *at)
 {
-    static const char word[] = "shadow";
-    const apr_size_t n = sizeof(word) - 1;
-    const char *at = *pargs + strspn(*pargs, " \t");
+    apr_size_t n = strcspn(at, " \t\r");
 
-    if (strlen(at) < n || !m2_slice_is_nocase(m2_slice(at, n), word)
-        || (at[n] && at[n] != ' ' && at[n] != '\t')) {
-        return 0;
+    return m2_slice_is_nocase(m2_slice(at, n), "shadow") ? n : 0;
+}
+
+m2_code_t m2_rule_take_shadow(m2_rule_t *rule, const char **pargs, m2_err_t *err)
+{
+    const char *at = *pargs + strspn(*pargs, " \t");
+    apr_size_t n;
+
+    while ((n = shadow_at(at)) != 0) {
+        if (m2_once_flag(&rule->shadow, "shadow", err) != M2_OK) {
+            return M2_E_CONFIG;
+        }
+        at += n + strspn(at + n, " \t");
     }
-    rule->shadow = 1;
-    *pargs = at + n;
-    return 1;
+    *pargs = at;
+    return M2_OK;
 }
 
 static int is_content_type(const char *name)

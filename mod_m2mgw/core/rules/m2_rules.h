@@ -77,8 +77,9 @@ m2_rules_t *m2_rules_make(apr_pool_t *pool);
 m2_code_t m2_rule_option(m2_rule_t *rule, m2_rules_t *rules, const char *name,
                          const char *value, m2_template_mark_t mark, m2_err_t *err);
 
-/** The word `shadow` among a rule's options, in any case: taken off *pargs, and 1. */
-int m2_rule_takes_shadow(m2_rule_t *rule, const char **pargs);
+/** The word `shadow` in front of a rule's other options, in any case: taken off *pargs.
+ *  M2_E_CONFIG when it was there before. */
+m2_code_t m2_rule_take_shadow(m2_rule_t *rule, const char **pargs, m2_err_t *err);
 
 /** Start a rule (not yet in the list): M2_E_CONFIG for a bad or repeated name, or a
  *  condition that does not compile (err->column set). */

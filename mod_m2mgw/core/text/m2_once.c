@@ -24,6 +24,15 @@ m2_code_t m2_once(apr_array_header_t **pseen, apr_pool_t *pool, m2_slice_t name,
     return M2_OK;
 }
 
+m2_code_t m2_once_flag(int *pflag, const char *word, m2_err_t *err)
+{
+    if (*pflag) {
+        return m2_err_set(err, M2_E_CONFIG, "%s is given twice", word);
+    }
+    *pflag = 1;
+    return M2_OK;
+}
+
 m2_code_t m2_once_words(const apr_array_header_t *words, int first, m2_err_t *err)
 {
     apr_array_header_t *seen = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Options of the form NAME=VALUE that a line may have once. Of two values, neither is a guess
+ * Options, NAME=VALUE or a word, that a line may have once. Of two values, neither is a guess
  * worth making.
  */
 #ifndef M2_ONCE_H
@@ -15,7 +15,10 @@
 m2_code_t m2_once(apr_array_header_t **pseen, apr_pool_t *pool, m2_slice_t name,
                   m2_err_t *err);
 
-/** Likewise all words (const char *) from number first on; those without `=` do not count. */
+/** Set a flag, which word (`shadow`, without a value) stands for; M2_E_CONFIG when it is set. */
+m2_code_t m2_once_flag(int *pflag, const char *word, m2_err_t *err);
+
+/** m2_once for all words (const char *) from number first on; those without `=` do not count. */
 m2_code_t m2_once_words(const apr_array_header_t *words, int first, m2_err_t *err);
 
 #endif /* M2_ONCE_H */

@@ -11,6 +11,7 @@
 #include "limit/m2_limit_table.h"
 #include "plugin/m2_plugin.h"
 #include "redis/m2_redis.h"
+#include "text/m2_once.h"
 
 #define USAGE                                                                             \
     "NAME KEY COUNT/WINDOW [burst=N] [null=pass|deny] [when=\"CONDITION\"] "                \
@@ -46,7 +47,9 @@ static const char *limit_options(m2_limit_t *limit, m2_limits_t *limits, cmd_par
             return bad;
         }
         if (ap_cstr_casecmp(word, "shadow") == 0) {
-            limit->shadow = 1;
+            if (m2_once_flag(&limit->shadow, "shadow", &err) != M2_OK) {
+                return limit_fault(cmd, limit->name, &err);
+            }
             pairs.args = rest;
             continue;
         }

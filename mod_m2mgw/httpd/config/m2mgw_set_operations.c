@@ -9,6 +9,7 @@
 
 #include "base/m2_pool.h"
 #include "operation/m2_openapi.h"
+#include "text/m2_once.h"
 
 #define MAX_NOTICES 20 /* of one document, told one by one */
 
@@ -277,6 +278,7 @@ static const char *take_word(m2_operation_t *operation, apr_array_header_t *scop
 {
     const char *equals = strchr(word, '=');
     m2_slice_t name = m2_slice(word, equals ? (apr_size_t)(equals - word) : 0);
+    m2_err_t err;
 
     if (equals && !equals[1]) {
         return m2mgw_cfg_error(cmd, "\"%s\" says nothing: a value stands behind it without a "
@@ -295,7 +297,10 @@ static const char *take_word(m2_operation_t *operation, apr_array_header_t *scop
     }
     else if (ap_cstr_casecmp(word, "public") == 0) {
         *pin_scopes = 0;
-        operation->is_public = 1;
+        m2_err_init(&err, cmd->pool);
+        if (m2_once_flag(&operation->is_public, "public", &err) != M2_OK) {
+            return m2mgw_cfg_fault(cmd, &err);
+        }
     }
     else if (*pin_scopes) {
         add_scopes(scopes, cmd, word);

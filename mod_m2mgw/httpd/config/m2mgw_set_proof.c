@@ -9,6 +9,7 @@
 
 #include "proof/m2_target.h"
 #include "text/m2_form.h"
+#include "text/m2_once.h"
 
 #define MAX_WINDOW 86400  /* seconds; a proof's jti is kept as long */
 #define MAX_NONCE_KEY 65536
@@ -283,12 +284,16 @@ static int has_prefix(const char *word, const char *prefix)
 static const char *certificate_word(m2mgw_certificate_t *certificate, cmd_parms *cmd,
                                     const char *word)
 {
+    m2_err_t err;
+
     if (has_prefix(word, "from=")) {
         return add_networks(certificate, cmd, word + sizeof("from=") - 1);
     }
     if (ap_cstr_casecmp(word, "verified") == 0) {
-        certificate->verified = 1;
-        return NULL;
+        m2_err_init(&err, cmd->pool);
+        return m2_once_flag(&certificate->verified, "verified", &err) == M2_OK
+                   ? NULL
+                   : m2mgw_cfg_fault(cmd, &err);
     }
     return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes " CERTIFICATE_USAGE, word);
 }

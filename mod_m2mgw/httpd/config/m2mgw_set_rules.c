@@ -145,8 +145,8 @@ static const char *rule_options(m2_rule_t *rule, m2_rules_t *rules, cmd_parms *c
 
     m2_err_init(&err, cmd->pool);
     for (;;) {
-        if (m2_rule_takes_shadow(rule, &pairs.args)) {
-            continue;
+        if (m2_rule_take_shadow(rule, &pairs.args, &err) != M2_OK) {
+            return rule_fault(cmd, rule->name, &err);
         }
         bad = m2mgw_cfg_pair(&name, &value, &pairs);
         if (bad || !name) {
