@@ -67,9 +67,48 @@ static void test_length(void **state)
     assert_false(m2_multipart_has(m2_slice_z("name"), is_mapped, NULL));
 }
 
+static m2_slice_t repeated(const char *part, apr_size_t n)
+{
+    const apr_size_t size = strlen(part);
+    char *body = apr_palloc(pool, n);
+    apr_size_t i;
+
+    for (i = 0; i < n; i++) {
+        body[i] = part[i % size];
+    }
+    return m2_slice(body, n);
+}
+
+/* Values within values are not read for ever: the body counts as one that holds the name. */
+static void test_nested(void **state)
+{
+    static const char *const nested[] = { "name=", "name=c_", "name='", "name=\"", "name=%63",
+                                          "name=name=name=name=c\"" };
+    static const char *const files[] = {
+        "<input name=\"user\" value=\"c\"><input name=c id='x'>", "this.name=name;x.name='c';\n",
+        "https://example.org/?name=c&name=d&name=e&name=f\n", "name=\r\n", "name=c name=d\n",
+    };
+    m2_nameset_t *names = m2_nameset_make(pool, M2_READ_FORM);
+    size_t i;
+
+    (void)state;
+    m2_nameset_add(names, "client_id");
+    for (i = 0; i < sizeof(nested) / sizeof(nested[0]); i++) {
+        if (!m2_multipart_has(repeated(nested[i], 65536), is_mapped, names)) {
+            fail_msg("not taken: %s", nested[i]);
+        }
+    }
+    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        if (m2_multipart_has(repeated(files[i], 65536), is_mapped, names)) {
+            fail_msg("taken: %s", files[i]);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { unit(test_spellings), unit(test_length) };
+    const struct CMUnitTest tests[] = { unit(test_spellings), unit(test_length),
+                                        unit(test_nested) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

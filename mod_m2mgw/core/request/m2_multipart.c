@@ -3,19 +3,22 @@
  *
  * Boundaries and headers are not parsed: every `name=` of the body counts, with its value read in
  * each way that some parser has. A name that is encoded as a mail header (RFC 2047) is taken for
- * any name.
+ * any name. Values that lie within each other would be read again and again, so there is a limit to
+ * what is read of a body.
  */
 #include "request/m2_multipart.h"
 
 #define WORD "name"
 #define WORD_LENGTH (sizeof(WORD) - 1)
 #define LONGEST (8 * M2_MAX_NAME) /* bytes of a value that are looked at: percent-encoded */
+#define READ_AGAIN 32 /* times the length of a body that values are read: six readings, and files */
 
 /* what is looked for, and where */
 typedef struct look_t {
     m2_nameset_pick_fn *pick;
     const void *baton;
     const char *end; /* of what can be a name */
+    apr_size_t read; /* bytes of values so far, each as often as it was read */
 } look_t;
 
 static int is_blank(char c)
@@ -67,13 +70,14 @@ static const char *next_value(const char **pp, const char *start, const char *en
     return NULL;
 }
 
-static m2_slice_t until(const look_t *look, const char *p, const char *stops)
+static m2_slice_t until(look_t *look, const char *p, const char *stops)
 {
     const char *from = p;
 
     while (p < look->end && !strchr(stops, *p)) {
         p++;
     }
+    look->read += (apr_size_t)(p - from);
     return m2_slice(from, (apr_size_t)(p - from));
 }
 
@@ -84,7 +88,7 @@ static int is_taken(const look_t *look, m2_slice_t name)
 }
 
 /* To the closing quote, which a backslash may escape; without the backslashes. */
-static int unescaped_is_taken(const look_t *look, const char *p, char quote)
+static int unescaped_is_taken(look_t *look, const char *p, char quote)
 {
     char room[LONGEST];
     apr_size_t n = 0;
@@ -95,6 +99,7 @@ static int unescaped_is_taken(const look_t *look, const char *p, char quote)
         }
         room[n++] = *p;
     }
+    look->read += n;
     return is_taken(look, m2_slice(room, n));
 }
 
@@ -109,7 +114,7 @@ static m2_slice_t behind_language(m2_slice_t name)
 }
 
 /* Each reading of the value at p. */
-static int value_is_taken(const look_t *look, const char *p)
+static int value_is_taken(look_t *look, const char *p)
 {
     const char quote = p < look->end && (*p == '"' || *p == '\'') ? *p : '\0';
     const char *stops = quote == '"' ? "\"\r\n" : quote ? "'\r\n" : ";\"\r\n";
@@ -126,11 +131,12 @@ static int value_is_taken(const look_t *look, const char *p)
 int m2_multipart_has(m2_slice_t body, m2_nameset_pick_fn *pick, const void *baton)
 {
     const char *p = body.p, *end = body.p + body.n, *value;
-    look_t look = { pick, baton, NULL };
+    look_t look = { pick, baton, NULL, 0 };
 
     while (p && (value = next_value(&p, body.p, end)) != NULL) {
         look.end = (apr_size_t)(end - value) > LONGEST ? value + LONGEST : end;
-        if (is_continued(p, end) || value_is_taken(&look, value)) {
+        if (is_continued(p, end) || value_is_taken(&look, value)
+            || look.read / READ_AGAIN > body.n + LONGEST) {
             return 1;
         }
     }

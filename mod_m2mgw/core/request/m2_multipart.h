@@ -10,7 +10,8 @@
 #include "request/m2_nameset.h"
 
 /** Whether pick takes a field name that a backend could find in body, whatever the boundary is.
- *  What only looks like a parameter `name=` counts too, also within a file. */
+ *  What only looks like a parameter `name=` counts too, also within a file. The time it takes is
+ *  proportional to body: one of values within values, which would take more, is taken. */
 int m2_multipart_has(m2_slice_t body, m2_nameset_pick_fn *pick, const void *baton);
 
 #endif /* M2_MULTIPART_H */
