@@ -3,6 +3,7 @@
  */
 #include "text/m2_file_account.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ int m2_account_reads(const m2_account_t *account, const char *path)
     user_t user;
 
     if (geteuid() != 0) {
-        return access(path, R_OK) == 0;
+        return access(path, R_OK) == 0 || errno == ENOENT; /* not there: for others to tell */
     }
     if (!find_user(&user, account) || !realpath(path, real)) {
         return 1;
