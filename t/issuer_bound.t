@@ -241,6 +241,8 @@ is($c->{cnf}, undef, 'that is bound to nothing');
 my $once = proof();
 gives(ask(\%s, DPoP => $once), 'a proof, once');
 refuses(ask(\%s, DPoP => $once), 400, 'invalid_dpop_proof', 'the same proof again');
+ok(M2MGW::Test::before_long(sub { $t->error_log =~ /invalid_dpop_proof: the proof was used before/ }), '... which the log says');
+unlike($t->error_log, qr/invalid_dpop_proof: [^\n]*jti/, '... without its jti, hashed or not');
 refuses(ask(\%s, DPoP => proof(%{ $_->[0] })), 400, 'invalid_dpop_proof', "a proof $_->[1]") for
     [ { claims => { htm => 'GET' } }, 'for another method' ],
     [ { claims => { htu => "$issuer/other" } }, 'for another place' ],

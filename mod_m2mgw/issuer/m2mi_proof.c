@@ -111,6 +111,11 @@ m2_oauth_error_t m2mi_proof_spend(m2mi_call_t *call)
                       call->r->useragent_ip, err.text);
         return m2mi_stop(call, M2_OAUTH_UNAVAILABLE, "proofs cannot be checked at the moment");
     }
+    if (rc != M2_OK) { /* the store's words are about tokens */
+        m2_err_init(&err, pool);
+        (void)m2_err_set(&err, M2_E_PROOF_INVALID, "%s", rc == M2_E_JTI_REPLAYED
+                         ? "the proof was used before" : "the proof's time has run out");
+    }
     return rc == M2_OK ? M2_OAUTH_OK : refused(call, M2_E_PROOF_INVALID, &err);
 }
 
