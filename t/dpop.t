@@ -85,6 +85,15 @@ my $t = M2MGW::Test->start(config => <<'CONF', files => { 'keys.json' => $KEYS }
     Header set DPoP-Nonce theirs
     Header always set DPoP-Nonce theirs
 </Location>
+<Location /api/nonce/limit>
+    M2MLimit once * 1/1h
+</Location>
+<Location /api/nonce/away>
+    Redirect /api/nonce/away /x
+</Location>
+<Location /api/nonce/described>
+    M2MOperation GET /api/nonce/described
+</Location>
 <Location /api/gateway>
     M2MDPoP nonce=On
     M2MErrorProfile gateway
@@ -309,6 +318,19 @@ passes($t->get('/api/off', token => bound()), 'Off takes a bound token from anyb
     passes(send_it('/api/rule?q=yes', $fresh, $proof), '... spent no proof');
 }
 
+# A token that was seen before is proven again, in each request of a connection.
+{
+    my $token = bound();
+    my $url = 'http://gw.test/api';
+    my $proof = proof('p256#client', 'GET', $url, $token);
+    my $bytes = "GET /api HTTP/1.1\r\nHost: gw.test\r\nAuthorization: DPoP $token\r\n";
+    my @r = $t->raw(join "\r\n", "${bytes}DPoP: $proof\r\n", "${bytes}DPoP: $proof\r\n", "$bytes",
+                    "${bytes}DPoP: @{[ proof('p256#thief', 'GET', $url, $token) ]}\r\n",
+                    "${bytes}DPoP: @{[ proof('p256#client', 'GET', $url, $token) ]}\r\nConnection: close\r\n\r\n");
+    is(join(' ', map { $_->reason } @r), 'ok proof_replayed proof_missing proof_invalid ok', 'requests of one connection');
+    is(scalar(my @reached = $r[0]->backend), 2, '... of which two reached the backend');
+}
+
 # 64 at once, over all child processes: exactly one
 {
     my $token = bound();
@@ -413,6 +435,13 @@ sub nonce_of {
     unlike($r->header('DPoP-Nonce'), qr/theirs/, '... which is gone');
     is(scalar(() = $t->get('/api', token => token())->header('DPoP-Nonce')), 0,
        'no nonce where none is asked for');
+    for my $c (['/api/nonce/limit', 200], ['/api/nonce/limit', 429], ['/api/nonce/away', 302], ['/api/nonce/described', 405, 'POST'],
+               ['/api/nonce/described/x', 403], ['/api/nonce', 200, 'HEAD'], ['/api/nonce', 200, 'OPTIONS'], ['/api/nonce/%01', 400]) {
+        my ($path, $status, $method) = (@$c, 'GET');
+        my $answer = good($path, method => $method, claims => { nonce => $nonce }, send => { method => $method });
+        is($answer->status, $status, "$method $path");
+        nonce_of($answer, "an answer $status");
+    }
     $r = good('/api/gateway');
     denies($r, 401, 'proof_nonce', 'the gateway profile has it, too');
     like(join("\n", $r->header('WWW-Authenticate')), qr/DPoP .*error="use_dpop_nonce"/,
