@@ -623,6 +623,8 @@ grants($GRANTS);
 soon(sub { ask($t, @two)->status == 200 }, 'granted again');
 spew("$t->{root}/grants", $GRANTS =~ s/user:read:two/user:read:2wo/r); # same inode and size
 soon(sub { ask($t, @two)->status == 400 }, 'a change in place that keeps the size');
+is(scalar(() = $t->error_log =~ /M2-706: M2MGrantFile \S+ line 1: /g), 2, 'each broken file was told once, not by each process');
+is(scalar(() = $t->error_log =~ /M2-706: M2MGrantFile cannot read/g), 1, 'and so was the missing one');
 grants($GRANTS);
 soon(sub { ask($t, @two)->status == 200 }, 'and back');
 

@@ -14,13 +14,14 @@ use M2MGW::Test;
 use M2MGW::Redis;
 use M2MGW::Replay;
 use MIME::Base64 ();
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 plan(skip_all => 'redis-server is not installed') if !installed('redis-server');
 plan(skip_all => 'mod_m2m_issuer is not built') if !M2MGW::Test::built('mod_m2m_issuer');
 
 my $m2mctl = M2MGW::Test::m2mctl();
-my $LOST = qr/Redis has lost the list|Redis has lost the last lines|Redis has \d+ of the list's \d+ lines/;
+my $LOST = qr/Redis has lost the list: it has none, and \d+ lines are in force|Redis has lost the list: it has another one of \d+ lines, and \d+ lines|Redis has lost the last lines of the list: it has \d+ lines without write \d+, and \d+ lines|Redis has \d+ of the list's \d+ lines/;
 my $HASH = '$2y$05$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC';
 my $SECRET = 'correct horse+battery/staple%';
 my %KEYS = map { $_ => "{m2m:revoked:}$_" } qw(lines version history ends);
@@ -89,7 +90,7 @@ sub row { # refusals in a row
     while ($row < 12 && time < $end) { $row = $t->get($path, token => $token)->status == 401 ? $row + 1 : 0; sleep 0.03 }
     return $row >= 12;
 }
-sub revoked { my ($t, $jti, $name) = @_; ok(row($t, '/a', token($jti), time + 60), $name) }
+sub revoked { my ($t, $jti, $name) = @_; ok(row($t, '/a', token($jti), time + 120), $name) }
 sub stays { # over some looks of every child
     my ($t, $jti, $name) = @_;
     my ($bad, $end) = (0, time + 2);
@@ -102,7 +103,7 @@ sub ready { # in every child: each reads for itself
     ok(until_true(60, sub { $row = $t->get('/a', token => token('none'))->status == 200 ? $row + 1 : 0; $row >= 12 }), $name);
 }
 sub list_of { my ($t) = @_; (grep { $_->{entries} // 1 } @{ JSON::PP::decode_json($t->get('/status?format=json')->body)->{revocation} })[0] }
-my $TOLD = qr/stay in use for up to \d+ seconds, and what is added/;
+my $TOLD = qr/m2mctl revoke --restore FILE --list 'redis\S+ [^']*prefix=m2m:revoked: timeout=10000ms' puts it back, with a copy from M2MStateDir for FILE; the last good entries stay in force for up to \d+ seconds, and what is added/;
 sub ill { # told for the n-th time: once for all processes, and again behind a restart
     my ($t, $n, $name) = @_;
     ok(until_true(60, sub { list_of($t)->{state} eq 'broken' }), "$name: it is broken on the page");
@@ -239,7 +240,81 @@ sub issuer_writes {
     $t->finish(more => 1);
 }
 
+# --- a list that is too long ---
+
+# As Redis sends it: a line, its length, and five bytes more; 16,777,000 at most.
+{
+    my $redis = redis_server();
+    my $list = 'redis:' . $redis->at . ' timeout=30s';
+    my $t = server($list);
+    my $revoke = sub { m2mctl('--list', $list, '--issuer', 'https://as', @_) };
+    my $line = sub { 'jti https://as ' . ('x' x 10_000) . sprintf '%05d', $_[0] };
+    $revoke->('--jti', 'first');
+    my $lines = sub { # by hand, several in one command
+        my ($from, $to) = @_;
+        for (my $i = $from; $i < $to; $i += 100) { ask($redis, 'SADD', $KEYS{lines}, map { $line->($_) } $i .. ($i + 99 < $to ? $i + 99 : $to - 1)) }
+    };
+    my $each = length($line->(0)) + 10;
+    my $fit = int 16_777_000 / $each;
+    $lines->(0, int $fit * 0.79);
+    is(join('|', $revoke->('--jti', 'second')), '0|', 'a list with room');
+    $lines->(int $fit * 0.79, int $fit * 0.85);
+    my ($code, $said) = $revoke->('--jti', 'third');
+    ok($code == 0 && $said =~ /warning: the list at .* has 8[45] % of the 16777000 bytes that servers read/, 'from 80 % on somebody is told')
+        or diag("$code $said");
+    revoked($t, 'third', 'it counts');
+    my $token = own_token($t);
+    ok(until_true(60, sub { call($t, '/revoke', 'app_a', token => $token)->status == 200 }), 'm2m-revoke adds to it');
+    ok($t->error_log =~ /\[m2mgw:warn\].*the list of revoked tokens has 8[45] % of the 16777000 bytes/, 'and says it, too');
+    $lines->(int $fit * 0.85, $fit);
+    is(($revoke->('--jti', 'fourth'))[0], 0, 'as long as it fits');
+    revoked($t, 'fourth', 'servers take it');
+    my ($cards, $version) = (ask($redis, 'SCARD', $KEYS{lines}), ask($redis, 'GET', $KEYS{version}));
+    ($code, $said) = $revoke->('--jti', 'y' x 10_500);
+    ok($code == 2 && $said =~ /the list is full: servers read 16777000 bytes at most/, 'then it is full') or diag("$code $said");
+    is(ask($redis, 'SCARD', $KEYS{lines}), $cards, 'and nothing is added');
+    is(($revoke->('--jti', 'fourth'))[0], 0, 'what is there already is no error');
+    stays($t, 'fourth', 'and the list goes on');
+    is(list_of($t)->{state}, 'fresh', 'it is not one that was lost');
+    $lines->($fit, $fit + 2);
+    ($code, $said) = m2mctl('--list', $list, '--reset');
+    ok($code == 2 && $said =~ /the list is full/, 'one that is longer cannot be reset') or diag("$code $said");
+    ok(ask($redis, 'GET', $KEYS{version}) =~ /\AC/, 'nothing moved on');
+    ask($redis, 'SREM', $KEYS{lines}, map { $line->($_) } 0 .. 99);
+    is((m2mctl('--list', $list, '--reset'))[0], 0, 'shorter again');
+    ok(until_true(60, sub { my $l = list_of($t); $l->{state} eq 'fresh' && $l->{entries} == ask($redis, 'SCARD', $KEYS{lines}) }), 'it counts');
+    spew("$t->{root}/long", join '', map { $line->($_) . "\n" } 0 .. 299);
+    ($code, $said) = m2mctl('--list', $list, '--restore', "$t->{root}/long");
+    ok($code == 2 && $said =~ /the list is full/, 'nor can more be restored than fits') or diag("$code $said");
+    $t->expect_log(qr/has \d+ % of the/);
+    $t->finish(more => 1);
+}
+
 # --- sentinels, a cluster ---
+
+# The slot of the list moves to another node: who writes while its keys are on both waits.
+sub moves {
+    my ($t, $list, @nodes) = @_;
+    my @keys = values %KEYS;
+    my $slot = ask($nodes[0], 'CLUSTER', 'KEYSLOT', $keys[0]);
+    my ($from) = grep { (ask($_, 'GET', $KEYS{version}) // '') =~ /\A[CR]/ } @nodes;
+    my ($to) = grep { $_ != $from } @nodes;
+    my %id = map { $_ => ask($_, 'CLUSTER', 'MYID') } @nodes;
+    my $move = sub { ask($from, 'MIGRATE', '127.0.0.1', $to->{port}, '', 0, 5000, 'KEYS', @_) };
+    is(ask($to, 'CLUSTER', 'SETSLOT', $slot, 'IMPORTING', $id{$from}), 'OK', 'a slot begins to move');
+    ask($from, 'CLUSTER', 'SETSLOT', $slot, 'MIGRATING', $id{$to});
+    is($move->(@KEYS{qw(lines history)}), 'OK', 'some of its keys are there');
+    my $pid = open my $out, '-|', $m2mctl, 'revoke', '--list', $list =~ s/timeout=10s/timeout=60s/r, '--jti', 'moved', '--issuer', 'https://as' or die $!;
+    stays($t, 'one', 'the list stays in force');
+    is(waitpid($pid, POSIX::WNOHANG()), 0, 'm2mctl waits');
+    is($move->(@KEYS{qw(version ends)}), 'OK', 'the others');
+    ask($_, 'CLUSTER', 'SETSLOT', $slot, 'NODE', $id{$to}) for $to, $from, @nodes;
+    ok(close $out, 'then it has written');
+    revoked($t, 'moved', 'which counts');
+    stays($t, 'one', 'and loses nothing');
+    isnt(list_of($t)->{state}, 'broken', 'nor is it taken for a loss');
+    issuer_writes($t, 'moved');
+}
 
 for my $kind ('redis-sentinel', 'redis-cluster') {
     my @nodes = $kind eq 'redis-cluster' ? cluster(3) : redis_server();
@@ -252,6 +327,7 @@ for my $kind ('redis-sentinel', 'redis-cluster') {
     issuer_writes($t, $kind);
     is((m2mctl('--list', $list, '--jti', 'one', '--issuer', 'https://as'))[0], 0, "$kind: m2mctl, too");
     revoked($t, 'one', "$kind: counts");
+    moves($t, $list, @nodes) if $kind eq 'redis-cluster';
     ask($_, 'FLUSHALL') for @nodes;
     ill($t, 1, $kind);
     stays($t, 'one', "$kind: a list that is lost");

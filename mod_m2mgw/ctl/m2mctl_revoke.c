@@ -143,18 +143,28 @@ static void warn_begun(const m2mctl_t *ctl, const char *list)
             "--restore FILE\n", m2mctl_plain(ctl->pool, list));
 }
 
+static void warn_much(const m2mctl_t *ctl, const char *list, int percent)
+{
+    fprintf(stderr, "m2mctl revoke: warning: the list at %s has %d %% of the %d bytes that servers "
+            "read; a full list takes no entries\n", m2mctl_plain(ctl->pool, list), percent,
+            M2_REVOCATION_REDIS_BYTES);
+}
+
 static m2_code_t append_to_redis(const m2mctl_t *ctl, const revoke_t *o,
                                  const m2_revoked_t *entry, m2_err_t *err)
 {
     m2_revocation_redis_t *list;
-    int begun = 0;
+    m2_revocation_added_t added = { 0, 0 };
     m2_code_t code = m2_revocation_redis_named(&list, ctl->pool, o->list, err);
 
-    code = code == M2_OK ? m2_revocation_redis_append(list, ctl->pool, entry, now_of(o), &begun,
+    code = code == M2_OK ? m2_revocation_redis_append(list, ctl->pool, entry, now_of(o), &added,
                                                       err)
                          : code;
-    if (begun) {
+    if (added.begun) {
         warn_begun(ctl, o->list);
+    }
+    if (added.percent) {
+        warn_much(ctl, o->list, added.percent);
     }
     return code;
 }

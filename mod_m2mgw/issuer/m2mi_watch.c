@@ -221,7 +221,12 @@ static void look(m2mi_watch_t *watch, apr_time_t now)
         wrong = err.text;
     }
     if (wrong && !(watch->kind->optional && watch->watch.fault == M2_FILE_MISSING)) {
-        say(watch, wrong);
+        if (m2_copy_tell(watch->copy, wrong, &watch->noted)) {
+            say(watch, wrong);
+        }
+    }
+    else if (found == M2_LOOK_TAKEN) {
+        m2_copy_tell(watch->copy, NULL, NULL);
     }
     __atomic_store_n(&watch->ill, watch->broken || is_wanting(watch), __ATOMIC_RELEASE);
     __atomic_store_n(&watch->unsafe, watch->watch.fault == M2_FILE_UNSAFE, __ATOMIC_RELEASE);
@@ -338,6 +343,9 @@ static const char *read_first(m2mi_watch_t *watch, apr_pool_t *pool, m2_file_t *
         wrong = watch->kind->parse(&watch->current->object, pool, watch->path, file->text, 1,
                                    watch->baton);
     }
+    if (!wrong) {
+        m2_copy_tell(watch->copy, NULL, NULL);
+    }
     if (!wrong && !goes_on_with_copy(watch, pool, file)) {
         m2_copy_put(watch->copy, &watch->version, file->text, &file->stamp, apr_time_now());
     }
@@ -360,6 +368,7 @@ static int stand_in(m2mi_watch_t *watch, apr_pool_t *pool, const char *wrong)
         watch->lost = 1;
     }
     watch->broken = watch->ill = 1;
+    m2_copy_tell(watch->copy, wrong, &watch->noted); /* the children need not */
     say(watch, wrong);
     return 1;
 }

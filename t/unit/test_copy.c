@@ -104,6 +104,25 @@ static void test_open(void **state)
     assert_null(m2_copy_open(pool, "kind", large, MAX)); /* no such name */
 }
 
+/* One of all processes tells what is wrong, once for each state of the file. */
+static void test_tell(void **state)
+{
+    m2_stamp_t one, two;
+
+    (void)state;
+    put_file(&one, "bad");
+    put_file(&two, "worse");
+    assert_int_equal(m2_copy_tell(copy, "line 1", &one), 1);
+    assert_int_equal(m2_copy_tell(copy, "line 1", &one), 0);
+    assert_int_equal(m2_copy_tell(copy, "line 2", &one), 1);
+    assert_int_equal(m2_copy_tell(copy, "line 2", &two), 1);
+    assert_int_equal(m2_copy_tell(copy, "line 2", &two), 0);
+    m2_copy_tell(copy, NULL, NULL);
+    assert_int_equal(m2_copy_tell(copy, "line 2", &two), 1);
+    assert_int_equal(m2_copy_tell(NULL, "line 2", &two), 1);
+    assert_int_equal(m2_copy_tell(NULL, "line 2", &two), 1);
+}
+
 /* A process that was stopped between reading and publishing brings nothing old back. */
 static void test_late(void **state)
 {
@@ -198,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_read_back, setup_copy, teardown_copy),
         cmocka_unit_test_setup_teardown(test_open, setup_copy, teardown_copy),
+        cmocka_unit_test_setup_teardown(test_tell, setup_copy, teardown_copy),
         cmocka_unit_test_setup_teardown(test_late, setup_copy, teardown_copy),
         cmocka_unit_test_setup_teardown(test_no_file, setup_copy, teardown_copy),
         cmocka_unit_test_setup_teardown(test_killed_writers, setup_copy, teardown_copy),

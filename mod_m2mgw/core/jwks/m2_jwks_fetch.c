@@ -81,8 +81,8 @@ static void release(m2_keysource_t *source, apr_uint64_t due)
 static void tell_lost(m2_keysource_t *source, const char *why)
 {
     if (m2_slot_win(&source->slot->lost, 0, 1)) {
-        m2_log(M2_LOG_ERR, "%s: %s; the last good %s stay in use for up to %d seconds, and what "
-               "is added does not count until it is restored", source->label, why,
+        m2_log(M2_LOG_ERR, "%s: %s; the last good %s stay in force for up to %d seconds, and what "
+               "is added meanwhile does not count until then", source->label, why,
                source->document->noun, source->refresh.max_stale);
     }
 }

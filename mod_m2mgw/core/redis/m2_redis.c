@@ -14,6 +14,7 @@
 #define MAX_SECRET 1024 /* bytes of a password */
 #define MAX_FILE 65536
 #define MAX_HOPS 5      /* a map that is out of date, a slot that moves, one more each */
+#define AGAIN 20 /* milliseconds until a command whose keys are moving is sent again */
 
 /* --- asking --- */
 
@@ -124,6 +125,15 @@ static m2_redis_reply_t *route(m2_redis_t *redis, m2_redis_call_t *call, char *w
     return NULL;
 }
 
+/* Some of its keys have moved to another node and others have not: it was not carried out, and
+ * can be as soon as all are there. */
+static int is_between(const m2_redis_t *redis, const m2_redis_call_t *call,
+                      const m2_redis_reply_t *reply)
+{
+    return reply && redis->spec->mode == M2_REDIS_CLUSTER && m2_redis_fails(reply, "TRYAGAIN")
+           && m2_wire_clock() + AGAIN < call->deadline;
+}
+
 m2_redis_reply_t *m2_redis_ask(m2_redis_t *redis, m2_redis_call_t *call, char *why)
 {
     m2_redis_reply_t *reply;
@@ -134,7 +144,10 @@ m2_redis_reply_t *m2_redis_ask(m2_redis_t *redis, m2_redis_call_t *call, char *w
     }
     call->acked = 0;
     m2_hold_begin(&hold);
-    reply = route(redis, call, why);
+    while (is_between(redis, call, reply = route(redis, call, why))) {
+        m2_redis_free(reply);
+        apr_sleep(apr_time_from_msec(AGAIN));
+    }
     m2_hold_end(&hold);
     return reply;
 }

@@ -10,7 +10,6 @@
 
 #include <stdint.h>
 
-#define MAX_REPLY (16 * 1024 * 1024) /* bytes; a list of revocations is the longest */
 
 static redisReply *read_reply(m2_conn_t *conn, redisReader *reader, char *why)
 {
@@ -25,8 +24,9 @@ static redisReply *read_reply(m2_conn_t *conn, redisReader *reader, char *why)
             apr_cpystrn(why, "no answer in time", M2_WIRE_WHY);
             return NULL;
         }
-        if (all > MAX_REPLY) {
-            apr_cpystrn(why, "the answer is too long", M2_WIRE_WHY);
+        if (all > M2_REDIS_MAX_REPLY) {
+            apr_snprintf(why, M2_WIRE_WHY, "the answer is longer than %d bytes",
+                         M2_REDIS_MAX_REPLY);
             return NULL;
         }
         if (redisReaderFeed(reader, bytes, got) != REDIS_OK

@@ -10,6 +10,8 @@
 
 #include "wire/m2_wire.h"
 
+#define M2_REDIS_MAX_REPLY (16 * 1024 * 1024) /* bytes; a list of revocations is the longest */
+
 typedef enum m2_redis_kind_t {
     M2_REDIS_NIL,
     M2_REDIS_STATUS, /* a simple text, such as OK */

@@ -105,7 +105,8 @@ static int is_whole(const char *version, apr_size_t lines, char *why)
         return 1;
     }
     apr_snprintf(why, M2_WIRE_WHY, "Redis has %" APR_SIZE_T_FMT " of the list's %"
-                 APR_INT64_T_FMT " lines", lines, mark.lines);
+                 APR_INT64_T_FMT " lines (m2mctl revoke --restore puts it back)", lines,
+                 mark.lines);
     return 0;
 }
 
@@ -164,6 +165,27 @@ static int has_write(int *phas, m2_revocation_redis_t *list, const m2_mark_t *be
     return 1;
 }
 
+/* What was found, and what was wanted. */
+static void tell_lost(char *lost, const m2_mark_t *before, const m2_mark_t *now,
+                      m2_mark_step_t step)
+{
+    if (!now) {
+        apr_snprintf(lost, M2_WIRE_WHY, "Redis has lost the list: it has none, and %"
+                     APR_INT64_T_FMT " lines are in force", before->lines);
+    }
+    else if (step == M2_MARK_BEHIND) {
+        apr_snprintf(lost, M2_WIRE_WHY, "Redis has lost the last lines of the list: it has %"
+                     APR_INT64_T_FMT " lines without write %" APR_INT64_T_FMT ", and %"
+                     APR_INT64_T_FMT " lines with it are in force", now->lines, before->count,
+                     before->lines);
+    }
+    else {
+        apr_snprintf(lost, M2_WIRE_WHY, "Redis has lost the list: it has another one of %"
+                     APR_INT64_T_FMT " lines, and %" APR_INT64_T_FMT " lines of the one before "
+                     "are in force", now->lines, before->lines);
+    }
+}
+
 /* Whether the list has all that base had: found->lost says what is wrong. */
 static int judge(m2_revocation_redis_t *list, found_t *found)
 {
@@ -174,13 +196,11 @@ static int judge(m2_revocation_redis_t *list, found_t *found)
     if (!m2_mark_read(&before, found->base)) { /* none was known */
         return 1;
     }
-    if (!*found->version) {
-        apr_cpystrn(found->lost, "Redis has lost the list", M2_WIRE_WHY);
+    if (!m2_mark_read(&now, found->version)) {
+        tell_lost(found->lost, &before, NULL, step);
         return 1;
     }
-    if (m2_mark_read(&now, found->version)) {
-        step = m2_mark_step(&before, &now);
-    }
+    step = m2_mark_step(&before, &now);
     if (step == M2_MARK_ASK) {
         if (!has_write(&has, list, &before, found->why)) {
             return 0;
@@ -188,9 +208,7 @@ static int judge(m2_revocation_redis_t *list, found_t *found)
         step = has ? M2_MARK_GOES_ON : M2_MARK_BEHIND;
     }
     if (step != M2_MARK_GOES_ON) {
-        apr_cpystrn(found->lost, step == M2_MARK_BEHIND
-                                     ? "Redis has lost the last lines of the list"
-                                     : "Redis has lost the list and has another one", M2_WIRE_WHY);
+        tell_lost(found->lost, &before, &now, step);
     }
     return 1;
 }
@@ -240,7 +258,9 @@ static void answer_of(m2_answer_t *answer, apr_pool_t *pool, const m2_revocation
         answer->fault = "Redis has not been asked yet";
     }
     else if (list->lost[0]) {
-        answer->fault = apr_psprintf(pool, "%s (see --restore of m2mctl revoke)", list->lost);
+        answer->fault = apr_psprintf(pool, "%s; m2mctl revoke --restore FILE --list '%s' puts it "
+                                     "back, with a copy from M2MStateDir for FILE", list->lost,
+                                     list->words);
         answer->lost = 1;
     }
     else if (list->base[0] && strcmp(list->base, list->seen) == 0) {
@@ -290,6 +310,7 @@ m2_code_t m2_revocation_redis_open(m2_revocation_redis_t **plist, apr_pool_t *po
 
     *plist = list;
     list->name = m2_redis_spec_name(pool, spec);
+    list->words = m2_redis_spec_describe(pool, spec);
     m2_revocation_keys_make(&list->keys, spec);
     return m2_redis_open(&list->redis, pool, spec,
                          apr_pstrcat(pool, "revocation list ", list->name, NULL),

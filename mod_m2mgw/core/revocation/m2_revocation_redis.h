@@ -17,6 +17,7 @@
 #include "revocation/m2_revocation.h"
 
 #define M2_REVOCATION_PREFIX "m2m:revoked:" /* default of prefix= */
+#define M2_REVOCATION_REDIS_BYTES 16777000 /* of a list as Redis sends it, some 200,000 entries */
 
 typedef struct m2_revocation_redis_t m2_revocation_redis_t;
 
@@ -41,14 +42,22 @@ m2_code_t m2_revocation_redis_add(m2_revocation_redis_t *list, apr_pool_t *pool,
 m2_code_t m2_revocation_redis_named(m2_revocation_redis_t **plist, apr_pool_t *pool,
                                     const char *words, m2_err_t *err);
 
-/** Add an entry. *pbegun: there was no list before. */
+/* what became of a list to which an entry was added */
+typedef struct m2_revocation_added_t {
+    int begun;   /* there was no list before */
+    int percent; /* of M2_REVOCATION_REDIS_BYTES, from 80 on; 0: less */
+} m2_revocation_added_t;
+
+/** Add an entry. M2_E_CONFIG also when readers would not take so long a list: nothing was
+ *  added. */
 m2_code_t m2_revocation_redis_append(m2_revocation_redis_t *list, apr_pool_t *pool,
-                                     const m2_revoked_t *entry, apr_time_t now, int *pbegun,
-                                     m2_err_t *err);
+                                     const m2_revoked_t *entry, apr_time_t now,
+                                     m2_revocation_added_t *added, m2_err_t *err);
 
 /** Add the entries of a text (its comments are left out), which may be absent, and say to all
  *  readers that the list counts as it is then, whatever they knew before. *pcount becomes the
- *  number of its lines. */
+ *  number of its lines. M2_E_CONFIG also when readers would not take so long a list; then the
+ *  list that was there still has its version. */
 m2_code_t m2_revocation_redis_restore(m2_revocation_redis_t *list, apr_pool_t *pool,
                                       m2_slice_t text, apr_time_t now, apr_int64_t *pcount,
                                       m2_err_t *err);

@@ -24,9 +24,11 @@ typedef struct m2_revocation_keys_t {
 
 struct m2_revocation_redis_t {
     m2_redis_t *redis;
-    const char *name; /* for messages */
+    const char *name;  /* for messages */
+    const char *words; /* with its options, as m2mctl takes it */
     m2_revocation_keys_t keys;
     m2_worker_t *worker;
+    int told;             /* percent of M2_REVOCATION_REDIS_BYTES that the log was told of */
     pthread_mutex_t lock; /* of all that follows */
     char seen[M2_MARK];   /* the version that text is of; "": there is no list */
     char *text;           /* malloc'd; NULL: nothing was read */

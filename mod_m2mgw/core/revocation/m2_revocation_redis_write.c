@@ -3,10 +3,13 @@
  *
  * One script writes: whoever reads sees all of a write or nothing. Lines whose tokens end at a
  * known time stand in a sorted set as well, so that each write takes out a few of those that
- * ended, without looking at the others.
+ * ended, without looking at the others. What readers would not take is not written: the history
+ * has the number of bytes that the list is for them, which is counted anew where it is not known
+ * or lines came or went otherwise.
  */
 #include "revocation/m2_revocation_redis_int.h"
 
+#include "base/m2_log.h"
 #include "revocation/m2_revocation_file.h"
 #include "text/m2_lines.h"
 #include "text/m2_once.h"
@@ -19,11 +22,21 @@
 #define BATCH 500  /* lines of a list that is restored, in one command */
 #define PLACE(x) #x
 #define TEXT(x) PLACE(x)
+#define FULL M2_REVOCATION_REDIS_BYTES
+#define MUCH 13421600 /* bytes from which somebody is told: 80 % */
 
 /* ARGV: what to do (add, put, reset), a name for the write, the epoch that the list must have or
  * nothing, the time in microseconds, the time in seconds before which tokens ended long ago, and
- * then lines, each with when its token ends or nothing. `put` leaves the version alone. */
+ * then lines, each with when its token ends or nothing. `put` leaves the version alone. The answer
+ * is how many lines there are after a reset, -1 when the lines do not fit and none was added, or
+ * else twice the bytes, and 1 for a list that begins. */
 static const char script[] =
+    "local function size(line) return #line + #tostring(#line) + 5 end\n"
+    "local function all()\n"
+    "  local n = 0\n"
+    "  for _, line in ipairs(redis.call('SMEMBERS', KEYS[1])) do n = n + size(line) end\n"
+    "  return n\n"
+    "end\n"
     "local v = redis.call('GET', KEYS[2])\n"
     "local epoch, count\n"
     "if v then\n"
@@ -35,14 +48,33 @@ static const char script[] =
     "if ARGV[3] ~= '' and ARGV[3] ~= epoch then\n"
     "  return redis.error_reply('ERR Redis has lost the list that is in force')\n"
     "end\n"
+    "local bytes = tonumber(redis.call('HGET', KEYS[3], 'bytes') or nil)\n"
+    "local added, more = {}, 0\n"
     "for i = 6, #ARGV, 2 do\n"
-    "  redis.call('SADD', KEYS[1], ARGV[i])\n"
+    "  if redis.call('SADD', KEYS[1], ARGV[i]) == 1 then\n"
+    "    added[#added + 1] = ARGV[i]\n"
+    "    more = more + size(ARGV[i])\n"
+    "  end\n"
+    "end\n"
+    "bytes = bytes and bytes + more\n"
+    "local known = v and redis.call('SCARD', KEYS[1]) == #added + string.match(v, '%d+$')\n"
+    "if not bytes or ARGV[1] == 'reset'\n"
+    "    or not known and (ARGV[1] == 'add' or bytes > " TEXT(FULL) ") then bytes = all() end\n"
+    "local full = (more > 0 or ARGV[1] == 'reset') and bytes > " TEXT(FULL) "\n"
+    "if full then\n"
+    "  for _, line in ipairs(added) do redis.call('SREM', KEYS[1], line) end\n"
+    "  bytes = bytes - more\n"
+    "end\n"
+    "for i = 6, full and 0 or #ARGV, 2 do\n"
     "  if ARGV[i + 1] ~= '' then redis.call('ZADD', KEYS[4], ARGV[i + 1], ARGV[i]) end\n"
     "end\n"
-    "if ARGV[1] == 'put' then return 0 end\n"
+    "if ARGV[1] == 'put' or full and (not v or ARGV[1] == 'reset') then\n"
+    "  redis.call('HSET', KEYS[3], 'bytes', string.format('%.0f', bytes))\n"
+    "  return full and -1 or 0\n"
+    "end\n"
     "local over = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[5], 'LIMIT', 0, 500)\n"
     "for _, line in ipairs(over) do\n"
-    "  redis.call('SREM', KEYS[1], line)\n"
+    "  if redis.call('SREM', KEYS[1], line) == 1 then bytes = bytes - size(line) end\n"
     "  redis.call('ZREM', KEYS[4], line)\n"
     "end\n"
     "if ARGV[1] == 'reset' or not v then\n"
@@ -56,11 +88,14 @@ static const char script[] =
     "end\n"
     "count = string.format('%.0f', count + 1)\n"
     "redis.call('HSET', KEYS[3], count, ARGV[2])\n"
+    "redis.call('HSET', KEYS[3], 'bytes', string.format('%.0f', bytes))\n"
     "redis.call('HDEL', KEYS[3], string.format('%.0f', count - " TEXT(M2_MARK_HISTORY) "))\n"
     "local lines = redis.call('SCARD', KEYS[1])\n"
     "redis.call('SET', KEYS[2], epoch .. ':' .. count .. ':' .. ARGV[2] .. ':' .. lines)\n"
     "if ARGV[1] == 'reset' then return lines end\n"
-    "return v and 0 or 1\n";
+    "return full and -1 or bytes * 2 + (v and 0 or 1)\n";
+
+_Static_assert(FULL + 64 <= M2_REDIS_MAX_REPLY, "with its head, readers take it");
 
 #define FIXED 12 /* arguments in front of the lines */
 
@@ -107,6 +142,15 @@ static m2_code_t add_entry(apr_array_header_t *argv, apr_pool_t *pool,
     return code;
 }
 
+/* All that fits: no text of Redis tells it. */
+static m2_code_t full(const m2_revocation_redis_t *list, m2_err_t *err)
+{
+    return m2_err_set(err, M2_E_CONFIG, "%s: the list is full: servers read %d bytes at most, and "
+                      "with this it would have more; take entries out whose tokens have ended "
+                      "(SREM %s LINE, then m2mctl revoke --reset), or revoke a client, a subject "
+                      "or a key instead of single tokens", list->name, FULL, list->keys.lines);
+}
+
 static m2_code_t run(apr_int64_t *panswer, m2_revocation_redis_t *list,
                      const apr_array_header_t *argv, m2_err_t *err)
 {
@@ -121,6 +165,7 @@ static m2_code_t run(apr_int64_t *panswer, m2_revocation_redis_t *list,
     }
     if (reply && m2_redis_kind(reply) == M2_REDIS_NUMBER) {
         *panswer = m2_redis_number(reply);
+        code = *panswer < 0 ? full(list, err) : M2_OK;
     }
     else {
         code = m2_err_set(err, M2_E_CONFIG, "%s: %s", list->name, why);
@@ -129,13 +174,18 @@ static m2_code_t run(apr_int64_t *panswer, m2_revocation_redis_t *list,
     return code;
 }
 
-static m2_code_t add(apr_int64_t *pbegun, m2_revocation_redis_t *list, apr_pool_t *pool,
-                     const char *epoch, const m2_revoked_t *entry, apr_time_t now, m2_err_t *err)
+static m2_code_t add(m2_revocation_added_t *added, m2_revocation_redis_t *list,
+                     apr_pool_t *pool, const char *epoch, const m2_revoked_t *entry,
+                     apr_time_t now, m2_err_t *err)
 {
     apr_array_header_t *argv = command(list, pool, "add", epoch, now);
+    apr_int64_t answer = 0;
     m2_code_t code = add_entry(argv, pool, entry, err);
 
-    return code == M2_OK ? run(pbegun, list, argv, err) : code;
+    code = code == M2_OK ? run(&answer, list, argv, err) : code;
+    added->begun = answer % 2 != 0;
+    added->percent = answer / 2 >= MUCH ? (int)(answer / 2 * 100 / FULL) : 0;
+    return code;
 }
 
 /* --- for a server --- */
@@ -156,17 +206,27 @@ static const char *epoch_of(m2_revocation_redis_t *list, apr_pool_t *pool)
     return epoch;
 }
 
+/* Once for each percent, by this process. */
+static void tell_much(m2_revocation_redis_t *list, int percent)
+{
+    if (percent > __atomic_exchange_n(&list->told, percent, __ATOMIC_RELAXED)) {
+        m2_log(M2_LOG_WARNING, "%s: the list of revoked tokens has %d %% of the %d bytes that "
+               "servers read; a full one takes no entries", list->name, percent, FULL);
+    }
+}
+
 m2_code_t m2_revocation_redis_add(m2_revocation_redis_t *list, apr_pool_t *pool,
                                   const m2_revoked_t *entry, apr_time_t now, m2_err_t *err)
 {
     const char *epoch = epoch_of(list, pool);
-    apr_int64_t begun;
-    const m2_code_t code = epoch ? add(&begun, list, pool, epoch, entry, now, err)
+    m2_revocation_added_t added = { 0, 0 };
+    const m2_code_t code = epoch ? add(&added, list, pool, epoch, entry, now, err)
                                  : m2_err_set(err, M2_E_CONFIG, "%s: the list is not known yet, "
                                               "or Redis has lost it", list->name);
 
     if (code == M2_OK) {
         m2_worker_wake(list->worker); /* this process may as well know at once */
+        tell_much(list, added.percent);
     }
     return code;
 }
@@ -239,14 +299,10 @@ m2_code_t m2_revocation_redis_named(m2_revocation_redis_t **plist, apr_pool_t *p
 }
 
 m2_code_t m2_revocation_redis_append(m2_revocation_redis_t *list, apr_pool_t *pool,
-                                     const m2_revoked_t *entry, apr_time_t now, int *pbegun,
-                                     m2_err_t *err)
+                                     const m2_revoked_t *entry, apr_time_t now,
+                                     m2_revocation_added_t *added, m2_err_t *err)
 {
-    apr_int64_t begun = 0;
-    const m2_code_t code = add(&begun, list, pool, "", entry, now, err);
-
-    *pbegun = begun != 0;
-    return code;
+    return add(added, list, pool, "", entry, now, err);
 }
 
 typedef struct restoring_t {

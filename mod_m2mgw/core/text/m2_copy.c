@@ -18,7 +18,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define LAYOUT "m2-copy-2" /* another module may find the memory after an upgrade */
+#define LAYOUT "m2-copy-3" /* another module may find the memory after an upgrade */
 #define READ_TRIES 8       /* two writers during one reading are rare, eight do not happen */
 #define LOCK_TRIES 20
 #define LOCK_STEP 1000 /* microseconds between two of them */
@@ -31,6 +31,7 @@ typedef struct text_t {
 typedef struct shared_t {
     pid_t writer;         /* 0: no writer */
     apr_uint64_t version; /* 0: there is no text */
+    apr_uint64_t told;    /* what m2_copy_tell was asked last */
     apr_uint64_t checked; /* when a process last found that text in the file */
     text_t texts[2];
     char bytes[]; /* two times max; pages that were never written take no memory */
@@ -215,4 +216,31 @@ apr_time_t m2_copy_checked(const m2_copy_t *copy, apr_uint64_t version)
 apr_uint64_t m2_copy_version(const m2_copy_t *copy)
 {
     return copy ? __atomic_load_n(&copy->shared->version, __ATOMIC_ACQUIRE) : 0;
+}
+
+/* FNV-1a */
+static apr_uint64_t hash_on(apr_uint64_t hash, const void *bytes, apr_size_t n)
+{
+    const unsigned char *p = bytes;
+
+    while (n-- > 0) {
+        hash = (hash ^ *p++) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+int m2_copy_tell(m2_copy_t *copy, const char *text, const m2_stamp_t *stamp)
+{
+    apr_uint64_t hash = 0;
+
+    if (!copy) {
+        return 1;
+    }
+    if (text) {
+        hash = hash_on(0xcbf29ce484222325u, text, strlen(text));
+        hash = hash_on(hash, &stamp->inode, sizeof(stamp->inode));
+        hash = hash_on(hash, &stamp->mtime, sizeof(stamp->mtime));
+        hash = hash_on(hash, &stamp->size, sizeof(stamp->size));
+    }
+    return __atomic_exchange_n(&copy->shared->told, hash, __ATOMIC_ACQ_REL) != hash;
 }

@@ -56,4 +56,8 @@ apr_time_t m2_copy_checked(const m2_copy_t *copy, apr_uint64_t version);
 /** The version that counts now; 0: there is no text. */
 apr_uint64_t m2_copy_version(const m2_copy_t *copy);
 
+/** Whether it is for this process to tell what is wrong with the file in that state: 1 for the
+ *  first one that asks, 0 until something else was asked. text is NULL when nothing is wrong. */
+int m2_copy_tell(m2_copy_t *copy, const char *text, const m2_stamp_t *stamp);
+
 #endif /* M2_COPY_H */
