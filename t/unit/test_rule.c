@@ -475,6 +475,41 @@ static void test_match_limit(void **state)
     assert_true(clock() - start < (clock_t)HOSTILE_SECONDS * CLOCKS_PER_SEC);
 }
 
+/* `$name = 'word'`, or `<>`: false where the value is null. */
+static int holds_text(const char *value, const char *compare, const char *word)
+{
+    return value && (strcmp(value, word) == 0) == (*compare == '=');
+}
+
+/* Two comparisons with texts, of which all values have been looked up: against plain C. */
+static void test_known_texts(void **state)
+{
+    static const char *const names[] = { "none", "empty", "short", "text" };
+    static const char *const values[] = { NULL, "", "ab", "abc" };
+    static const char *const words[] = { "", "ab", "abc", "abd", "xbc", "abcd" };
+    static const char *const compares[] = { "=", "<>" };
+    int i;
+
+    (void)state;
+    fact_add(list, names[0], FACT_NULL, m2_slice(NULL, 0));
+    for (i = 1; i < 4; i++) {
+        fact_text(list, names[i], values[i]);
+    }
+    for (i = 0; i < 4 * 4 * 6 * 6 * 2 * 2 * 2; i++) {
+        const int a = i % 4, b = i / 4 % 4;
+        const char *x = words[i / 16 % 6], *y = words[i / 96 % 6];
+        const char *p = compares[i / 576 % 2], *q = compares[i / 1152 % 2];
+        const int is_or = i / 2304;
+        const int first = holds_text(values[a], p, x), second = holds_text(values[b], q, y);
+        const char *condition = apr_psprintf(
+            pool, "($%s = null or $%s = null or 1=1) and ($%s %s '%s' %s $%s %s '%s')", names[a],
+            names[b], names[a], p, x, is_or ? "or" : "and", names[b], q, y);
+
+        assert_int_equal(check_row((is_or ? first || second : first && second) ? "true" : "false",
+                                   condition), 0);
+    }
+}
+
 /* What has decided already does not hide what fails, whether its values are known or not. */
 static void test_decided_and_failing(void **state)
 {
@@ -503,6 +538,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_table, fresh),
+        cmocka_unit_test_setup(test_known_texts, fresh),
         cmocka_unit_test_setup(test_decided_and_failing, fresh),
         cmocka_unit_test_setup(test_depth, fresh),
         cmocka_unit_test_setup(test_length, fresh),

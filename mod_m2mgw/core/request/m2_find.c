@@ -26,7 +26,8 @@ static int strip_scheme(m2_slice_t *value, const char *scheme)
 {
     const apr_size_t n = strlen(scheme);
 
-    if (value->n < n || !m2_slice_is_nocase(m2_slice(value->p, n), scheme)
+    if (value->n < n || (unsigned char)((*value->p ^ *scheme) & ~('a' ^ 'A')) /* mostly */
+        || !m2_slice_is_nocase(m2_slice(value->p, n), scheme)
         || (value->n > n && !is_blank(value->p[n]))) {
         return 0;
     }

@@ -14,6 +14,9 @@ int m2_method_is_override(const char *header)
 {
     apr_size_t i;
 
+    if (*header != 'X' && *header != 'x') { /* nearly all others */
+        return 0;
+    }
     for (i = 0; i < sizeof(overrides) / sizeof(overrides[0]); i++) {
         if (m2_header_name_like(header, overrides[i])) {
             return 1;

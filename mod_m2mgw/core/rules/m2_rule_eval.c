@@ -244,8 +244,8 @@ static int is_certain(const m2_expr_t *expr, const m2_facts_t *facts)
 
 /* One kid that is not neutral decides. An error anywhere is the result, so a kid is passed over
  * only where it can be none and the others have decided. */
-static inline m2_truth_t eval_kids(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err,
-                                   m2_truth_t neutral)
+__attribute__((noinline)) static m2_truth_t
+eval_kids(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err, m2_truth_t neutral)
 {
     const m2_expr_t *const *kid = (const void *)expr->kids->elts;
     const m2_expr_t *const *end = kid + expr->kids->nelts;
@@ -263,14 +263,52 @@ static inline m2_truth_t eval_kids(const m2_expr_t *expr, m2_facts_t *facts, m2_
     return result;
 }
 
+/* Whether a text that has been looked up is that of a SAME_TEXT: as far as its length and its first
+ * byte tell, else M2_ERROR. */
+static inline m2_truth_t glance(const m2_expr_t *expr, m2_slice_t text)
+{
+    const m2_slice_t word = expr->with.word;
+
+    if (!text.p) {
+        return M2_FALSE;
+    }
+    return text.n != word.n || (text.n && *text.p != *word.p) ? truth_of(expr->negate)
+                                                               : M2_ERROR;
+}
+
+/* What eval_kids returns, of SAME_TEXT alone whose values have been looked up and mostly differ, as
+ * in a long list of rules; else M2_ERROR. Calls nothing. */
+static inline m2_truth_t glance_at_kids(const m2_expr_t *expr, const m2_facts_t *facts,
+                                        m2_truth_t neutral)
+{
+    const m2_expr_t *const *kid = (const void *)expr->kids->elts;
+    const m2_expr_t *const *end = kid + expr->kids->nelts;
+    const char *state = facts->state;
+    m2_truth_t result = neutral;
+
+    for (; state && kid < end && result != M2_ERROR; kid++) {
+        if ((*kid)->kind != M2_EXPR_SAME_TEXT || state[(*kid)->left.index] != M2_FACT_KNOWN) {
+            return M2_ERROR;
+        }
+        if (result == neutral) {
+            result = glance(*kid, facts->values[(*kid)->left.index].text);
+        }
+    }
+    return state ? result : M2_ERROR;
+}
+
 static m2_truth_t eval_and(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 {
-    return eval_kids(expr, facts, err, M2_TRUE);
+    const m2_truth_t truth = glance_at_kids(expr, facts, M2_TRUE);
+
+    return truth != M2_ERROR ? truth : eval_kids(expr, facts, err, M2_TRUE);
 }
 
 static m2_truth_t eval_or(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
 {
-    return eval_kids(expr, facts, err, M2_FALSE);
+    const m2_truth_t truth = glance_at_kids(expr, facts, M2_FALSE);
+
+    return truth != M2_ERROR ? truth : eval_kids(expr, facts, err, M2_FALSE);
 }
 
 static m2_truth_t eval_xor(const m2_expr_t *expr, m2_facts_t *facts, m2_err_t *err)
