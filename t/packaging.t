@@ -34,6 +34,31 @@ my $packaging = "$FindBin::Bin/../packaging";
     is(system("$packaging/installed.sh", $bin, 1) >> 8, 77, 'without mounts the packages are not tried');
 }
 
+# --- make install, make uninstall ---
+
+SKIP: {
+    my $make = M2MGW::Test::build_dir();
+    skip 'the build directory has no Makefile of ours', 7 if !-f "$make/Makefile" || `grep ^completiondir $make/Makefile` eq '';
+    my $dest = tempdir(CLEANUP => 1);
+    my $doing = sub { scalar `make -s -C '$make' $_[0] DESTDIR='$dest' 2>&1` };
+    my $said = $doing->('install');
+    is($?, 0, 'make install') or diag($said);
+    my %there = map { s{.*/}{}r => 1 } split /\n/, `find '$dest' -type f`;
+    ok($there{$_}, "... installs $_") for qw(m2mctl mod_m2mgw.so troubleshooting.md);
+    my ($etc) = map { s/\s+$//r } `sed -n 's/^APXS_SYSCONFDIR = //p' '$make/Makefile'`;
+    system('mkdir', '-p', "$dest$etc/mods-enabled", "$dest$etc/mods-available");
+    spew("$dest$etc/mods-available/m2mgw.load", "LoadModule m2mgw_module x\n");
+    spew("$dest$etc/mods-available/m2m_issuer.load", "LoadModule m2m_issuer_module x\n");
+    spew("$dest$etc/mods-enabled/api.conf", "# M2MJwks\n<Location /a>\n  M2MJwks file:x\n</Location>\n");
+    symlink '../mods-available/m2mgw.load', "$dest$etc/mods-enabled/m2mgw.load";
+    $said = $doing->('uninstall');
+    is(join(' ', sort $said =~ m{^  \S*/(\S+:\d+):}mg), 'mods-enabled/api.conf:3 mods-enabled/m2mgw.load:1' =~ s{mods-enabled/}{}gr, 'make uninstall names what is still enabled')
+        or diag($said);
+    is(`find '$dest' -type f ! -path '*$etc/*'`, '', '... and leaves nothing of ours');
+    system('rm', '-r', "$dest$etc/mods-enabled");
+    like($doing->('uninstall'), qr/Nothing of mod_m2mgw is enabled/, '... or that nothing is');
+}
+
 # --- fail2ban --------------------------------------------------------------------------
 
 if (!M2MGW::Test::built('mod_m2m_issuer')) {
