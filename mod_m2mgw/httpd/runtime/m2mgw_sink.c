@@ -16,11 +16,14 @@
 #include "base/m2_hold.h"
 #include "wire/m2_worker.h"
 
+#include <apr_atomic.h>
+
 #include <limits.h>
 #include <pthread.h>
 
 #define FILE_BUFFER 32768 /* bytes; the longest line is shorter */
 #define FLUSH_EVERY 400   /* milliseconds */
+#define TELL_EVERY 10     /* seconds */
 
 /* Lines that wait. */
 typedef struct half_t {
@@ -30,6 +33,9 @@ typedef struct half_t {
 
 struct m2mgw_sink_t {
     apr_file_t *file;
+    server_rec *server;   /* the error log that faults go to */
+    const char *target;   /* as it is configured */
+    volatile apr_uint32_t told; /* when a fault was last logged, in seconds; 0: never */
     int is_pipe;
     m2mgw_sink_t *next;   /* of this configuration */
     /* in a child, where lines are buffered */
@@ -50,9 +56,27 @@ apr_size_t m2mgw_sink_most(const m2mgw_sink_t *sink)
 
 /* --- writing --- */
 
-static void write_now(const m2mgw_sink_t *sink, const char *bytes, apr_size_t n)
+/* Say that a record was not written (a full disk), once in TELL_EVERY seconds. */
+static void tell_lost(m2mgw_sink_t *sink, apr_status_t rv)
 {
-    apr_file_write_full(sink->file, bytes, n, NULL);
+    const apr_uint32_t now = (apr_uint32_t)apr_time_sec(apr_time_now());
+    const apr_uint32_t told = apr_atomic_read32(&sink->told);
+
+    if ((told && now - told < TELL_EVERY)
+        || apr_atomic_cas32(&sink->told, now, told) != told) {
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_ERR, rv, sink->server, "M2-405: M2MDecisionLog: records are lost: "
+                 "cannot write to %s", sink->target);
+}
+
+static void write_now(m2mgw_sink_t *sink, const char *bytes, apr_size_t n)
+{
+    apr_status_t rv = apr_file_write_full(sink->file, bytes, n, NULL);
+
+    if (rv != APR_SUCCESS) {
+        tell_lost(sink, rv);
+    }
 }
 
 /* Begin to write the current half, with the lock. NULL: nothing is in it, or the other half is
@@ -243,6 +267,8 @@ m2mgw_sink_t *m2mgw_sink_open(apr_pool_t *pconf, server_rec *s, const char *dire
 {
     m2mgw_sink_t *sink = apr_pcalloc(pconf, sizeof(*sink));
 
+    sink->server = s;
+    sink->target = apr_pstrdup(pconf, target);
     sink->is_pipe = *target == '|';
     sink->file = sink->is_pipe ? open_program(pconf, target + 1)
                                : open_file(pconf, s, directive, target);
