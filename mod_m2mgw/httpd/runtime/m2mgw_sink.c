@@ -66,8 +66,8 @@ static void tell_lost(m2mgw_sink_t *sink, apr_status_t rv)
         || apr_atomic_cas32(&sink->told, now, told) != told) {
         return;
     }
-    ap_log_error(APLOG_MARK, APLOG_ERR, rv, sink->server, "M2-405: M2MDecisionLog: records are lost: "
-                 "cannot write to %s", sink->target);
+    ap_log_error(APLOG_MARK, APLOG_ERR, rv, sink->server, "M2-405: M2MDecisionLog: records are "
+                 "lost: cannot write to %s", sink->target);
 }
 
 static void write_now(m2mgw_sink_t *sink, const char *bytes, apr_size_t n)
