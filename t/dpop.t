@@ -464,6 +464,30 @@ sub nonce_of {
     passes(send_it('/api/shadow', $token, $proof), '... and again');
 }
 
+# --- over restarts ---
+
+# Beside M2MReplayStore shm:PATH used proofs lie in PATH.dpop, so that a server that was stopped knows them.
+{
+    my $u = M2MGW::Test->start(files => { 'keys.json' => $KEYS }, config => <<'CONF');
+M2MReplayStore shm:@ROOT@/logs/used
+<Location /api>
+    M2MJwks file:@ROOT@/keys.json
+    M2MPublicURL http://gw.test
+    ProxyPass http://@BACKEND@/api
+</Location>
+CONF
+    my $token = bound();
+    my $url = 'http://gw.test/api';
+    my %headers = map { $_ => [ Authorization => "DPoP $token", DPoP => proof('p256#client', 'GET', $url, $token) ] } 1, 2;
+    passes($u->get('/api', headers => $headers{1}), 'a proof before the server stops');
+    $u->stop;
+    ok(-s "$u->{root}/logs/used.dpop", '... lies in PATH.dpop');
+    $u->launch;
+    denies($u->get('/api', headers => $headers{1}), 401, 'proof_replayed', '... and is known to the next one');
+    passes($u->get('/api', headers => $headers{2}), '... which takes another');
+    $u->finish(more => 1);
+}
+
 # --- configuration ---
 
 sub refused {
