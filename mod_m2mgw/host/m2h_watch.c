@@ -7,6 +7,8 @@
  */
 #include "host/m2h_watch.h"
 
+#include "base/m2_hold.h"
+
 #include <apr_thread_proc.h>
 
 #include <mod_watchdog.h>
@@ -25,24 +27,35 @@ static void unlock(m2h_watch_t *watch)
     __atomic_store_n(&watch->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* If the lock cannot be taken in time, nothing is done: the process ends, and its exit handlers
- * free what the tick uses. */
-static apr_status_t stop(void *data)
+/* 0: the lock cannot be taken in time. */
+static int wait_and_lock(m2h_watch_t *watch)
 {
-    m2h_watch_t *watch = data;
     int i;
 
     for (i = 0; i < STOP_STEPS; i++) {
         if (try_lock(watch)) {
-            if (watch->ticking && watch->end) {
-                watch->end();
-            }
-            watch->ticking = 0;
-            unlock(watch);
-            break;
+            return 1;
         }
         apr_sleep(TICK / 10);
     }
+    return 0;
+}
+
+/* A tick that goes on uses what exit handlers free: a key that is read behind OPENSSL_cleanup()
+ * crashes in OpenSSL's locks. So no exit handler runs then. */
+static apr_status_t stop(void *data)
+{
+    m2h_watch_t *watch = data;
+
+    if (!wait_and_lock(watch)) {
+        m2_hold_give_up();
+        return APR_SUCCESS;
+    }
+    if (watch->ticking && watch->end) {
+        watch->end();
+    }
+    watch->ticking = 0;
+    unlock(watch);
     return APR_SUCCESS;
 }
 

@@ -42,6 +42,8 @@
 #include "httpd/runtime/m2mgw_sink.h"
 #include "httpd/status/m2mgw_status.h"
 
+#include "host/m2h_end.h"
+
 #include "base/m2_hold.h"
 
 #include <ap_mpm.h>
@@ -52,8 +54,8 @@ static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
     int threaded = 0;
 
-    (void)pchild;
     (void)s;
+    m2h_end_watch(pchild);
     m2mgw_request_id_reseed();
     if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS && !threaded) {
         m2_hold_signals();

@@ -7,6 +7,7 @@
 #include "issuer/m2mi.h"
 
 #include "host/m2h_dbd.h"
+#include "host/m2h_end.h"
 #include "host/m2h_modes.h"
 #include "host/m2h_watch.h"
 
@@ -113,6 +114,12 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     return status == OK ? join_watchdog(pconf, s) : status;
 }
 
+static void first_in_child(apr_pool_t *pchild, server_rec *s)
+{
+    (void)s;
+    m2h_end_watch(pchild);
+}
+
 /* No request shall meet the files of the time when the parent started. */
 static void child_init(apr_pool_t *pchild, server_rec *s)
 {
@@ -147,6 +154,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(m2mi_check, NULL, before_gateway, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(first_in_child, NULL, NULL, APR_HOOK_REALLY_FIRST - 1);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(m2mi_mask_query, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_insert_error_filter(m2mi_mask_unread, NULL, NULL, APR_HOOK_REALLY_FIRST);

@@ -46,6 +46,16 @@ static void test_held(void **state)
     assert_int_equal(came, 3);
 }
 
+static void test_given_up(void **state)
+{
+    (void)state;
+    assert_false(m2_hold_needed());
+    assert_false(m2_hold_given_up());
+    m2_hold_give_up();
+    assert_true(m2_hold_given_up());
+    assert_true(m2_hold_needed());
+}
+
 static int listen_in(void **state)
 {
     (void)state;
@@ -59,6 +69,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_threads_serve, listen_in),
+        cmocka_unit_test(test_given_up),
         cmocka_unit_test_setup(test_held, listen_in),
     };
 

@@ -6,6 +6,7 @@
 #include "base/m2_hold.h"
 
 static int in_handler; /* of this process: whether it ends in one; set before it serves */
+static int given_up;   /* a thread of it goes on while it ends */
 
 void m2_hold_signals(void)
 {
@@ -14,7 +15,17 @@ void m2_hold_signals(void)
 
 int m2_hold_needed(void)
 {
-    return in_handler;
+    return in_handler || m2_hold_given_up();
+}
+
+void m2_hold_give_up(void)
+{
+    __atomic_store_n(&given_up, 1, __ATOMIC_RELEASE);
+}
+
+int m2_hold_given_up(void)
+{
+    return __atomic_load_n(&given_up, __ATOMIC_ACQUIRE);
 }
 
 void m2_hold_begin(m2_hold_t *hold)

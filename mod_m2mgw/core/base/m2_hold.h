@@ -20,9 +20,17 @@ typedef struct m2_hold_t {
 /** From now on this process ends within a signal handler. Call once, before it serves. */
 void m2_hold_signals(void);
 
-/** Whether m2_hold_signals() was called: then what runs at the end frees nothing that another
- *  thread's malloc, or the one that was interrupted, may have its lock on. */
+/** Whether m2_hold_signals() or m2_hold_give_up() was called: then what runs at the end frees
+ *  nothing that another thread uses, or that a malloc that was interrupted may have its lock on. */
 int m2_hold_needed(void);
+
+/** A thread of this process was told to end, and has not ended in time. It goes on, and so
+ *  nothing that it uses may go: neither memory nor what exit handlers clear up, OpenSSL's first
+ *  of all. Thread-safe. */
+void m2_hold_give_up(void);
+
+/** Whether m2_hold_give_up() was called: then the process has to end by _exit(). Thread-safe. */
+int m2_hold_given_up(void);
 
 /** Hold SIGTERM and SIGHUP back from this thread until m2_hold_end(&hold); may be nested. Does
  *  nothing in a process that did not call m2_hold_signals(). Thread-safe. */

@@ -72,7 +72,9 @@ static apr_status_t end_worker(void *baton)
     pthread_cond_signal(&worker->wake);
     pthread_mutex_unlock(&worker->lock);
     from_now(&until, CLOCK_REALTIME, END_WAIT * 1000);
-    (void)pthread_timedjoin_np(worker->thread, NULL, &until);
+    if (pthread_timedjoin_np(worker->thread, NULL, &until) != 0) {
+        m2_hold_give_up();
+    }
     return APR_SUCCESS;
 }
 

@@ -17,7 +17,8 @@ typedef struct m2_worker_t m2_worker_t;
 typedef int m2_worker_fn(m2_worker_t *worker, void *baton);
 
 /** In each process of its own, after it was forked. The thread ends before anything of pool
- *  is destroyed; it is waited for, three seconds at most. M2_E_INTERNAL. */
+ *  is destroyed; it is waited for, three seconds at most, and then given up (m2_hold_give_up).
+ *  M2_E_INTERNAL. */
 m2_code_t m2_worker_make(m2_worker_t **pworker, apr_pool_t *pool, m2_worker_fn *fn,
                          void *baton, m2_err_t *err);
 
