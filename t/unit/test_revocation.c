@@ -9,6 +9,7 @@
 #include "revocation/m2_revocation_file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -325,12 +326,69 @@ static void pruned(void **state)
     unlink(path);
 }
 
+/* Who may only read the list, and holds its lock for longer than anybody waits. */
+static pid_t hold_as_reader(const char *path)
+{
+    int ready[2], fd;
+    char byte;
+    pid_t child;
+
+    assert_int_equal(pipe(ready), 0);
+    child = fork();
+    if (child == 0) {
+        alarm(60); /* also if a test fails before it is ended */
+        fd = setgid(65534) == 0 && setuid(65534) == 0 ? open(path, O_RDONLY) : -1;
+        if (fd >= 0 && flock(fd, LOCK_SH) == 0 && write(ready[1], "x", 1) == 1) {
+            pause();
+        }
+        _exit(1);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+/* A list is added to without the lock, and never replaced without it: what another writer, who
+ * passed the holder by, too, adds meanwhile would be lost. */
+static void held_by_a_reader(void **state)
+{
+    const char *text = "sub i s\n", *path;
+    struct stat before, after;
+    int i, status;
+    pid_t holder;
+
+    (void)state;
+    if (geteuid() != 0) {
+        skip(); /* nobody to be */
+    }
+    for (i = 0; i < 600; i++) {
+        text = apr_psprintf(pool, "%sjti i %0400d 1999000000\n", text, i);
+    }
+    path = temp_list(text, 0644);
+    assert_int_equal(stat(path, &before), 0);
+    holder = hold_as_reader(path);
+    clean();
+    assert_int_equal(m2_revocation_prune(pool, path, apr_time_from_sec(2000000000), &err),
+                     M2_E_CONFIG);
+    assert_non_null(strstr(err.text, "is locked by process "));
+    assert_int_equal(stat(path, &after), 0);
+    assert_true(after.st_ino == before.st_ino && after.st_size == before.st_size);
+    assert_int_equal(append(path, "late", 40), M2_OK);
+    assert_int_equal(stat(path, &after), 0);
+    assert_true(after.st_ino == before.st_ino && after.st_size > before.st_size);
+    kill(holder, SIGKILL);
+    assert_int_equal(waitpid(holder, &status, 0), holder);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(each_kind), unit(of_a_client), unit(times),    unit(bad_lines),
         unit(too_much),  unit(round_trip),  unit(appends),  unit(locked),
         unit(replaced),  unit(many_writers), unit(pruned),
+        unit(held_by_a_reader),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,11 +39,12 @@ static m2_code_t still_locked(const char *path, const m2_holder_t *holder, m2_er
 }
 
 /* A reader is done within moments. Who may not write the list and holds its lock for long only
- * keeps others from writing: it is passed by. One write to the end of a file is whole without. */
-static m2_code_t lock_wait(int fd, const char *path, const struct stat *info, int *pwait,
-                           m2_err_t *err)
+ * keeps others from writing: it is passed by, and *pheld is 0. One write to the end of a file is
+ * whole without. Nobody is passed by where pheld is NULL. */
+static m2_code_t lock_wait(int *pheld, int fd, const char *path, const struct stat *info,
+                           int *pwait, m2_err_t *err)
 {
-    const int patience = *pwait - READERS > 0 ? *pwait - READERS : 0;
+    const int patience = pheld && *pwait > READERS ? *pwait - READERS : 0;
     m2_holder_t holder;
 
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -52,7 +53,8 @@ static m2_code_t lock_wait(int fd, const char *path, const struct stat *info, in
         }
         if (*pwait <= patience && *pwait % (STEP * 10) == 0) {
             m2_holder_find(&holder, info);
-            if (!holder.writes) {
+            if (!holder.writes && pheld) {
+                *pheld = 0;
                 m2_log(M2_LOG_WARNING, "revocation list %s: %s, which may not write it, holds its "
                        "lock; it is written nevertheless (let only the server read it: 0640)",
                        path, holder.name);
@@ -76,21 +78,24 @@ static int is_same_file(int fd, const char *path, struct stat *info)
            && now.st_ino == info->st_ino;
 }
 
-/* *pfd is open and locked on M2_OK, -1 otherwise */
-static m2_code_t open_locked(int *pfd, struct stat *info, const char *path, int wait,
+/* *pfd is open and locked on M2_OK (as *pheld says, if it is not NULL), -1 otherwise */
+static m2_code_t open_locked(int *pfd, int *pheld, struct stat *info, const char *path, int wait,
                              m2_err_t *err)
 {
     m2_code_t code;
     int i;
 
     for (i = 0; i < REOPENS; i++) {
+        if (pheld) {
+            *pheld = 1;
+        }
         /* never waits for the other end of a FIFO */
         *pfd = open(path, O_RDWR | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (*pfd < 0) {
             return failed(path, "cannot be opened for writing", err);
         }
         code = fstat(*pfd, info) == 0 && S_ISREG(info->st_mode)
-                   ? lock_wait(*pfd, path, info, &wait, err)
+                   ? lock_wait(pheld, *pfd, path, info, &wait, err)
                    : m2_err_set(err, M2_E_CONFIG, "%s is not a regular file", path);
         if (code == M2_OK && is_same_file(*pfd, path, info)) {
             return M2_OK;
@@ -138,15 +143,14 @@ static m2_code_t write_line(int fd, const struct stat *info, const char *path,
     return M2_E_CONFIG;
 }
 
-m2_code_t m2_revocation_append(apr_pool_t *pool, const char *path,
-                               const m2_revoked_t *entry, int wait, m2_err_t *err)
+/* *pagain: it was written without the lock, and to a file that was replaced meanwhile. */
+static m2_code_t append_line(int *pagain, apr_pool_t *pool, const char *path, const char *line,
+                             int wait, m2_err_t *err)
 {
-    const char *line;
     struct stat info;
-    m2_code_t code = m2_revoked_write(&line, pool, entry, err);
-    int fd = -1;
+    int fd, held;
+    m2_code_t code = open_locked(&fd, &held, &info, path, wait, err);
 
-    code = code == M2_OK ? open_locked(&fd, &info, path, wait, err) : code;
     if (code != M2_OK) {
         return code;
     }
@@ -154,8 +158,23 @@ m2_code_t m2_revocation_append(apr_pool_t *pool, const char *path,
         line = apr_pstrcat(pool, "\n", line, NULL);
     }
     code = write_line(fd, &info, path, line, err);
+    *pagain = code == M2_OK && !held && !is_same_file(fd, path, &info);
     close(fd);
     return code;
+}
+
+m2_code_t m2_revocation_append(apr_pool_t *pool, const char *path,
+                               const m2_revoked_t *entry, int wait, m2_err_t *err)
+{
+    const char *line;
+    m2_code_t code = m2_revoked_write(&line, pool, entry, err);
+    int i, again = 1;
+
+    for (i = 0; code == M2_OK && again && i < REOPENS; i++) {
+        again = 0;
+        code = append_line(&again, pool, path, line, wait, err);
+    }
+    return again ? m2_err_set(err, M2_E_CONFIG, "%s is replaced again and again", path) : code;
 }
 
 /* --- dropping what has expired --- */
@@ -210,8 +229,20 @@ static int write_all(int fd, m2_slice_t text)
     return fsync(fd) == 0;
 }
 
-/* A new file in the place of the old one, whose lock the caller holds. */
-static m2_code_t replace(apr_pool_t *pool, const char *path, const struct stat *info,
+static int has_size(const char *path, apr_size_t n)
+{
+    struct stat now;
+
+    if (stat(path, &now) != 0) {
+        return 0;
+    }
+    errno = EBUSY;
+    return (apr_uint64_t)now.st_size == n;
+}
+
+/* A new file in the place of the old one, whose lock the caller holds, and which had n bytes: a
+ * writer that passed somebody by holds none. */
+static m2_code_t replace(apr_pool_t *pool, const char *path, const struct stat *info, apr_size_t n,
                          m2_slice_t text, m2_err_t *err)
 {
     char *temp = apr_pstrcat(pool, path, ".XXXXXX", NULL);
@@ -224,7 +255,7 @@ static m2_code_t replace(apr_pool_t *pool, const char *path, const struct stat *
     done = fchmod(fd, info->st_mode & 07777) == 0
            && ((geteuid() == info->st_uid && getegid() == info->st_gid)
                || fchown(fd, info->st_uid, info->st_gid) == 0)
-           && write_all(fd, text) && rename(temp, path) == 0;
+           && write_all(fd, text) && has_size(path, n) && rename(temp, path) == 0;
     if (!done) {
         failed(path, "cannot be replaced", err);
         unlink(temp);
@@ -242,7 +273,7 @@ static m2_code_t prune(apr_pool_t *pool, const char *path, const struct stat *in
 
     code = code == M2_OK ? select_lines(&kept, pool, file.text, now, err) : code;
     if (code == M2_OK && kept.n < file.text.n) {
-        code = replace(pool, path, info, kept, err);
+        code = replace(pool, path, info, file.text.n, kept, err);
     }
     if (code == M2_OK) {
         __atomic_store_n(&next_size, kept.n * 2 < SMALL ? SMALL : kept.n * 2,
@@ -267,7 +298,7 @@ m2_code_t m2_revocation_prune(apr_pool_t *pool, const char *path, apr_time_t now
     }
     /* a list that cannot be rewritten is not tried again at every entry */
     __atomic_store_n(&next_size, (apr_uint64_t)info.st_size * 2, __ATOMIC_RELAXED);
-    code = open_locked(&fd, &info, path, M2_REVOCATION_WAIT / 10, err);
+    code = open_locked(&fd, NULL, &info, path, M2_REVOCATION_WAIT / 10, err);
     if (code == M2_OK) {
         code = prune(pool, path, &info, now, err);
         close(fd);

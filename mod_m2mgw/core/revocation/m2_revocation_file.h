@@ -6,7 +6,8 @@
  * that what they read is whole. Lines are added, and expired ones dropped; mode and owner stay.
  *
  * Anybody who may open the list may hold that lock. Nobody waits longer than M2_REVOCATION_WAIT
- * for it, nor longer than two seconds for one who may not write the list.
+ * for it, nor, to add a line, longer than two seconds for one who may not write the list; it is
+ * replaced under the lock only.
  */
 #ifndef M2_REVOCATION_FILE_H
 #define M2_REVOCATION_FILE_H
