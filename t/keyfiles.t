@@ -32,7 +32,7 @@ ProxyPass / http://@BACKEND@/
 </Location>
 CONF
 my $file = "$t->{root}/keys.json";
-$t->expect_log(qr/keys it held before stay in use|key 'X' of one source|is skipped/);
+$t->expect_log(qr/keys it held before stay in use|key 'X' of \S+ has the kid of a different key|is skipped/);
 
 sub statuses {
     my ($url, $kid, $n) = @_;
