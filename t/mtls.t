@@ -230,7 +230,7 @@ refused("<Location /a>\n$J\nM2MToken header:X-Token\n</Location>\n<Location /b>\
         qr/line 7 of [^\n]*\nM2MClientCertificate: header:X-Token is what another section of the virtual host looks for tokens in/, '... in another section');
 refused("<Location /a>\n$J\nM2MClaim sub header:X-Cert\n</Location>\n<Location /b>\n$J\nM2MClientCertificate header:X-Cert from=::1\n</Location>",
         qr/line 7 of [^\n]*\nM2MClientCertificate: header:X-Cert is what another section of the virtual host maps claims to/, '... or claims go');
-for my $all (qw(0.0.0.0/0 ::/0 10.0.0.1,0.0.0.0/0 0.0.0.0/00 0.0.0.0/0.0.0.0)) {
+for my $all ('0.0.0.0/0', '::/0', '10.0.0.1,0.0.0.0/0', '0.0.0.0/00', '0.0.0.0/0.0.0.0') {
     refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=$all\n</Location>", qr{from=\S+/[0.]+ is everybody: any client could claim to be any other}, "from=$all");
 }
 refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=10.0.0.1\nM2MClientCertificate header:X-Cert from=10.0.0.2\n</Location>",
