@@ -454,6 +454,7 @@ refused('M2MTraceParent On', qr/"On" is not allowed; it takes Off, Propagate or 
 refused("M2MRecentRefusals $_", qr/"$_" is not allowed; it takes a number from 1 to 65536, or Off/, server => 1) for qw(0 65537 many);
 refused('M2MDecisionLog logs/d.log what=some', qr/"what=some" is not allowed; it takes what=refused, what=all, format=json or format=text/, server => 1, directive => 'M2MDecisionLog');
 refused('M2MDecisionLog Off what=all', qr/Off takes no options/, server => 1, directive => 'M2MDecisionLog');
+refused('M2MDecisionLog nodir/d.log', qr{M2MDecisionLog: \S+/nodir/d\.log: there is no directory \S+/nodir/}, server => 1, directive => 'M2MDecisionLog');
 refused('M2MDecisionLog |', qr/names no program/, server => 1, directive => 'M2MDecisionLog');
 refused('M2MDecisionLog', qr/FILE/, server => 1, directive => 'M2MDecisionLog');
 refused('M2MErrorDocuments On', qr/"On" is not allowed; it takes Static or Any/);

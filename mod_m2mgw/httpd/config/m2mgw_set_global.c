@@ -185,21 +185,28 @@ static const char *use_database(cmd_parms *cmd, m2_replay_spec_t *spec)
     return bad;
 }
 
-/* Where the table cannot be, the start would end, and so would a graceful restart. */
-static const char *check_table(cmd_parms *cmd, const char *path)
+/* Where a file cannot be, the start would end, and so would a graceful restart. */
+static const char *check_place(cmd_parms *cmd, const char *label, const char *path)
 {
     apr_finfo_t info;
     const char *dir = ap_make_dirstr_parent(cmd->temp_pool, path);
 
-    if (apr_stat(&info, dir, APR_FINFO_TYPE, cmd->temp_pool) != APR_SUCCESS
-        || info.filetype != APR_DIR) {
-        return m2mgw_cfg_error(cmd, "shm:%s: there is no directory %s", path, dir);
-    }
-    if (apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool) == APR_SUCCESS
+    return apr_stat(&info, dir, APR_FINFO_TYPE, cmd->temp_pool) == APR_SUCCESS
+               && info.filetype == APR_DIR
+               ? NULL
+               : m2mgw_cfg_error(cmd, "%s%s: there is no directory %s", label, path, dir);
+}
+
+static const char *check_table(cmd_parms *cmd, const char *path)
+{
+    apr_finfo_t info;
+    const char *bad = check_place(cmd, "shm:", path);
+
+    if (!bad && apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool) == APR_SUCCESS
         && info.filetype != APR_REG) {
-        return m2mgw_cfg_error(cmd, "shm:%s: it is not a regular file", path);
+        bad = m2mgw_cfg_error(cmd, "shm:%s: it is not a regular file", path);
     }
-    return NULL;
+    return bad;
 }
 
 const char *m2mgw_cfg_store(m2_replay_spec_t **pspec, apr_array_header_t **pwords,
@@ -328,6 +335,13 @@ static int take_log_option(m2mgw_decision_log_t *log, const char *word)
     return 0;
 }
 
+static const char *check_log(cmd_parms *cmd, const char *target)
+{
+    const char *path = target[0] == '|' ? NULL : ap_server_root_relative(cmd->temp_pool, target);
+
+    return path ? check_place(cmd, "", path) : NULL;
+}
+
 const char *m2mgw_cfg_decision_log(cmd_parms *cmd, void *dir, const char *args)
 {
     m2mgw_server_t *server = ap_get_module_config(cmd->server->module_config, &m2mgw_module);
@@ -361,5 +375,5 @@ const char *m2mgw_cfg_decision_log(cmd_parms *cmd, void *dir, const char *args)
         return m2mgw_cfg_error(cmd, "\"|\" names no program");
     }
     server->decision_log = log;
-    return NULL;
+    return log->target ? check_log(cmd, log->target) : NULL;
 }
