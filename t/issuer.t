@@ -614,6 +614,7 @@ grants($GRANTS =~ s/ user:read:two//r);
 soon(sub { ask($t, @two)->status == 400 }, 'a process learns of the revocation', 1);
 grants("$API app_x user:read:two |broken\n");
 soon(sub { ask($t, @two)->status == 400 }, 'and so do those that only saw the broken file', 40);
+soon(sub { 2 <= (() = $t->error_log =~ /M2-706: M2MGrantFile \S+ line 1: /g) }, 'which is told once more', 1);
 $t->expect_log(qr/M2-706: M2MGrantFile \S+ line 1: /, qr/M2-706: M2MGrantFile cannot read \S+grants: No such file/);
 like($t->error_log, qr/M2-706: M2MGrantFile \S+ line 1: /, 'the log names the line');
 unlink "$t->{root}/grants";
