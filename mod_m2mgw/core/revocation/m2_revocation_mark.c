@@ -25,16 +25,13 @@ static int number(apr_int64_t *pnumber, m2_slice_t text)
     apr_size_t i;
 
     *pnumber = 0;
-    for (i = 0; i < text.n; i++) {
+    for (i = 0; i < text.n && text.n <= DIGITS; i++) {
         if (!apr_isdigit(text.p[i])) {
             return 0;
         }
         *pnumber = *pnumber * 10 + (text.p[i] - '0');
-        if (i >= DIGITS) {
-            return 0;
-        }
     }
-    return text.n > 0;
+    return i > 0 && i == text.n;
 }
 
 int m2_mark_read(m2_mark_t *mark, const char *text)
