@@ -52,6 +52,7 @@ RULES
 my $slow = 0;
 for my $n (1 .. 15) {
     $t->launch;
+    $t->get('/section/1'); # an answer: who is told to stop before knows no signal yet
     my @busy = map { $t->client } 1 .. 3;
     $_->send_bytes("HEAD /status?format=json HTTP/1.1\r\nHost: gw.test\r\n\r\n" x 100) for @busy;
     sleep 0.03 * $n / 5;
