@@ -27,11 +27,14 @@ static int field_prime(point_t *point)
 {
     BIGNUM *p = point->p, *half = BN_CTX_get(point->ctx);
 
+    if (!half) {
+        return 0;
+    }
     BN_zero(p);
+    BN_zero(half);
     if (!point->is_448) {
         return BN_set_bit(p, 255) && BN_sub_word(p, 19);
     }
-    BN_zero(half);
     return BN_set_bit(p, 448) && BN_set_bit(half, 224) && BN_sub(p, p, half)
            && BN_sub_word(p, 1);
 }
