@@ -28,6 +28,7 @@ paths:
   /users/{id}.json: {get: {security: [{key: [], oauth: [json]}]}}
   /admin/users: {get: {operationId: admin, security: [{oauth: [admin]}]}}
   /admin/{name}: {get: {operationId: name}}
+  /admin/nothing: {summary: a path without a method}
   /files/*: {get: {operationId: files}, x-aliyun-apigateway-any-method: {security: [{oauth: [any]}]}}
 YAML
 my %FILES = ('k.json' => jwk_json('oct'), 'api.yaml' => $API);
@@ -104,6 +105,11 @@ is($r->header('WWW-Authenticate'), undef, 'no challenge');
 is(ask('/api/users/7', 'read', method => 'get')->reached, 0, 'case counts in methods');
 denies(ask('/api/users/me', 'read', method => 'PUT'), 405, 'method_not_allowed', 'a wider template never answers for a method');
 denies($t->request('DELETE', '/api/users/7'), 401, 'token_missing', 'without a token nobody learns of methods');
+$r = ask('/api/admin/nothing', 'read');
+denies($r, 405, 'method_not_allowed', 'a path item without a method is known, and no wider template answers for it');
+is($r->header('Allow'), '', 'it allows nothing');
+denies($t->get('/api/admin/nothing'), 401, 'token_missing', 'without a token nobody learns of that');
+denies(ask('/api/admin/NOTHING', 'read'), 400, 'path_unsafe', 'nor is it reached by what a lenient backend reads as it');
 denies(ask('/api/none', 'read'), 403, 'operation_unknown', 'no such operation');
 denies($t->get('/api/none'), 401, 'token_missing', 'without a token nobody learns of that');
 denies(ask('/api', 'read'), 403, 'operation_unknown', 'the base is not an operation');
@@ -224,7 +230,8 @@ stops("<Location /api>\n$KEYS\nM2MOperation GET /api/a\nM2MOperation GET /api/a\
 (undef, my $dump) = try_config("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml\nM2MOperation POST /api/x scope=a b name=x\n</Location>", files => \%FILES,
     args => [ '-D', 'DUMP_M2M' ]);
 like($dump, qr{^    M2MOperation PUT /api/users/\{id\} name=putUser scope=write read \| scope=admin$}m, 'the dump has paths with their base, and scopes');
-like($dump, qr{^    M2MOperation POST /api/x name=x scope=a b\n    M2MOperationUnknown Deny$}m, 'of M2MOperation, too');
+like($dump, qr{^    M2MOperation POST /api/x name=x scope=a b\n    # /api/admin/nothing takes no method\n    M2MOperationUnknown Deny$}m,
+     'of M2MOperation, too, and paths without a method');
 like($dump, qr{^    M2MOperation GET /api/open name=open public$}m, 'and what is public');
 
 # --- m2mctl openapi ---

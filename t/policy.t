@@ -54,6 +54,7 @@ ProxyPass / http://\@BACKEND\@/
     M2MOperation GET /ops/health public name=health
     M2MOperationUnknown NotFound
     M2MOperation OPTIONS /ops/users
+    M2MOpenAPI \@ROOT\@/bare.yaml
     M2MPreflight Pass
     M2MParameter id Path:id
     M2MRule notRoot "\$id = 'root'" ifTrue=DENY
@@ -85,6 +86,7 @@ rules:
   responseHeaders: {Content-Type: application/json}
   responseBody: '{"who": "${clientId}"}'
 YAML
+$FILES{'bare.yaml'} = "openapi: 3.0.3\nservers: [{url: /ops}]\nsecurity: []\npaths: {/users/none: {}, /ping: {get: {}}}\n";
 my $t = M2MGW::Test->start(config => $CONFIG, files => \%FILES);
 
 sub tool {
@@ -183,6 +185,8 @@ same('an operation, a rule', '/ops/users/root', 'rule_denied', token => token({ 
 same('no operation', '/ops/orders', 'operation_unknown', token => token({}));
 same('no operation, no token', '/ops/orders', 'token_missing');
 same('another method', '/ops/users/7', 'method_not_allowed', method => 'DELETE', token => token({}));
+same('a path without a method', '/ops/users/none', 'method_not_allowed', token => token({ scope => 'users:read' }));
+same('a path without a method, no token', '/ops/users/none', 'token_missing');
 same('public', '/ops/health', 'bypass');
 same('public, with a bad token', '/ops/health', 'expired', token => token({ exp => time - 100 }));
 same('a preflight', '/ops/users/7', 'bypass', method => 'OPTIONS',

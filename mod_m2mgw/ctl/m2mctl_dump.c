@@ -328,6 +328,22 @@ static m2_code_t read_operation(dump_t *d, m2_operations_t *table, const m2_json
     return m2_operations_add(table, "", 0, &operation, &d->err);
 }
 
+static m2_code_t read_bare(dump_t *d, m2_operations_t *table)
+{
+    const m2_json_t *list = m2_json_get(d->policy, "paths_without_method");
+    const apr_array_header_t *paths = list ? texts_of(d->pool, list) : NULL;
+    m2_operation_t none;
+    m2_code_t code = M2_OK;
+    int i;
+
+    memset(&none, 0, sizeof(none));
+    for (i = 0; !code && paths && i < paths->nelts; i++) {
+        none.path = APR_ARRAY_IDX(paths, i, const char *);
+        code = m2_operations_add(table, "", 0, &none, &d->err);
+    }
+    return code;
+}
+
 static m2_code_t read_operations(dump_t *d)
 {
     static const char *const unknowns[] = { "Deny", "NotFound", "Pass" };
@@ -344,6 +360,7 @@ static m2_code_t read_operations(dump_t *d)
     for (i = 0; !code && i < m2_json_length(list); i++) {
         code = read_operation(d, table, m2_json_at(list, i));
     }
+    code = code ? code : read_bare(d, table);
     m2_operations_finish(table, NULL);
     d->force->operations = table;
     d->force->unknown = (m2mctl_unknown_t)WORD(d->policy, "operation_unknown", unknowns);

@@ -77,8 +77,11 @@ static int has_scope(const char *scope, const void *baton)
 static void judge_unknown(m2mctl_story_t *s)
 {
     if (s->operation == M2_E_METHOD_NOT_ALLOWED) {
-        m2mctl_story_refuse(s, "operation", s->operation, apr_psprintf(s->pool, "the path takes %s",
-               m2_operations_allow(s->pool, &s->match)));
+        const char *allowed = m2_operations_allow(s->pool, &s->match);
+
+        m2mctl_story_refuse(s, "operation", s->operation,
+                            apr_pstrcat(s->pool, "the path takes ",
+                                        *allowed ? allowed : "no method", NULL));
     }
     else if (s->force->unknown == M2MCTL_UNKNOWN_PASS) {
         m2mctl_story_tell(s, "operation", 1, "none is described, which is allowed (Pass)");

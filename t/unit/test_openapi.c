@@ -41,10 +41,11 @@ static const char *needs(const char *method, const char *path)
 {
     m2_operation_match_t match;
     const char *text = "";
+    const m2_code_t code = m2_operations_find(&match, table, method, z(path));
     int i, j;
 
-    if (m2_operations_find(&match, table, method, z(path))) {
-        return "unknown";
+    if (code != M2_OK) {
+        return code == M2_E_METHOD_NOT_ALLOWED ? "405" : "unknown";
     }
     if (match.operation->is_public) {
         return "public";
@@ -161,9 +162,12 @@ static void test_items(void **state)
     faults(HEAD "paths: {/a: {$ref: 'other.yaml#/x'}}\n", 3, "within the document");
     faults(HEAD "paths: {/a: {$ref: '#/x'}}\n", 3, "leads nowhere");
     reads(HEAD "security: []\npaths: {/a: {summary: x}, '/{x}': {get: {}}}\n");
-    assert_string_equal(needs("GET", "/v1/a"), "public");
+    assert_string_equal(needs("GET", "/v1/a"), "405");
+    assert_string_equal(needs("GET", "/v1/b"), "public");
     assert_int_equal(api->notices->nelts, 1);
     assert_non_null(strstr(APR_ARRAY_IDX(api->notices, 0, const char *), "/a has no operation"));
+    faults(HEAD "paths: {'/{a}': {get: {}}, '/{b}': {}}\n", 3, "but for names of variables");
+    faults(HEAD "paths: {/a: {get: {}}, '/a/../b': {}}\n", 3, "segments");
     faults(HEAD "paths: {/a: {$ref: '#/paths/%0'}}\n", 3, "leads nowhere");
     reads(HEAD "security: []\npaths:\n  /a/{id}: {get: {}}\n"
           "  /b: {$ref: '#/paths/~1a~1%7Bid%7d', put: {}}\n");

@@ -329,6 +329,37 @@ static void test_against_one_by_one(void **state)
     }
 }
 
+/* A template without a method is known, and stands in front of wider ones. */
+static void test_bare(void **state)
+{
+    m2_operation_match_t match;
+
+    (void)state;
+    has("GET", "/users/{id}");
+    has(NULL, "/users/None");
+    has(NULL, "/files/*");
+    has(NULL, "/later");
+    has("GET", "/later");
+    has(NULL, "/later");
+    lacks("/users/{other}", "but for names of variables");
+    assert_int_equal(add(NULL, "/a//b"), M2_E_CONFIG);
+    m2_operations_finish(table, notices);
+    assert_int_equal(m2_operations_count(table), 2);
+    assert_int_equal(m2_operations_bare(table)->nelts, 2);
+    assert_string_equal(APR_ARRAY_IDX(m2_operations_bare(table), 0, const char *), "/users/None");
+    finds("/users/None", "405");
+    finds("/users/none", "/users/{id}");
+    finds("/files/a/b", "405");
+    finds("/later", "/later");
+    assert_int_equal(m2_operations_find(&match, table, "GET", z("/users/None")),
+                     M2_E_METHOD_NOT_ALLOWED);
+    assert_string_equal(m2_operations_allow(pool, &match), "");
+    assert_false(m2_operations_place_is_public(&match));
+    assert_true(m2_operations_agree(table, &match, z("/users/none")));
+    m2_operations_find(&match, table, "GET", z("/users/none"));
+    assert_false(m2_operations_agree(table, &match, z("/users/none")));
+}
+
 static int is_read(const char *scope, const void *baton)
 {
     return m2_slice_is(z(scope), baton);
@@ -424,6 +455,7 @@ int main(void)
         table_test(test_methods),            table_test(test_refused_templates),
         table_test(test_lenient_readings),   table_test(test_against_one_by_one),
         table_test(test_scopes),             table_test(test_one_tree),
+        table_test(test_bare),
         table_test(test_memory),
     };
 

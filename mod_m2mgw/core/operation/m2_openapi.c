@@ -385,6 +385,23 @@ static m2_code_t read_field(m2_apidoc_t *doc, const char *path, const m2_node_t 
     return M2_OK;
 }
 
+/* A path item may be empty (OpenAPI 3.1.1, 4.8.9): the path is there, and takes no method. */
+static m2_code_t add_bare(m2_apidoc_t *doc, const m2_node_t *path)
+{
+    const m2_operation_t none = { NULL, NULL, path->text, NULL, NULL, 0, 0, NULL };
+    m2_err_t cause;
+    m2_code_t code;
+
+    m2_err_init(&cause, doc->ptemp);
+    code = m2_operations_add(doc->table, doc->api->base, path->line, &none, &cause);
+    if (code) {
+        return m2_node_fault_of(path, path->text, &cause, doc->err);
+    }
+    m2_apidoc_note(doc, path, "%s has no operation: every method of it is refused, and no wider "
+                   "template matches its path", path->text);
+    return M2_OK;
+}
+
 static m2_code_t read_item(m2_apidoc_t *doc, const m2_node_t *path, const m2_node_t *item)
 {
     m2_code_t code = m2_node_want(item, M2_WANT_MAP, path->text, doc->err);
@@ -405,11 +422,7 @@ static m2_code_t read_item(m2_apidoc_t *doc, const m2_node_t *path, const m2_nod
         code = read_field(doc, path->text, m2_node_name_at(item, i),
                           m2_node_value_at(item, i));
     }
-    if (!code && m2_operations_count(doc->table) == before) {
-        m2_apidoc_note(doc, path, "%s has no operation and counts as not described; a wider "
-                       "template may match its path", path->text);
-    }
-    return code;
+    return code || m2_operations_count(doc->table) > before ? code : add_bare(doc, path);
 }
 
 static m2_code_t read_paths(m2_apidoc_t *doc)

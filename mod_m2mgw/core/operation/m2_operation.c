@@ -46,6 +46,11 @@ const m2_operation_t *m2_operations_at(const m2_operations_t *table, int i)
     return APR_ARRAY_IDX(table->list, i, const m2_operation_t *);
 }
 
+const apr_array_header_t *m2_operations_bare(const m2_operations_t *table)
+{
+    return table->bare;
+}
+
 /* --- looking up --- */
 
 typedef struct walk_t {
@@ -274,7 +279,7 @@ int m2_operations_place_is_public(const m2_operation_match_t *match)
             return 0;
         }
     }
-    return node != NULL;
+    return node && node->operations->nelts;
 }
 
 m2_slice_t m2_operation_value(const m2_operation_match_t *match, const char *name)

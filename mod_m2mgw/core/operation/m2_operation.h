@@ -30,7 +30,7 @@ typedef struct m2_operations_t m2_operations_t;
 
 typedef struct m2_operation_t {
     const char *name;             /* M2M_OPERATION */
-    const char *method;           /* case counts; M2_ANY_METHOD */
+    const char *method;           /* case counts; M2_ANY_METHOD; see m2_operations_add */
     const char *path;             /* the template as written, without base */
     const char *const *variables; /* names in order of the template, NULL ends */
     /* each an array of scopes (const char *), all of which are needed; any alternative
@@ -57,6 +57,9 @@ m2_operations_t *m2_operations_make(apr_pool_t *pool);
  * template; copies are made. name NULL: method and path. M2_E_CONFIG with a sentence when the
  * template is malformed, equals another but for the names of its variables, or has this
  * method already. line, for later faults that name this operation, or 0.
+ *
+ * An operation whose method is NULL is none, only its template is added: the path is known, and
+ * takes no method until one is added.
  */
 m2_code_t m2_operations_add(m2_operations_t *table, const char *base, int line,
                             const m2_operation_t *operation, m2_err_t *err);
@@ -69,6 +72,9 @@ void m2_operations_finish(m2_operations_t *table, apr_array_header_t *notices);
 
 int m2_operations_count(const m2_operations_t *table);
 const m2_operation_t *m2_operations_at(const m2_operations_t *table, int i);
+
+/** The templates of a finished table that take no method: of const char *, with base. */
+const apr_array_header_t *m2_operations_bare(const m2_operations_t *table);
 
 /**
  * The operation of method at a decoded, normalised path. Thread-safe; allocates nothing.
@@ -85,10 +91,11 @@ m2_code_t m2_operations_find(m2_operation_match_t *match, const m2_operations_t 
 int m2_operations_agree(const m2_operations_t *table, const m2_operation_match_t *match,
                         m2_slice_t path);
 
-/** The methods of the place that match names, for `Allow` (RFC 9110 10.2.1), in pool. */
+/** The methods of the place that match names, for `Allow` (RFC 9110 10.2.1), in pool; "" for
+ *  none. */
 const char *m2_operations_allow(apr_pool_t *pool, const m2_operation_match_t *match);
 
-/** Whether every operation of the place that match names is public; 0 where it names none. */
+/** Whether every operation of the place that match names is public; 0 where there is none. */
 int m2_operations_place_is_public(const m2_operation_match_t *match);
 
 /** The value that a match gives to a variable of its template; absent otherwise. */

@@ -35,6 +35,7 @@ m2_operations_t *m2_operations_make(apr_pool_t *pool)
     table->edges = apr_hash_make(table->filling);
     table->methods = apr_hash_make(table->filling);
     table->list = apr_array_make(table->filling, 16, sizeof(const m2_operation_t *));
+    table->bare = apr_array_make(table->filling, 1, sizeof(const char *));
     table->nodes = apr_array_make(table->filling, 16, sizeof(m2_opnode_t *));
     table->written = make_node(table, pool);
     table->folded = make_node(table, table->folding);
@@ -132,21 +133,13 @@ static const char *at_line(apr_pool_t *pool, int line)
 
 /* a template that ends at node already must be the same text */
 static m2_code_t check_place(m2_operations_t *table, const m2_opnode_t *node,
-                             const char *written, const m2_operation_t *operation,
-                             m2_err_t *err)
+                             const char *written, m2_err_t *err)
 {
-    if (!node->operations) {
-        return M2_OK;
-    }
-    if (!m2_slice_is(m2_slice_z(node->written), written)) {
-        return m2_err_set(err, M2_E_CONFIG, "\"%s\" equals \"%s\"%s but for names of variables",
-                          written, node->written, at_line(table->pool, node->line));
-    }
-    if (m2_opnode_operation(node, operation->method)) {
-        return m2_err_set(err, M2_E_CONFIG, "%s %s is there already%s", operation->method,
-                          written, at_line(table->pool, node->line));
-    }
-    return M2_OK;
+    return !node->operations || m2_slice_is(m2_slice_z(node->written), written)
+               ? M2_OK
+               : m2_err_set(err, M2_E_CONFIG, "\"%s\" equals \"%s\"%s but for names of "
+                            "variables", written, node->written,
+                            at_line(table->pool, node->line));
 }
 
 /* whether all names differ */
@@ -177,15 +170,14 @@ static const char *const *names_of(apr_pool_t *pool, const m2_operation_path_t *
     return names;
 }
 
-static void place(m2_operations_t *table, m2_opnode_t *node, const m2_operation_t *operation,
-                  const char *written, int line)
+/* A template ends at node from now on, with a method or without. */
+static void open_place(m2_operations_t *table, m2_opnode_t *node, const char *written, int line)
 {
     if (!node->operations) {
         node->operations = apr_array_make(table->filling, 1, sizeof(const m2_operation_t *));
         node->written = written;
         node->line = line;
     }
-    APR_ARRAY_PUSH(node->operations, const m2_operation_t *) = operation;
 }
 
 static const char *method_of(m2_operations_t *table, const char *method)
@@ -201,18 +193,17 @@ static const char *method_of(m2_operations_t *table, const char *method)
 
 /* The operations of a template share its text and the names of its variables. */
 static m2_operation_t *keep(m2_operations_t *table, const m2_operation_t *from,
-                            const m2_opnode_t *node, const char *base, const char *written,
+                            const m2_opnode_t *node, const char *base,
                             const m2_operation_path_t *path)
 {
     m2_operation_t *op = apr_pmemdup(table->pool, from, sizeof(*from));
-    const char *text = node->operations ? node->written : apr_pstrdup(table->pool, written);
 
     op->method = method_of(table, from->method);
-    op->written = text;
-    op->path = text + strlen(base);
+    op->written = node->written;
+    op->path = node->written + strlen(base);
     op->name = from->name ? apr_pstrdup(table->pool, from->name)
                           : apr_pstrcat(table->pool, op->method, " ", op->path, NULL);
-    op->variables = node->operations
+    op->variables = node->operations->nelts
                         ? APR_ARRAY_IDX(node->operations, 0, const m2_operation_t *)->variables
                         : names_of(table->pool, path);
     op->number = table->list->nelts;
@@ -233,34 +224,52 @@ static int is_folded(const m2_operation_path_t *path, const m2_operation_path_t 
     return 1;
 }
 
-static m2_code_t add(m2_operations_t *table, const char *base, int line,
-                     const m2_operation_t *operation, m2_err_t *err)
+/* The place of a template, in both trees; path is what it consists of, in scratch. */
+static m2_code_t make_place(m2_opnode_t **pnode, m2_operation_path_t *path,
+                            m2_operations_t *table, const char *written, int line,
+                            m2_err_t *err)
 {
-    const char *written = apr_pstrcat(table->scratch, base, operation->path, NULL);
-    m2_operation_path_t path, folded;
-    m2_operation_t *op;
+    m2_operation_path_t folded;
     m2_opnode_t *node, *twin;
     m2_code_t code;
 
-    code = m2_operation_path_read(&path, table->scratch, written, 0, err);
+    code = m2_operation_path_read(path, table->scratch, written, 0, err);
     code = code ? code : m2_operation_path_read(&folded, table->scratch, written, 1, err);
-    if (!code && !names_are_distinct(&path)) {
+    if (!code && !names_are_distinct(path)) {
         code = m2_err_set(err, M2_E_CONFIG, "\"%s\" names a variable twice", written);
     }
     if (code) {
         return code;
     }
-    node = grow(table, table->written, &path);
-    code = check_place(table, node, written, operation, err);
-    if (code) {
+    *pnode = node = grow(table, table->written, path);
+    code = check_place(table, node, written, err);
+    if (code == M2_OK && !node->operations) {
+        open_place(table, node, apr_pstrdup(table->pool, written), line);
+        node->folded = twin = grow(table, table->folded, &folded);
+        open_place(table, twin, node->written, line);
+        table->folds |= !is_folded(path, &folded);
+    }
+    return code;
+}
+
+static m2_code_t add(m2_operations_t *table, const char *base, int line,
+                     const m2_operation_t *operation, m2_err_t *err)
+{
+    const char *written = apr_pstrcat(table->scratch, base, operation->path, NULL);
+    m2_operation_path_t path;
+    const m2_operation_t *op;
+    m2_opnode_t *node;
+    m2_code_t code = make_place(&node, &path, table, written, line, err);
+
+    if (code || !operation->method) {
         return code;
     }
-    op = keep(table, operation, node, base, written, &path);
-    place(table, node, op, op->written, line);
-    twin = grow(table, table->folded, &folded);
-    place(table, twin, op, node->written, line);
-    node->folded = twin;
-    table->folds |= !is_folded(&path, &folded);
+    if (m2_opnode_operation(node, operation->method)) {
+        return m2_err_set(err, M2_E_CONFIG, "%s %s is there already%s", operation->method,
+                          written, at_line(table->pool, node->line));
+    }
+    op = keep(table, operation, node, base, &path);
+    APR_ARRAY_PUSH(node->operations, const m2_operation_t *) = op;
     APR_ARRAY_PUSH(table->list, const m2_operation_t *) = op;
     return M2_OK;
 }
@@ -323,10 +332,18 @@ static void note_alike(const m2_operations_t *table, const m2_opnode_t *node,
     }
 }
 
+static int is_bare(const m2_operations_t *table, const m2_opnode_t *node)
+{
+    return node->pool == table->pool && node->operations && !node->operations->nelts;
+}
+
 static void finish_node(m2_operations_t *table, m2_opnode_t *node, apr_array_header_t *notices)
 {
     if (notices) {
         note_alike(table, node, notices);
+    }
+    if (is_bare(table, node)) {
+        APR_ARRAY_PUSH(table->bare, const char *) = node->written;
     }
     if (!table->folds && node->pool == table->folding) {
         return;
@@ -347,6 +364,7 @@ void m2_operations_finish(m2_operations_t *table, apr_array_header_t *notices)
         finish_node(table, APR_ARRAY_IDX(table->nodes, i, m2_opnode_t *), notices);
     }
     table->list = settled(table->pool, table->list);
+    table->bare = settled(table->pool, table->bare);
     if (!table->folds) {
         table->folded = table->written;
         apr_pool_destroy(table->folding);

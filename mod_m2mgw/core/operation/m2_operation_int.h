@@ -23,7 +23,8 @@ struct m2_opnode_t {
     apr_array_header_t *literals; /* of m2_opedge_t, sorted by shape once finished; may be NULL */
     apr_array_header_t *mixed;    /* of m2_opedge_t, heaviest first once finished; may be NULL */
     m2_opnode_t *variable, *rest;      /* may be NULL */
-    apr_array_header_t *operations; /* of const m2_operation_t *; NULL: no template ends here */
+    apr_array_header_t *operations; /* of const m2_operation_t *; empty: no method is described;
+                                       NULL: no template ends here */
     const char *written;          /* the first template that ends here */
     int line;                     /* of it, or 0 */
     const m2_opnode_t *folded;         /* in the tree as written: its twin in the folded one */
@@ -38,6 +39,7 @@ struct m2_operations_t {
     m2_opnode_t *written, *folded;
     int folds; /* some template is another one when folded */
     apr_array_header_t *list; /* of const m2_operation_t * */
+    apr_array_header_t *bare; /* of const char *: templates without a method */
 
     /* while the table is filled; NULL from then on */
     apr_pool_t *filling;  /* arrays that grow and the like */

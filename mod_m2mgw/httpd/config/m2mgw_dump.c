@@ -207,6 +207,10 @@ static void print_operations(const out_t *out, const m2mgw_effective_t *e)
         line(out, "M2MOperation %s %s name=%s%s", op->method, word(out, op->written),
              word(out, op->name), needs_text(out, op));
     }
+    for (i = 0; i < m2_operations_bare(e->operations->table)->nelts; i++) {
+        line(out, "# %s takes no method",
+             APR_ARRAY_IDX(m2_operations_bare(e->operations->table), i, const char *));
+    }
     line(out, "M2MOperationUnknown %s", unknowns[e->operation_unknown]);
     line(out, "M2MPreflight %s", e->dir->preflight == 1 ? "Pass" : "Deny");
 }

@@ -335,6 +335,18 @@ static m2_json_t *operation_json(apr_pool_t *pool, const m2_operation_t *operati
     return json;
 }
 
+/* templates that take no method */
+static m2_json_t *bare_json(apr_pool_t *pool, const apr_array_header_t *bare)
+{
+    m2_json_t *paths = m2_json_make_array(pool);
+    int i;
+
+    for (i = 0; i < bare->nelts; i++) {
+        m2_json_append_string(paths, utf8(pool, APR_ARRAY_IDX(bare, i, const char *)));
+    }
+    return paths;
+}
+
 static void add_operations(m2_json_t *policy, apr_pool_t *pool, const m2mgw_effective_t *e)
 {
     static const char *const unknowns[] = { "Deny", "NotFound", "Pass" };
@@ -348,6 +360,8 @@ static void add_operations(m2_json_t *policy, apr_pool_t *pool, const m2mgw_effe
         m2_json_append(array, operation_json(pool, m2_operations_at(e->operations->table, i)));
     }
     m2_json_set_json(policy, "operations", array);
+    m2_json_set_json(policy, "paths_without_method",
+                     bare_json(pool, m2_operations_bare(e->operations->table)));
     m2_json_set_string(policy, "operation_unknown", unknowns[e->operation_unknown]);
     m2_json_set_string(policy, "preflight", e->dir->preflight == 1 ? "Pass" : "Deny");
 }

@@ -65,7 +65,8 @@ static const char *wanted_scopes(apr_pool_t *pool, const m2_operation_t *operati
     return apr_array_pstrcat(pool, way, ' ');
 }
 
-static void set_allow(m2mgw_ctx_t *ctx, request_rec *r)
+/* Empty where the path takes no method (RFC 9110 10.2.1). */
+static void set_allow(m2mgw_ctx_t *ctx, request_rec *r, const char *methods)
 {
     apr_array_header_t *headers = apr_array_make(r->pool, 1, sizeof(m2_publish_t));
     m2_publish_t *allow = apr_array_push(headers);
@@ -73,16 +74,18 @@ static void set_allow(m2mgw_ctx_t *ctx, request_rec *r)
     memset(allow, 0, sizeof(*allow));
     allow->place = M2_PLACE_HEADER;
     allow->name = "Allow";
-    allow->value = m2_operations_allow(r->pool, &ctx->operation->match);
+    allow->value = methods;
     ctx->verdict.refusal.headers = headers;
 }
 
 static m2_code_t judge_unknown(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
 {
     if (ctx->operation->code == M2_E_METHOD_NOT_ALLOWED) {
-        set_allow(ctx, r);
+        const char *allowed = m2_operations_allow(r->pool, &ctx->operation->match);
+
+        set_allow(ctx, r, allowed);
         return m2_err_set(err, M2_E_METHOD_NOT_ALLOWED, "the path takes %s",
-                          m2_operations_allow(r->pool, &ctx->operation->match));
+                          *allowed ? allowed : "no method");
     }
     if (ctx->effective.operation_unknown == M2MGW_UNKNOWN_PASS) {
         return M2_OK;
