@@ -65,6 +65,20 @@ CustomLog logs/operation.log operation
     M2MRule own "$owner = $sub and $kind = 'doc' and $CaApiName = 'owned'" ifFalse=DENY errorMessage="%{owner} is not %{sub}"
     ProxyPass http://@BACKEND@/rules
 </Location>
+<Location /parameter>
+    M2MJwks file:@ROOT@/k.json
+    M2MOperation GET /parameter/{id}
+    M2MParameter id Parameter:id
+    M2MRule me "$id = 'me'" ifTrue=DENY
+    ProxyPass http://@BACKEND@/parameter
+</Location>
+<Location /limited>
+    M2MJwks file:@ROOT@/k.json
+    M2MPath "/limited/{tenant}/*"
+    M2MParameter tenant Path:tenant
+    M2MLimit tenants tenant 1/1h
+    ProxyPass http://@BACKEND@/limited
+</Location>
 <Location /shadow>
     M2MEngine Shadow
     M2MJwks file:@ROOT@/k.json
@@ -148,6 +162,13 @@ for my $path ('/pass/A', '/pass/a;x', '/pass/a/', '/pass/%61;') {
     is($r->reached, 0, "$path is not any valid token's") or diag(M2MGW::Test::describe($r));
 }
 passes(ask('/api/admin/Bob', 'read'), 'control: capitals in a variable');
+for my $path ('/api/admin/users%253bx', '/api/admin/users%253B', '/api/admin/users%252f', '/api/admin/x%252f..%252fusers', '/api/users/7%253bx.json', '/rules/you%253bx/doc.json') {
+    denies(ask($path, 'read json'), 400, 'path_unsafe', "$path may be decoded once more, and then be another operation or value");
+}
+for my $path ('/api/admin/bob%253bx', '/api/users/7%253b', '/api/users/7%2541', '/api/files/a%255cb/c%253b', '/pass/none%253bx') {
+    passes(ask($path, 'read'), "control: $path is the same operation however often it is decoded");
+}
+denies(ask('/api/admin/bob;x', 'read'), 400, 'path_unsafe', 'control: a parameter as it is');
 passes(ask('/api/users/a%20b', 'read'), 'control: a blank');
 passes(ask('/api/users/%C3%A4', 'read'), 'control: UTF-8');
 
@@ -159,6 +180,15 @@ denies($r, 403, 'rule_denied', 'another owner');
 is($r->header('X-Ca-Error-Message'), 'you is not me', 'and in messages');
 denies(ask('/rules/none', ''), 403, 'operation_unknown', 'operations come before rules');
 denies(ask('/rules/inner/x', ''), 403, 'operation_unknown', "a narrower section's rules replace no operations");
+
+denies(ask('/parameter/me', ''), 403, 'rule_denied', 'Parameter: reads the template');
+denies(ask('/parameter/me%253b', ''), 400, 'path_unsafe', 'so that its values have one reading');
+passes(ask('/parameter/you%2541', ''), 'control: without a delimiter');
+passes(ask('/limited/a/x', ''), 'a limit by a part of the path');
+denies(ask('/limited/a/y', ''), 429, 'limit_exceeded', 'control: its second request');
+for my $path ('/limited/a;1/x', '/limited/a%3b2/x', '/limited/a%253b3/x', '/limited/a%5cb/x') {
+    denies(ask($path, ''), 400, 'path_unsafe', "$path is no bucket of its own");
+}
 
 # --- preflight ---
 

@@ -187,8 +187,9 @@ int m2mctl_path_judge(const char **pwhy, m2mctl_t *ctl, const m2mctl_guard_t *o,
 }
 
 int m2mctl_path_is_ambiguous(apr_pool_t *pool, const m2mctl_guard_t *o, const char *path,
-                             const char *raw)
+                             const char *raw, int deep)
 {
     return !(o->guard && m2_slice_is_nocase(m2_slice_z(o->guard), "Off"))
-           && (m2_path_has_parameters(pool, path) || (o->nocanon && m2_path_is_ambiguous(raw)));
+           && (m2_path_has_parameters(pool, path, deep)
+               || (o->nocanon && m2_path_is_ambiguous(raw)));
 }

@@ -268,6 +268,8 @@ static void check_path(m2mctl_story_t *s)
 static m2_code_t judge_readings(m2mctl_story_t *s, m2_err_t *err)
 {
     const m2_policy_t *policy = &s->policy;
+    const int has_operations = s->force->operations != NULL;
+    const int is_read = m2_gate_reads_path(policy, has_operations);
     m2_code_t code = m2mctl_judge_body(s->request, policy->mapping, err);
 
     if (code != M2_OK) {
@@ -275,10 +277,10 @@ static m2_code_t judge_readings(m2mctl_story_t *s, m2_err_t *err)
     }
     m2mctl_publish(s->request, s->verdict.publish);
     m2mctl_publish(s->request, s->verdict.env);
-    code = m2mctl_judge_method(s->request, policy->rules, s->force->operations != NULL, err);
-    if (code == M2_OK && (m2_gate_reads_path(policy) || s->force->operations)
+    code = m2mctl_judge_method(s->request, policy->rules, has_operations, err);
+    if (code == M2_OK && (is_read || has_operations)
         && m2mctl_path_is_ambiguous(s->pool, s->guard, m2mctl_request_path(s->request),
-                                    m2mctl_request_raw_path(s->request))) {
+                                    m2mctl_request_raw_path(s->request), is_read)) {
         code = m2_err_set(err, M2_E_PATH_UNSAFE, "the path could mean another path to the "
                           "backend");
     }

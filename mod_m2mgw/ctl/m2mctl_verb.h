@@ -260,9 +260,10 @@ const char *m2mctl_path(apr_pool_t *pool, const char *raw);
 int m2mctl_path_judge(const char **pwhy, m2mctl_t *ctl, const m2mctl_guard_t *options,
                       const char *path, const char *raw);
 
-/** Whether it could be another path to the backend than it is to rules. */
+/** Whether it could be another path to the backend than it is to rules. deep: escapes count as
+ *  what they stand for, too. */
 int m2mctl_path_is_ambiguous(apr_pool_t *pool, const m2mctl_guard_t *options, const char *path,
-                             const char *raw);
+                             const char *raw, int deep);
 
 /* --- files of rule directives (m2mctl_rules.c) --- */
 

@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     path = apr_pstrmemdup(pool, size ? (const char *)data : "", size);
     check_readings(pool, path);
     check_table(pool, path);
-    m2_path_has_parameters(pool, path);
+    m2_path_has_parameters(pool, path, 1);
     m2_path_is_ambiguous(path);
     apr_pool_destroy(pool);
     apr_terminate();

@@ -198,14 +198,17 @@ static void test_folding_into(void **state)
 static void test_parameters(void **state)
 {
     (void)state;
-    assert_true(m2_path_has_parameters(pool, "/u/7;x"));
-    assert_true(m2_path_has_parameters(pool, "/u/..;/x"));
-    assert_true(m2_path_has_parameters(pool, "/u/a\\b"));
-    assert_true(m2_path_has_parameters(pool, "/u/7%3Bx"));
-    assert_true(m2_path_has_parameters(pool, "/u/7%5cx"));
-    assert_true(m2_path_has_parameters(pool, "/u/7%253bx"));
-    assert_false(m2_path_has_parameters(pool, "/u/7,x%2c%"));
-    assert_false(m2_path_has_parameters(pool, "/"));
+    assert_true(m2_path_has_parameters(pool, "/u/7;x", 1));
+    assert_true(m2_path_has_parameters(pool, "/u/..;/x", 1));
+    assert_true(m2_path_has_parameters(pool, "/u/a\\b", 1));
+    assert_true(m2_path_has_parameters(pool, "/u/7%3Bx", 1));
+    assert_true(m2_path_has_parameters(pool, "/u/7%5cx", 1));
+    assert_true(m2_path_has_parameters(pool, "/u/7%253bx", 1));
+    assert_false(m2_path_has_parameters(pool, "/u/7,x%2c%", 1));
+    assert_false(m2_path_has_parameters(pool, "/", 1));
+    assert_true(m2_path_has_parameters(pool, "/u/7;x", 0));
+    assert_true(m2_path_has_parameters(pool, "/u/a\\b", 0));
+    assert_false(m2_path_has_parameters(pool, "/u/7%3Bx%5c", 0));
 }
 
 static void test_ambiguous(void **state)

@@ -456,15 +456,10 @@ static m2_code_t spend_token(m2_verdict_t *verdict, const m2_policy_t *policy,
     return verdict->code;
 }
 
-int m2_gate_reads_path(const m2_policy_t *policy)
+int m2_gate_reads_path(const m2_policy_t *policy, int has_operations)
 {
-    const m2_rules_t *rules = policy->rules;
-
     return (policy->mapping && policy->mapping->names[M2_PLACE_PATH])
-           || (rules
-               && (m2_params_use(rules->params, M2_SRC_PATH)
-                   || m2_params_use(rules->params, M2_SRC_PATH_NAME)
-                   || (rules->path && m2_params_use(rules->params, M2_SRC_PARAMETER))));
+           || m2_rules_read_path(policy->rules, has_operations);
 }
 
 m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,

@@ -58,8 +58,9 @@ int m2_gate_asks(const m2_verdict_t *verdict, const m2_policy_t *policy);
  *  Fills code, err, rule and refusal of verdict. */
 m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy, m2_facts_t *facts);
 
-/** Whether a claim goes into the path, or a rule decides by it. */
-int m2_gate_reads_path(const m2_policy_t *policy);
+/** Whether a claim goes into the path, or a rule decides by it; has_operations: see
+ *  m2_rules_read_path. */
+int m2_gate_reads_path(const m2_policy_t *policy, int has_operations);
 
 /** Spend the proof of possession of a verdict that passed, then its token: once per initial
  *  request, after the rules, so that a refused request costs the caller nothing, and a refused

@@ -296,13 +296,13 @@ int m2_path_has_dots(apr_pool_t *pool, const char *path)
     return 0;
 }
 
-int m2_path_has_parameters(apr_pool_t *pool, const char *path)
+int m2_path_has_parameters(apr_pool_t *pool, const char *path, int deep)
 {
     char *text;
     int layer;
 
-    if (!path[strcspn(path, ";\\%")]) { /* mostly */
-        return 0;
+    if (!deep || !path[strcspn(path, ";\\%")]) { /* mostly */
+        return path[strcspn(path, ";\\")] != '\0';
     }
     text = apr_pstrdup(pool, path);
     for (layer = 0; layer < M2_PATH_LAYERS; layer++) {

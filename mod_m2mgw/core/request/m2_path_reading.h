@@ -55,9 +55,9 @@ int m2_path_readings(m2_path_reading_t readings[M2_PATH_READINGS], apr_pool_t *p
  *  the path that sections are found by, and the backend gets it (nocanon). */
 int m2_path_has_dots(apr_pool_t *pool, const char *path);
 
-/** Whether a segment of path holds `;` or a backslash, encoded or not: what rules that read
- *  the path cannot decide on. */
-int m2_path_has_parameters(apr_pool_t *pool, const char *path);
+/** Whether a segment of path holds `;` or a backslash, as it is or, if deep, in escapes of any
+ *  layer: what rules that read the path cannot decide on. */
+int m2_path_has_parameters(apr_pool_t *pool, const char *path, int deep);
 
 /** Whether a raw path, forwarded as it is, could be another path to the backend than the
  *  decoded one is to rules: `%2f`, `%5c`, `%2e`, `;`, `//` or an octet that is encoded twice. */

@@ -328,6 +328,15 @@ static void ask_shadow(apr_array_header_t **pshadowed, const m2_rule_t *rule, m2
     APR_ARRAY_PUSH(*pshadowed, m2_shadowed_t) = shadowed;
 }
 
+int m2_rules_read_path(const m2_rules_t *rules, int has_operations)
+{
+    return rules
+           && (m2_params_use(rules->params, M2_SRC_PATH)
+               || m2_params_use(rules->params, M2_SRC_PATH_NAME)
+               || ((rules->path || has_operations)
+                   && m2_params_use(rules->params, M2_SRC_PARAMETER)));
+}
+
 m2_code_t m2_rules_decide(const m2_rule_t **prule, apr_array_header_t **pshadowed,
                           const m2_rules_t *rules, const m2_rules_rest_t *rest,
                           m2_facts_t *facts, m2_err_t *err)

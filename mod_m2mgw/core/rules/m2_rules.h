@@ -95,6 +95,10 @@ m2_code_t m2_rules_add(m2_rules_t *rules, m2_rule_t *rule, m2_err_t *err);
 
 m2_rule_t *m2_rules_named(const m2_rules_t *rules, const char *name);
 
+/** Whether parameters of rules, which may be NULL, are parts of the path. has_operations: templates
+ *  of operations give values to `Parameter:`, as the M2MPath of the rules does. */
+int m2_rules_read_path(const m2_rules_t *rules, int has_operations);
+
 /**
  * Walk the rules, or only those that rest leaves of them; it may be NULL. M2_OK (some rule
  * allowed, or the default does), M2_E_RULE_DENIED, M2_E_RULE_ERROR, M2_E_RULE_DEFAULT. *prule is

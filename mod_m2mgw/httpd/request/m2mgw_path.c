@@ -33,13 +33,23 @@ int m2mgw_path_is_raw(request_rec *r)
            || apr_table_get(r->notes, "proxy-noencode") != NULL;
 }
 
+/* Whether anything but the choice of the operation reads the path, or a part of it. */
+static int is_read(const m2mgw_effective_t *effective)
+{
+    const int has_operations = effective->operations != NULL;
+
+    return m2_gate_reads_path(&effective->policy, has_operations)
+           || (effective->limits && m2_rules_read_path(effective->limits->scope, has_operations));
+}
+
 /* A segment with `;` or a backslash is one value to rules and another to a backend that cuts or
- * splits it there; a raw path can be ambiguous in more ways. */
-static int path_is_ambiguous(request_rec *r)
+ * splits it there, or decodes once more and then does (deep); a raw path can be ambiguous in more
+ * ways. */
+static int path_is_ambiguous(request_rec *r, int deep)
 {
     const char *raw = r->unparsed_uri ? r->unparsed_uri : "";
 
-    return (r->uri && m2_path_has_parameters(r->pool, r->uri))
+    return (r->uri && m2_path_has_parameters(r->pool, r->uri, deep))
            || (m2mgw_path_is_raw(r)
                && m2_path_is_ambiguous(apr_pstrmemdup(r->pool, raw, strcspn(raw, "?"))));
 }
@@ -73,13 +83,16 @@ static int path_names_placeholder(const m2_mapping_t *mapping, request_rec *r)
 
 int m2mgw_path_is_unsafe(const m2mgw_effective_t *effective, request_rec *r)
 {
-    const m2_policy_t *policy = &effective->policy;
+    int deep;
 
-    if (path_names_placeholder(policy->mapping, r)) {
+    if (path_names_placeholder(effective->policy.mapping, r)) {
         return 1;
     }
-    return effective->dir->path_guard != 0
-           && (m2_gate_reads_path(policy) || effective->operations) && path_is_ambiguous(r);
+    if (effective->dir->path_guard == 0) {
+        return 0;
+    }
+    deep = is_read(effective); /* what operations make of escapes is judged behind rules */
+    return (deep || effective->operations) && path_is_ambiguous(r, deep);
 }
 
 /* text with every old in its path (behind the authority, before the query) become new. */
