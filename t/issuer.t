@@ -246,6 +246,8 @@ like($r->body, qr/"expires_in":1200,"expires_at":\d+[,}]/, 'numbers are numbers'
 my $other = ask($t);
 gives($other, 'a second token');
 isnt((claims($other->{json}{access_token}))[1]{jti}, $c->{jti}, 'each has its own jti');
+my %jtis = map { ((claims(ask($t)->{json}{access_token}))[1]{jti} => 1) } 1 .. 150;
+is(scalar keys %jtis, 150, 'and so have many, however often random bytes are fetched');
 
 # --- the gateway takes it ---
 

@@ -56,6 +56,7 @@ typedef struct m2mi_key_t {
     const m2_jwk_t *jwk;  /* with a kid; private for the one that signs; NULL: the file was bad
                              at a restart, and there is nothing to go on with */
     const m2_alg_t *alg;
+    const char *head;     /* of tokens it signs, base64url; NULL without jwk */
     const char *origin;   /* file, for messages */
 } m2mi_key_t;
 

@@ -118,6 +118,15 @@ static const m2_jwk_t *named(apr_pool_t *pool, const m2_jwk_t *jwk, const char *
     return copy;
 }
 
+/* RFC 9068 2.1 */
+static const char *head_make(apr_pool_t *pool, const m2mi_key_t *key)
+{
+    m2_json_t *header = m2_json_make(pool);
+
+    m2_json_set_string(header, "typ", "at+jwt");
+    return m2_jws_head(pool, header, key->jwk, key->alg);
+}
+
 /* what a text of that mode says, in *key */
 static const char *key_take(m2mi_key_t *key, apr_pool_t *pool, const m2mi_key_file_t *from,
                             m2_slice_t text, apr_uint32_t mode)
@@ -140,6 +149,7 @@ static const char *key_take(m2mi_key_t *key, apr_pool_t *pool, const m2mi_key_fi
         return wrong;
     }
     key->jwk = named(pool, jwk, from->kid, key->alg);
+    key->head = head_make(pool, key);
     key->origin = from->path;
     return NULL;
 }

@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 
 #define JTI_BYTES 16
+#define JTI_STOCK 64
 
 /* --- what it asks for --- */
 
@@ -62,13 +63,24 @@ static int lifetime_of(const m2mi_call_t *call)
     return call->conf->lifetime != M2_UNSET ? call->conf->lifetime : M2MI_LIFETIME;
 }
 
+/* Random bytes for this thread's next tokens: one call of the generator serves many. */
+static __thread struct jti_stock_t {
+    char bytes[JTI_STOCK * JTI_BYTES];
+    apr_size_t left;
+} jti_stock;
+
 static const char *jti_make(apr_pool_t *pool)
 {
-    unsigned char bytes[JTI_BYTES];
+    struct jti_stock_t *stock = &jti_stock;
 
-    return RAND_bytes(bytes, sizeof(bytes)) == 1
-               ? m2_b64_encode(pool, m2_slice((const char *)bytes, sizeof(bytes)))
-               : NULL;
+    if (stock->left == 0) {
+        if (RAND_bytes((unsigned char *)stock->bytes, sizeof(stock->bytes)) != 1) {
+            return NULL;
+        }
+        stock->left = sizeof(stock->bytes);
+    }
+    stock->left -= JTI_BYTES;
+    return m2_b64_encode(pool, m2_slice(stock->bytes + stock->left, JTI_BYTES));
 }
 
 /* RFC 9449 6.1, RFC 8705 3.1 */
@@ -111,14 +123,12 @@ static m2_oauth_error_t token_make(const char **ptoken, m2mi_call_t *call,
     apr_pool_t *pool = call->r->pool;
     const m2mi_key_t *key = &APR_ARRAY_IDX(call->conf->keys, 0, m2mi_key_t);
     const char *jti = jti_make(pool), *payload;
-    m2_json_t *header = m2_json_make(pool);
     m2_err_t err;
 
     m2_err_init(&err, pool);
-    m2_json_set_string(header, "typ", "at+jwt"); /* RFC 9068 2.1 */
     payload = jti ? m2_json_dump(pool, claims_make(call, scope, jti)) : NULL;
-    if (!payload || m2_jws_sign(ptoken, pool, header, m2_slice_z(payload), key->jwk,
-                                key->alg, &err) != M2_OK) {
+    if (!payload || m2_jws_sign_under(ptoken, pool, key->head, m2_slice_z(payload), key->jwk,
+                                      key->alg, &err) != M2_OK) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, call->r, "M2-713: cannot sign: %s",
                       err.text ? err.text : "no randomness");
         return m2mi_stop(call, M2_OAUTH_SERVER_ERROR, "the token cannot be made");

@@ -475,6 +475,57 @@ static void test_make_utf8(void **state)
     assert_int_equal(m2_json_length(list), 0);
 }
 
+/* What string may stand, at every place of a text: eight bytes are looked at together. */
+static void test_make_every_place(void **state)
+{
+    char text[24], escaped[64];
+    int c, at, n;
+
+    (void)state;
+    for (c = 1; c < 256; c++) {
+        for (at = 0; at < 20; at++) {
+            m2_json_t *json = m2_json_make(pool);
+
+            memset(text, 'x', sizeof(text));
+            text[at] = (char)c;
+            text[20] = '\0';
+            m2_json_set_string(json, "s", text);
+            m2_json_set_int(json, text, 1);
+            if (c > 127) {
+                assert_int_equal(m2_json_length(json), 0);
+                continue;
+            }
+            n = c == '"' || c == '\\' ? sprintf(escaped, "\\%c", c)
+                : c < ' ' && !strchr("\b\f\n\r\t", c) ? sprintf(escaped, "\\u%04x", (unsigned)c)
+                : c < ' ' ? sprintf(escaped, "\\%c", "btn.fr"[c - '\b'])
+                          : sprintf(escaped, "%c", c);
+            assert_true(n > 0);
+            assert_string_equal(m2_json_dump(pool, json),
+                                apr_psprintf(pool, "{\"s\":\"%.*s%s%s\",\"%.*s%s%s\":1}", at, text,
+                                             escaped, text + at + 1, at, text, escaped,
+                                             text + at + 1));
+        }
+    }
+}
+
+/* Texts of any length grow as they are written, with nothing lost where they do. */
+static void test_make_lengths(void **state)
+{
+    char text[1200];
+    int i;
+
+    (void)state;
+    for (i = 0; i < (int)sizeof(text) - 1; i++) {
+        m2_json_t *list = m2_json_make_array(pool);
+
+        text[i] = (char)('a' + i % 26);
+        text[i + 1] = '\0';
+        m2_json_append_string(list, text);
+        m2_json_append_string(list, "b");
+        assert_string_equal(m2_json_dump(pool, list), apr_psprintf(pool, "[\"%s\",\"b\"]", text));
+    }
+}
+
 static void test_iter(void **state)
 {
     const m2_json_t *json = parse("{\"a\":1,\"b\":2}");
@@ -579,6 +630,7 @@ int main(void)
         unit(test_make_utf8), unit(test_path_longest), unit(test_pointer),
         unit(test_nul_behind_a_number), unit(test_long_integers),
         unit(test_iter),     unit(test_two_readers),
+        unit(test_make_every_place), unit(test_make_lengths),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,33 @@ static void test_sign(void **state)
                      M2_E_ALG_NOT_ALLOWED);
 }
 
+static void test_sign_under(void **state)
+{
+    m2_jwk_t *jwk = make_key("ES256", 0);
+    const m2_alg_t *alg = m2_alg_find(z("ES256"));
+    m2_json_t *header = m2_json_make(pool);
+    const char *head, *token;
+    m2_jws_t jws;
+    int i;
+
+    (void)state;
+    m2_json_set_string(header, "typ", "at+jwt");
+    head = m2_jws_head(pool, header, jwk, alg);
+    for (i = 0; i < 3; i++) { /* of one head as many as are wanted */
+        assert_int_equal(m2_jws_sign_under(&token, pool, head, z(PAYLOAD), jwk, alg, &err), M2_OK);
+        assert_int_equal(m2_jws_split(&jws, z(token), &err), M2_OK);
+        assert_int_equal(m2_jws_header(&jws, pool, NULL, &err), M2_OK);
+        assert_string_equal(m2_json_dump(pool, jws.header),
+                            "{\"alg\":\"ES256\",\"kid\":\"k\",\"typ\":\"at+jwt\"}");
+        assert_int_equal(m2_jws_verify(&jws, pool, jwk, &err), M2_OK);
+        assert_true(m2_slice_is(jws.payload, PAYLOAD));
+    }
+    assert_int_equal(m2_jws_sign_under(&token, pool, head, z(PAYLOAD), jwk,
+                                       m2_alg_find(z("RS256")), &err),
+                     M2_E_ALG_NOT_ALLOWED);
+    assert_null(token);
+}
+
 /* --- shape --- */
 
 static void test_split(void **state)
@@ -492,7 +519,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(test_rfc_examples),         unit(test_every_algorithm),
-        unit(test_sign),                 unit(test_split),
+        unit(test_sign), unit(test_sign_under),                 unit(test_split),
         unit(test_headers),              unit(test_types),
         unit(test_hmac_with_public_key), unit(test_alg_none),
         unit(test_respelt_tokens),       unit(test_ecdsa_signatures),

@@ -88,25 +88,31 @@ m2_code_t m2_b64_decode_any(m2_slice_t *pbytes, const char **podd, apr_pool_t *p
     return m2_b64_decode(pbytes, pool, m2_slice(plain, text.n));
 }
 
+/* Four characters of three bytes. */
+static inline void put_four(char *out, unsigned a, unsigned b, unsigned c)
+{
+    const unsigned bits = a << 16 | b << 8 | c;
+
+    out[0] = alphabet[bits >> 18];
+    out[1] = alphabet[bits >> 12 & 63];
+    out[2] = alphabet[bits >> 6 & 63];
+    out[3] = alphabet[bits & 63];
+}
+
 char *m2_b64_encode(apr_pool_t *pool, m2_slice_t bytes)
 {
     const unsigned char *in = (const unsigned char *)bytes.p;
-    char *text = apr_palloc(pool, bytes.n / 3 * 4 + 5);
-    apr_uint32_t bits = 0;
-    unsigned held = 0;
-    apr_size_t i, n = 0;
+    const apr_size_t rest = bytes.n % 3;
+    char *text = apr_palloc(pool, bytes.n / 3 * 4 + 5), *out = text;
+    apr_size_t i;
 
-    for (i = 0; i < bytes.n; i++) {
-        bits = (bits << 8 | in[i]) & 0xffff;
-        held += 8;
-        while (held >= 6) {
-            held -= 6;
-            text[n++] = alphabet[bits >> held & 63];
-        }
+    for (i = 0; i + 3 <= bytes.n; i += 3, out += 4) {
+        put_four(out, in[i], in[i + 1], in[i + 2]);
     }
-    if (held) {
-        text[n++] = alphabet[bits << (6 - held) & 63];
+    if (rest) {
+        put_four(out, in[i], rest == 2 ? in[i + 1] : 0, 0);
+        out += rest + 1;
     }
-    text[n] = '\0';
+    *out = '\0';
     return text;
 }

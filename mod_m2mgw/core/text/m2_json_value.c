@@ -256,6 +256,22 @@ m2_json_t *m2_json_make_array(apr_pool_t *pool)
     return json;
 }
 
+/* Whether none of n bytes is beyond ASCII. */
+static int is_ascii(const char *text, apr_size_t n)
+{
+    apr_uint64_t all = 0, eight;
+    apr_size_t i;
+
+    for (i = 0; n - i >= sizeof(eight); i += sizeof(eight)) {
+        memcpy(&eight, text + i, sizeof(eight));
+        all |= eight;
+    }
+    for (; i < n; i++) {
+        all |= (unsigned char)text[i];
+    }
+    return !(all & 0x8080808080808080u);
+}
+
 /* RFC 3629 4: no longer spelling than needed, no surrogates, nothing above U+10FFFF. */
 static int is_utf8(const char *z)
 {
@@ -291,26 +307,29 @@ static int is_utf8(const char *z)
 /* A value of that text; NULL for NULL, and for what is not UTF-8, which JSON cannot hold. */
 static m2_json_t *string_make(apr_pool_t *pool, const char *text)
 {
+    const apr_size_t n = text ? strlen(text) : 0;
     m2_json_t *json;
 
-    if (!text || !is_utf8(text)) {
+    if (!text || !(is_ascii(text, n) || is_utf8(text))) {
         return NULL;
     }
     json = m2_json_value(pool, M2_JSON_STRING);
-    json->n = (apr_uint32_t)strlen(text);
-    json->is.text = apr_pstrmemdup(pool, text, json->n);
+    json->n = (apr_uint32_t)n;
+    json->is.text = apr_pstrmemdup(pool, text, n);
     return json;
 }
 
 void m2_json_set_json(m2_json_t *object, const char *name, const m2_json_t *value)
 {
-    m2_member_t *member = m2_json_member(object, m2_slice_z(name));
+    const m2_slice_t key = m2_slice_z(name);
+    m2_member_t *member = m2_json_member(object, key);
 
     if (member && value) {
         member->value = value;
     }
-    else if (value && is_utf8(name)) {
-        m2_json_member_add(object, m2_slice_z(apr_pstrdup(object->pool, name)), value);
+    else if (value && (is_ascii(name, key.n) || is_utf8(name))) {
+        m2_json_member_add(object, m2_slice(apr_pstrmemdup(object->pool, name, key.n), key.n),
+                           value);
     }
 }
 

@@ -12,6 +12,8 @@
 
 #define MAX_NUMBER 64   /* bytes of a number's text; 25 digits and 7 signs at most */
 #define PLAIN_DIGITS 18 /* integer digits of a real without an exponent */
+#define FIRST_ROOM 256  /* bytes a text has room for at first */
+#define ONES ((apr_uint64_t)0x0101010101010101u)
 
 /* --- numbers --- */
 
@@ -120,28 +122,34 @@ static void compare(text_t *text, const char *p, apr_size_t n)
     text->n += text->differs ? 0 : n;
 }
 
-static void put(text_t *text, const char *p, apr_size_t n)
+/* Room for n more bytes and a NUL. */
+static void grow(text_t *text, apr_size_t n)
+{
+    const apr_size_t room = (text->room + n) * 2 + FIRST_ROOM;
+    char *grown = apr_palloc(text->pool, room);
+
+    if (text->n) {
+        memcpy(grown, text->p, text->n);
+    }
+    text->p = grown;
+    text->room = room;
+}
+
+static inline void put(text_t *text, const char *p, apr_size_t n)
 {
     if (!text->pool) {
         compare(text, p, n);
         return;
     }
     if (text->room - text->n <= n) {
-        apr_size_t room = (text->room + n) * 2 + 64;
-        char *grown = apr_palloc(text->pool, room);
-
-        if (text->n) {
-            memcpy(grown, text->p, text->n);
-        }
-        text->p = grown;
-        text->room = room;
+        grow(text, n);
     }
     memcpy(text->p + text->n, p, n);
     text->n += n;
     text->p[text->n] = '\0';
 }
 
-static void put_z(text_t *text, const char *z)
+static inline void put_z(text_t *text, const char *z)
 {
     put(text, z, strlen(z));
 }
@@ -172,6 +180,32 @@ static int stands(const text_t *text, char c)
     return (unsigned char)c > ' ' ? c != '"' && c != '\\' : c == ' ' && !text->one_word;
 }
 
+/* Not zero where one of eight bytes is below c, which is at most 128. */
+static inline apr_uint64_t any_below(apr_uint64_t bytes, unsigned char c)
+{
+    return (bytes - ONES * c) & ~bytes & ONES << 7;
+}
+
+/* Where from i on the first byte of s is that does not stand as it is; s.n for none. Eight at a
+ * time as long as all of them do. */
+static apr_size_t stand_until(const text_t *text, m2_slice_t s, apr_size_t i)
+{
+    const unsigned char first = text->one_word ? ' ' + 1 : ' ';
+    apr_uint64_t eight;
+
+    for (; s.n - i >= sizeof(eight); i += sizeof(eight)) {
+        memcpy(&eight, s.p + i, sizeof(eight));
+        if (any_below(eight, first) | any_below(eight ^ ONES * '"', 1)
+            | any_below(eight ^ ONES * '\\', 1)) {
+            break;
+        }
+    }
+    while (i < s.n && stands(text, s.p[i])) {
+        i++;
+    }
+    return i;
+}
+
 /* RFC 8259 7: quotation mark, backslash and controls are escaped, the rest stands. */
 static void put_string(text_t *text, m2_slice_t s)
 {
@@ -179,8 +213,8 @@ static void put_string(text_t *text, m2_slice_t s)
 
     put(text, "\"", 1);
     while (i < s.n) {
-        for (from = i; i < s.n && stands(text, s.p[i]); i++) {
-        }
+        from = i;
+        i = stand_until(text, s, i);
         if (i > from) {
             put(text, s.p + from, i - from);
         }

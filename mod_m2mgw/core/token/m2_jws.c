@@ -380,9 +380,15 @@ static const char *header_text(apr_pool_t *pool, const m2_json_t *wanted,
     return m2_json_dump(pool, header);
 }
 
-m2_code_t m2_jws_sign(const char **ptoken, apr_pool_t *pool, const m2_json_t *header,
-                      m2_slice_t payload, const m2_jwk_t *jwk, const m2_alg_t *alg,
-                      m2_err_t *err)
+const char *m2_jws_head(apr_pool_t *pool, const m2_json_t *header, const m2_jwk_t *jwk,
+                        const m2_alg_t *alg)
+{
+    return m2_b64_encode(pool, m2_slice_z(header_text(pool, header, jwk, alg)));
+}
+
+m2_code_t m2_jws_sign_under(const char **ptoken, apr_pool_t *pool, const char *head,
+                            m2_slice_t payload, const m2_jwk_t *jwk, const m2_alg_t *alg,
+                            m2_err_t *err)
 {
     const char *text;
     m2_slice_t signature;
@@ -393,9 +399,7 @@ m2_code_t m2_jws_sign(const char **ptoken, apr_pool_t *pool, const m2_json_t *he
         return m2_err_set(err, M2_E_ALG_NOT_ALLOWED, "the key cannot sign by %s",
                           alg->name);
     }
-    text = header_text(pool, header, jwk, alg);
-    text = apr_pstrcat(pool, m2_b64_encode(pool, m2_slice_z(text)), ".",
-                       m2_b64_encode(pool, payload), NULL);
+    text = apr_pstrcat(pool, head, ".", m2_b64_encode(pool, payload), NULL);
     done = sign(&signature, pool, m2_slice_z(text), jwk, alg);
     ERR_clear_error();
     if (!done) {
@@ -403,4 +407,12 @@ m2_code_t m2_jws_sign(const char **ptoken, apr_pool_t *pool, const m2_json_t *he
     }
     *ptoken = apr_pstrcat(pool, text, ".", m2_b64_encode(pool, signature), NULL);
     return M2_OK;
+}
+
+m2_code_t m2_jws_sign(const char **ptoken, apr_pool_t *pool, const m2_json_t *header,
+                      m2_slice_t payload, const m2_jwk_t *jwk, const m2_alg_t *alg,
+                      m2_err_t *err)
+{
+    return m2_jws_sign_under(ptoken, pool, m2_jws_head(pool, header, jwk, alg), payload, jwk,
+                             alg, err);
 }

@@ -66,4 +66,14 @@ m2_code_t m2_jws_sign(const char **ptoken, apr_pool_t *pool, const m2_json_t *he
                       m2_slice_t payload, const m2_jwk_t *jwk, const m2_alg_t *alg,
                       m2_err_t *err);
 
+/** The header that m2_jws_sign would write, as base64url in pool: for one who signs many tokens
+ *  by one key. */
+const char *m2_jws_head(apr_pool_t *pool, const m2_json_t *header, const m2_jwk_t *jwk,
+                        const m2_alg_t *alg);
+
+/** As m2_jws_sign, with a head that m2_jws_head made for the same key and algorithm. */
+m2_code_t m2_jws_sign_under(const char **ptoken, apr_pool_t *pool, const char *head,
+                            m2_slice_t payload, const m2_jwk_t *jwk, const m2_alg_t *alg,
+                            m2_err_t *err);
+
 #endif /* M2_JWS_H */
