@@ -24,7 +24,7 @@ static void test_near(void **state)
     assert_string_equal(near("audiense"), "audience");
     assert_string_equal(near("tokenfile"), "token-file");
     assert_string_equal(near("tok"), "token-file");
-    assert_string_equal(near("no"), "On");
+    assert_string_equal(near("of"), "Off");
     assert_string_equal(near("shadw"), "Shadow");
 }
 
@@ -39,6 +39,8 @@ static void test_far(void **state)
     assert_null(near(""));
     assert_null(near("--"));
     assert_null(near("x"));
+    assert_null(near("no"));
+    assert_null(near("n"));
     assert_null(near(longest));
     assert_null(m2_nearest("issuer", words, 0));
 }

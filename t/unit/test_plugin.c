@@ -304,6 +304,13 @@ static void test_keys(void **state)
     jwt_ok(apr_pstrcat(pool, head, "jwk: {kty: oct, kid: 7, alg: HS256, k: "
                        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8}\n", NULL));
     assert_string_equal(APR_ARRAY_IDX(jwt->keys->keys, 0, const m2_jwk_t *)->kid, "7");
+    /* null is no member; what no key has is not looked at */
+    jwt_ok(apr_psprintf(pool, "%sjwk: {\"d\": null, \"x5c\": null, \"key_ops\": ~, \"oth\": , "
+                        "\"more\": {\"a\": [1]}, \"others\": [1, null, {\"b\": [{}]}], %s\n",
+                        head, key1 + 1));
+    jwt_ok(apr_pstrcat(pool, head, "jwk: {kty: oct, kid: null, alg: ~, k: "
+                       "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8}\n", NULL));
+    assert_null(APR_ARRAY_IDX(jwt->keys->keys, 0, const m2_jwk_t *)->kid);
 }
 
 static void test_keys_refused(void **state)
@@ -321,6 +328,12 @@ static void test_keys_refused(void **state)
     jwt_fault(4, 3, "key number 2",
               apr_psprintf(pool, "%sjwks:\n- %s\n- {kty: oct, k: AA}\n", head, key1));
     jwt_fault(2, 7, "no usable key", apr_pstrcat(pool, head, "jwks: []\n", NULL));
+    jwt_fault(2, 6, "key_ops must hold strings",
+              apr_psprintf(pool, "%sjwk: {\"key_ops\": [verify, 1], %s\n", head, key1 + 1));
+    jwt_fault(2, 22, "kid must be a text, not a mapping",
+              apr_pstrcat(pool, head, "jwk: {kty: RSA, kid: {}, n: AQAB, e: AQAB}\n", NULL));
+    jwt_fault(2, 6, "more than two primes",
+              apr_psprintf(pool, "%sjwk: {\"oth\": [{\"r\": a}], %s\n", head, key1 + 1));
     jwt_fault(2, 7, "no usable key",
               apr_pstrcat(pool, head, "jwks: [{kty: new}]\n", NULL));
     jwt_fault(2, 7, "with the member", apr_pstrcat(pool, head, "jwks: {}\n", NULL));

@@ -59,6 +59,9 @@ m2_code_t m2_jwk_from_json(m2_jwk_t **pjwk, apr_pool_t *pool, const m2_json_t *j
 m2_code_t m2_jwk_from_words(m2_jwk_t **pjwk, apr_pool_t *pool, m2_slice_t words, int flags,
                             m2_err_t *err);
 
+/** Whether a member of this name is one or more texts (RFC 7517 4, RFC 7518 6, RFC 8037 2). */
+int m2_jwk_is_word(const char *name);
+
 /** From the first PEM block of text: SubjectPublicKeyInfo, X.509 certificate, or with
  *  M2_JWK_PRIVATE an unencrypted private key. kid and alg may be NULL. */
 m2_code_t m2_jwk_from_pem(m2_jwk_t **pjwk, apr_pool_t *pool, m2_slice_t text,

@@ -492,15 +492,24 @@ static const char *const members[] = { "kty", "use", "key_ops", "alg", "kid",  "
                                        "x5t#S256", "crv", "x", "y", "n", "e", "k", "d", "p",
                                        "q", "dp", "dq", "qi", "ext" };
 
-static m2_code_t check_member(const char *name, m2_err_t *err)
+int m2_jwk_is_word(const char *name)
 {
-    const char *near;
     apr_size_t i;
 
     for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
         if (m2_slice_is(m2_slice_z(name), members[i])) {
-            return M2_OK;
+            return 1;
         }
+    }
+    return 0;
+}
+
+static m2_code_t check_member(const char *name, m2_err_t *err)
+{
+    const char *near;
+
+    if (m2_jwk_is_word(name)) {
+        return M2_OK;
     }
     near = m2_nearest(name, members, sizeof(members) / sizeof(members[0]));
     return m2_err_set(err, M2_E_CONFIG, "a key has no member \"%.40s\"%s%s%s", name,

@@ -166,35 +166,42 @@ static m2_code_t read_claims(m2_mapping_t *mapping, apr_pool_t *pool,
 
 /* --- keys --- */
 
-/* One member of a JWK: what YAML reads as a number or a string is a string in RFC 7517, except
- * in members that are not read here. */
+static m2_json_t *list_json(apr_pool_t *pool, const m2_node_t *list)
+{
+    m2_json_t *json = m2_json_make_array(pool);
+    int i;
+
+    for (i = 0; i < m2_node_count(list); i++) {
+        if (m2_node_at(list, i)->type == M2_NODE_STRING) {
+            m2_json_append_string(json, m2_node_at(list, i)->text);
+        }
+        else {
+            m2_json_append(json, m2_json_make(pool));
+        }
+    }
+    return json;
+}
+
+/* One member of a JWK: what YAML reads as a number or a string is a string in RFC 7517, null is
+ * no member. Of what is nested, which no key has that can be used, only the kind is kept. */
 static m2_code_t member_json(m2_json_t *jwk, apr_pool_t *pool, const m2_node_t *name,
                              const m2_node_t *value, m2_err_t *err)
 {
-    m2_json_t *list;
-    m2_code_t code = M2_OK;
-    int i;
-
     if (value->type == M2_NODE_BOOL) {
         m2_json_set_bool(jwk, name->text, value->truth);
-        return M2_OK;
     }
-    if (value->type != M2_NODE_LIST) {
-        code = m2_node_want(value, M2_WANT_TEXT, name->text, err);
-        if (!code) {
-            m2_json_set_string(jwk, name->text, value->text);
-        }
-        return code;
+    else if (value->type == M2_NODE_LIST) {
+        m2_json_set_json(jwk, name->text, list_json(pool, value));
     }
-    list = m2_json_make_array(pool);
-    for (i = 0; !code && i < m2_node_count(value); i++) {
-        code = m2_node_want(m2_node_at(value, i), M2_WANT_STRING, name->text, err);
-        if (!code) {
-            m2_json_append_string(list, m2_node_at(value, i)->text);
-        }
+    else if (value->type == M2_NODE_MAP) {
+        m2_json_set_json(jwk, name->text, m2_json_make(pool));
+        return m2_jwk_is_word(name->text) ? m2_node_want(value, M2_WANT_TEXT, name->text, err)
+                                          : M2_OK;
     }
-    m2_json_set_json(jwk, name->text, list);
-    return code;
+    else if (value->type != M2_NODE_NULL) {
+        m2_json_set_string(jwk, name->text, value->text);
+    }
+    return M2_OK;
 }
 
 static const char *key_name(apr_pool_t *pool, const m2_json_t *json, int number)

@@ -65,18 +65,24 @@ static unsigned distance(const plain_t *a, const plain_t *b)
     return rows[a->n % 3][b->n];
 }
 
-/* how far off, or MAX_WORD for too far: a third of the word, and one letter always */
+/* How far off, or MAX_WORD for too far: a third of the word, and one letter always. Of two letters
+ * only one may be missing: `no` is not On, nor -1 a 1. */
 static unsigned how_far(const plain_t *given, const char *word)
 {
     plain_t known;
     unsigned off;
+    int begins;
 
     if (!make_plain(&known, word)) {
         return MAX_WORD;
     }
+    begins = known.n > given->n
+             && m2_slice_eq(m2_slice(known.text, given->n), m2_slice(given->text, given->n));
     off = distance(given, &known);
-    if (given->n >= 3 && known.n > given->n
-        && m2_slice_eq(m2_slice(known.text, given->n), m2_slice(given->text, given->n))) {
+    if (given->n < 3) {
+        return begins && off == 1 ? 1 : MAX_WORD;
+    }
+    if (begins) {
         return least(off, 1);
     }
     return off <= 1 + given->n / 3 && off < given->n && off < known.n ? off : MAX_WORD;
