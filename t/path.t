@@ -195,5 +195,22 @@ for my $c ('RewriteEngine On\nRewriteRule ^/(.*)? http://b.test/u/{sub}?id=x [P]
     is($status, 0, "control: $lines") or diag($text);
 }
 
+# What stands where no policy fills that name is sent as it is written, and no error.
+my $hole = 'ProxyPass http://b.test/u?s={sub}';
+my $maps = "$key\nM2MClaim sub path:sub";
+my $own = "$key\nM2MClaim sub query:sub";
+for my $c ([ 0, "<Location /b>\n$hole\n</Location>", '/a' ], [ 0, 'ProxyPass /b http://b.test/u?s={sub}', '/a' ],
+           [ 0, "<Location /ab>\n$hole\n</Location>", '/a' ], [ 0, "<Location /a>\n$hole\n</Location>", '/ab' ],
+           [ 0, "<Location /b>\n$own\n$hole\n</Location>", '/' ], [ 0, "<Location /b>\nM2MEngine Off\n$hole\n</Location>", '/' ],
+           [ 1, "<Location /b>\n$hole\n</Location>", '/' ], [ 1, "<Location /b>\n$own\n$hole\n</Location>\n<Location />\n$maps\n</Location>", '/c' ], [ 1, "<Location />\n$hole\n</Location>", '/a' ],
+           [ 1, "<Location /a/b>\n$hole\n</Location>", '/a' ], [ 1, "ProxyPass /a/ http://b.test/u?s={sub}", '/a/b' ],
+           [ 1, "<LocationMatch ^/b>\n$hole\n</LocationMatch>", '/a' ], [ 1, "<Location /b>\n$own\n<If \"true\">\n$maps\n</If>\n$hole\n</Location>", '/c' ],
+           [ 1, "<Location /b>\n$hole\n</Location>\n<Files x>\n$maps\n</Files>", '/c' ]) {
+    my ($bad, $lines, $path) = @$c;
+    my ($status, $text) = try_config("<Location $path>\n$maps\n</Location>\n$lines\n");
+    is(scalar($text =~ /\{sub\} stands in the query/) || 0, $bad, "$path maps it, " . ($bad ? 'and ' : 'unrelated: ') . $lines =~ s/\n/ | /gr) or diag($text);
+    is(!!$status, !!$bad, '... and its status');
+}
+
 $t->expect_log(qr/AH00957|AH00959|AH01114|AH10244|AH01136|\[m2mgw:warn\].*(?:Shadow|placeholder|M2MPathGuard)/);
 $t->finish;

@@ -219,10 +219,60 @@ static int may_meet(const server_rec *server, const ap_directive_t *host)
                && m2_slice_is(m2_slice_z(server->defn_name), host->filename));
 }
 
+/* The path below which all requests lie that a <Location> or a ProxyPass in or around d is for;
+ * NULL: any, as far as can be told here. */
+static const char *path_around(apr_pool_t *pool, const ap_directive_t *d)
+{
+    const char *args = d->args, *word;
+
+    if (ap_cstr_casecmp(d->directive, "ProxyPass") == 0) {
+        word = ap_getword_conf(pool, &args);
+        if (*word == '/') {
+            return word;
+        }
+    }
+    for (; d; d = d->parent) {
+        if (ap_cstr_casecmp(d->directive, "<Location") == 0) {
+            word = argument(pool, d);
+            return word && *word == '/' && !strpbrk(word, "*?[") ? word : NULL;
+        }
+    }
+    return NULL;
+}
+
+static int lies_below(const char *path, const char *outer)
+{
+    apr_size_t n = strlen(outer);
+
+    n -= n && outer[n - 1] == '/';
+    return strlen(path) >= n && m2_slice_eq(m2_slice(path, n), m2_slice(outer, n))
+           && (!path[n] || path[n] == '/');
+}
+
+/* Whether the claims of section are in force for the requests of a wider or narrower path. */
+static int is_mapped_at(const char *path, apr_pool_t *pool, const m2mgw_section_t *section)
+{
+    const char *own = section->where ? path_around(pool, section->where) : NULL;
+    m2mgw_section_t there = { .server = section->server, .location = path };
+    const m2mgw_dir_t *dir;
+
+    if (!path || !own || lies_below(own, path)) {
+        return 1;
+    }
+    if (!lies_below(path, own)) {
+        return 0;
+    }
+    if (!section->location) {
+        return 1; /* an expression, or within a condition: it counts behind all of these */
+    }
+    dir = m2mgw_cfg_in_force(pool, &there);
+    return dir && dir->mapping == section->dir->mapping && dir->engine != M2MGW_ENGINE_OFF;
+}
+
 /* The first directive that names a backend with a misplaced hole, and where it stands. */
 static const ap_directive_t *find_misplaced(const char **pwhere, apr_pool_t *pool,
                                             const ap_directive_t *d, const char *hole,
-                                            const server_rec *server)
+                                            const m2mgw_section_t *section)
 {
     const ap_directive_t *found = NULL;
     const char *url;
@@ -230,12 +280,12 @@ static const ap_directive_t *find_misplaced(const char **pwhere, apr_pool_t *poo
     for (; d && !found; d = d->next) {
         url = strstr(d->args, hole) ? backend_of(pool, d) : NULL;
         *pwhere = url ? misplaced(url, hole) : NULL;
-        if (*pwhere) {
+        if (*pwhere && is_mapped_at(path_around(pool, d), pool, section)) {
             return d;
         }
-        if (d->first_child
-            && (ap_cstr_casecmp(d->directive, "<VirtualHost") != 0 || may_meet(server, d))) {
-            found = find_misplaced(pwhere, pool, d->first_child, hole, server);
+        if (d->first_child && (ap_cstr_casecmp(d->directive, "<VirtualHost") != 0
+                               || may_meet(section->server, d))) {
+            found = find_misplaced(pwhere, pool, d->first_child, hole, section);
         }
     }
     return found;
@@ -253,7 +303,7 @@ const char *m2mgw_cfg_check_holes(const ap_directive_t **pat, apr_pool_t *pool,
     for (i = 0; names && !*pat && i < names->nelts; i++) {
         name = APR_ARRAY_IDX(names, i, const char *);
         *pat = find_misplaced(&where, pool, ap_conftree, apr_pstrcat(pool, "{", name, "}", NULL),
-                              section->server);
+                              section);
     }
     return *pat ? apr_psprintf(pool, "%s: {%s} stands in %s of the URL, and M2MClaim path:%s fills "
                                "it in the path only; use a target query:%s or header:",
