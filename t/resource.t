@@ -224,6 +224,43 @@ for my $handler (qw(m2m-resource-metadata m2m-status)) {
         is($status, 0, 'legal: ' . $before =~ s/\n/; /gr) or diag($text);
         is($text =~ $rewritten ? $1 : undef, $line, '... and told where a rewrite takes it to a backend');
     }
+    # what depends on the request, or on a rule that may apply, is told as that
+    my $maybe = qr{has SetHandler m2m-resource-metadata in vain at times: the RewriteRule with \[P\] in line (\d+) of};
+    my $on = 'RewriteEngine On';
+    for my $c ([ "$on\nRewriteCond %{HTTPS} on\n$P [P]\n", 3 ], [ "$on\nRewriteCond %{REQUEST_URI} ^/x\n$P [P]\n", undef, 3 ],
+               [ "$on\nRewriteCond %{REQUEST_URI} !^/x/y\nRewriteCond %{HTTPS} on\n$P [P]\n", undef ],
+               [ "$on\nRewriteCond %{REQUEST_URI} ^/z [OR]\nRewriteCond %{HTTPS} on\n$P [P]\n", 4 ], [ "$on\nRewriteCond %{REQUEST_URI} ^/x [OR]\nRewriteCond %{HTTPS} on\n$P [P]\n", undef, 4 ],
+               [ "$on\nRewriteCond %{REQUEST_URI} =/x/y\n$P [P]\n", undef, 3 ], [ "$on\nRewriteCond %{REQUEST_URI} !=/x/y\n$P [P]\n", undef ],
+               [ "$on\nRewriteCond %{REQUEST_URI} ^/X [NC]\n$P [P]\n", undef, 3 ], [ "$on\nRewriteCond %{REQUEST_URI} -f\n$P [P]\n", 3 ],
+               [ "$on\nRewriteCond %{HTTP:Upgrade} =websocket [NC]\nRewriteCond %{HTTP:Connection} upgrade [NC]\n$P [P]\n", undef ],
+               [ "$on\nRewriteCond %{HTTP:Upgrade} !=websocket [NC]\n$P [P]\n", undef, 3 ], [ "$on\nRewriteCond %{HTTPS} off\nRewriteRule ^ https://a.test/ [R,L]\n$P [P]\n", 4 ],
+               [ "$on\nRewriteCond %{HTTPS} on\n$P [P]\n$P [P]\n", undef, 4 ], [ "$on\nRewriteCond %{HTTPS} on\nRewriteRule ^ - [E=a:b]\n$P [P]\n", undef, 4 ],
+               # and inside sections
+               map({ my $s = $_; map { [ "<$s->[0]>\n$_->[0]\n</" . $s->[0] =~ s/ .*//r . ">\n", $s->[1] ? ($_->[1], $_->[2]) : (undef, undef) ] }
+                     [ "$on\nRewriteRule ^ http://127.0.0.1:1/ [P]", undef, 3 ], [ "$on\nRewriteCond %{HTTPS} on\nRewriteRule (.*) http://127.0.0.1:1/ [P]", 4 ],
+                     [ "RewriteRule ^ http://127.0.0.1:1/ [P]" ] }
+                   [ 'Location /', 1 ], [ 'Location /x', 1 ], [ 'Location /x/yy', 0 ], [ 'Location "/x/y"', 1 ], [ 'Directory /', 1 ], [ 'Directory "@DOCROOT@"', 1 ], [ 'Directory /other', 0 ]),
+               [ "<Directory \@DOCROOT\@>\n$on\nRewriteRule ^x/y\$ http://127.0.0.1:1/ [P]\n</Directory>\n", undef, 3 ], [ "<Directory \@DOCROOT\@>\n$on\nRewriteRule ^/x/y\$ http://127.0.0.1:1/ [P]\n</Directory>\n" ],
+               [ "<Location /x>\n$on\nRewriteRule ^ http://127.0.0.1:1/ [P]\n</Location>\n<Location /x/y>\nRewriteEngine Off\n</Location>\n" ],
+               [ "<VirtualHost *:1>\n<Location /x>\n$on\nRewriteRule ^ http://127.0.0.1:1/ [P]\n</Location>\n</VirtualHost>\n", undef, 4 ]) {
+        my ($before, $line, $sure) = @$c;
+        my ($status, $text) = try_config($before . sprintf($at, ''), files => { 'keys.json' => $KEYS });
+        is($status, 0, 'legal: ' . $before =~ s/\n/; /gr) or diag($text);
+        is($text =~ $maybe ? $1 : undef, $line, '... and told where it may be taken to a backend');
+        is($text =~ $rewritten || $text =~ qr{in vain: the RewriteRule with \[P\] in line (\d+) of \S+, of a section} ? $1 : undef, $sure, '... or is');
+    }
+    # handlers that nothing serves
+    for my $c ([ 'm2m-stats', 'there is no such handler; did you mean m2m-status\?' ], [ 'm2m-resource-metdata', 'there is no such handler; did you mean m2m-resource-metadata\?' ],
+               [ 'm2m-ztqxv', 'there is no such handler$' ], [ 'M2M-Status' ], [ 'm2m-%{REQUEST_METHOD}' ], [ 'm2mx' ], map { [ $_ ] } qw(m2m-status m2m-jwks m2m-metadata m2m-resource-metadata)) {
+        my ($handler, $why) = @$c;
+        my ($status, $text) = try_config("<Location /x>\n    SetHandler $handler\n</Location>\n<VirtualHost *:1>\n</VirtualHost>\n", issuer => 1);
+        is($status, 0, "legal: SetHandler $handler") or diag($text);
+        $why ? like($text, qr/^M2-101: SetHandler \Q$handler\E in line 2 of \S+: $why/m, '... and told') : unlike($text, qr/SetHandler \S+ in line/, '... and served');
+    }
+    ($status, $text) = try_config("<Location /x>\n    SetHandler m2m-token\n</Location>\n", issuer => 0);
+    like($text, qr/SetHandler m2m-token in line 2 of \S+: it needs mod_m2m_issuer, which is not loaded/, 'without the issuer');
+    ($status, $text) = try_config("<Location /x>\n    SetHandler m2m-status\n</Location>\n", gateway => 0, issuer => 1, loglevel => 'emerg');
+    like($text, qr/^M2-701: SetHandler m2m-status in line 2 of \S+: it needs mod_m2mgw, which is not loaded/m, 'without the gateway');
     ($status, $text) = try_config("<VirtualHost *:1>\nRewriteEngine On\n$P [P]\n" . sprintf($at, '') . '</VirtualHost>', files => { 'keys.json' => $KEYS });
     like($text, $rewritten, 'in its own virtual host as well');
     ($status, $text) = try_config("<VirtualHost *:1>\nRewriteEngine On\n$P [P]\n</VirtualHost>\n<VirtualHost *:2>\nRewriteEngine On\n" . sprintf($at, '') . '</VirtualHost>', files => { 'keys.json' => $KEYS });

@@ -101,8 +101,12 @@ static int says(const ap_directive_t *d, const char *name, const char *word)
     return 0;
 }
 
-int m2h_dbd_hangs(void)
+const char *m2h_dbd_notice(void)
 {
     return texts && says(ap_conftree, "DBDriver", "pgsql")
-           && !says(ap_conftree, "DBDParams", "connect_timeout");
+                   && !says(ap_conftree, "DBDParams", "connect_timeout")
+               ? "DBDParams has no connect_timeout: a database that is gone holds each connection "
+                 "for minutes; requests are answered 503 within five seconds, and none is left to "
+                 "ask meanwhile"
+               : NULL;
 }

@@ -24,7 +24,8 @@ void m2h_dbd_child(apr_pool_t *pchild);
  *  0 when mod_dbd is not loaded. */
 int m2h_dbd_prepare(server_rec *s, const char *label, const char *sql);
 
-/** Whether statements are prepared for PostgreSQL, and a DBDParams has no connect_timeout. */
-int m2h_dbd_hangs(void);
+/** What an operator should know where statements of this module are prepared for PostgreSQL, and
+ *  a DBDParams has no connect_timeout; else NULL. */
+const char *m2h_dbd_notice(void);
 
 #endif /* M2H_DBD_H */

@@ -221,9 +221,15 @@ m2_client_decoy_fn m2mi_client_decoy_of;
 /** check_config hook: contradictions stop `httpd -t`; fills the worked out members. */
 int m2mi_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
+/* --- m2mi_notices.c --- */
+
 /** Something legal that deserves a second look: on standard error under `httpd -t`, else in the
  *  log. */
 void m2mi_notice(server_rec *s, const char *text);
+
+/** Likewise what is seen once the whole configuration has been read: files that the children
+ *  cannot read, a database that may hang, handlers that nothing serves. */
+void m2mi_notices(apr_pool_t *pool, server_rec *first);
 
 /* --- m2mi_metadata.c --- */
 

@@ -15,7 +15,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
 
 /* what the sections of a server say about a handler */
 typedef struct found_t {
@@ -23,17 +22,6 @@ typedef struct found_t {
     int any;                 /* some section has it */
     int own;                 /* path is of the virtual host itself, not inherited */
 } found_t;
-
-/* Whoever asks `httpd -t` has no log to look into, and its LogLevel is of no use yet. */
-void m2mi_notice(server_rec *s, const char *text)
-{
-    if (ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
-        fprintf(stderr, "M2-701: %s\n", text);
-    }
-    else {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE | APLOG_STARTUP, 0, s, "M2-701: %s", text);
-    }
-}
 
 /* --- where things are --- */
 
@@ -562,18 +550,6 @@ static int check_server(apr_pool_t *pool, server_rec *s, const server_rec *first
     return text ? config_error(pool, s, text) : OK;
 }
 
-/* root has read them; the children come to know of no change, or ask their providers in vain */
-static void say_unreadable(apr_pool_t *pool, server_rec *first)
-{
-    apr_array_header_t *texts = apr_array_make(pool, 2, sizeof(const char *));
-    int i;
-
-    m2mi_watch_unreadable(texts, pool);
-    for (i = 0; i < texts->nelts; i++) {
-        m2mi_notice(first, APR_ARRAY_IDX(texts, i, const char *));
-    }
-}
-
 int m2mi_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *first)
 {
     server_rec *s;
@@ -585,7 +561,7 @@ int m2mi_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_re
         rc = check_server(pconf, s, first);
     }
     if (rc == OK) {
-        say_unreadable(pconf, first);
+        m2mi_notices(pconf, first);
     }
     return rc;
 }

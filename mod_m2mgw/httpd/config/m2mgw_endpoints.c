@@ -6,6 +6,10 @@
  */
 #include "httpd/config/m2mgw_endpoints.h"
 
+#include "httpd/config/m2mgw_rewrites.h"
+
+#include "host/m2h_handlers.h"
+
 #include <apr_fnmatch.h>
 #include <http_main.h>
 #include <mod_proxy.h>
@@ -53,8 +57,7 @@ static int counts_in(const ap_directive_t *d, const server_rec *s)
     while (d && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0) {
         d = d->parent;
     }
-    return !d || (s->is_virtual && s->defn_name && strcmp(d->filename, s->defn_name) == 0
-                  && d->line_num == (int)s->defn_line_number);
+    return !d || m2mgw_cfg_is_host(d, s);
 }
 
 /* The path of the <Location> around a directive; NULL for a pattern. */
@@ -134,108 +137,21 @@ static const char *is_proxied(apr_pool_t *pool, const ap_directive_t *d)
 
 /* --- endpoints that a rewrite takes away --- */
 
-/* the rules of one server, in their order, over one path */
-typedef struct rewrites_t {
-    apr_pool_t *pool;
-    const server_rec *s;
-    const char *path;
-    int engine;     /* RewriteEngine On */
-    int conditions; /* RewriteCond before the next rule */
-    int over;       /* what comes behind is not known, or not reached */
-    const ap_directive_t *by; /* the rule that proxies it */
-} rewrites_t;
-
-/* Whether `[NC,P,L]` has one of the comma-separated words. */
-static int has_flag(apr_pool_t *pool, const char *flags, const char *words)
-{
-    char *last = NULL, *rest = apr_pstrdup(pool, flags), *flag;
-
-    while ((flag = apr_strtok(rest, "[], ", &last)) != NULL) {
-        const char *list = words, *word;
-
-        rest = NULL;
-        flag[strcspn(flag, "=|")] = '\0';
-        while (*(word = ap_getword(pool, &list, ','))) {
-            if (ap_cstr_casecmp(flag, word) == 0) {
-                return 1;
-            }
-        }
-    }
-    return 0;
-}
-
-static int fits(const rewrites_t *w, const char *pattern, const char *flags)
-{
-    const int inverse = *pattern == '!';
-    const int cflags = has_flag(w->pool, flags, "NC,nocase") ? AP_REG_ICASE : 0;
-    ap_regex_t *regex = ap_pregcomp(w->pool, pattern + inverse, cflags);
-
-    return regex && (ap_regexec(regex, w->path, 0, NULL, 0) == 0) != inverse;
-}
-
-/* A rule with conditions may apply or not: if it proxies, that cannot be seen; if it does
- * anything else, what is behind it may not be reached. */
-static void follow(rewrites_t *w, const ap_directive_t *d)
-{
-    const char *args = d->args;
-    const char *pattern = ap_getword_conf(w->pool, &args);
-    const char *target = ap_getword_conf(w->pool, &args);
-    const char *flags = ap_getword_conf(w->pool, &args);
-    const int proxies = has_flag(w->pool, flags, "P,proxy"), conditions = w->conditions;
-
-    w->conditions = 0;
-    if (has_flag(w->pool, flags, "C,chain,S,skip,N,next")) {
-        w->over = 1;
-    }
-    else if (fits(w, pattern, flags) && !(proxies && conditions)) {
-        w->by = proxies ? d : NULL;
-        w->over = proxies || strcmp(target, "-") != 0
-                  || has_flag(w->pool, flags, "L,last,END,F,forbidden,G,gone,R,redirect,PT,"
-                              "passthrough");
-    }
-}
-
-static int is_of(const ap_directive_t *host, const server_rec *s)
-{
-    return s->is_virtual && s->defn_name && strcmp(host->filename, s->defn_name) == 0
-           && host->line_num == (int)s->defn_line_number;
-}
-
-/* A virtual host has the rules that stand in it. */
-static void follow_all(rewrites_t *w, const ap_directive_t *d, int inside)
-{
-    for (; d; d = d->next) {
-        if (ap_cstr_casecmp(d->directive, "<VirtualHost") == 0) {
-            follow_all(w, d->first_child, is_of(d, w->s));
-        }
-        else if (inside && ap_cstr_casecmp(d->directive, "RewriteEngine") == 0) {
-            w->engine = ap_cstr_casecmp(d->args, "On") == 0;
-        }
-        else if (inside && ap_cstr_casecmp(d->directive, "RewriteCond") == 0) {
-            w->conditions = 1;
-        }
-        else if (inside && !w->over && ap_cstr_casecmp(d->directive, "RewriteRule") == 0) {
-            follow(w, d);
-        }
-    }
-}
-
-static const ap_directive_t *is_rewritten(apr_pool_t *pool, const ap_directive_t *d)
+static const ap_directive_t *is_rewritten(int *pmaybe, apr_pool_t *pool, const ap_directive_t *d)
 {
     const char *path = location_of(pool, d);
+    const ap_directive_t *perhaps = NULL, *rule;
     const server_rec *s;
 
     for (s = ap_server_conf; path && s; s = s->next) {
-        rewrites_t w = { .pool = pool, .s = s, .path = path };
-
-        if (counts_in(d, s)) {
-            follow_all(&w, ap_conftree, !s->is_virtual);
+        rule = counts_in(d, s) ? m2mgw_cfg_rewritten(pmaybe, pool, s, path) : NULL;
+        if (rule && !*pmaybe) {
+            return rule;
         }
-        if (w.engine && w.by) {
-            return w.by;
-        }
+        perhaps = perhaps ? perhaps : rule;
     }
-    return NULL;
+    *pmaybe = 1;
+    return perhaps;
 }
 
 static int is_below(apr_pool_t *pool, const ap_directive_t *d)
@@ -253,8 +169,10 @@ static int is_below(apr_pool_t *pool, const ap_directive_t *d)
 
 /* SetHandler is an expression by the time it is configuration, so it is looked for in the text
  * that was read. */
-static const char *text_below(apr_pool_t *pool, const ap_directive_t *d, const char *handler)
+static const char *text_below(m2_level_t *plevel, apr_pool_t *pool, const ap_directive_t *d,
+                              const char *handler)
 {
+    *plevel = M2_LOG_NOTICE;
     return is_below(pool, d)
                ? apr_psprintf(pool, "<Location %s> in %s has SetHandler %s and stands below "
                               "protection: it asks for a token itself, unless it says M2MEngine "
@@ -262,27 +180,49 @@ static const char *text_below(apr_pool_t *pool, const ap_directive_t *d, const c
                : NULL;
 }
 
-static const char *text_proxied(apr_pool_t *pool, const ap_directive_t *d, const char *handler)
+static const char *text_rewritten(m2_level_t *plevel, apr_pool_t *pool, const ap_directive_t *d,
+                                  const char *handler)
 {
-    const char *by = is_proxied(pool, d);
-    const ap_directive_t *rule = by ? NULL : is_rewritten(pool, d);
+    int maybe = 0;
+    const ap_directive_t *rule = is_rewritten(&maybe, pool, d);
+    const char *path = location_of(pool, d);
 
-    if (rule) {
-        return apr_psprintf(pool, "<Location %s> in %s has SetHandler %s in vain: the RewriteRule "
-                            "with [P] in %s comes before it, and the backend answers. RewriteRule "
-                            "^%s - [L] in front of that keeps it here", location_of(pool, d),
-                            m2mgw_cfg_place(pool, d), handler, m2mgw_cfg_place(pool, rule),
-                            location_of(pool, d));
+    *plevel = maybe ? M2_LOG_NOTICE : M2_LOG_WARNING;
+    if (!rule) {
+        return NULL;
     }
-    return by ? apr_psprintf(pool, "<Location %s> in %s has SetHandler %s in vain: ProxyPass %s "
-                             "comes before it, and the backend answers. ProxyPass %s ! in front of "
-                             "that, or ProxyPass ! in the section, keeps it here",
-                             location_of(pool, d), m2mgw_cfg_place(pool, d), handler, by,
-                             location_of(pool, d))
-              : NULL;
+    if (rule->parent && ap_cstr_casecmp(rule->parent->directive, "<VirtualHost") != 0) {
+        return apr_psprintf(pool, "<Location %s> in %s has SetHandler %s in vain%s: the "
+                            "RewriteRule with [P] in %s, of a section that covers it, comes "
+                            "before it, and the backend answers. RewriteEngine Off in the "
+                            "<Location> keeps it here", path, m2mgw_cfg_place(pool, d), handler,
+                            maybe ? " at times" : "", m2mgw_cfg_place(pool, rule));
+    }
+    return apr_psprintf(pool, "<Location %s> in %s has SetHandler %s in vain%s: the RewriteRule "
+                        "with [P] in %s comes before it%s, and the backend answers. RewriteRule "
+                        "^%s - [L] in front of that keeps it here", path,
+                        m2mgw_cfg_place(pool, d), handler, maybe ? " at times" : "",
+                        m2mgw_cfg_place(pool, rule),
+                        maybe ? ", if what stands in front of that lets it" : "", path);
 }
 
-typedef const char *text_fn(apr_pool_t *pool, const ap_directive_t *d, const char *handler);
+static const char *text_proxied(m2_level_t *plevel, apr_pool_t *pool, const ap_directive_t *d,
+                                const char *handler)
+{
+    const char *by = is_proxied(pool, d);
+
+    if (!by) {
+        return text_rewritten(plevel, pool, d, handler);
+    }
+    *plevel = M2_LOG_WARNING;
+    return apr_psprintf(pool, "<Location %s> in %s has SetHandler %s in vain: ProxyPass %s comes "
+                        "before it, and the backend answers. ProxyPass %s ! in front of that, or "
+                        "ProxyPass ! in the section, keeps it here", location_of(pool, d),
+                        m2mgw_cfg_place(pool, d), handler, by, location_of(pool, d));
+}
+
+typedef const char *text_fn(m2_level_t *plevel, apr_pool_t *pool, const ap_directive_t *d,
+                            const char *handler);
 
 static void add(apr_array_header_t *all, m2_level_t level, const char *text)
 {
@@ -293,21 +233,22 @@ static void add(apr_array_header_t *all, m2_level_t level, const char *text)
 }
 
 /* Returns how many serve the documents of M2MResource. */
-static int look(apr_array_header_t *all, const ap_directive_t *d, m2_level_t level,
-                text_fn *text_of)
+static int look(apr_array_header_t *all, const ap_directive_t *d, text_fn *text_of)
 {
     apr_pool_t *pool = all->pool;
+    m2_level_t level = M2_LOG_NOTICE;
     int documents = 0;
 
     for (; d; d = d->next) {
         const char *args = d->args, *handler, *text;
 
-        documents += look(all, d->first_child, level, text_of);
+        documents += look(all, d->first_child, text_of);
         if (ap_cstr_casecmp(d->directive, "SetHandler") != 0) {
             continue;
         }
         handler = ap_getword_conf(pool, &args);
-        text = ap_cstr_casecmpn(handler, "m2m-", 4) == 0 ? text_of(pool, d, handler) : NULL;
+        text = ap_cstr_casecmpn(handler, "m2m-", 4) == 0 ? text_of(&level, pool, d, handler)
+                                                         : NULL;
         if (text) {
             add(all, level, text);
         }
@@ -339,8 +280,15 @@ static void tell_unserved(apr_array_header_t *all)
 
 void m2mgw_cfg_tell_endpoints(apr_array_header_t *all)
 {
-    if (!look(all, ap_conftree, M2_LOG_NOTICE, text_below)) {
+    apr_array_header_t *unserved = apr_array_make(all->pool, 2, sizeof(const char *));
+    int i;
+
+    m2h_handlers_unserved(unserved);
+    for (i = 0; i < unserved->nelts; i++) {
+        add(all, M2_LOG_WARNING, APR_ARRAY_IDX(unserved, i, const char *));
+    }
+    if (!look(all, ap_conftree, text_below)) {
         tell_unserved(all);
     }
-    look(all, ap_conftree, M2_LOG_WARNING, text_proxied);
+    look(all, ap_conftree, text_proxied);
 }

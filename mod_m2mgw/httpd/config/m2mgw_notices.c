@@ -548,10 +548,8 @@ static void add_datasets(apr_array_header_t *all, apr_pool_t *pool)
                                     "max-stale", set->name, set->list.name));
         }
     }
-    if (m2h_dbd_hangs()) {
-        add_global(all, M2_LOG_NOTICE, "DBDParams has no connect_timeout: a database that is "
-                   "gone holds each connection for minutes; requests are answered 503 within "
-                   "five seconds, and none is left to ask meanwhile");
+    if (m2h_dbd_notice()) {
+        add_global(all, M2_LOG_NOTICE, m2h_dbd_notice());
     }
 }
 
