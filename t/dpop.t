@@ -514,6 +514,9 @@ refused("<Location /a>\nM2MDPoP size=3\n</Location>", qr/no option "size"/, 'ano
 refused("<Location /a>\nM2MDPoP\n</Location>", qr/M2MDPoP/, 'no option');
 refused("<Location /a>\nM2MPublicURL /x\n</Location>", qr/absolute/, 'a relative URL');
 refused("<Location /a>\nM2MPublicURL https://a/?b\n</Location>", qr/query/, 'a query');
+refused("<Location /a>\nM2MPublicURL $_\n</Location>", qr/"\Q$_\E" has a wildcard: it takes the URLs themselves/, $_) for 'https://*.a.test', 'https://*/', 'https://a.test:*/';
+like(accepted("<Location /a>\n$JWKS\nM2MPublicURL https://a.test/x/*\n</Location>", 'a star in a path'), qr{M2-101: M2MPublicURL in line 3 of \S+: the \* of "https://a.test/x/\*" is no wildcard}, '... which is told');
+unlike(accepted("<Location /a>\n$JWKS\nM2MPublicURL https://a.test/x/\n</Location>", 'and none'), qr/wildcard/, '... which is not');
 refused("<Location /a>\nM2MDPoPNonceKey \@ROOT\@/n\n</Location>", qr/M2MDPoPNonceKey/,
         'a key for nonces in a section', files => { n => 'x' x 32 });
 refused("M2MDPoPNonceKey \@ROOT\@/n", qr/31 bytes/, 'a short one', files => { n => 'x' x 31 });

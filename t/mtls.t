@@ -230,9 +230,17 @@ refused("<Location /a>\n$J\nM2MToken header:X-Token\n</Location>\n<Location /b>\
         qr/line 7 of [^\n]*\nM2MClientCertificate: header:X-Token is what another section of the virtual host looks for tokens in/, '... in another section');
 refused("<Location /a>\n$J\nM2MClaim sub header:X-Cert\n</Location>\n<Location /b>\n$J\nM2MClientCertificate header:X-Cert from=::1\n</Location>",
         qr/line 7 of [^\n]*\nM2MClientCertificate: header:X-Cert is what another section of the virtual host maps claims to/, '... or claims go');
-for my $all ('0.0.0.0/0', '::/0', '10.0.0.1,0.0.0.0/0', '0.0.0.0/00', '0.0.0.0/0.0.0.0') {
-    refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=$all\n</Location>", qr{from=\S+/[0.]+ is everybody: any client could claim to be any other}, "from=$all");
+for my $all ('0.0.0.0/0', '::/0', '10.0.0.1,0.0.0.0/0', '0.0.0.0/00', '0.0.0.0/0.0.0.0', '0.0.0.0/1,128.0.0.0/1', '128.0.0.0/1,0.0.0.0/128.0.0.0', '::/1,8000::/1',
+             '10.0.0.0/8,192.0.0.0/2,0.0.0.0/1,10.0.0.1,128.0.0.0/2,192.0.0.0/2', '::1,0.0.0.0/1,::/2,128.0.0.0/1') {
+    refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=$all\n</Location>", qr{from=(?:\Q$all\E|\S+/[0.]+) is everybody: any client could claim to be any other}, "from=$all");
 }
+for my $part ('0.0.0.0/1,128.0.0.0/2', '0.0.0.0/1', '64.0.0.0/2,64.0.0.0/2', '2000::/3', '1,2,3,4', '10.0.0.0/8,172.16.0.0/12,192.168,fc00::/7,127.0.0.1,::1,100.64.0.0/10', '10.0.0.0/8') {
+    my ($status, $text) = try_config("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=$part\n</Location>", files => { 'keys.json' => $KEYS });
+    is($status, 0, "from=$part is legal") or diag($text);
+    my $told = qr{M2-101: M2MClientCertificate in line 3 of \S+: from=\Q$part\E is a good part of all addresses};
+    $part =~ /10\.0/ ? unlike($text, $told, '... and somebody') : like($text, $told, '... and told');
+}
+refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=$_\n</Location>", qr/not an address or a network/, "from=$_") for '::ffff:10.0.0.0/104', '::ffff:10.0.0.1';
 refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=10.0.0.1\nM2MClientCertificate header:X-Cert from=10.0.0.2\n</Location>",
         qr/line 4 of [^\n]*\nM2MClientCertificate: it was given in this section already/, 'two headers, of which one would be forgotten');
 refused("<Location /a>\n$J\nM2MClientCertificate header:Client-Cert from=10.0.0.0/33\n</Location>", qr/not an address or a network/, 'a mask that is too long');

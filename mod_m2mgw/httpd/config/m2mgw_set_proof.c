@@ -2,14 +2,13 @@
  * Copyright The mod_m2mgw authors
  *
  * Directives about tokens that only their owner can use: which proofs a section takes, the URL
- * they are made for, where client certificates come from, the name of the resource.
+ * they are made for, the name of the resource.
  */
 #include "httpd/config/m2mgw_kept.h"
 #include "httpd/config/m2mgw_set.h"
 
 #include "proof/m2_target.h"
 #include "text/m2_form.h"
-#include "text/m2_once.h"
 
 #define MAX_WINDOW 86400  /* seconds; a proof's jti is kept as long */
 #define MAX_NONCE_KEY 65536
@@ -116,6 +115,24 @@ const char *m2mgw_cfg_dpop(cmd_parms *cmd, void *dir, const char *args)
 
 /* --- M2MPublicURL, M2MResource --- */
 
+/* Whoever writes `https://*.example.com/` means more than the one name that it is. */
+static const char *check_wildcard(cmd_parms *cmd, const char *url)
+{
+    const char *authority = ap_strstr_c(url, "://"), *star = strchr(url, '*');
+
+    if (!authority || !star) {
+        return NULL;
+    }
+    if (star < authority + 3 + strcspn(authority + 3, "/")) {
+        return m2mgw_cfg_error(cmd, "\"%s\" has a wildcard: it takes the URLs themselves, each "
+                               "host with its name", url);
+    }
+    m2mgw_cfg_notice(M2_LOG_WARNING, "M2MPublicURL in %s: the * of \"%s\" is no wildcard, and a "
+                     "path covers what is below it: proofs that are made for other paths are "
+                     "refused", m2mgw_cfg_place(cmd->pool, cmd->directive), url);
+    return NULL;
+}
+
 static const char *read_url(const char **purl, cmd_parms *cmd, const char *url)
 {
     m2_err_t err;
@@ -143,7 +160,8 @@ const char *m2mgw_cfg_public_url(cmd_parms *cmd, void *dir, const char *args)
 
         bad = strpbrk(*purl, "?#") ? m2mgw_cfg_error(cmd, "\"%s\" has a query or a fragment",
                                                      *purl)
-                                   : read_url(purl, cmd, *purl);
+                                   : check_wildcard(cmd, *purl);
+        bad = bad ? bad : read_url(purl, cmd, *purl);
     }
     if (!bad) {
         section->dir->public_urls = urls;
@@ -212,180 +230,6 @@ const char *m2mgw_cfg_resource(cmd_parms *cmd, void *dir, const char *arg)
     return bad;
 }
 
-/* --- M2MClientCertificate --- */
-
-#define CERTIFICATE_USAGE "ssl, or header:NAME from=CIDR[,CIDR...] [verified]"
-
-static int is_field_name(const char *name)
-{
-    apr_size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "0123456789-_");
-
-    return n > 0 && !name[n];
-}
-
-/* What requests say otherwise under these names must not be removed, nor be a certificate. */
-static int is_taken(const char *name)
-{
-    static const char *const taken[] = {
-        "Authorization", "Proxy-Authorization", "DPoP", "Cookie", "Host", "Connection",
-        "Content-Type", "Content-Length", "Transfer-Encoding", "Upgrade", "Expect",
-        "Client-Cert-Chain", /* never goes on */
-    };
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-        if (m2_header_name_like(name, taken[i])) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static const char *add_network(m2mgw_certificate_t *certificate, cmd_parms *cmd,
-                               const char *cidr)
-{
-    char *address = apr_pstrdup(cmd->pool, cidr), *mask = strchr(address, '/');
-    apr_ipsubnet_t *network;
-
-    if (mask) {
-        *mask++ = '\0';
-    }
-    if (mask && *mask && !mask[strspn(mask, "0.")]) { /* 0, or 0.0.0.0 */
-        return m2mgw_cfg_error(cmd, "from=%s is everybody: any client could claim to be any other; "
-                               "it takes the addresses of the proxies that set the header", cidr);
-    }
-    if (apr_ipsubnet_create(&network, address, mask, cmd->pool) != APR_SUCCESS) {
-        return m2mgw_cfg_error(cmd, "from=%s is not an address or a network", cidr);
-    }
-    APR_ARRAY_PUSH(certificate->from, apr_ipsubnet_t *) = network;
-    return NULL;
-}
-
-static const char *add_networks(m2mgw_certificate_t *certificate, cmd_parms *cmd,
-                                const char *list)
-{
-    char *last = NULL, *rest = apr_pstrdup(cmd->pool, list), *one;
-    const char *bad = NULL;
-
-    while (!bad && (one = apr_strtok(rest, ",", &last)) != NULL) {
-        rest = NULL;
-        bad = add_network(certificate, cmd, one);
-    }
-    certificate->from_text = list;
-    return bad;
-}
-
-static int has_prefix(const char *word, const char *prefix)
-{
-    return ap_cstr_casecmpn(word, prefix, strlen(prefix)) == 0;
-}
-
-static const char *certificate_word(m2mgw_certificate_t *certificate, cmd_parms *cmd,
-                                    const char *word)
-{
-    m2_err_t err;
-
-    if (has_prefix(word, "from=")) {
-        return add_networks(certificate, cmd, word + sizeof("from=") - 1);
-    }
-    if (ap_cstr_casecmp(word, "verified") == 0) {
-        m2_err_init(&err, cmd->pool);
-        return m2_once_flag(&certificate->verified, "verified", &err) == M2_OK
-                   ? NULL
-                   : m2mgw_cfg_fault(cmd, &err);
-    }
-    return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes " CERTIFICATE_USAGE, word);
-}
-
-static const char *read_certificate(m2mgw_certificate_t *certificate, cmd_parms *cmd,
-                                    const apr_array_header_t *words)
-{
-    const char *first = APR_ARRAY_IDX(words, 0, const char *), *bad = NULL;
-    int i;
-
-    if (ap_cstr_casecmp(first, "ssl") == 0 && words->nelts == 1) {
-        return NULL;
-    }
-    if (!has_prefix(first, "header:") || !is_field_name(first + sizeof("header:") - 1)) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed; it takes " CERTIFICATE_USAGE,
-                               first);
-    }
-    certificate->header = first + sizeof("header:") - 1;
-    if (is_taken(certificate->header)) {
-        return m2mgw_cfg_error(cmd, "\"%s\" is not allowed: that header holds something else "
-                               "than a certificate", first);
-    }
-    for (i = 1; !bad && i < words->nelts; i++) {
-        bad = certificate_word(certificate, cmd, APR_ARRAY_IDX(words, i, const char *));
-    }
-    if (!bad && !certificate->from->nelts) {
-        bad = m2mgw_cfg_error(cmd, "from= is missing: the addresses of the proxies that set "
-                              "%s", certificate->header);
-    }
-    return bad;
-}
-
-static const m2mgw_believed_t *believed(apr_pool_t *pool,
-                                        const m2mgw_certificate_t *certificate)
-{
-    m2mgw_believed_t *one = apr_pcalloc(pool, sizeof(*one));
-
-    one->certificate = certificate;
-    return one;
-}
-
-const char *m2mgw_cfg_certificate(cmd_parms *cmd, void *dir, const char *args)
-{
-    m2mgw_certificate_t *certificate = apr_pcalloc(cmd->pool, sizeof(*certificate));
-    apr_array_header_t *words;
-    m2mgw_section_t *section;
-    const char *bad = m2mgw_cfg_enter(&section, cmd, dir, M2MGW_NO_PLUGIN);
-
-    certificate->from = apr_array_make(cmd->pool, 2, sizeof(apr_ipsubnet_t *));
-    certificate->at = cmd->directive;
-    if (!bad) {
-        bad = m2mgw_cfg_words(&words, cmd, args, 1, 0, CERTIFICATE_USAGE);
-    }
-    bad = bad ? bad : m2mgw_cfg_once(cmd, words, 1);
-    if (!bad && section->dir->certificate) {
-        bad = m2mgw_cfg_error(cmd, "it was given in this section already; a section takes "
-                              "certificates from one place");
-    }
-    if (!bad) {
-        bad = read_certificate(certificate, cmd, words);
-    }
-    if (!bad) {
-        section->dir->certificate = certificate;
-        section->dir->believed = certificate->header ? believed(cmd->pool, certificate) : NULL;
-    }
-    return bad;
-}
-
-/* Many sections say the same. */
-void m2mgw_cfg_add_certificate(m2mgw_server_t *server, apr_pool_t *pool,
-                               const m2mgw_certificate_t *certificate)
-{
-    int i;
-
-    if (!certificate || !certificate->header) {
-        return;
-    }
-    if (!server->certificates) {
-        server->certificates = apr_array_make(pool, 2, sizeof(const m2mgw_certificate_t *));
-    }
-    for (i = 0; i < server->certificates->nelts; i++) {
-        const m2mgw_certificate_t *one = APR_ARRAY_IDX(server->certificates, i,
-                                                       const m2mgw_certificate_t *);
-
-        if (m2_slice_is_nocase(m2_slice_z(one->header), certificate->header)
-            && m2_slice_is(m2_slice_z(one->from_text), certificate->from_text)) {
-            return;
-        }
-    }
-    APR_ARRAY_PUSH(server->certificates, const m2mgw_certificate_t *) = certificate;
-}
-
 /* --- the whole server --- */
 
 static const char *nonce_key(cmd_parms *cmd, const m2mgw_kept_t *file)
@@ -419,6 +263,11 @@ const char *m2mgw_cfg_nonce_key(cmd_parms *cmd, void *dir, const char *arg)
         m2mgw_cfg_globals()->nonce_key_file = key.path;
     }
     return NULL;
+}
+
+static int has_prefix(const char *word, const char *prefix)
+{
+    return ap_cstr_casecmpn(word, prefix, strlen(prefix)) == 0;
 }
 
 static int says_entries(const apr_array_header_t *words)
