@@ -255,7 +255,14 @@ for my $c ((map { [ "GET /api/a $_", qr/"\Q$_\E" says nothing/ ] } qw(scope= nam
            [ 'GET /api/a public scope=x', qr/one of them/ ], [ 'GET', qr/METHOD/ ], [ 'GET /a/../b', qr/"\.\."/ ]) {
     stops("<Location /api>\n$KEYS\nM2MOperation $c->[0]\n</Location>", $c->[1], "M2MOperation $c->[0]");
 }
-stops("<Location /api>\n$KEYS\nM2MOperation GET /api/a\nM2MOperation GET /api/a\n</Location>", qr/there already/, 'an operation twice');
+stops("<Location /api>\n$KEYS\nM2MOperation GET /api/a\nM2MOperation GET /api/a\n</Location>", qr/there already \(line 3\)/, 'an operation twice');
+# the file's name, too, where it is another one; and the line of that method
+my $two = "openapi: 3.0.0\nservers: [{url: /api}]\ncomponents: {securitySchemes: {o: {type: oauth2}}}\nsecurity: [{o: []}]\npaths:\n  /a/{x}:\n    get: {}\n    put: {}\n";
+stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/two.yaml\nM2MOperation PUT /api/a/{x}\n</Location>", qr{PUT /api/a/\{x\} is there already \(line 8 of \S+/two\.yaml\)}, 'one of a document', 'two.yaml' => $two);
+stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/two.yaml\nM2MOperation PUT /api/a/{y}\n</Location>", qr{equals "/api/a/\{x\}" \(line 7 of \S+/two\.yaml\) but for}, 'one that differs in names', 'two.yaml' => $two);
+stops("<Location /api>\n$KEYS\nM2MOperation PUT /api/a/{x}\nM2MOpenAPI \@ROOT\@/two.yaml\n</Location>", qr{two\.yaml: line 8, column 5: .*there already \(line 3 of \S+/suite\.conf\)}, 'the other way round', 'two.yaml' => $two);
+stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/two.yaml\nM2MOpenAPI \@ROOT\@/one.yaml\n</Location>", qr{one\.yaml: line 7, column 5: .*there already \(line 7 of \S+/two\.yaml\)}, 'of two documents', 'two.yaml' => $two, 'one.yaml' => $two);
+stops("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/two.yaml\n</Location>", qr{two\.yaml: line 9, column \d+: .*equals "/api/a/\{x\}" \(line 7\)}, 'in one document', 'two.yaml' => "$two  /a/{z}: {get: {}}\n");
 
 (undef, my $dump) = try_config("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml\nM2MOperation POST /api/x scope=a b name=x\n</Location>", files => \%FILES,
     args => [ '-D', 'DUMP_M2M' ]);

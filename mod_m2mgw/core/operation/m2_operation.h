@@ -52,11 +52,15 @@ typedef struct m2_operation_match_t {
 /** An empty table in pool, which must live as long as the table is used. */
 m2_operations_t *m2_operations_make(apr_pool_t *pool);
 
+/** What is added from now on is written in source, a file's name: for faults that name an
+ *  operation of another one. It must live until the table is finished. */
+void m2_operations_source(m2_operations_t *table, const char *source);
+
 /**
  * Add an operation. base (no slash at its end, "" for none) and path together are the
  * template; copies are made. name NULL: method and path. M2_E_CONFIG with a sentence when the
  * template is malformed, equals another but for the names of its variables, or has this
- * method already. line, for later faults that name this operation, or 0.
+ * method already. line is its own in the source, for later faults that name it, or 0.
  *
  * An operation whose method is NULL is none, only its template is added: the path is known, and
  * takes no method until one is added.

@@ -21,6 +21,7 @@ static m2_opnode_t *make_node(m2_operations_t *table, apr_pool_t *pool)
     node->number = table->nodes->nelts;
     node->pool = pool;
     APR_ARRAY_PUSH(table->nodes, m2_opnode_t *) = node;
+    APR_ARRAY_PUSH(table->places, m2_origin_t) = (m2_origin_t){ NULL, 0 };
     return node;
 }
 
@@ -37,6 +38,8 @@ m2_operations_t *m2_operations_make(apr_pool_t *pool)
     table->list = apr_array_make(table->filling, 16, sizeof(const m2_operation_t *));
     table->bare = apr_array_make(table->filling, 1, sizeof(const char *));
     table->nodes = apr_array_make(table->filling, 16, sizeof(m2_opnode_t *));
+    table->places = apr_array_make(table->filling, 16, sizeof(m2_origin_t));
+    table->origins = apr_array_make(table->filling, 16, sizeof(m2_origin_t));
     table->written = make_node(table, pool);
     table->folded = make_node(table, table->folding);
     return table;
@@ -126,9 +129,15 @@ static m2_opnode_t *grow(m2_operations_t *table, m2_opnode_t *node,
     return node;
 }
 
-static const char *at_line(apr_pool_t *pool, int line)
+/* The name of its file only if it is another one. */
+static const char *text_of(m2_operations_t *table, const m2_origin_t *origin)
 {
-    return line ? apr_psprintf(pool, " (line %d)", line) : "";
+    const int elsewhere = origin->source && table->source
+                          && !m2_slice_is(m2_slice_z(origin->source), table->source);
+
+    return origin->line ? apr_psprintf(table->scratch, " (line %d%s%s)", origin->line,
+                                       elsewhere ? " of " : "", elsewhere ? origin->source : "")
+                        : "";
 }
 
 /* a template that ends at node already must be the same text */
@@ -139,7 +148,8 @@ static m2_code_t check_place(m2_operations_t *table, const m2_opnode_t *node,
                ? M2_OK
                : m2_err_set(err, M2_E_CONFIG, "\"%s\" equals \"%s\"%s but for names of "
                             "variables", written, node->written,
-                            at_line(table->pool, node->line));
+                            text_of(table, &APR_ARRAY_IDX(table->places, node->number,
+                                                          m2_origin_t)));
 }
 
 /* whether all names differ */
@@ -176,7 +186,8 @@ static void open_place(m2_operations_t *table, m2_opnode_t *node, const char *wr
     if (!node->operations) {
         node->operations = apr_array_make(table->filling, 1, sizeof(const m2_operation_t *));
         node->written = written;
-        node->line = line;
+        APR_ARRAY_IDX(table->places, node->number, m2_origin_t) =
+            (m2_origin_t){ table->source, line };
     }
 }
 
@@ -257,21 +268,29 @@ static m2_code_t add(m2_operations_t *table, const char *base, int line,
 {
     const char *written = apr_pstrcat(table->scratch, base, operation->path, NULL);
     m2_operation_path_t path;
-    const m2_operation_t *op;
+    const m2_operation_t *op, *there;
     m2_opnode_t *node;
     m2_code_t code = make_place(&node, &path, table, written, line, err);
 
     if (code || !operation->method) {
         return code;
     }
-    if (m2_opnode_operation(node, operation->method)) {
+    there = m2_opnode_operation(node, operation->method);
+    if (there) {
         return m2_err_set(err, M2_E_CONFIG, "%s %s is there already%s", operation->method,
-                          written, at_line(table->pool, node->line));
+                          written, text_of(table, &APR_ARRAY_IDX(table->origins, there->number,
+                                                                 m2_origin_t)));
     }
     op = keep(table, operation, node, base, &path);
     APR_ARRAY_PUSH(node->operations, const m2_operation_t *) = op;
     APR_ARRAY_PUSH(table->list, const m2_operation_t *) = op;
+    APR_ARRAY_PUSH(table->origins, m2_origin_t) = (m2_origin_t){ table->source, line };
     return M2_OK;
+}
+
+void m2_operations_source(m2_operations_t *table, const char *source)
+{
+    table->source = source;
 }
 
 m2_code_t m2_operations_add(m2_operations_t *table, const char *base, int line,
@@ -372,5 +391,6 @@ void m2_operations_finish(m2_operations_t *table, apr_array_header_t *notices)
     apr_pool_destroy(table->filling);
     table->filling = table->folding = table->scratch = NULL;
     table->edges = table->methods = NULL;
-    table->nodes = NULL;
+    table->source = NULL;
+    table->nodes = table->places = table->origins = NULL;
 }

@@ -26,13 +26,18 @@ struct m2_opnode_t {
     apr_array_header_t *operations; /* of const m2_operation_t *; empty: no method is described;
                                        NULL: no template ends here */
     const char *written;          /* the first template that ends here */
-    int line;                     /* of it, or 0 */
     const m2_opnode_t *folded;         /* in the tree as written: its twin in the folded one */
     int number;
     int depth, rank;              /* segments down to it; of the last one, lower is better */
     const m2_opnode_t *parent;
     apr_pool_t *pool;             /* that it and its edges live in */
 };
+
+/* where an operation is written */
+typedef struct m2_origin_t {
+    const char *source; /* NULL: not known */
+    int line;           /* 0: likewise */
+} m2_origin_t;
 
 struct m2_operations_t {
     apr_pool_t *pool;
@@ -48,6 +53,9 @@ struct m2_operations_t {
     apr_hash_t *edges;    /* "node kind shape" -> node */
     apr_hash_t *methods;  /* text -> the same */
     apr_array_header_t *nodes; /* of m2_opnode_t * */
+    apr_array_header_t *places;  /* of m2_origin_t: by number, where a node's template is first */
+    apr_array_header_t *origins; /* of m2_origin_t, of each operation */
+    const char *source;   /* of what is added next, or NULL */
 };
 
 /** The operation of a method that ends at node, or NULL. */

@@ -201,6 +201,7 @@ static const char *read_document(m2mgw_section_t *section, cmd_parms *cmd, apr_p
         return bad;
     }
     m2_err_init(&err, cmd->pool);
+    m2_operations_source(section->operations->table, apr_pstrdup(cmd->pool, path));
     if (m2_openapi_read(&api, section->operations->table, cmd->pool, work, text, wanted, &err)
         != M2_OK) {
         return m2mgw_cfg_plugin_fault(cmd, path, &err);
@@ -358,6 +359,7 @@ const char *m2mgw_cfg_operation(cmd_parms *cmd, void *dir, const char *args)
         return m2mgw_cfg_error(cmd, "\"%s\" holds an empty method",
                                APR_ARRAY_IDX(words, 0, const char *));
     }
+    m2_operations_source(section->operations->table, cmd->directive->filename);
     for (i = 0; !bad && i < methods->nelts; i++) {
         operation.method = APR_ARRAY_IDX(methods, i, const char *);
         bad = check_method(cmd, operation.method);
