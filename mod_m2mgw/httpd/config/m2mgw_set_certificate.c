@@ -82,7 +82,7 @@ static unsigned read_address(network_t *network, const char *text)
         return network->family == AF_INET6 ? 128 : 32;
     }
     for (; *text && bits < 32; bits += 8) {
-        network->bytes[bits / 8] = (unsigned char)atoi(text);
+        network->bytes[bits / 8] = (unsigned char)strtoul(text, NULL, 10);
         text += strcspn(text, ".");
         text += *text == '.';
     }
@@ -95,7 +95,7 @@ static unsigned bits_of_mask(const char *mask)
     unsigned bits = 0, left;
 
     if (!strchr(mask, '.')) {
-        return (unsigned)atoi(mask);
+        return (unsigned)strtoul(mask, NULL, 10);
     }
     for (left = inet_pton(AF_INET, mask, &v4) == 1 ? v4.s_addr : 0; left; left &= left - 1) {
         bits++;
@@ -108,7 +108,8 @@ static int lies_in(const network_t *inner, const network_t *outer)
     const unsigned whole = outer->prefix / 8, rest = outer->prefix % 8;
 
     return inner->family == outer->family && inner->prefix >= outer->prefix
-           && memcmp(inner->bytes, outer->bytes, whole) == 0
+           && m2_slice_eq(m2_slice((const char *)inner->bytes, whole),
+                          m2_slice((const char *)outer->bytes, whole))
            && (!rest || (inner->bytes[whole] ^ outer->bytes[whole]) >> (8 - rest) == 0);
 }
 
