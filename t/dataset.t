@@ -71,7 +71,8 @@ rename "$root/new", "$root/tenants";
 everywhere('a value that is gone', sub { tenant('other', 'value')->status == 403 });
 denies(tenant('other', 'value'), 403, 'rule_denied', 'counts in no child') for 1 .. 4;
 my ($set) = grep { $_->{source} eq "$root/tenants" } @{ JSON::PP::decode_json($t->get('/status?format=json')->body)->{datasets} };
-is_deeply([ @$set{qw(kind state usable entries)} ], [ 'file', 'ok', 1, 1 ], 'the status page has the set');
+is_deeply([ @$set{qw(name kind state usable entries)} ], [ 'tenants', 'file', 'ok', 1, 1 ], 'the status page has the set');
+like($t->get('/status')->body, qr{<th scope="row">tenants: \Q$root\E/tenants</th>}, 'with its name, for people too');
 
 $t->expect_log(qr{/networks: line 2: behind a value}, qr{/networks: not found good}, qr{/tenants: .*No such file});
 spew("$root/networks", "10.0.0.0/8\n11.0.0.0/8 soon\n");

@@ -98,6 +98,10 @@ is(scalar @{ document()->{operations} }, 2, 'each that was called is listed once
 my $metrics = page('prometheus');
 like($metrics, qr/^m2mgw_operation_decisions_total\{section="<Location \/ops>[^"]*",operation="getUser",decision="allow"\} 3$/m, 'a metric');
 like($metrics, qr/^m2mgw_operation_decisions_total\{[^}]*operation="getUser",decision="deny"\} 4$/m, 'of refusals, too');
+like($metrics, qr/^m2mgw_section_decisions_total\{section="<Location \/ops>[^"]*",decision="allow",reason="$_->[0]"\} $_->[1]$/m, "of a section, reason $_->[0]") for [ ok => 3 ], [ bypass => 1 ];
+unlike($metrics, qr/^m2mgw_section_decisions_total\{section="<Location \/once>[^"]*",[^}]*reason="bypass"/m, 'bypass only where it occurred');
+my ($ops) = grep { $_->{section} =~ m{\A<Location /ops>} } @{ document()->{sections} };
+is_deeply([ @$ops{qw(passed bypassed)} ], [ 4, 1 ], 'likewise in JSON');
 my $html = page();
 like($html, qr{<th scope="row">getUser</th><td class="n">4</td><td class="n">3</td>}, 'a row for people');
 

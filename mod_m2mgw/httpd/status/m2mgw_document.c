@@ -135,6 +135,7 @@ static m2_json_t *section_json(apr_pool_t *pool, const m2mgw_section_t *section,
                        effective->engine == M2MGW_ENGINE_SHADOW ? "Shadow" : "On");
     m2_json_set_string(json, "state", state_of(section, effective));
     put(json, "passed", passed);
+    put(json, "bypassed", counts.all[M2_BYPASS]);
     put(json, "refused", all > shadow ? all - shadow : 0);
     put(json, "shadow_denials", shadow);
     m2_json_set_json(json, "reasons", reasons);

@@ -19,6 +19,15 @@ static void begin_item(request_rec *r, int *pitems)
     ap_rputs((*pitems)++ ? "<li>" : "<ul class=\"attention\">\n<li>", r);
 }
 
+/* A data set has a name, too. */
+static const char *source_name(request_rec *r, const m2_json_t *source)
+{
+    const char *name = m2mgw_page_text(r, source, "name");
+
+    return apr_pstrcat(r->pool, name, *name ? ": " : "", m2mgw_page_text(r, source, "source"),
+                       NULL);
+}
+
 /* what: "Keys", "Entries" */
 static void ill_sources(request_rec *r, const m2_json_t *list, const char *what, int *pitems)
 {
@@ -32,7 +41,7 @@ static void ill_sources(request_rec *r, const m2_json_t *list, const char *what,
             continue;
         }
         begin_item(r, pitems);
-        ap_rprintf(r, "%s from <b>%s</b> are %s", what, m2mgw_page_text(r, source, "source"),
+        ap_rprintf(r, "%s from <b>%s</b> are %s", what, source_name(r, source),
                    m2mgw_page_state(r, source));
         ap_rprintf(r, ", %s%s%s%s%s</li>\n",
                    m2_json_get(source, "age") ? "confirmed " : "never confirmed",
@@ -406,7 +415,7 @@ static void sources(request_rec *r, const char *title, const char *counted,
         const m2_json_t *source = APR_ARRAY_IDX(rows, i, m2mgw_row_t).json;
 
         ap_rprintf(r, "<tr><th scope=\"row\">%s</th><td>%s</td><td class=\"n\">%s</td>",
-                   m2mgw_page_text(r, source, "source"), m2mgw_page_state(r, source),
+                   source_name(r, source), m2mgw_page_state(r, source),
                    m2mgw_page_text(r, source, counted + 1));
         ap_rprintf(r, "<td class=\"n\">%s</td><td class=\"n\">%s</td>",
                    m2mgw_page_member_span(r, source, "age", "never read"),

@@ -90,6 +90,34 @@ static m2_json_t *kept_json(apr_pool_t *pool, const m2mgw_kept_fault_t *fault)
     return json;
 }
 
+/* The names of the data sets that a source has; "": it is none of a data set. */
+static const char *sets_of(apr_pool_t *pool, const m2_keysource_info_t *info)
+{
+    const apr_array_header_t *all = m2mgw_cfg_datasets();
+    const char *names = "";
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        const m2mgw_dataset_t *set = APR_ARRAY_IDX(all, i, const m2mgw_dataset_t *);
+
+        if (m2_slice_is(m2_slice_z(set->list.name), info->name)) {
+            names = apr_pstrcat(pool, names, *names ? ", " : "", set->name, NULL);
+        }
+    }
+    return names;
+}
+
+static m2_json_t *list_json(apr_pool_t *pool, const m2_keysource_info_t *info, apr_time_t now)
+{
+    m2_json_t *json = source_json(pool, info, now);
+    const char *names = info->document == &m2_document_revocations ? "" : sets_of(pool, info);
+
+    if (*names) {
+        m2mgw_status_text(json, pool, "name", names);
+    }
+    return json;
+}
+
 /* The sources of one kind of document or of another. */
 static m2_json_t *lists_json(apr_pool_t *pool, const m2_document_t *one,
                              const m2_document_t *other, apr_time_t now)
@@ -102,7 +130,7 @@ static m2_json_t *lists_json(apr_pool_t *pool, const m2_document_t *one,
 
         m2_jwks_info(&info, pool, m2mgw_cfg_registry(), i, now);
         if (info.document == one || info.document == other) {
-            m2_json_append(list, source_json(pool, &info, now));
+            m2_json_append(list, list_json(pool, &info, now));
         }
     }
     return list;

@@ -184,7 +184,20 @@ static void shadow(request_rec *r, const m2_json_t *counts)
     }
 }
 
-/* Passes have no reason of their own in the document of a section. */
+/* A section's passes have two reasons; without a token is the rarer one. */
+static void section_passes(request_rec *r, const char *name, const char *label_of,
+                           const m2_json_t *section)
+{
+    const apr_int64_t bypassed = m2mgw_status_int(section, "bypassed");
+
+    sample(r, name, apr_pstrcat(r->pool, label_of, ",decision=\"allow\",reason=\"ok\"", NULL),
+           m2mgw_status_int(section, "passed") - bypassed);
+    if (bypassed) {
+        sample(r, name, apr_pstrcat(r->pool, label_of, ",decision=\"allow\",reason=\"bypass\"",
+                                    NULL), bypassed);
+    }
+}
+
 static void sections(request_rec *r, const m2_json_t *list)
 {
     static const char name[] = "m2mgw_section_decisions_total";
@@ -197,8 +210,7 @@ static void sections(request_rec *r, const m2_json_t *list)
         const char *label_of = member_label(r, section, "section");
         const m2_member_t *it;
 
-        sample(r, name, apr_pstrcat(r->pool, label_of, ",decision=\"allow\",reason=\"ok\"",
-                                    NULL), m2mgw_status_int(section, "passed"));
+        section_passes(r, name, label_of, section);
         for (it = m2_json_iter(reasons); it; it = m2_json_iter_next(it)) {
             sample(r, name,
                    apr_pstrcat(r->pool, label_of, ",decision=\"deny\",",
