@@ -60,6 +60,12 @@ for my $dir ($t->{root}, M2MGW::Token::store(), glob "$t->{root}/*") {
     is($mode & 022, 0, "$dir: others may not write");
     ok($uid == $> || ($dir =~ m{/(?:logs|run|cache|state)\z} && $uid == (getpwnam M2MGW::Test::user())[2]), "$dir: its owner");
 }
+# automake counts what unit/run hands on: a test that is skipped is no failure, and one that failed is no success
+for my $case ([ 'not ok 1 # SKIP a', 0, 'ok 1 # SKIP a' ], [ 'not ok 1 - a # SKIP', 1, 'not ok 1 - a # SKIP' ], [ 'ok 1 - a', 3, 'ok 1 - a' ]) {
+    my ($said, $end, $want) = @$case;
+    my $got = qx(sh $FindBin::Bin/unit/run @{[ $t->file('test.sh', "#!/bin/sh\necho '$said'\nexit $end\n") ]});
+    is("$got$?", "$want\n" . ($end << 8), "a unit test says '$said' and ends with $end");
+}
 my ($status, $text) = try_config('NoSuchDirective On');
 is($status, 1, 'httpd -t refuses what it does not know');
 like($text, qr/NoSuchDirective/, 'and says what');
