@@ -49,6 +49,7 @@ my $LIB = dirname(dirname(abs_path(__FILE__)));
 my @alive; # what a suite that dies leaves to END
 
 umask 0022; # children of a root httpd read what suites write
+$ENV{LC_ALL} = 'C'; # messages are read, and a locale may be named that is not there
 
 # --- where things are ---
 
