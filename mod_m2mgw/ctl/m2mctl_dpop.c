@@ -11,7 +11,6 @@
 #include "token/m2_jws.h"
 
 #include <apr_general.h>
-#include <openssl/evp.h>
 
 typedef struct dpop_t {
     const char *key, *alg, *method, *url, *token_file, *nonce, *jti;
@@ -79,16 +78,6 @@ static const char *random_id(apr_pool_t *pool)
     return m2_b64_encode(pool, m2_slice((const char *)bytes, sizeof(bytes)));
 }
 
-static const char *hash_of(apr_pool_t *pool, m2_slice_t text)
-{
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned int n = 0;
-
-    return EVP_Digest(text.p, text.n, hash, &n, EVP_sha256(), NULL) == 1
-               ? m2_b64_encode(pool, m2_slice((const char *)hash, n))
-               : NULL;
-}
-
 static m2_code_t set_claims(m2_json_t *claims, apr_pool_t *pool, const m2mctl_made_t *made,
                             m2_err_t *err)
 {
@@ -105,7 +94,7 @@ static m2_code_t set_claims(m2_json_t *claims, apr_pool_t *pool, const m2mctl_ma
     m2_json_set_string(claims, "htu", htu);
     m2_json_set_int(claims, "iat", made->iat);
     if (made->token.p) {
-        m2_json_set_string(claims, "ath", hash_of(pool, made->token));
+        m2_json_set_string(claims, "ath", m2_proof_hash(pool, made->token));
     }
     if (made->nonce) {
         m2_json_set_string(claims, "nonce", made->nonce);

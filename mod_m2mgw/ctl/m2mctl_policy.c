@@ -258,7 +258,7 @@ static m2_code_t read_lists(m2mctl_force_t *force, apr_pool_t *pool, const char 
     return code;
 }
 
-int m2mctl_policy(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *o)
+static int from_options(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *o)
 {
     m2_keyset_t *keys = m2_keyset_make(ctl->pool);
     const char *origin = "--jwks";
@@ -322,7 +322,7 @@ int m2mctl_policy_at(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t
     if (!o->dump) {
         return o->location || o->vhost
                    ? m2mctl_usage(ctl, "--location and --vhost go with --policy")
-                   : m2mctl_policy(force, ctl, o);
+                   : from_options(force, ctl, o);
     }
     if (contradicts(o)) {
         return m2mctl_usage(ctl, "--policy says all of the policy; beside it go --location, "

@@ -93,7 +93,9 @@ static int read_algs(m2_proof_policy_t *proof, m2mctl_t *ctl, const apr_array_he
                                                             "with a public key");
 }
 
-int m2mctl_bound(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_shown_t *o)
+/* How force takes tokens: M2MSenderConstraint and M2MDPoP, as far as options say it or force is of
+ * no dump. 0, or M2MCTL_USAGE after saying why. */
+static int bound_by_options(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_shown_t *o)
 {
     m2_bound_policy_t *bound = &force->policy.bound;
 
@@ -297,7 +299,7 @@ int m2mctl_present(m2mctl_presented_t *p, m2mctl_t *ctl, m2mctl_force_t *force,
     p->presented.proof = present_proof;
     p->presented.certificate = present_certificate;
     p->presented.baton = p;
-    bad = bad ? bad : m2mctl_bound(force, ctl, o);
+    bad = bad ? bad : bound_by_options(force, ctl, o);
     if (!bad && o->proof && m2mctl_read_token(&p->proof, NULL, ctl->pool, o->proof, &err)) {
         bad = m2mctl_fault(ctl, o->proof, &err);
     }

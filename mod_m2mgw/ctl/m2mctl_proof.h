@@ -37,10 +37,6 @@ typedef struct m2mctl_shape_t {
     const char *method, *url;
 } m2mctl_shape_t;
 
-/** Set how force takes tokens (M2MSenderConstraint and M2MDPoP, as far as options say it or
- *  force is of no dump). 0, or M2MCTL_USAGE after saying why. */
-int m2mctl_bound(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_shown_t *o);
-
 /** Read what comes with a token. A token counts as one under the scheme DPoP if there is a proof,
  *  until m2mctl_present_as. Headers of a certificate that the gateway would remove go out of the
  *  request. 0, or M2MCTL_USAGE after saying why. */

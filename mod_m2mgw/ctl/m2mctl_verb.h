@@ -175,11 +175,8 @@ extern const m2mctl_option_t m2mctl_policy_options[];
 
 typedef struct m2mctl_force_t m2mctl_force_t; /* m2mctl_force.h */
 
-/** Build a policy from options. 0, or M2MCTL_USAGE after saying why. */
-int m2mctl_policy(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *options);
-
-/** The same, or the policy of a section of a dump, where options name one: the one that covers
- *  --location, else the path of url. */
+/** Build a policy from options, or take that of a section of a dump, where options name one: the
+ *  one that covers --location, else the path of url. 0, or M2MCTL_USAGE after saying why. */
 int m2mctl_policy_at(m2mctl_force_t *force, m2mctl_t *ctl, const m2mctl_policy_t *options,
                      const char *url);
 

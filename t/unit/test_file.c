@@ -131,7 +131,6 @@ static void test_modes(void **state)
     assert_int_equal(read_it(path, M2_FILE_DECIDES), M2_OK);
     chmod(path, 0666);
     refused(path, M2_E_CONFIG, M2_FILE_UNSAFE, "can be written by everybody");
-    assert_int_equal(m2_file_judge(&file, path, NULL), M2_E_CONFIG);
     assert_int_equal(read_it(path, 0), M2_OK); /* a file that decides nothing */
     assert_int_equal(mkdir(sub, 0755), 0);
     inner = put("sub/b", "x");
@@ -147,11 +146,9 @@ static void test_modes(void **state)
     m2_file_judge_modes(1);
     chmod(sub, 01777);
     assert_int_equal(read_it(inner, M2_FILE_DECIDES), M2_OK);
-    assert_int_equal(m2_file_judge(&file, inner, NULL), M2_OK);
     assert_true(m2_dir_is_open(sub));
     chmod(sub, 0775);
     assert_false(m2_dir_is_open(sub));
-    assert_int_equal(m2_file_judge(&file, path_of("none"), NULL), M2_E_NOT_FOUND);
 }
 
 /* --- watching --- */

@@ -236,8 +236,11 @@ static m2_slice_t basic_credentials(m2_slice_t value)
     return m2_slice(value.p + i, n - i);
 }
 
-m2_oauth_error_t m2_oauth_basic(const char **pid, char **psecret, apr_pool_t *pool,
-                                m2_slice_t value, const char **ptext)
+/* `Authorization: Basic` (RFC 7617; both halves form-encoded, RFC 6749 2.3.1). *pid and *psecret
+ * live in pool, which cleanses them when it goes. M2_OAUTH_OK, or M2_OAUTH_INVALID_CLIENT with
+ * *ptext. */
+static m2_oauth_error_t read_basic(const char **pid, char **psecret, apr_pool_t *pool,
+                                   m2_slice_t value, const char **ptext)
 {
     m2_slice_t text = basic_credentials(value);
     bytes_t *bytes;
@@ -276,7 +279,7 @@ static m2_oauth_error_t use_basic(m2_token_request_t *request, apr_pool_t *pool,
                                   const char **ptext)
 {
     const char *body_id = given(values, P_CLIENT_ID);
-    m2_oauth_error_t rc = m2_oauth_basic(&request->client_id, &request->secret, pool,
+    m2_oauth_error_t rc = read_basic(&request->client_id, &request->secret, pool,
                                          m2_slice_z(authorization), ptext);
 
     request->method = M2_CLIENT_BASIC;

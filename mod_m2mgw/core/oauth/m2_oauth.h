@@ -79,14 +79,6 @@ typedef struct m2_token_request_t {
 const m2_oauth_row_t *m2_oauth_row(m2_oauth_error_t error);
 
 /**
- * Read `Authorization: Basic` (RFC 7617; both halves form-encoded, RFC 6749 2.3.1).
- * value is the whole header value. *pid and *psecret live in pool, which cleanses them when
- * it goes. M2_OAUTH_OK or M2_OAUTH_INVALID_CLIENT with *ptext.
- */
-m2_oauth_error_t m2_oauth_basic(const char **pid, char **psecret, apr_pool_t *pool,
-                                m2_slice_t value, const char **ptext);
-
-/**
  * Read a request. body (n bytes, and one more that may be written) is decoded in place, is
  * what the strings of *request point into, and stays the caller's to cleanse. authorization
  * is the header value or NULL. *request is zeroed first. On an error *ptext is a sentence

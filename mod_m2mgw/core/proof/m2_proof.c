@@ -189,8 +189,7 @@ static int is_strict(check_t *c, const m2_json_t *jwk)
            && (!ops || m2_json_has(ops, m2_slice_z("verify"), 0));
 }
 
-/* base64url of the SHA-256 of text; NULL when OpenSSL fails */
-static const char *hash_of(apr_pool_t *pool, m2_slice_t text)
+const char *m2_proof_hash(apr_pool_t *pool, m2_slice_t text)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
     unsigned int n = 0;
@@ -246,7 +245,7 @@ static const char *thumbprint_of(check_t *c, const m2_json_t *jwk)
                            m2_slice_dup(c->pool, m2_json_string(m2_json_get(jwk, names[i]))),
                            "\"", NULL);
     }
-    return names ? hash_of(c->pool, m2_slice_z(apr_pstrcat(c->pool, text, "}", NULL))) : NULL;
+    return names ? m2_proof_hash(c->pool, m2_slice_z(apr_pstrcat(c->pool, text, "}", NULL))) : NULL;
 }
 
 /* A key with members beyond its value (alg, use) is parsed again, because of those members. */
@@ -397,7 +396,7 @@ static m2_code_t check_token(check_t *c)
     if (!token.p) {
         return M2_OK;
     }
-    hash = hash_of(c->pool, token);
+    hash = m2_proof_hash(c->pool, token);
     if (!hash) {
         return invalid(c, "the token cannot be hashed");
     }

@@ -101,6 +101,10 @@ m2_code_t m2_proof_check(m2_proof_t *proof, apr_pool_t *pool,
                          const m2_proof_policy_t *policy, const m2_proof_request_t *request,
                          apr_time_t now, m2_err_t *err);
 
+/** base64url of the SHA-256 of text, in pool: the `ath` of a token (RFC 9449 4.2), a thumbprint.
+ *  NULL when OpenSSL fails. */
+const char *m2_proof_hash(apr_pool_t *pool, m2_slice_t text);
+
 /** How long its jti has to be remembered, where the largest window in force anywhere is
  *  window: a second longer than any section could accept it. */
 apr_time_t m2_proof_spent_until(const m2_proof_t *proof, int window);

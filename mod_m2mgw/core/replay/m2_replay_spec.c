@@ -20,16 +20,6 @@ static const char *const kinds[] = { /* ORDER STORE */
 
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == M2_REPLAY_KINDS, "ORDER STORE");
 
-const char *m2_replay_word(m2_replay_kind_t kind)
-{
-    return kinds[kind];
-}
-
-int m2_replay_has(m2_replay_kind_t kind)
-{
-    return kind < M2_REPLAY_KINDS && (kind != M2_REPLAY_REDIS || m2_redis_built_in());
-}
-
 typedef m2_code_t set_fn(m2_replay_spec_t *spec, apr_pool_t *pool, const char *value,
                          m2_err_t *err);
 

@@ -62,13 +62,7 @@ const char *m2_replay_describe(apr_pool_t *pool, const m2_replay_spec_t *spec);
 /** The store for display: `shm`, `shm:PATH`, `redis:HOST:PORT`; no options. */
 const char *m2_replay_name(apr_pool_t *pool, const m2_replay_spec_t *spec);
 
-/** The word of a kind of store: `shm`, `memcache`, `redis`, `dbd`. */
-const char *m2_replay_word(m2_replay_kind_t kind);
-
 /** Where the i-th name of a file stands (it may be NULL), from 0; NULL behind the last. */
 const char **m2_replay_spec_file(m2_replay_spec_t *spec, int i);
-
-/** Whether this build has that kind of store. */
-int m2_replay_has(m2_replay_kind_t kind);
 
 #endif /* M2_REPLAY_SPEC_H */

@@ -58,7 +58,8 @@ static int is_coded(const char *encoding)
     return encoding && *encoding && !m2_slice_is_nocase(m2_slice_z(encoding), "identity");
 }
 
-int m2_body_names_form(const char *type)
+/* A Content-Type, which may be NULL, speaks of a urlencoded form, in whatever spelling. */
+static int names_form(const char *type)
 {
     return type && (find(type, "urlencoded") || find(type, "url-encoded"));
 }
@@ -87,7 +88,7 @@ m2_body_kind_t m2_body_kind(const char *type, const char *encoding)
     if (type && find(type, "multipart/")) {
         return M2_BODY_MULTIPART;
     }
-    if (!is_type(plain) || m2_body_names_form(type)) {
+    if (!is_type(plain) || names_form(type)) {
         return M2_BODY_UNTYPED;
     }
     return find(type, "text/plain") ? M2_BODY_PLAIN : M2_BODY_OTHER;
@@ -169,6 +170,6 @@ int m2_body_charset_is_plain(const char *type)
 
 int m2_body_is_odd_form(m2_body_kind_t kind, const char *type)
 {
-    return kind != M2_BODY_NONE && m2_body_names_form(type)
+    return kind != M2_BODY_NONE && names_form(type)
            && (kind != M2_BODY_FORM || !m2_body_charset_is_plain(type));
 }

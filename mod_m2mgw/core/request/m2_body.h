@@ -22,9 +22,6 @@ typedef enum m2_body_kind_t { /* ORDER BODY: words in m2_body.c */
  *  M2_BODY_NONE. */
 m2_body_kind_t m2_body_kind(const char *type, const char *encoding);
 
-/** Whether a Content-Type speaks of a urlencoded form, in whatever spelling; it may be NULL. */
-int m2_body_names_form(const char *type);
-
 /** Whether a body is a form to some backends and not to others, or, a form by all accounts,
  *  spells its names in other bytes; type may be NULL. */
 int m2_body_is_odd_form(m2_body_kind_t kind, const char *type);

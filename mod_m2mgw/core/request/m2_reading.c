@@ -271,7 +271,8 @@ static int key_is(const m2_spelling_t *spelling, int i, const m2_name_t *name, a
                           m2_slice(name->folded.p + skip, name->folded.n - skip));
 }
 
-int m2_spelling_is(const m2_spelling_t *spelling, const m2_name_t *name)
+/* One of the keys is that name. */
+static int is_spelling(const m2_spelling_t *spelling, const m2_name_t *name)
 {
     apr_size_t skip;
     int i;
@@ -298,7 +299,7 @@ int m2_name_like(m2_slice_t raw, const char *name, m2_reading_t reading)
     }
     ours = m2_name_fold(folded, name, reading);
     for (way = 0; m2_spell(&spelling, room, sizeof(room), raw, reading, way); way++) {
-        if (m2_spelling_is(&spelling, &ours)) {
+        if (is_spelling(&spelling, &ours)) {
             return 1;
         }
     }

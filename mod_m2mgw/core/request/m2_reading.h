@@ -71,9 +71,6 @@ int m2_name_is_unfit(const char *text, m2_reading_t reading);
 int m2_spell(m2_spelling_t *spelling, char *room, apr_size_t size, m2_slice_t raw,
              m2_reading_t reading, int way);
 
-/** Whether one of the keys is that name. */
-int m2_spelling_is(const m2_spelling_t *spelling, const m2_name_t *name);
-
 /** Whether some backend takes raw for name, which is at most M2_MAX_NAME bytes. */
 int m2_name_like(m2_slice_t raw, const char *name, m2_reading_t reading);
 

@@ -26,7 +26,7 @@ typedef struct found_t {
     char why[M2_WIRE_WHY];
 } found_t;
 
-void m2_revocation_keys_make(m2_revocation_keys_t *keys, const m2_redis_spec_t *spec)
+static void make_keys(m2_revocation_keys_t *keys, const m2_redis_spec_t *spec)
 {
     apr_snprintf(keys->lines, M2_REVOCATION_KEY, "{%s}lines", spec->prefix);
     apr_snprintf(keys->version, M2_REVOCATION_KEY, "{%s}version", spec->prefix);
@@ -311,7 +311,7 @@ m2_code_t m2_revocation_redis_open(m2_revocation_redis_t **plist, apr_pool_t *po
     *plist = list;
     list->name = m2_redis_spec_name(pool, spec);
     list->words = m2_redis_spec_describe(pool, spec);
-    m2_revocation_keys_make(&list->keys, spec);
+    make_keys(&list->keys, spec);
     return m2_redis_open(&list->redis, pool, spec,
                          apr_pstrcat(pool, "revocation list ", list->name, NULL),
                          "a list that is dropped revokes nothing", err);

@@ -41,6 +41,4 @@ struct m2_revocation_redis_t {
     char lost[M2_WIRE_WHY]; /* what seen lacks of it; "": nothing */
 };
 
-void m2_revocation_keys_make(m2_revocation_keys_t *keys, const m2_redis_spec_t *spec);
-
 #endif /* M2_REVOCATION_REDIS_INT_H */

@@ -171,15 +171,6 @@ static m2_code_t judge(m2_file_t *file, const struct stat *st, const char *path,
     return flags & M2_FILE_DECIDES ? judge_modes(file, path, err) : M2_OK;
 }
 
-m2_code_t m2_file_judge(m2_file_t *file, const char *path, m2_err_t *err)
-{
-    struct stat st;
-
-    memset(file, 0, sizeof(*file));
-    return stat(path, &st) != 0 ? refuse_errno(file, errno, path, err)
-                                : judge(file, &st, path, M2_FILE_DECIDES, err);
-}
-
 /* --- reading --- */
 
 static apr_status_t wipe(void *data)

@@ -71,10 +71,6 @@ int m2_file_stamp(m2_stamp_t *stamp, const char *path);
 
 int m2_stamp_same(const m2_stamp_t *a, const m2_stamp_t *b);
 
-/** Check a file that other code reads, such as a password file: regular, and not writable by
- *  users who should not write it. As m2_file_read with M2_FILE_DECIDES, nothing is read. */
-m2_code_t m2_file_judge(m2_file_t *file, const char *path, m2_err_t *err);
-
 /** Whether everybody may write to a directory, sticky or not. */
 int m2_dir_is_open(const char *path);
 
