@@ -99,5 +99,11 @@ my %lines;
 for my $file (map { chomp; $_ } `find $top/mod_m2mgw -name '*.c'`) { $lines{$_} = 1 for slurp($file) =~ /"M2-(\d{3}):/g }
 ok(keys %lines > 30, scalar(keys %lines) . ' kinds of lines');
 is(join(' ', grep { $reference !~ /`M2-$_`/ } sort keys %lines), '', 'reference.md has every line of the log');
+my @alerts = slurp("$top/packaging/monitoring/m2mgw-rules.yml") =~ /- alert: (\w+)/g;
+ok(@alerts > 10, scalar(@alerts) . ' alerts');
+my $status = slurp("$top/docs/status.md");
+is(join(' ', grep { $status !~ /^\| [^|]*`$_`/m } @alerts), '', 'status.md lists every alert');
+is(join(' ', grep { !/ManyRefusals|SuspiciousTokens|ShadowStillRefuses|SlowVerification|GatewayAtFault/ && $troubles !~ /`$_`/ } @alerts), '',
+    'troubleshooting.md says what to do about each that names one fault');
 isnt((try_config('M2MNoSuch On'))[0], 0, 'control: a block that is wrong is refused');
 done_testing();
