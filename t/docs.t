@@ -8,6 +8,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use JSON::PP ();
 use M2MGW::Test;
 
 my $top = "$FindBin::Bin/..";
@@ -78,6 +79,24 @@ SKIP: {
         denies($t->get('/orders/7'), 401, 'token_missing', "$name: and none else");
         $t->finish(more => 1);
     }
+}
+
+# --- a recipe whose place in the file decides ---
+
+{
+    my ($conf) = slurp("$top/docs/recipes.md") =~ /^## A canary by claim\n+```apache\n(.*?)^```/ms;
+    my $t = M2MGW::Test->prepare(files => { 'conf/jwks.json' => jwks_json(jwk('p256', kid => 'K1')) });
+    $conf =~ s{127\.0\.0\.1:8080}{\@BACKEND\@};
+    $conf =~ s{127\.0\.0\.1:8081}{\@BACKEND2\@};
+    $t->begin($conf =~ s{file:conf/}{file:\@ROOT\@/conf/}r);
+    for my $case ([ JSON::PP::true, 'b2' ], [ JSON::PP::false, 'b' ]) {
+        my ($canary, $backend) = @$case;
+        my $r = $t->get('/orders/7?a=b%20c', token => mint('p256', { canary => $canary }, { kid => 'K1' }));
+        passes($r, "canary $canary");
+        is_deeply([ map { "$_->{backend} $_->{line}" } $r->backend ], ["$backend GET /orders/7?a=b%20c HTTP/1.1"], 'goes to its backend');
+    }
+    denies($t->get('/orders/7'), 401, 'token_missing', 'no token goes to neither');
+    $t->finish(more => 1);
 }
 
 # --- tables that have to be whole ---
