@@ -262,6 +262,12 @@ void m2mi_grants_leave(const m2mi_server_t *conf);
 const char *m2mi_passwords_open(m2mi_providers_t *providers, apr_pool_t *pool, server_rec *s,
                                 const ap_conf_vector_t *section);
 
+/** pre_config: forget the files of the configuration before. */
+void m2mi_passwords_reset(void);
+
+/** How many clients the files have, or more; asked before a child reads any. */
+apr_size_t m2mi_passwords_clients(void);
+
 /** The file that is in force for a request is the one that is watched. */
 int m2mi_passwords_is(const m2mi_providers_t *providers, const ap_conf_vector_t *section);
 
@@ -284,7 +290,7 @@ apr_time_t m2mi_cost_now(void);
 
 /* --- m2mi_memory.c: secrets that were right --- */
 
-/** child_init: a fresh key, an empty memory. */
+/** child_init: a fresh key, an empty memory with room for the clients of all password files. */
 void m2mi_memory_child(apr_pool_t *pool, server_rec *s);
 
 /** Whether the client gave that very secret in the last minute, and it was right, and the

@@ -4,11 +4,10 @@
  * Secrets that were right a moment ago, so that a client which asks again and again costs a
  * signature and no password hash. Kept as a keyed hash in this process alone, for a minute
  * at most, and only where a change of the file they were checked against is noticed.
- *
- * A door is written by whoever gets it and read by anybody, without a lock: its number is
- * odd while it is written, and a reader that sees it odd or changed has read nothing.
  */
 #include "issuer/m2mi.h"
+
+#include "oauth/m2_recall.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -17,19 +16,10 @@
 
 #include <time.h>
 
-#define DOORS 2048
-#define KEEP 60 /* seconds */
-#define TAG_WORDS 4
+#define KEEP 60 /* seconds of a clock that is never set */
 
-typedef struct door_t {
-    apr_uint32_t number;
-    apr_uint32_t changes;         /* of the file, before the check */
-    apr_int64_t until;            /* seconds of a clock that is never set */
-    apr_uint64_t tag[TAG_WORDS];
-} door_t;
-
-static door_t *doors; /* NULL: nothing is remembered */
-static EVP_MAC_CTX *keyed; /* set up with a random key, and only copied since */
+static m2_recall_t *memory; /* NULL: nothing is remembered */
+static EVP_MAC_CTX *keyed;  /* set up with a random key, and only copied since */
 
 static EVP_MAC_CTX *keyed_make(void)
 {
@@ -54,8 +44,8 @@ static EVP_MAC_CTX *keyed_make(void)
 void m2mi_memory_child(apr_pool_t *pool, server_rec *s)
 {
     keyed = keyed_make();
-    doors = keyed ? apr_pcalloc(pool, DOORS * sizeof(*doors)) : NULL;
-    if (!doors) {
+    memory = keyed ? m2_recall_make(pool, m2mi_passwords_clients()) : NULL;
+    if (!memory) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      "M2-719: no randomness: right secrets are not remembered");
     }
@@ -76,62 +66,31 @@ static int tag_make(apr_uint64_t *tag, const m2mi_watch_t *passwords, const char
     const char *const texts[] = { m2mi_watch_path(passwords), client, secret };
     EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(keyed);
     int done = ctx != NULL;
+    const size_t size = M2_RECALL_WORDS * sizeof(*tag);
     size_t i, n = 0;
 
     for (i = 0; done && i < sizeof(texts) / sizeof(texts[0]); i++) {
         done = EVP_MAC_update(ctx, (const unsigned char *)texts[i], strlen(texts[i]) + 1) == 1;
     }
-    done = done && EVP_MAC_final(ctx, (unsigned char *)tag, &n, TAG_WORDS * sizeof(*tag)) == 1;
+    done = done && EVP_MAC_final(ctx, (unsigned char *)tag, &n, size) == 1;
     EVP_MAC_CTX_free(ctx);
-    return done && n == TAG_WORDS * sizeof(*tag);
+    return done && n == size;
 }
 
 int m2mi_memory_has(const m2mi_watch_t *passwords, const char *client, const char *secret)
 {
-    apr_uint64_t tag[TAG_WORDS], differs = 0;
-    apr_uint32_t number, changes;
-    apr_int64_t until;
-    door_t *door;
-    int i;
+    apr_uint64_t tag[M2_RECALL_WORDS];
 
-    if (!doors || !tag_make(tag, passwords, client, secret)) {
-        return 0;
-    }
-    door = &doors[tag[0] % DOORS];
-    number = __atomic_load_n(&door->number, __ATOMIC_ACQUIRE);
-    changes = __atomic_load_n(&door->changes, __ATOMIC_RELAXED);
-    until = __atomic_load_n(&door->until, __ATOMIC_RELAXED);
-    for (i = 0; i < TAG_WORDS; i++) {
-        differs |= tag[i] ^ __atomic_load_n(&door->tag[i], __ATOMIC_RELAXED);
-    }
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return !(number & 1) && __atomic_load_n(&door->number, __ATOMIC_RELAXED) == number
-           && !differs && changes == m2mi_watch_changes(passwords)
-           && seconds_now() < until;
+    return memory && tag_make(tag, passwords, client, secret)
+           && m2_recall_has(memory, tag, m2mi_watch_changes(passwords), seconds_now());
 }
 
 void m2mi_memory_put(const m2mi_watch_t *passwords, const char *client, const char *secret,
                      apr_uint32_t changes)
 {
-    apr_uint64_t tag[TAG_WORDS];
-    apr_uint32_t number;
-    door_t *door;
-    int i;
+    apr_uint64_t tag[M2_RECALL_WORDS];
 
-    if (!doors || !tag_make(tag, passwords, client, secret)) {
-        return;
+    if (memory && tag_make(tag, passwords, client, secret)) {
+        m2_recall_put(memory, tag, changes, seconds_now() + KEEP);
     }
-    door = &doors[tag[0] % DOORS];
-    number = __atomic_load_n(&door->number, __ATOMIC_RELAXED);
-    if ((number & 1)
-        || !__atomic_compare_exchange_n(&door->number, &number, number + 1, 0,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-        return; /* somebody else is at it; the next check may remember */
-    }
-    __atomic_store_n(&door->changes, changes, __ATOMIC_RELAXED);
-    __atomic_store_n(&door->until, seconds_now() + KEEP, __ATOMIC_RELAXED);
-    for (i = 0; i < TAG_WORDS; i++) {
-        __atomic_store_n(&door->tag[i], tag[i], __ATOMIC_RELAXED);
-    }
-    __atomic_store_n(&door->number, number + 2, __ATOMIC_RELEASE);
 }

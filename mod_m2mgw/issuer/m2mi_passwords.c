@@ -30,6 +30,8 @@
 static apr_uint32_t bcrypt_usec = 1000; /* one of COST_LEAST */
 static apr_uint32_t sha_per_usec = 2;
 
+static apr_size_t clients_read; /* in all files, as often as they are read */
+
 /* a hash that clients of the file have, and what it costs */
 typedef struct setting_t {
     const char *hash;  /* one of them */
@@ -220,6 +222,7 @@ static const char *passwords_parse(const void **pobject, apr_pool_t *pool, const
     while (m2_line_next(&text, &line)) {
         line_add(passwords, pool, line);
     }
+    clients_read += apr_hash_count(passwords->clients);
     *pobject = passwords;
     return NULL;
 }
@@ -259,6 +262,16 @@ const char *m2mi_passwords_open(m2mi_providers_t *providers, apr_pool_t *pool, s
         return NULL;
     }
     return m2mi_watch_open(&providers->passwords, pool, s, &password_file, path, NULL);
+}
+
+void m2mi_passwords_reset(void)
+{
+    clients_read = 0;
+}
+
+apr_size_t m2mi_passwords_clients(void)
+{
+    return clients_read;
 }
 
 int m2mi_passwords_is(const m2mi_providers_t *providers, const ap_conf_vector_t *section)

@@ -62,6 +62,7 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     m2mi_watch_reset(pconf);
     m2mi_keys_reset(pconf);
     m2mi_client_keys_reset(pconf);
+    m2mi_passwords_reset();
     m2mi_lists_reset(pconf);
     m2mi_replay_reset();
     m2mi_cost_measure();
