@@ -49,6 +49,7 @@ Listen 127.0.0.1:\@PORT:dav\@
 <VirtualHost 127.0.0.1:\@PORT:dav\@>
     ServerName gw.test:\@PORT:dav\@
     ProxyPass /local !
+    ProxyPass /far http://127.0.0.1:\@PORT:dav\@/app
     ProxyPass / http://\@BACKEND\@/
     <Location /app>
         $keys
@@ -58,6 +59,22 @@ Listen 127.0.0.1:\@PORT:dav\@
     </Location>
     <Location /app/public>
         M2MEngine Off
+    </Location>
+    <Location /late/public>
+        M2MEngine Off
+    </Location>
+    <Location /late>
+        $keys
+        M2MEngine On
+    </Location>
+    <Location /far>
+        $keys
+        RequestHeader edit Destination "^(?:https?://[^/]+)?/far/" "/app/"
+    </Location>
+    <Location /hop>
+        $keys
+        RewriteEngine On
+        RewriteRule .* /open/moved
     </Location>
     <LocationMatch ^/keys/>
         $keys
@@ -149,6 +166,28 @@ for my $to ('/open/y', 'http://gw.test/open/y', '/apple', '/app/public/y', '/see
     passes(to('MOVE', '/app/x', $to, token => $token), "control: MOVE out of a section: $to") ;
 }
 passes(to('COPY', '/app/x', '/app/y', token => $token), 'control: within a section');
+
+# what is Off within a section is judged as Off, on both ends
+for my $to ('/app/public/y', '/app/public', 'http://gw.test/app/public/a%20b', '/app/%70ublic/y') {
+    passes(to('MOVE', '/open/x', $to), "into an open section: $to");
+    passes(to('MOVE', '/app/public/x', $to), "within it: $to");
+}
+for my $to ('/app/y', '/app/PUBLIC/y', '/app/public;v/y', '/app/public/../y', '/app/public/%2e%2e/y', '/app/public%2fy', '/app/publicity', '/app/admin/y', '/keys/x', '/late/public/y') {
+    denies(to('COPY', '/open/x', $to), 400, 'path_unsafe', "what is not quite in it: $to");
+    denies(to('COPY', '/app/public/x', $to), 400, 'path_unsafe', "out of it, whose policy is Off: $to");
+}
+passes(to('COPY', '/late/x', '/late/public/y', token => $token), 'control: a later On wins, for both');
+denies(to('COPY', '/late/public/x', '/open/y'), 401, 'token_missing', 'control: and for a request');
+
+# a request that httpd redirects within itself
+my $r = to('MOVE', '/hop/x', '/hop/y', token => $token);
+passes($r, 'a Destination in the section of the first path');
+is($r->target, '/open/moved', 'after a redirect within httpd');
+denies(to('MOVE', '/hop/x', '/hop/y'), 401, 'token_missing', 'control: whose policy has decided');
+denies(to('MOVE', '/hop/x', '/app/y', token => $token), 400, 'path_unsafe', 'control: another section');
+$r = to('MOVE', '/far/x', at('/far/y'), token => $token);
+passes($r, 'a second hop, to which the header is rewritten');
+is($r->sent('Destination'), '/app/y', 'as it is on the second hop');
 passes(to('COPY', '/app/x', 'http://gw.test/app/y/', token => $token), 'control: by a URL');
 denies(to('COPY', '/app/x', '/app/y'), 401, 'token_missing', 'control: without a token');
 passes(to('GET', '/open/x', '/app/x'), 'control: a GET writes nothing');
@@ -157,5 +196,5 @@ is(to('COPY', '/local/a', at('/local/app/c'))->status, 401, 'mod_dav asks for th
 is(to('COPY', '/local/a', at('/local/app/c'), token => $token)->status, 201, 'and a token opens it');
 is(to('COPY', '/local/a', at('/local/d'))->status, 201, 'control: another destination');
 
-$t->expect_log(qr/\[m2mgw:warn\].*(?:ProxyRequests On|Shadow|<Proxy>)/);
+$t->expect_log(qr/\[m2mgw:warn\].*(?:ProxyRequests On|Shadow|<Proxy>|a wider <Location> behind this one)/);
 $t->finish;

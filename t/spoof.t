@@ -31,6 +31,10 @@ ScriptAlias /cgi/ @ROOT@/cgi/
 <Location /off>
     M2MEngine Off
 </Location>
+<Location /set>
+    M2MEngine Off
+    RequestHeader set X-Rewrite-URL /ours
+</Location>
 <Location /off-raw>
     M2MEngine Off
 </Location>
@@ -128,6 +132,17 @@ for my $n (qw(M2M_VERIFIED M2M-Verified M2M_CLAIM_sub M2M-Decision X-Reason)) {
 }
 $r = $t->get('/bypass', headers => [ 'X-Ca-Request-Id' => 'evil' ]);
 unlike($r->sent('X-Ca-Request-Id') // '', qr/evil/, 'X-Ca-Request-Id is ours');
+# headers that frameworks read in place of the path
+for my $n (map { ($_, lc, uc =~ tr/-/_/r, tr/-_/../r, tr/-_/~~/r) } qw(X-Original-URL X-Rewrite-URL SCRIPT_NAME PATH_INFO)) {
+    for my $url ('/', '/off', '/off-raw/x') {
+        $r = $t->get($url, headers => [ $n => '/evil', 'X-Other' => 'x' ], token => $token);
+        my ($received) = $r->backend;
+        is(join(',', map { "$_->[0]: $_->[1]" } grep { $_->[1] =~ /\A(?:x|\/evil)\z/ } @{ $received->{headers} }), 'X-Other: x', "$n does not arrive ($url)");
+    }
+}
+$r = $t->get('/set', headers => [ 'X-Rewrite-Url' => '/evil', 'X-Original-Host' => 'h' ]);
+is(join(',', $r->sent('X-Rewrite-URL')), '/ours', 'what the configuration sets stays');
+is($r->sent('X-Original-Host'), 'h', 'control: another header');
 $r = $t->get('/cgi/env.cgi?client_id=evil', headers => [ 'X-Client-Id' => 'evil1', 'X_Client_Id' => 'evil2' ]);
 is($r->status, 200, 'a CGI program without a token, bypass');
 unlike($r->body, qr/evil/, 'sees none of it');

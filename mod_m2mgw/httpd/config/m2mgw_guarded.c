@@ -24,6 +24,7 @@ typedef struct maker_t {
     apr_array_header_t *proxied;
     apr_hash_t *marked; /* "server argument" of sections with a `Require` or nested ours */
     int notices;        /* whether this section is one of the server's own */
+    int order;          /* of the section that is being added */
 } maker_t;
 
 /* --- the tree of directives --- */
@@ -116,14 +117,16 @@ notice(const maker_t *m, m2_level_t level, const char *fmt, ...)
 }
 
 /* A later section wins, as it does in httpd's merge. */
-static void add_to(m2mgw_guarded_t *section, const char *written, const m2mgw_dir_t *dir)
+static void add_to(m2mgw_guarded_t *section, const maker_t *m, const char *written,
+                   const m2mgw_dir_t *dir)
 {
     section->written = written;
     if (dir->section) {
         section->dir = dir;
     }
     if (dir->engine != M2MGW_ENGINE_UNSET) {
-        section->engine = dir->engine;
+        section->engine = section->said = dir->engine;
+        section->order = m->order;
     }
 }
 
@@ -138,13 +141,15 @@ static int strictness(m2mgw_engine_t engine)
 
 /* Another spelling of the same path: a backend may take either for the other, so that the
  * stricter one counts for both. A `Require` alone is On. */
-static void add_twin(m2mgw_guarded_t *section, const char *written, const m2mgw_dir_t *dir)
+static void add_twin(m2mgw_guarded_t *section, const maker_t *m, const char *written,
+                     const m2mgw_dir_t *dir)
 {
     const m2mgw_engine_t before = section->dir ? section->engine : M2MGW_ENGINE_ON;
     const m2mgw_engine_t engine = dir->section ? dir->engine : M2MGW_ENGINE_ON;
 
-    add_to(section, written, dir);
+    add_to(section, m, written, dir);
     section->engine = strictness(before) > strictness(engine) ? before : engine;
+    section->said = section->engine;
 }
 
 static void notice_twins(const maker_t *m, const char *one, const char *other)
@@ -169,14 +174,15 @@ static void add_prefix(const maker_t *m, const char *written, const m2mgw_dir_t 
     if (!entry->what) {
         entry->what = apr_pcalloc(m->pool, sizeof(m2mgw_guarded_t));
         ((m2mgw_guarded_t *)entry->what)->engine = M2MGW_ENGINE_UNSET;
+        ((m2mgw_guarded_t *)entry->what)->said = M2MGW_ENGINE_UNSET;
     }
     section = entry->what;
     if (!section->written || m2_slice_is(m2_slice_z(section->written), written)) {
-        add_to(section, written, dir);
+        add_to(section, m, written, dir);
     }
     else {
         notice_twins(m, section->written, written);
-        add_twin(section, written, dir);
+        add_twin(section, m, written, dir);
     }
 }
 
@@ -199,11 +205,11 @@ static void add_expression(const maker_t *m, const core_dir_config *core,
     }
     e = apr_array_push(m->expressions);
     memset(e, 0, sizeof(*e));
-    e->section.engine = M2MGW_ENGINE_UNSET;
+    e->section.engine = e->section.said = M2MGW_ENGINE_UNSET;
     e->regex = core->r;
     e->blind = core->r ? compile_blind(m->pool, core->d) : NULL;
     e->start = m2_path_pattern_start(m->pool, core->d, kind);
-    add_to(&e->section, core->d, dir);
+    add_to(&e->section, m, core->d, dir);
 }
 
 static void add_section(maker_t *m, const ap_conf_vector_t *vector, int own)
@@ -236,6 +242,7 @@ static void add_locations(maker_t *m, server_rec *main_server)
 
     m->guard->merges_slashes = conf->merge_slashes != AP_CORE_CONFIG_OFF;
     for (i = 0; i < conf->sec_url->nelts; i++) {
+        m->order = i;
         add_section(m, APR_ARRAY_IDX(conf->sec_url, i, const ap_conf_vector_t *),
                     i >= inherited);
     }
@@ -248,12 +255,12 @@ static void add_proxied(maker_t *m, const proxy_dir_conf *proxy, const m2mgw_dir
     m2mgw_proxied_t *p = apr_array_push(m->proxied);
 
     memset(p, 0, sizeof(*p));
-    p->section.engine = M2MGW_ENGINE_UNSET;
+    p->section.engine = p->section.said = M2MGW_ENGINE_UNSET;
     p->regex = proxy->r;
     p->blind = proxy->r ? compile_blind(m->pool, proxy->p) : NULL;
     p->folded = m2_path_fold(m->pool, proxy->p);
     p->has_wildcards = proxy->p_is_fnmatch;
-    add_to(&p->section, proxy->p, dir);
+    add_to(&p->section, m, proxy->p, dir);
 }
 
 static void add_proxies(maker_t *m)
@@ -450,7 +457,7 @@ const m2mgw_guard_t *m2mgw_guarded(apr_pool_t *pool, server_rec *main_server, se
     maker_t m = { pool, s, apr_pcalloc(pool, sizeof(m2mgw_guard_t)),
                   m2_path_table_make(pool),
                   apr_array_make(pool, 4, sizeof(m2mgw_expression_t)),
-                  apr_array_make(pool, 4, sizeof(m2mgw_proxied_t)), apr_hash_make(pool), 0 };
+                  apr_array_make(pool, 4, sizeof(m2mgw_proxied_t)), apr_hash_make(pool), 0, 0 };
 
     if (!count_sections(&m, main_server)) {
         return NULL;

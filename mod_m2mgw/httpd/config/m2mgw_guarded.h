@@ -24,6 +24,8 @@ typedef struct m2mgw_guarded_t {
     const char *written;    /* its argument, as the last of them has it */
     m2mgw_engine_t engine;  /* what it says or inherits; On for a `Require` alone */
     const m2mgw_dir_t *dir; /* what it says of ours; NULL: nothing */
+    m2mgw_engine_t said;    /* what M2MEngine says in it */
+    int order;              /* the place of that section: a later one wins */
     const apr_array_header_t *twins; /* stricter sections that begin with the same path but for
                                         case, of m2mgw_twin_t; NULL: none */
 } m2mgw_guarded_t;

@@ -377,25 +377,112 @@ static const char *destination_of(const request_rec *r)
     return apr_pstrmemdup(r->pool, path, strcspn(path, "?#"));
 }
 
-/* Sections of the destination that the request itself does not lie in. */
-static void compare_destination(look_t *look, const char *path)
+/* A section that some reading of the destination lies in. */
+typedef struct hit_t {
+    const m2mgw_guarded_t *section;
+    int met;   /* the request lies in it, and its policy decides about the request */
+    int exact; /* so does the destination as httpd reads it */
+} hit_t;
+
+/* The destination as httpd would read it; NULL where a backend may read that otherwise. */
+static const char *plain_of(apr_pool_t *pool, const char *path)
+{
+    char *plain = apr_pstrdup(pool, path);
+
+    return ap_unescape_url(plain) == OK
+                   && !(m2_path_marks(plain) & (M2_PATH_DEVICE | M2_PATH_CONTROL))
+               ? plain
+               : NULL;
+}
+
+/* Whether a policy decides about r: a section lies around one that is Off, too. */
+static int is_decided(const request_rec *r)
+{
+    const m2mgw_dir_t *dir = ap_get_module_config(r->per_dir_config, &m2mgw_module);
+    m2mgw_effective_t effective;
+
+    return m2mgw_effective(&effective, dir) && effective.engine == M2MGW_ENGINE_ON;
+}
+
+static int is_covered(const look_t *look, const m2_path_entry_t *entry,
+                      const m2mgw_expression_t *e, const char *path)
+{
+    return entry ? m2_path_entry_covers(entry, path)
+                 : path == look->uri ? uri_matches(look, e) : matches(e, path);
+}
+
+/* entry or e is one that a reading lies in. A request that httpd has redirected within itself was
+ * in the sections of its earlier paths, which have decided about it. */
+static void add_hit(apr_array_header_t *hits, const look_t *look, const m2_path_entry_t *entry,
+                    const m2mgw_expression_t *e, const char *plain)
+{
+    hit_t *hit = apr_array_push(hits);
+    const request_rec *r;
+
+    hit->section = entry ? entry->what : &e->section;
+    hit->exact = plain && is_covered(look, entry, e, plain);
+    hit->met = 0;
+    for (r = look->r; r && !hit->met; r = r->prev) {
+        hit->met = is_covered(look, entry, e, r == look->r ? look->uri : r->uri)
+                   && (!hit->section->dir || is_decided(r));
+    }
+}
+
+/* Whether the last word of M2MEngine in these sections is Off, and httpd would find it. */
+static int are_open(const apr_array_header_t *hits)
+{
+    const hit_t *last = NULL;
+    int i;
+
+    for (i = 0; i < hits->nelts; i++) {
+        const hit_t *hit = &APR_ARRAY_IDX(hits, i, hit_t);
+
+        if (hit->section->said != M2MGW_ENGINE_UNSET
+            && (!last || hit->section->order >= last->section->order)) {
+            last = hit;
+        }
+    }
+    return last && last->section->said == M2MGW_ENGINE_OFF && last->exact;
+}
+
+/* Adds the sections of one reading; where M2MEngine is Off, only those with a plain `Require`. */
+static void compare_reading(look_t *look, const char *plain, const char *reading)
 {
     const apr_array_header_t *list = look->guard->expressions;
+    apr_array_header_t *hits = apr_array_make(look->r->pool, 4, sizeof(hit_t));
+    const m2_path_entry_t *entry = m2_path_table_find(look->guard->prefixes, reading);
+    int i, open;
+
+    for (; entry; entry = entry->outer) {
+        add_hit(hits, look, entry, NULL, plain);
+    }
+    for (i = 0; i < list->nelts; i++) {
+        const m2mgw_expression_t *e = &APR_ARRAY_IDX(list, i, const m2mgw_expression_t);
+
+        if (reading_matches(look, e, reading)) {
+            add_hit(hits, look, NULL, e, plain);
+        }
+    }
+    open = are_open(hits);
+    for (i = 0; i < hits->nelts; i++) {
+        const hit_t *hit = &APR_ARRAY_IDX(hits, i, hit_t);
+
+        if (!open || !hit->section->dir) {
+            m2_path_guard_add(&look->compared, hit->section, hit->met, 1, reading);
+        }
+    }
+}
+
+/* Sections of the destination whose policy does not decide about the request itself. */
+static void compare_destination(look_t *look, const char *path)
+{
     m2_path_reading_t readings[M2_PATH_READINGS];
     const int n = m2_path_readings(readings, look->r->pool, path);
-    int i, k;
+    const char *plain = plain_of(look->r->pool, path);
+    int i;
 
     for (i = 0; i < n; i++) {
-        m2_path_guard_prefixes(&look->compared, look->guard->prefixes, NULL, look->uri,
-                               readings[i].path);
-        for (k = 0; k < list->nelts; k++) {
-            const m2mgw_expression_t *e = &APR_ARRAY_IDX(list, k, const m2mgw_expression_t);
-
-            if (reading_matches(look, e, readings[i].path)) {
-                m2_path_guard_add(&look->compared, &e->section, uri_matches(look, e), 1,
-                                  readings[i].path);
-            }
-        }
+        compare_reading(look, plain, readings[i].path);
     }
 }
 
@@ -417,7 +504,8 @@ static int judge_destination(const look_t *look)
     return other.compared.differing & 1u << M2_ENGINE_ON
                ? refuse(&other, apr_pstrcat(look->r->pool, "the Destination is in the section ",
                                             missed(&other)->written,
-                                            ", which the request is not in", NULL))
+                                            ", whose policy does not decide about the request",
+                                            NULL))
                : DECLINED;
 }
 
