@@ -25,6 +25,17 @@ my $packaging = "$FindBin::Bin/../packaging";
     is("@missing", '', './run package installs what the packages need to be built');
 }
 
+# What is there already is not installed again: that takes the network, and root.
+{
+    my ($missing) = slurp("$FindBin::Bin/../run") =~ /^(missing_packages\(\) \{.*?^\}\n)/ms or BAIL_OUT('no missing_packages');
+    my $bin = tempdir(CLEANUP => 1);
+    spew("$bin/dpkg-query", "#!/bin/sh\ncat <<'END'\ninstalled make, make-guile\ninstalled apache2-dev, dh-apache2, dh-sequence-apache2 (= 2)\nconfig-files clang, c-compiler\nEND\n");
+    chmod 0755, "$bin/dpkg-query";
+    spew("$bin/asks", "set -euo pipefail\n${missing}missing_packages make dh-apache2 dh-sequence-apache2 clang c-compiler mak\n");
+    local $ENV{PATH} = "$bin:$ENV{PATH}";
+    is(`bash $bin/asks`, 'clang c-compiler mak ', './run installs what is missing, and nothing that another package has in it');
+}
+
 # Where no mounts can be had (a chroot, a container), trying the packages is skipped, not failed.
 {
     my $bin = tempdir(CLEANUP => 1);
