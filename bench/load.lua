@@ -3,14 +3,18 @@
 --
 -- For wrk: requests with the tokens of the file BENCH_TOKENS, one after the other; a line of
 -- two words is a bound token and a proof. BENCH_BODY, if set, is posted instead, without a
--- token. Prints one line of JSON.
+-- token, by BENCH_CLIENTS clients in turn, whose names take the place of CLIENT in it. Prints one
+-- line of JSON.
 
 local requests, at = {}, 0
 
 function init(args)
     local body = os.getenv("BENCH_BODY")
     if body then
-        requests[1] = wrk.format("POST", nil, { ["Content-Type"] = "application/x-www-form-urlencoded" }, body)
+        for client = 1, tonumber(os.getenv("BENCH_CLIENTS")) do
+            requests[client] = wrk.format("POST", nil, { ["Content-Type"] = "application/x-www-form-urlencoded" },
+                                          (body:gsub("CLIENT", "bench" .. client)))
+        end
         return
     end
     for token in io.lines(os.getenv("BENCH_TOKENS")) do

@@ -17,7 +17,7 @@ use Time::HiRes qw(sleep time);
 use Bench::Setup;
 use Bench::Servers;
 
-our @EXPORT = qw(start stop load warm check_server memory_kb cpu_us instructions_of seconds_to_check);
+our @EXPORT = qw(start stop beside load warm check_server memory_kb cpu_us instructions_of seconds_to_check);
 
 my @alive;
 END { local $?; kill 'KILL', map { -$_ } @alive if @alive }
@@ -179,6 +179,7 @@ sub load {
     my ($s, $file, %o) = @_;
     local $ENV{BENCH_TOKENS} = $file ? "$s->{tokens}/$file" : '/dev/null';
     local $ENV{BENCH_BODY} = $o{body} if $o{body};
+    local $ENV{BENCH_CLIENTS} = $s->{clients} // 1;
     my $path = $o{path} // '/api/index.html';
     my @command = ($bench{pin} ? qw(taskset -c 1) : (), 'wrk', '-t1', "-c$bench{connections}", "-d$bench{seconds}s",
                    '--timeout', '10s', '-s', "$bench{top}/bench/load.lua", "http://127.0.0.1:$s->{port}$path");
@@ -192,6 +193,18 @@ sub load {
     $r->{rps} = $r->{requests} * 1e6 / $r->{us};
     $r->{memory} = memory_kb($s);
     return $r;
+}
+
+# Do $what while a command runs on the core of the servers; what the command prints.
+sub beside {
+    my ($what, @command) = @_;
+    my $out = "$bench{root}/beside";
+    unlink $out;
+    my $pid = spawn(0, $out, @command);
+    $what->();
+    waitpid $pid, 0;
+    @alive = grep { $_ != $pid } @alive;
+    return slurp($out);
 }
 
 # --- instructions ---
@@ -208,17 +221,19 @@ sub answer {
 
 # Of all that one process does with connections, for that many requests with the same token.
 sub counted {
-    my ($name, $requests) = @_;
-    my $s = prepare($name, 'RS256', 1, threads => 1); # what threads keep each for themselves is counted once
+    my ($name, $requests, $alg, $text) = @_;
+    my $s = prepare($name, $alg, 1, threads => 1); # what threads keep each for themselves is counted once
     my $log = "$s->{dir}/callgrind";
     my $valgrind = 'valgrind -q --tool=callgrind --toggle-collect=ap_run_process_connection';
+    chown +(getpwnam 'www-data')[2, 3], "$s->{dir}/signing.json" unless $>;
     my @as_user = $> ? () : ('setpriv', '--reuid=www-data', '--regid=www-data', '--clear-groups');
     $s->{pid} = spawn(undef, "$s->{dir}/console", @as_user, split(' ', $valgrind), "--callgrind-out-file=$log", command($s, '-X'));
     wait_port($s, $s);
     (my $token = slurp("$s->{tokens}/one")) =~ s/\s//g;
+    $text //= request_text($token, '');
     my $c = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $s->{port}) or die "no connection\n";
     for (1 .. $requests) {
-        print {$c} request_text($token, '');
+        print {$c} $text;
         my $status = answer($c);
         die "$name answers $status\n" if $status != 200;
     }
@@ -229,10 +244,11 @@ sub counted {
     return slurp($log) =~ /^(?:summary|totals): (\d+)/m ? $1 : die "callgrind left nothing\n";
 }
 
-# Of one more request.
+# Of one more request; text: another one than a GET with the token.
 sub instructions_of {
-    my ($name) = @_;
-    return (counted($name, 300) - counted($name, 44)) / 256;
+    my ($name, %o) = @_;
+    my @of = ($o{alg} // 'RS256', $o{text});
+    return (counted($name, 300, @of) - counted($name, 44, @of)) / 256;
 }
 
 1;

@@ -202,12 +202,13 @@ our %server = (
         my ($s, $t, $alg) = @_;
         spew("$s->{dir}/signing.json", slurp("$t/private.json"));
         chmod 0600, "$s->{dir}/signing.json";
-        spew("$s->{dir}/clients", "bench:\$2y\$05\$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC\n");
+        my @clients = map { "bench$_" } 1 .. $s->{clients} // 1;
+        spew("$s->{dir}/clients", join '', map { "$_:\$2y\$05\$eeHrCj2u4bGD1/90QtKbsuV9mk5T7n26cyhkm6.1ad29.KTdA5voC\n" } @clients);
+        my $grants = join '', map { "M2MGrant https://api.example/ $_ read write\n" } @clients;
         httpd_config($s, <<"CONF", qw(auth_basic authn_file m2m_issuer)) } },
 M2MIssuerName http://127.0.0.1/idp
 M2MSigningKey $s->{dir}/signing.json
-M2MGrant https://api.example/ bench read write
-<Location /token>
+$grants<Location /token>
     SetHandler m2m-token
     M2MClientProvider file
     AuthUserFile $s->{dir}/clients
