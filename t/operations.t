@@ -286,7 +286,50 @@ like(slurp("$dir/err"), qr{GET /open needs no token.*GET /users/me needs no scop
 qx($ctl openapi $dir/api.yaml --strict=token 2>$dir/err);
 unlike(slurp("$dir/err"), qr{/users/me}, '--strict=token minds tokens only');
 like(qx($ctl openapi $dir/api.yaml --json 2>$dir/err), qr/"operation":\s*"getUser"/, '--json');
-like(qx($ctl openapi $dir/api.yaml --locations 2>$dir/err), qr{<LocationMatch "\^\\Q/api/users/\\E\[\^/\]\+}, '--locations');
 qx($ctl openapi $dir/err 2>$dir/err2);
 is($? >> 8, 2, 'a bad file');
+
+# --- m2mctl openapi --locations: the same policy without operations ---
+
+# out of order, so that what counts must be put last; an operationId and scopes from a stranger
+my $PLAIN = <<'YAML';
+openapi: 3.1.0
+servers: [{url: /plain}]
+components: {securitySchemes: {oauth: {type: oauth2}}}
+security: [{oauth: [read]}]
+paths:
+  /users/me: {get: {operationId: "me\n</Location>\n<Location />", security: [{oauth: [admin]}]}}
+  /users/nobody: {}
+  /users/{id}.json: {get: {security: [{oauth: ['a"b\\c', read]}, {oauth: [admin]}]}}
+  /users/{id}: {get: {}, put: {security: []}, head: {security: [{oauth: [admin]}]}}
+  /a%20b/%22c.d%22: {get: {security: []}}
+  /files/*: {get: {}, x-aliyun-apigateway-any-method: {security: [{oauth: [admin]}]}}
+  /files/x: {post: {}}
+YAML
+spew("$dir/plain.yaml", $PLAIN);
+my $sections = qx($ctl openapi $dir/plain.yaml --locations 2>$dir/err);
+is($? >> 8, 0, '--locations') or diag(slurp("$dir/err"));
+my $l = M2MGW::Test->start(files => { %FILES, 'plain.yaml' => $PLAIN }, config => <<"CONF");
+<Location /api>
+    M2MJwks file:\@ROOT\@/k.json
+    M2MOpenAPI \@ROOT\@/plain.yaml base=/api
+</Location>
+<Location /plain>
+    M2MJwks file:\@ROOT\@/k.json
+</Location>
+$sections
+ProxyPass / http://\@BACKEND\@/
+CONF
+my %tokens = (none => undef, map { ($_ => mint('oct', { sub => 'me', scope => $_ })) } 'read', 'admin', 'a"b\\c read', 'other');
+for my $path ('/users/7', '/users/me', '/users/nobody', '/users/7.json', '/users/', '/users/.json', '/a%20b/%22c.d%22', '/a%20b/%22cxd%22', '/files/', '/files/x', '/files/y/z',
+              '/none', '/users/ME', '/users/me;x', '/Users/7', '/users/7/') {
+    for my $method ('GET', 'HEAD', 'PUT', 'POST', 'DELETE') {
+        for my $who (sort keys %tokens) {
+            my ($by_operations, $by_sections) = map { $l->request($method, "$_$path", token => $tokens{$who})->status } '/api', '/plain';
+            is($by_sections == 200, $by_operations == 200, "$method $path with scope $who: $by_operations, in sections $by_sections");
+        }
+    }
+}
+$l->expect_log(qr/M2-101|M2-121/);
+$l->finish(more => 1);
 done_testing();

@@ -4,6 +4,7 @@
  * m2mctl openapi: the operations of an OpenAPI document with what each of them needs, as the
  * server would read it; and the same as <Location> sections, for those who want to do without.
  */
+#include "ctl/m2mctl_locations.h"
 #include "ctl/m2mctl_verb.h"
 
 #include "operation/m2_openapi.h"
@@ -174,71 +175,6 @@ static void print_list(const listing_t *l)
     }
 }
 
-/* a template as a regular expression; \Q..\E takes the meaning from what is literal */
-static const char *expression(apr_pool_t *pool, const char *path)
-{
-    const char *text = "^\\Q";
-
-    for (; *path; path++) {
-        if (*path == '{') {
-            text = apr_pstrcat(pool, text, "\\E[^/]+\\Q", NULL);
-            path += strcspn(path, "}");
-        }
-        else if (*path == '*' && !path[1]) {
-            text = apr_pstrcat(pool, text, "\\E.*\\Q", NULL);
-        }
-        else {
-            text = apr_pstrcat(pool, text, apr_pstrmemdup(pool, path, 1), NULL);
-        }
-    }
-    return apr_pstrcat(pool, text, "\\E$", NULL);
-}
-
-static void print_requirement(const listing_t *l, const m2_operation_t *op)
-{
-    int i;
-
-    if (op->is_public) {
-        printf("        Require all granted\n");
-        return;
-    }
-    if (!op->alternatives || !op->alternatives->nelts) {
-        printf("        Require valid-user\n");
-        return;
-    }
-    printf("        <RequireAny>\n");
-    for (i = 0; i < op->alternatives->nelts; i++) {
-        const apr_array_header_t *way = APR_ARRAY_IDX(op->alternatives, i,
-                                                      const apr_array_header_t *);
-
-        printf("            Require %s%s\n", way->nelts ? "m2m-scope " : "valid-user",
-               way->nelts ? apr_array_pstrcat(l->ctl->pool, way, ' ') : "");
-    }
-    printf("        </RequireAny>\n");
-}
-
-/* What is not described stays closed; a later section counts, so that the order of templates
- * with variables is that of the document. */
-static void print_locations(const listing_t *l)
-{
-    int i;
-
-    printf("<Location \"%s\">\n    Require all denied\n</Location>\n",
-           *l->api->base ? l->api->base : "/");
-    for (i = 0; i < m2_operations_count(l->table); i++) {
-        const m2_operation_t *op = m2_operations_at(l->table, i);
-
-        printf("<LocationMatch \"%s\">\n", expression(l->ctl->pool,
-               apr_pstrcat(l->ctl->pool, l->api->base, op->path, NULL)));
-        printf("    # %s\n    <If \"%%{REQUEST_METHOD} == '%s'\">\n", op->name, op->method);
-        if (op->is_public) {
-            printf("        M2MBypassEmptyToken On\n");
-        }
-        print_requirement(l, op);
-        printf("    </If>\n</LocationMatch>\n");
-    }
-}
-
 static int complain_of_open(const listing_t *l)
 {
     int i, bad = 0;
@@ -277,7 +213,7 @@ static int run_openapi(m2mctl_t *ctl, void *options)
         print_as_json(&l);
     }
     else if (l.options->locations) {
-        print_locations(&l);
+        m2mctl_locations(ctl->pool, l.table, l.api->base);
     }
     else {
         print_list(&l);
