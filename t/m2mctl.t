@@ -219,6 +219,8 @@ is_deeply($c, { aud => ['a', 'b'], exp => 995, nbf => 1007 }, 'audiences and tim
 is_deeply($c, {}, 'no claims at all');
 is_deeply($h, { alg => 'HS256', typ => 'at+jwt', crit => ['exp'], b64 => JSON::PP::false },
           'an odd header');
+($h, $c) = parts('--header', 'alg=none', '--header', 'kid=7');
+is_deeply($h, { alg => 'none', kid => 7, typ => 'JWT' }, 'an alg and a kid that the key has not');
 ($h, $c) = parts(\'{"exp":5,"a":1,"b":2}', '--claims', '-', '--claim', 'b=3', '--typ', '');
 is_deeply([$c, $h->{typ}], [{ exp => 5, a => 1, b => 3, iat => 1000 }, undef],
           'claims from standard input, options over them');
@@ -227,6 +229,11 @@ isnt($jti[0], $jti[1], 'every automatic jti is another');
 spew('raw', "not json \0\xff");
 my $raw = m2mctl('', qw(sign --key oct.json --alg HS256 --raw-payload raw))->{out};
 is(unb64((split /\./, $raw)[1]), "not json \0\xff", 'a raw payload is signed as it is');
+spew('mistyped', "cases:\n- {expect: {reason: token_mising}}\n");
+like(ends(m2mctl('', qw(test --jwks oct.json mistyped)), 2, 'a reason that there is not')->{err},
+     qr/:2:21: there is no reason "token_mising"; did you mean token_missing\?/, 'names the nearest');
+ends(m2mctl(m2mctl('', qw(sign --key oct.json --alg HS256))->{out}, qw(verify --jwks oct.json --jwks oct.json)), 0,
+     'a key that two files have');
 like(m2mctl($raw, qw(verify --jwks oct.json))->{out}, qr/\Adeny: token_malformed: /,
      '... and refused');
 for my $args (['--alg', 'RS256'], ['--alg', 'none'], ['--claims', 'raw'], ['--claim', 'x'],

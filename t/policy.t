@@ -307,9 +307,14 @@ for my $case ([ "cases: []\n", 'no case' ], [ "cases:\n- {expect: {reasn: ok}}\n
               [ "cases:\n- {expect: {decision: maybe}}\n", 'a decision that there is not' ],
               [ "cases:\n- {claims: {}, token: a, expect: {decision: deny}}\n", 'claims and a token' ],
               [ "case:\n- {}\n", 'another member' ], [ "cases:\n- {request: {url: /none}, expect: {decision: deny}}\n", 'a path of no section' ],
-              [ "cases: [\n", 'no YAML' ], [ "cases:\n- {now: soon, expect: {decision: deny}}\n", 'a time that is none' ]) {
+              [ "cases: [\n", 'no YAML' ], [ "cases:\n- {now: soon, expect: {decision: deny}}\n", 'a time that is none' ],
+              [ "cases:\n- {expect: {reason: token_mising}}\n", 'a reason that there is not' ],
+              [ "cases:\n- {request: {address: somewhere}, expect: {decision: deny}}\n", 'an address that is none' ]) {
     is((cases($case->[0], $dump))[0], 2, "cases: $case->[1]");
 }
+is((cases("cases:\n- {expect: {decision: allow}}\n"))[0], 2, 'cases and no policy');
+is((tool('explain', '--policy', $dump, '--url', '/api/x', '--client-ip', '10.1.2'))[0], 2, 'an address of a client that is none');
+isnt((tool('explain', '--policy', $dump, '--url', '/api/x', '--client-ip', 'fe80::1%eth0'))[0], 2, 'one with a zone');
 is((tool('test'))[0], 2, 'test without a file');
 is((tool('test', $dump, $dump, "$t->{root}/cases.yaml"))[0], 2, 'a dump beside others');
 $t->finish;

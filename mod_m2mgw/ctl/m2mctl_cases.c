@@ -7,6 +7,7 @@
 #include "ctl/m2mctl_cases.h"
 
 #include "plugin/m2_yaml.h"
+#include "text/m2_nearest.h"
 
 #include <stddef.h>
 
@@ -169,6 +170,23 @@ static m2_code_t read_request(m2mctl_case_t *c, apr_pool_t *pool, const m2_node_
 
 /* --- expectations --- */
 
+static m2_code_t check_reason(const m2_node_t *node, m2_err_t *err)
+{
+    const char *words[M2_CODES], *near;
+    apr_size_t n = 0;
+    const m2_reason_t *row;
+
+    for (; (row = m2_reason_at((unsigned)n)) != NULL; n++) {
+        if (!node || m2_slice_is(m2_slice_z(node->text), row->reason)) {
+            return M2_OK;
+        }
+        words[n] = row->reason;
+    }
+    near = m2_nearest(node->text, words, n);
+    return m2_node_fault(node, err, "there is no reason \"%s\"%s%s%s", node->text,
+                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 static m2_code_t read_expect(m2mctl_case_t *c, const m2_node_t *node, m2_err_t *err)
 {
     expect_nodes_t n;
@@ -187,6 +205,9 @@ static m2_code_t read_expect(m2mctl_case_t *c, const m2_node_t *node, m2_err_t *
     if (!n.decision && !n.reason && !n.rule && !n.status) {
         return m2_node_fault(node, err, "expect takes decision, reason, rule and status, at least "
                              "one of them");
+    }
+    if (check_reason(n.reason, err)) {
+        return M2_E_CONFIG;
     }
     c->decision = text_of(n.decision);
     c->reason = text_of(n.reason);

@@ -17,6 +17,8 @@
 
 #include <apr_time.h>
 
+#include <arpa/inet.h>
+
 #define FORM_TYPE "application/x-www-form-urlencoded"
 
 struct m2mctl_facts_t {
@@ -128,6 +130,18 @@ static int read_url(m2mctl_facts_t *request, m2mctl_t *ctl, const char *url)
                                           "path %s", request->raw_path);
 }
 
+/* An address as httpd knows those of clients; a zone may follow. */
+static int check_address(m2mctl_t *ctl, const char *text)
+{
+    const char *address = apr_pstrmemdup(ctl->pool, text, strcspn(text, "%"));
+    struct in6_addr bytes;
+
+    return inet_pton(AF_INET, address, &bytes) == 1 || inet_pton(AF_INET6, address, &bytes) == 1
+               ? 0
+               : m2mctl_usage(ctl, "\"%s\" is not the address of a client",
+                              m2mctl_plain(ctl->pool, text));
+}
+
 /* What is given by options of their own. */
 static void take_options(m2mctl_facts_t *request, const m2mctl_request_t *o)
 {
@@ -157,7 +171,8 @@ int m2mctl_request(m2mctl_facts_t **prequest, m2mctl_t *ctl, const m2mctl_reques
     plain->headers = request->headers;
     plain->env = request->env;
     take_options(request, o);
-    bad = read_url(request, ctl, o->url ? o->url : "/");
+    bad = check_address(ctl, plain->ip);
+    bad = bad ? bad : read_url(request, ctl, o->url ? o->url : "/");
     bad = bad ? bad : read_headers(request, ctl, o->headers);
     bad = bad ? bad : read_env(request, ctl, o->env);
     host = apr_table_get(request->headers, "Host");

@@ -242,6 +242,12 @@ static void print_token(m2mctl_t *ctl, const char *token, const m2_alg_t *alg,
     m2mctl_print_json(ctl->pool, json);
 }
 
+/* The header of a token, which may say an alg and a kid that are not the key's. */
+static const char *header_of(apr_pool_t *pool, const m2_json_t *header)
+{
+    return m2_b64_encode(pool, m2_slice_z(m2_json_dump(pool, header)));
+}
+
 static int run_sign(m2mctl_t *ctl, void *options)
 {
     const sign_t *o = options;
@@ -263,10 +269,13 @@ static int run_sign(m2mctl_t *ctl, void *options)
     if (!alg) {
         return m2mctl_usage(ctl, "there is no algorithm %s", o->alg);
     }
+    set_text(header, "alg", alg->name);
+    set_text(header, "kid", key.kid);
     set_text(header, "typ", o->typ ? (*o->typ ? o->typ : NULL) : "JWT");
     if (make_payload(&payload, ctl->pool, o, &err) ||
         set_pairs(header, ctl->pool, o->header, 0, &err) ||
-        m2_jws_sign(&token, ctl->pool, header, payload, &key, alg, &err)) {
+        m2_jws_sign_under(&token, ctl->pool, header_of(ctl->pool, header), payload, &key, alg,
+                          &err)) {
         return m2mctl_fault(ctl, o->raw ? o->raw : o->claims ? o->claims : "sign", &err);
     }
     print_token(ctl, token, alg, &key);

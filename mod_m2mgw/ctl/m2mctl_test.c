@@ -144,7 +144,11 @@ static int read_policy(bench_t *b)
             bad = m2mctl_fault(b->ctl, path, &b->err);
         }
     }
-    return bad ? bad : m2mctl_datasets(&b->files, b->ctl, options.datasets);
+    bad = bad ? bad : m2mctl_datasets(&b->files, b->ctl, options.datasets);
+    if (!bad && !n && !b->files.keys) {
+        bad = m2mctl_usage(b->ctl, "there is no policy: name a dump, or files, or keys");
+    }
+    return bad;
 }
 
 /* the policy of one case: of the section that covers it, or the one there is */

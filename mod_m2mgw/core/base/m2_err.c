@@ -203,3 +203,8 @@ const m2_reason_t *m2_reason_of(m2_code_t code)
 {
     return &reasons[(unsigned)code < M2_CODES ? code : M2_E_INTERNAL];
 }
+
+const m2_reason_t *m2_reason_at(unsigned i)
+{
+    return i < sizeof(reasons) / sizeof(reasons[0]) ? &reasons[i] : NULL;
+}

@@ -69,4 +69,7 @@ const char *m2_err_behind(const m2_err_t *err, const char *origin);
 /** The row of a code a request can end with; that of M2_E_INTERNAL for any other value. */
 const m2_reason_t *m2_reason_of(m2_code_t code);
 
+/** The rows of the table one by one, from 0; NULL behind the last. */
+const m2_reason_t *m2_reason_at(unsigned i);
+
 #endif /* M2_ERR_H */

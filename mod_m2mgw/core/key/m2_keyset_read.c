@@ -294,7 +294,7 @@ static m2_code_t read_json(reader_t *r, const m2_json_t *json)
 /* Move what was kept into the set, without what two keys of one kid can do. */
 static m2_code_t fill(reader_t *r)
 {
-    int i, before = r->set->keys->nelts;
+    int i, usable = 0;
     m2_code_t code = M2_OK;
 
     for (i = 0; code == M2_OK && i < r->keys->nelts; i++) {
@@ -302,11 +302,15 @@ static m2_code_t fill(reader_t *r)
         m2_err_t why;
 
         m2_err_init(&why, r->set->pool);
-        if (settle(r, jwk) && m2_keyset_add(r->set, jwk, &why) != M2_OK) {
+        if (!settle(r, jwk)) {
+            continue;
+        }
+        usable++; /* also when the set has it from elsewhere */
+        if (m2_keyset_add(r->set, jwk, &why) != M2_OK) {
             code = m2_err_set(r->err, M2_E_CONFIG, "%s: %s", r->origin, why.text);
         }
     }
-    if (code == M2_OK && r->set->keys->nelts == before) {
+    if (code == M2_OK && !usable) {
         code = m2_err_set(r->err, M2_E_CONFIG, "%s: it holds no usable key%s%s", r->origin,
                           r->set->skipped ? ": " : "", r->set->skipped ? r->set->skipped : "");
     }
