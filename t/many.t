@@ -137,6 +137,42 @@ CONF
 isnt($status, 0, 'more are refused');
 like($said, qr/more than 100000 operations/, 'and it says why');
 
+# --- in little memory ---
+
+# KiB that the parent process has in memory and that is no file's; its children share them.
+sub memory_of {
+    my ($server) = @_;
+    my $text = slurp("/proc/$server->{pid}/status");
+    my $kib = 0;
+    $kib += $1 while $text =~ /^Rss(?:Anon|Shmem):\s+(\d+)/mg;
+    return $kib;
+}
+
+sub server_with {
+    my ($line) = @_;
+    my $server = M2MGW::Test->start(files => { 'k.json' => jwk_json('oct'), 'api.yaml' => document(9_999) }, config => <<"CONF");
+<Location /api>
+    M2MJwks file:\@ROOT\@/k.json
+    $line
+</Location>
+CONF
+    is($server->get('/api/area7/thing7/1')->status, 401, 'the server has read its configuration');
+    return $server;
+}
+
+# What is read and what is kept: reading takes much more for a moment.
+SKIP: {
+    skip 'a sanitizer takes its memory', 10 if $slow;
+    skip 'the system does not tell', 10 if slurp('/proc/self/status') !~ /^RssShmem:/m;
+    my ($none, $many) = map { server_with($_) } '', 'M2MOpenAPI @ROOT@/api.yaml';
+    my $little = memory_of($none);
+    my $enough = $little + 9_999 * 300 / 1024;
+    ok(M2MGW::Test::before_long(sub { memory_of($many) < $enough }), 'an operation takes less than 300 bytes') or diag(memory_of($many) - $little);
+    $many->reload;
+    ok(M2MGW::Test::before_long(sub { memory_of($many) < $enough }), 'and no more after a restart') or diag(memory_of($many) - $little);
+    $_->finish(more => 1) for $none, $many;
+}
+
 # --- and thousands of sections ---
 
 # seconds of CPU that httpd -t takes

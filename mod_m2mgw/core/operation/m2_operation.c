@@ -8,42 +8,40 @@
  */
 #include "operation/m2_operation_int.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 const m2_operation_t *m2_opnode_operation(const m2_opnode_t *node, const char *method)
 {
     int i;
 
-    for (i = 0; node->operations && i < node->operations->nelts; i++) {
-        const m2_operation_t *op =
-            APR_ARRAY_IDX(node->operations, i, const m2_operation_t *);
-
-        if (m2_slice_is(m2_slice_z(method), op->method)) {
-            return op;
+    for (i = 0; i < node->n_operations; i++) {
+        if (m2_slice_is(m2_slice_z(method), node->operations[i]->method)) {
+            return node->operations[i];
         }
     }
     return NULL;
 }
 
-int m2_opedge_order(const void *a, const void *b)
+int m2_opliteral_order(m2_slice_t a, m2_slice_t b)
 {
-    const m2_slice_t x = ((const m2_opedge_t *)a)->segment.shape;
-    const m2_slice_t y = ((const m2_opedge_t *)b)->segment.shape;
-    apr_size_t n = x.n < y.n ? x.n : y.n;
-    int order = memcmp(x.p, y.p, n);
+    return a.n == b.n ? memcmp(a.p, b.p, a.n) : a.n < b.n ? -1 : 1;
+}
 
-    return order ? order : (x.n > y.n) - (x.n < y.n);
+int m2_opmixed_order(m2_slice_t a, m2_slice_t b)
+{
+    int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+    return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
 int m2_operations_count(const m2_operations_t *table)
 {
-    return table->list->nelts;
+    return table->n;
 }
 
 const m2_operation_t *m2_operations_at(const m2_operations_t *table, int i)
 {
-    return APR_ARRAY_IDX(table->list, i, const m2_operation_t *);
+    return table->list[i];
 }
 
 const apr_array_header_t *m2_operations_bare(const m2_operations_t *table)
@@ -61,16 +59,26 @@ typedef struct walk_t {
 
 static const m2_opnode_t *walk(walk_t *w, const m2_opnode_t *node, const char *at);
 
-static const m2_opedge_t *literal_edge(const m2_opnode_t *node, m2_slice_t segment)
+static const m2_opliteral_t *literal_edge(const m2_opnode_t *node, m2_slice_t segment)
 {
-    m2_opedge_t key;
+    int low = 0, high = node->n_literals;
 
-    if (!node->literals) {
-        return NULL;
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        const m2_opliteral_t *edge = &node->literals[middle];
+        const int order = m2_opliteral_order(segment, edge->text);
+
+        if (!order) {
+            return edge;
+        }
+        if (order < 0) {
+            high = middle;
+        }
+        else {
+            low = middle + 1;
+        }
     }
-    key.segment.shape = segment;
-    return bsearch(&key, node->literals->elts, (apr_size_t)node->literals->nelts,
-                   sizeof(m2_opedge_t), m2_opedge_order);
+    return NULL;
 }
 
 /* Whether a is better than b by their segments from the left; both match the whole path. */
@@ -92,7 +100,7 @@ static int is_better(const m2_opnode_t *a, const m2_opnode_t *b)
     return better;
 }
 
-static const m2_opnode_t *walk_edge(walk_t *w, const m2_opedge_t *edge, m2_slice_t segment,
+static const m2_opnode_t *walk_edge(walk_t *w, const m2_opmixed_t *edge, m2_slice_t segment,
                                     const char *next)
 {
     const int before = w->match->n;
@@ -112,9 +120,8 @@ static const m2_opnode_t *walk_edge(walk_t *w, const m2_opedge_t *edge, m2_slice
 
 static int is_tied(const m2_opnode_t *node, int i, int j)
 {
-    return j < node->mixed->nelts &&
-           APR_ARRAY_IDX(node->mixed, j, m2_opedge_t).segment.weight ==
-               APR_ARRAY_IDX(node->mixed, i, m2_opedge_t).segment.weight;
+    return j < node->n_mixed &&
+           node->mixed[j].segment.weight == node->mixed[i].segment.weight;
 }
 
 /* The edges behind i have as many literal bytes: what follows decides. Not inlined: a template
@@ -130,7 +137,7 @@ walk_tied(walk_t *w, const m2_opnode_t *node, int i, const m2_opnode_t *best, in
         const m2_opnode_t *other;
 
         w->match->n = before;
-        other = walk_edge(w, &APR_ARRAY_IDX(node->mixed, j, m2_opedge_t), segment, next);
+        other = walk_edge(w, &node->mixed[j], segment, next);
         if (other && is_better(other, best)) {
             best = other;
             kept = *w->match;
@@ -149,9 +156,8 @@ static const m2_opnode_t *walk_mixed(walk_t *w, const m2_opnode_t *node, m2_slic
     const int before = w->match->n;
     int i;
 
-    for (i = 0; node->mixed && i < node->mixed->nelts; i++) {
-        const m2_opedge_t *edge = &APR_ARRAY_IDX(node->mixed, i, m2_opedge_t);
-        const m2_opnode_t *found = walk_edge(w, edge, segment, next);
+    for (i = 0; i < node->n_mixed; i++) {
+        const m2_opnode_t *found = walk_edge(w, &node->mixed[i], segment, next);
 
         if (found) {
             return is_tied(node, i, i + 1) ? walk_tied(w, node, i, found, before, segment, next)
@@ -179,19 +185,19 @@ static const m2_opnode_t *walk_variable(walk_t *w, const m2_opnode_t *node, m2_s
 
 static const m2_opnode_t *rest_of(const m2_opnode_t *node)
 {
-    return node->rest && node->rest->operations ? node->rest : NULL;
+    return node->rest && node->rest->written ? node->rest : NULL;
 }
 
 static const m2_opnode_t *arrive(const walk_t *w, const m2_opnode_t *node)
 {
-    return node->operations ? node : w->fold ? rest_of(node) : NULL;
+    return node->written ? node : w->fold ? rest_of(node) : NULL;
 }
 
 /* at is behind the slash that begins a segment, NULL behind the last segment */
 static const m2_opnode_t *walk(walk_t *w, const m2_opnode_t *node, const char *at)
 {
     const char *slash;
-    const m2_opedge_t *literal;
+    const m2_opliteral_t *literal;
     const m2_opnode_t *found = NULL;
     m2_slice_t segment;
 
@@ -226,7 +232,7 @@ m2_code_t m2_operations_find(m2_operation_match_t *match, const m2_operations_t 
 
     match->operation = NULL;
     match->n = 0;
-    node = path.n && path.p[0] == '/' ? walk(&w, table->written, path.p + 1) : NULL;
+    node = path.n && path.p[0] == '/' ? walk(&w, table->written.root, path.p + 1) : NULL;
     match->place = node;
     if (!node) {
         return M2_E_OPERATION_UNKNOWN;
@@ -247,7 +253,7 @@ int m2_operations_agree(const m2_operations_t *table, const m2_operation_match_t
         path.n--;
     }
     w.end = path.p + path.n;
-    found = path.n ? walk(&w, table->folded, path.p + 1) : NULL;
+    found = path.n ? walk(&w, table->folded.root, path.p + 1) : NULL;
     return node ? found == node->folded : !found;
 }
 
@@ -257,9 +263,8 @@ const char *m2_operations_allow(apr_pool_t *pool, const m2_operation_match_t *ma
     const char *list = "";
     int i;
 
-    for (i = 0; node && i < node->operations->nelts; i++) {
-        const m2_operation_t *op =
-            APR_ARRAY_IDX(node->operations, i, const m2_operation_t *);
+    for (i = 0; node && i < node->n_operations; i++) {
+        const m2_operation_t *op = node->operations[i];
 
         list = apr_pstrcat(pool, list, *list ? ", " : "", op->method, NULL);
         if (m2_slice_is(m2_slice_z(op->method), "GET") && !m2_opnode_operation(node, "HEAD")) {
@@ -274,12 +279,12 @@ int m2_operations_place_is_public(const m2_operation_match_t *match)
     const m2_opnode_t *node = match->place;
     int i;
 
-    for (i = 0; node && i < node->operations->nelts; i++) {
-        if (!APR_ARRAY_IDX(node->operations, i, const m2_operation_t *)->is_public) {
+    for (i = 0; node && i < node->n_operations; i++) {
+        if (!node->operations[i]->is_public) {
             return 0;
         }
     }
-    return node && node->operations->nelts;
+    return node && node->n_operations;
 }
 
 m2_slice_t m2_operation_value(const m2_operation_match_t *match, const char *name)

@@ -26,6 +26,7 @@ m2mgw_shared_t *m2mgw_shared_make(server_rec *s, apr_size_t size, apr_uint64_t l
     apr_shm_t *shm;
 
     apr_pool_create(&pool, s->process->pool);
+    /* the system gives zeros, and a page of them only once it is used */
     if (apr_shm_create(&shm, size + LINE, NULL, pool) != APR_SUCCESS) {
         apr_pool_destroy(pool);
         return NULL;
@@ -36,7 +37,6 @@ m2mgw_shared_t *m2mgw_shared_make(server_rec *s, apr_size_t size, apr_uint64_t l
     shared->base = (void *)start;
     shared->size = size;
     shared->layout = layout;
-    memset(shared->base, 0, size);
     return shared;
 }
 
