@@ -115,7 +115,7 @@ const char *m2mgw_cfg_dpop(cmd_parms *cmd, void *dir, const char *args)
 
 /* --- M2MPublicURL, M2MResource --- */
 
-/* Whoever writes `https://*.example.com/` means more than the one name that it is. */
+/* Whoever writes a wildcard as the host means more than the one name that it is. */
 static const char *check_wildcard(cmd_parms *cmd, const char *url)
 {
     const char *authority = ap_strstr_c(url, "://"), *star = strchr(url, '*');
