@@ -142,6 +142,8 @@ typedef struct m2_keysource_info_t {
     apr_uint64_t fetches, failures, early, swaps;
 } m2_keysource_info_t;
 
+/** How many sources there are, and what the i-th of them is at now. info->fault lives in pool, the
+ *  other texts as long as jwks. Any thread. */
 int m2_jwks_count(const m2_jwks_t *jwks);
 void m2_jwks_info(m2_keysource_info_t *info, apr_pool_t *pool, const m2_jwks_t *jwks,
                   int i, apr_time_t now);

@@ -58,6 +58,8 @@ typedef struct m2_limit_use_t {
     m2_gcra_answer_t answer;    /* filled by the store */
 } m2_limit_use_t;
 
+/** An empty list, in pool. scope has the parameters that keys and conditions name, and outlives it;
+ *  never NULL. */
 m2_limits_t *m2_limits_make(apr_pool_t *pool, const m2_rules_t *scope);
 
 /** Start a limit: NAME, KEY (`*`, or names of scope's parameters joined by `,`), COUNT/WINDOW.

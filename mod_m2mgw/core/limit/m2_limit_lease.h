@@ -68,6 +68,7 @@ typedef struct m2_lease_common_t {
     apr_uint64_t failed;      /* questions that were not answered */
 } m2_lease_common_t;
 
+/** What the processes of a table know together; it lives as long as the table. */
 m2_lease_common_t *m2_lease_common(m2_lease_t *table);
 
 #endif /* M2_LIMIT_LEASE_H */

@@ -36,6 +36,7 @@ m2_code_t m2_limit_shared_attach(m2_limit_shared_t *shared, apr_pool_t *pool, m2
 void m2_limit_shared_take(m2_limit_shared_t *shared, m2_limit_use_t *uses, int n,
                           apr_uint64_t now);
 
+/** Sums over all processes since the start. Any thread, no lock; remote->name is of shared. */
 void m2_limit_shared_stats(m2_limit_remote_t *remote, const m2_limit_shared_t *shared);
 
 #endif /* M2_LIMIT_SHARED_H */

@@ -65,6 +65,7 @@ m2_code_t m2_node_want(const m2_node_t *node, unsigned want, const char *what,
 
 /** Number of elements of a list, or of pairs of a mapping. */
 int m2_node_count(const m2_node_t *node);
+/** The i-th of them, from 0 to m2_node_count - 1: an element, or name and value of a pair. */
 const m2_node_t *m2_node_at(const m2_node_t *list, int i);
 const m2_node_t *m2_node_name_at(const m2_node_t *map, int i);
 const m2_node_t *m2_node_value_at(const m2_node_t *map, int i);

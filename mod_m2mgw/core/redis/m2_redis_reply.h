@@ -30,8 +30,10 @@ typedef struct redisReply m2_redis_reply_t;
 m2_redis_reply_t *m2_redis_exchange(m2_conn_t *conn, int argc, const char *const *argv,
                                     char *why);
 
+/** Free a whole reply, elements of lists included; NULL is nothing to free. */
 void m2_redis_free(m2_redis_reply_t *reply);
 
+/** What a reply, or an element of a list, is. */
 m2_redis_kind_t m2_redis_kind(const m2_redis_reply_t *reply);
 
 /** Of a status, an error or a text, with a NUL behind it; else absent. */

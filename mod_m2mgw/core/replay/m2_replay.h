@@ -43,6 +43,7 @@ m2_code_t m2_replay_mark(m2_replay_t *store, m2_slice_t issuer, m2_slice_t jti,
  *  larger: a restart has raised it, and tokens spent before could pass again. -1 for none. */
 int m2_replay_leeway(const m2_replay_t *store, apr_time_t now);
 
+/** Sums over all processes. Any thread, no lock; stats->name is of store. */
 void m2_replay_stats(m2_replay_stats_t *stats, const m2_replay_t *store);
 
 #endif /* M2_REPLAY_H */

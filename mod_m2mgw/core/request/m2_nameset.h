@@ -12,6 +12,7 @@
 
 typedef struct m2_nameset_t m2_nameset_t;
 
+/** An empty set, in pool, of names of one kind: those of headers, of queries and so on. */
 m2_nameset_t *m2_nameset_make(apr_pool_t *pool, m2_reading_t reading);
 
 /** Add a name of at most M2_MAX_NAME bytes; one that is in it already changes nothing. */

@@ -30,6 +30,7 @@ typedef struct m2_path_entry_t {
 
 typedef struct m2_path_table_t m2_path_table_t;
 
+/** An empty table, in pool. */
 m2_path_table_t *m2_path_table_make(apr_pool_t *pool);
 
 /** The entry of a prefix as it was written, made if absent. */

@@ -57,6 +57,7 @@ int m2_reading_separates(m2_reading_t reading, char c);
 /** Fold a configured name into room, which has strlen(text) + 1 bytes. */
 m2_name_t m2_name_fold(char *room, const char *text, m2_reading_t reading);
 
+/** The hash of a folded name, by which sets are searched. */
 apr_uint32_t m2_name_hash(m2_slice_t folded);
 
 /** A configured name of which nothing is left when what some leave out is gone, or which is

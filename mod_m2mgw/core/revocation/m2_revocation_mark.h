@@ -40,6 +40,7 @@ typedef enum m2_mark_step_t {
     M2_MARK_FOREIGN   /* it is another list */
 } m2_mark_step_t;
 
+/** What became of a list since its version was before. Both are versions that were read. */
 m2_mark_step_t m2_mark_step(const m2_mark_t *before, const m2_mark_t *now);
 
 #endif /* M2_REVOCATION_MARK_H */

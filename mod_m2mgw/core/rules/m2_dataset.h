@@ -34,6 +34,7 @@ typedef struct m2_dataset_ref_t {
  *  and `-`. */
 apr_size_t m2_dataset_name_length(m2_slice_t text);
 
+/** An empty set, in pool, for one m2_dataset_parse or m2_dataset_parse_rows. */
 m2_dataset_t *m2_dataset_make(apr_pool_t *pool);
 
 /** Add every line of a text. M2_E_CONFIG with err->line at the first bad one; the set is then

@@ -61,6 +61,7 @@ typedef struct m2_params_t {
  *  reader of names for declarations, conditions and templates. */
 apr_size_t m2_name_length(m2_slice_t text);
 
+/** An empty list of declared parameters, in pool. */
 m2_params_t *m2_params_make(apr_pool_t *pool);
 
 /** Declare name with a source text such as `Token:client_id`. M2_E_CONFIG: bad name

@@ -70,6 +70,7 @@ typedef struct m2_rules_rest_t {
     const apr_uint32_t *which; /* indices, in order */
 } m2_rules_rest_t;
 
+/** Empty rules, in pool: no rule and no parameter is declared. */
 m2_rules_t *m2_rules_make(apr_pool_t *pool);
 
 /** One word of a rule: `ifTrue=DENY`, `statusCode=404`, `errorMessage=...` (names in any
@@ -93,6 +94,7 @@ m2_code_t m2_rule_header(m2_rule_t *rule, m2_rules_t *rules, const char *name,
 /** Put a finished rule into the list: at least one of ifTrue and ifFalse. */
 m2_code_t m2_rules_add(m2_rules_t *rules, m2_rule_t *rule, m2_err_t *err);
 
+/** The rule of that name, case-sensitive, or NULL. */
 m2_rule_t *m2_rules_named(const m2_rules_t *rules, const char *name);
 
 /** Whether parameters of rules, which may be NULL, are parts of the path. has_operations: templates

@@ -69,6 +69,7 @@ char *m2_file_room(apr_pool_t *pool, apr_size_t n);
 /** The stamp of what path leads to, without opening it; 0 when there is nothing. */
 int m2_file_stamp(m2_stamp_t *stamp, const char *path);
 
+/** Whether two stamps are of the same state of one file. */
 int m2_stamp_same(const m2_stamp_t *a, const m2_stamp_t *b);
 
 /** Whether everybody may write to a directory, sticky or not. */
