@@ -163,11 +163,11 @@ static void tell_notices(const m2_openapi_t *api, const char *path)
     int i;
 
     for (i = 0; i < api->notices->nelts && i < MAX_NOTICES; i++) {
-        m2mgw_cfg_notice(M2_LOG_NOTICE, "M2-120: M2MOpenAPI: %s:%s", path,
+        m2mgw_cfg_notice(M2_LOG_NOTICE, "M2MOpenAPI: %s:%s", path,
                          APR_ARRAY_IDX(api->notices, i, const char *));
     }
     if (i < api->notices->nelts) {
-        m2mgw_cfg_notice(M2_LOG_NOTICE, "M2-120: M2MOpenAPI: %s: %d more of these; m2mctl "
+        m2mgw_cfg_notice(M2_LOG_NOTICE, "M2MOpenAPI: %s: %d more of these; m2mctl "
                          "openapi lists them", path, api->notices->nelts - i);
     }
 }
@@ -419,7 +419,7 @@ void m2mgw_cfg_finish_operations(apr_pool_t *pool, const m2mgw_section_t *sectio
     }
     m2_operations_finish(section->operations->table, notices);
     for (i = 0; i < notices->nelts; i++) {
-        m2mgw_cfg_notice(M2_LOG_NOTICE, "M2-121: %s in %s: %s",
+        m2mgw_cfg_notice(M2_LOG_NOTICE, "%s in %s: %s",
                          section->operations_at->directive,
                          m2mgw_cfg_place(pool, section->operations_at),
                          APR_ARRAY_IDX(notices, i, const char *));
