@@ -13,16 +13,26 @@ use File::Path qw(make_path);
 use File::Temp ();
 use JSON::PP ();
 
-our @EXPORT = qw(%bench spew slurp tokens description median commas);
+our @EXPORT = qw(%bench spew slurp tokens description median quartiles commas);
 
 # build: directory; module, issuer: what is measured; before: another module to compare with, or
 # undef; rounds, tokens (signed ahead for a turn); root: a directory that goes with the program.
-our %bench = (rounds => 3, tokens => 25_000, connections => 16, seconds => 1,
+our %bench = (rounds => 4, tokens => 25_000, connections => 16, seconds => 0.6,
               top => dirname(dirname(dirname(dirname(abs_path(__FILE__))))));
 
 sub spew { my ($f, $t) = @_; open my $h, '>', $f or die "$f: $!"; print {$h} $t; close $h }
 sub slurp { my ($f) = @_; open my $h, '<', $f or die "$f: $!"; local $/; <$h> }
-sub median { my @s = sort { $a <=> $b } @_; return $s[ $#s / 2 ] }
+
+# what a share of the values is not above; between two of them in proportion
+sub quantile {
+    my ($share, @values) = @_;
+    my @s = sort { $a <=> $b } @values;
+    my $at = $share * $#s;
+    my $low = int $at;
+    return $s[$low] + ($at - $low) * ($s[ $low < $#s ? $low + 1 : $low ] - $s[$low]);
+}
+sub median { return quantile(0.5, @_) }
+sub quartiles { return map { my $share = $_; quantile($share, @_) } 0.25, 0.75 }
 sub commas { my ($n) = @_; 1 while $n =~ s/^(-?\d+)(\d{3})/$1,$2/; return $n }
 
 sub setup {
