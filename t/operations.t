@@ -109,6 +109,10 @@ denies($r, 403, 'insufficient_scope', 'one of two scopes');
 like($r->header('WWW-Authenticate'), qr/error="insufficient_scope".*scope="write read"/, 'the challenge names the first alternative');
 passes(ask('/api/users/7', 'read', method => 'HEAD'), "HEAD is GET's");
 passes(ask('/api/files/x', 'any', method => 'PROPFIND'), 'a method that is not described, where any may be');
+for my $m ('get', 'Get', 'head') {
+    denies(ask('/api/files/x', 'any', method => $m), 403, 'rule_error', "nor is $m one, which some backends run as another operation");
+}
+passes(ask('/api/files/x', 'any', method => 'propfind'), 'control: other letters of a method that is not described');
 
 # --- methods and unknown operations ---
 

@@ -86,7 +86,7 @@ rules:
   responseHeaders: {Content-Type: application/json}
   responseBody: '{"who": "${clientId}"}'
 YAML
-$FILES{'bare.yaml'} = "openapi: 3.0.3\nservers: [{url: /ops}]\nsecurity: []\npaths: {/users/none: {}, /ping: {get: {}}}\n";
+$FILES{'bare.yaml'} = "openapi: 3.0.3\nservers: [{url: /ops}]\nsecurity: []\npaths: {/users/none: {}, /ping: {get: {}, x-aliyun-apigateway-any-method: {}}}\n";
 my $t = M2MGW::Test->start(config => $CONFIG, files => \%FILES);
 
 sub tool {
@@ -187,6 +187,7 @@ same('no operation, no token', '/ops/orders', 'token_missing');
 same('another method', '/ops/users/7', 'method_not_allowed', method => 'DELETE', token => token({}));
 same('a path without a method', '/ops/users/none', 'method_not_allowed', token => token({ scope => 'users:read' }));
 same('a path without a method, no token', '/ops/users/none', 'token_missing');
+same('a method in other letters', '/ops/ping', 'rule_error', method => 'get');
 same('public', '/ops/health', 'bypass');
 same('public, with a bad token', '/ops/health', 'expired', token => token({ exp => time - 100 }));
 same('a preflight', '/ops/users/7', 'bypass', method => 'OPTIONS',

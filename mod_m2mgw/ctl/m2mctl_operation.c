@@ -102,6 +102,10 @@ void m2mctl_story_judge_operation(m2mctl_story_t *s)
     if (s->operation != M2_OK) {
         judge_unknown(s);
     }
+    else if (m2_operations_is_respelled(&s->match, m2mctl_method(s->request))) {
+        m2mctl_story_refuse(s, "operation", M2_E_RULE_ERROR,
+                            "the method is that of another operation in other letters");
+    }
     else if (!operation->is_public && !m2_operation_allows(operation, has_scope, s)) {
         m2mctl_story_refuse(s, "operation", M2_E_INSUFFICIENT_SCOPE,
                apr_psprintf(s->pool, "operation %s needs scope \"%s\"", operation->name,

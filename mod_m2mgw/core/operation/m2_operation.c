@@ -257,6 +257,23 @@ int m2_operations_agree(const m2_operations_t *table, const m2_operation_match_t
     return node ? found == node->folded : !found;
 }
 
+int m2_operations_is_respelled(const m2_operation_match_t *match, const char *method)
+{
+    const m2_opnode_t *node = match->place;
+    const m2_operation_t *op;
+    int i;
+
+    for (i = 0; match->operation && i < node->operations->nelts; i++) {
+        op = APR_ARRAY_IDX(node->operations, i, const m2_operation_t *);
+        if (op != match->operation && m2_slice_is_nocase(m2_slice_z(method), op->method)) {
+            return 1;
+        }
+    }
+    op = match->operation && m2_slice_is_nocase(m2_slice_z(method), "HEAD")
+             ? m2_opnode_operation(node, "GET") : NULL;
+    return op && op != match->operation && !m2_opnode_operation(node, "HEAD");
+}
+
 const char *m2_operations_allow(apr_pool_t *pool, const m2_operation_match_t *match)
 {
     const m2_opnode_t *node = match->place;

@@ -95,6 +95,12 @@ m2_code_t m2_operations_find(m2_operation_match_t *match, const m2_operations_t 
 int m2_operations_agree(const m2_operations_t *table, const m2_operation_match_t *match,
                         m2_slice_t path);
 
+/**
+ * Whether method, read without case, is another operation of the place than the one of match,
+ * which takes every method: some servers run `get` as GET.
+ */
+int m2_operations_is_respelled(const m2_operation_match_t *match, const char *method);
+
 /** The methods of the place that match names, for `Allow` (RFC 9110 10.2.1), in pool; "" for
  *  none. */
 const char *m2_operations_allow(apr_pool_t *pool, const m2_operation_match_t *match);

@@ -107,6 +107,10 @@ m2_code_t m2mgw_operation_judge(m2mgw_ctx_t *ctx, request_rec *r, m2_err_t *err)
     if (found->code != M2_OK) {
         return judge_unknown(ctx, r, err);
     }
+    if (m2_operations_is_respelled(&found->match, r->method)) {
+        return m2_err_set(err, M2_E_RULE_ERROR, "the method is that of another operation in other "
+                          "letters");
+    }
     if (found->match.operation->is_public
         || m2_operation_allows(found->match.operation, has_scope, ctx)) {
         return M2_OK;
