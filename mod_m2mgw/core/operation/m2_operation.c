@@ -263,8 +263,8 @@ int m2_operations_is_respelled(const m2_operation_match_t *match, const char *me
     const m2_operation_t *op;
     int i;
 
-    for (i = 0; match->operation && i < node->operations->nelts; i++) {
-        op = APR_ARRAY_IDX(node->operations, i, const m2_operation_t *);
+    for (i = 0; match->operation && i < node->n_operations; i++) {
+        op = node->operations[i];
         if (op != match->operation && m2_slice_is_nocase(m2_slice_z(method), op->method)) {
             return 1;
         }
