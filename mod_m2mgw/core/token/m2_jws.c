@@ -10,17 +10,13 @@
 #include "token/m2_claims.h"
 
 #include "text/m2_b64.h"
+#include "key/m2_ecdsa.h"
 #include "key/m2_kept.h"
 
-#include <openssl/bn.h>
 #include <openssl/crypto.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rsa.h>
-
-#define MAX_ECDSA_DER 144 /* bytes of a P-521 signature in DER: 139, rounded up */
 
 typedef const unsigned char *bytes_t;
 
@@ -239,31 +235,14 @@ static int verify_whole(const m2_jws_t *jws, const m2_jwk_t *jwk, m2_slice_t sig
            && verify_bytes(jws, jwk, (bytes_t)signature.p, signature.n);
 }
 
-/* RFC 7518 3.4: R and S, each of the curve's length. Zero is refused here as well as by
- * OpenSSL: with r = s = 0 careless verifiers take any text as signed. */
+/* RFC 7518 3.4: R and S, each of the curve's length. */
 static int verify_ecdsa(const m2_jws_t *jws, const m2_jwk_t *jwk, m2_slice_t signature)
 {
-    unsigned char der[MAX_ECDSA_DER], *end = der;
-    const int half = (int)jws->alg->size / 2;
-    ECDSA_SIG *pair;
-    BIGNUM *r, *s;
-    int n = 0;
+    unsigned char room[M2_ECDSA_DER];
+    m2_slice_t der;
 
-    if (signature.n != jws->alg->size) {
-        return 0;
-    }
-    pair = ECDSA_SIG_new();
-    r = BN_bin2bn((bytes_t)signature.p, half, NULL);
-    s = BN_bin2bn((bytes_t)signature.p + half, half, NULL);
-    if (!pair || !r || !s || BN_is_zero(r) || BN_is_zero(s)) {
-        BN_free(r);
-        BN_free(s);
-    }
-    else if (ECDSA_SIG_set0(pair, r, s) && i2d_ECDSA_SIG(pair, NULL) <= MAX_ECDSA_DER) {
-        n = i2d_ECDSA_SIG(pair, &end);
-    }
-    ECDSA_SIG_free(pair);
-    return n > 0 && verify_bytes(jws, jwk, der, (apr_size_t)n);
+    return signature.n == jws->alg->size && m2_ecdsa_to_der(&der, room, signature)
+           && verify_bytes(jws, jwk, (bytes_t)der.p, der.n);
 }
 
 static int make_hmac(unsigned char *tag, const m2_alg_t *alg, const m2_jwk_t *jwk,
@@ -318,18 +297,6 @@ m2_code_t m2_jws_verify(m2_jws_t *jws, apr_pool_t *pool, const m2_jwk_t *jwk,
 
 /* --- signing --- */
 
-/* The DER that OpenSSL made, as R||S. */
-static int ecdsa_from_der(unsigned char *out, apr_size_t size, bytes_t der, apr_size_t n)
-{
-    ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &der, (long)n);
-    const int half = (int)size / 2;
-    int ok = pair && BN_bn2binpad(ECDSA_SIG_get0_r(pair), out, half) == half
-             && BN_bn2binpad(ECDSA_SIG_get0_s(pair), out + half, half) == half;
-
-    ECDSA_SIG_free(pair);
-    return ok;
-}
-
 static int sign_pkey(m2_slice_t *psignature, apr_pool_t *pool, m2_slice_t text,
                      const m2_jwk_t *jwk, const m2_alg_t *alg)
 {
@@ -339,7 +306,7 @@ static int sign_pkey(m2_slice_t *psignature, apr_pool_t *pool, m2_slice_t text,
 
     if (ok && alg->family == M2_FAMILY_ECDSA) {
         pair = apr_palloc(pool, alg->size);
-        ok = ecdsa_from_der(pair, alg->size, out, n);
+        ok = m2_ecdsa_from_der(pair, alg->size, m2_slice((const char *)out, n));
         out = pair;
         n = alg->size;
     }
