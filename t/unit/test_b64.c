@@ -101,6 +101,124 @@ static void test_nul_and_none(void **state)
     assert_int_equal(bytes.n, 0);
 }
 
+/* --- against a reader that takes one character after the other --- */
+
+static int value_of(char c)
+{
+    static const char all[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const char *at = c ? strchr(all, c) : NULL;
+
+    return at ? (int)(at - all) : -1;
+}
+
+/* The bytes of text in out; their number, or -1 for what is no base64url. */
+static int decode_simply(unsigned char *out, const char *text, size_t n)
+{
+    unsigned bits = 0, held = 0;
+    int bytes = 0;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        const int value = value_of(text[i]);
+
+        if (value < 0) {
+            return -1;
+        }
+        bits = bits << 6 | (unsigned)value;
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            out[bytes++] = (unsigned char)(bits >> held);
+            bits &= (1u << held) - 1;
+        }
+    }
+    return n % 4 == 1 || bits ? -1 : bytes;
+}
+
+/* In memory of its own, so that a sanitizer sees who reads behind it. */
+static void expect_same(const char *text, size_t n)
+{
+    unsigned char *bytes = malloc(n + 1);
+    char *own = malloc(n ? n : 1);
+    m2_slice_t got;
+    int wanted;
+
+    assert_non_null(bytes);
+    assert_non_null(own);
+    memcpy(own, text, n);
+    wanted = decode_simply(bytes, own, n);
+    assert_int_equal(m2_b64_decode(&got, pool, m2_slice(own, n)),
+                     wanted < 0 ? M2_E_TOKEN_MALFORMED : M2_OK);
+    if (wanted >= 0) {
+        assert_true(m2_slice_eq(got, m2_slice((const char *)bytes, (size_t)wanted)));
+    }
+    free(own);
+    free(bytes);
+}
+
+/* A generator of our own: the same texts on every machine. */
+static unsigned next(void)
+{
+    static uint64_t state = 15;
+
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(state >> 33);
+}
+
+static void fill(char *text, size_t n)
+{
+    static const char all[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        text[i] = all[next() % 64];
+    }
+}
+
+/* every byte at every place of texts of every length */
+static void test_each_byte_at_each_place(void **state)
+{
+    char text[70] = { 0 };
+    size_t n, at;
+    int c;
+
+    (void)state;
+    for (n = 0; n < sizeof(text); n++) {
+        fill(text, n);
+        expect_same(text, n);
+        for (at = 0; at < n; at++) {
+            const char was = text[at];
+
+            for (c = 0; c < 256; c++) {
+                text[at] = (char)c;
+                expect_same(text, n);
+            }
+            text[at] = was;
+        }
+        apr_pool_clear(pool);
+    }
+}
+
+static void test_long_texts(void **state)
+{
+    char text[1500];
+    int round;
+
+    (void)state;
+    for (round = 0; round < 4000; round++) {
+        const size_t n = next() % sizeof(text);
+
+        fill(text, n);
+        if (n && round % 4 == 0) {
+            text[next() % n] = (char)next();
+        }
+        expect_same(text, n);
+        apr_pool_clear(pool);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +227,8 @@ int main(void)
         unit(test_refused),
         unit(test_trailing_bits),
         unit(test_nul_and_none),
+        unit(test_each_byte_at_each_place),
+        unit(test_long_texts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
