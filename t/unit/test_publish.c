@@ -458,6 +458,57 @@ static void test_env_collisions(void **state)
     assert_null(env_of("{\"a_b\":\"x\\n\",\"a-b\":\"no\"}", "M2M_CLAIM_a_b"));
 }
 
+/* whether the claim of this name comes to be a variable, said in another way */
+static int is_shown(const char *const *names, int n, int i)
+{
+    const char *mine = m2_claim_env_name(pool, names[i]);
+    const int exact = m2_slice_is(m2_slice_z(names[i]), mine + strlen("M2M_CLAIM_"));
+    int k;
+
+    for (k = 0; k < n; k++) {
+        const char *other = m2_claim_env_name(pool, names[k]);
+        const int other_exact =
+            m2_slice_is(m2_slice_z(names[k]), other + strlen("M2M_CLAIM_"));
+
+        if (k != i && (other_exact || !exact) && m2_slice_is_nocase(m2_slice_z(other), mine)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Every three different names of one or two characters, some of which fold to the same. */
+static void test_env_of_any_three(void **state)
+{
+    static const char *const all[] = { "a", "A", "_", "-", "0", "aa", "aA", "a_", "a-", "-a",
+                                       "_a", "_A", "Aa", "z9", "Z9", ".9" };
+    const int n = (int)(sizeof(all) / sizeof(all[0]));
+    int a, b, c, i;
+
+    (void)state;
+    for (i = 0; i < n * n * n; i++) {
+        const char *three[] = { all[a = i % n], all[b = i / n % n], all[c = i / n / n] };
+        const char *text = apr_psprintf(pool, "{\"%s\":\"0\",\"%s\":\"1\",\"%s\":\"2\"}",
+                                        three[0], three[1], three[2]);
+        const apr_array_header_t *list;
+        int k, shown = 0;
+
+        if (a == b || b == c || a == c) {
+            continue;
+        }
+        list = m2_publish_env(pool, json(text));
+        for (k = 0; k < 3; k++) {
+            if (is_shown(three, 3, k)) {
+                assert_true(shown < list->nelts);
+                assert_string_equal(entry(list, shown)->name,
+                                    m2_claim_env_name(pool, three[k]));
+                assert_string_equal(entry(list, shown++)->value, apr_itoa(pool, k));
+            }
+        }
+        assert_int_equal(list->nelts, shown);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_env_name),
         cmocka_unit_test(test_env),
         cmocka_unit_test(test_env_collisions),
+        cmocka_unit_test(test_env_of_any_three),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -62,6 +62,15 @@ static inline int m2_slice_is_nocase(m2_slice_t s, const char *z)
     return 1;
 }
 
+/** Whether a C string holds control bytes of ASCII. */
+static inline int m2_has_control(const char *z)
+{
+    while ((unsigned char)*z >= 0x20 && *z != 0x7f) {
+        z++;
+    }
+    return *z != '\0';
+}
+
 /** A NUL-terminated copy in pool; NULL for an absent slice. */
 static inline char *m2_slice_dup(apr_pool_t *pool, m2_slice_t s)
 {

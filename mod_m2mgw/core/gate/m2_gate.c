@@ -20,14 +20,6 @@ static int passes(m2_code_t code)
     return code == M2_OK || code == M2_BYPASS;
 }
 
-static int has_control(const char *z)
-{
-    while (*z && (unsigned char)*z >= 0x20 && *z != 0x7f) {
-        z++;
-    }
-    return *z != '\0';
-}
-
 /* a usable jti: anything but a non-empty string counts as absent */
 static int has_jti(const m2_json_t *claims)
 {
@@ -58,7 +50,7 @@ static m2_code_t find_user(m2_verdict_t *verdict, apr_pool_t *pool,
 
         verdict->user = user_text(pool, m2_json_path(verdict->claims, name));
     }
-    if (verdict->user && has_control(verdict->user)) {
+    if (verdict->user && m2_has_control(verdict->user)) {
         /* the next claim would name another user, and this one cannot be logged */
         verdict->user = NULL;
         return m2_err_set(&verdict->err, M2_E_CLAIM_UNSAFE,

@@ -8,6 +8,10 @@
 
 #include "text/m2_json.h"
 
+#define M2_JSON_FEW 8          /* elements that an array has room for at first */
+#define M2_JSON_FEW_DIGITS 18  /* of an integer, which then fits; more keep their text */
+#define M2_JSON_MOST_DIGITS 40 /* of an integer at all */
+
 struct m2_json_t {
     m2_json_type_t type;
     apr_uint32_t n; /* bytes of a text, members, elements; the value of a boolean */
@@ -41,6 +45,21 @@ static inline m2_json_t *m2_json_value(apr_pool_t *pool, m2_json_type_t type)
     return json;
 }
 
+/** Make json an empty array of pool. */
+static inline void m2_json_as_array(m2_json_t *json, apr_pool_t *pool)
+{
+    json->type = M2_JSON_ARRAY;
+    json->pool = pool;
+    json->is.elements = apr_array_make(pool, M2_JSON_FEW, sizeof(const m2_json_t *));
+}
+
+/** Give an integer its decimal text, of which it keeps a copy in pool. */
+static inline void m2_json_set_digits(m2_json_t *json, apr_pool_t *pool, m2_slice_t digits)
+{
+    json->is.text = m2_slice_dup(pool, digits);
+    json->n = (apr_uint32_t)digits.n;
+}
+
 /** Whether json holds a text: a string, or an integer beyond 18 digits. */
 static inline int m2_json_has_text(const m2_json_t *json)
 {
@@ -56,7 +75,28 @@ static inline const m2_json_t *m2_json_element(const m2_json_t *array, apr_size_
 /** Member of that name; NULL when object is not an object or has none. */
 m2_member_t *m2_json_member(const m2_json_t *object, m2_slice_t name);
 
+/** Append member, which lives as long as the object, as do name and value; the name is new. */
+static inline void m2_json_member_link(m2_json_t *object, m2_member_t *member, m2_slice_t name,
+                                       const m2_json_t *value)
+{
+    member->name = name.p;
+    member->name_n = name.n;
+    member->value = value;
+    member->next = NULL;
+    if (object->last) {
+        object->last->next = member;
+    }
+    else {
+        object->is.members = member;
+    }
+    object->last = member;
+    object->n++;
+}
+
 /** Append a member whose name lives as long as the object and is new to it. */
 void m2_json_member_add(m2_json_t *object, m2_slice_t name, const m2_json_t *value);
+
+/** The whole of text, which is not empty, in pool; NULL for what jansson has to read or refuse. */
+m2_json_t *m2_json_quick(apr_pool_t *pool, m2_slice_t text);
 
 #endif /* M2_JSON_INT_H */

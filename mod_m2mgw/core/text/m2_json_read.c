@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright The mod_m2mgw authors
  *
- * Text -> document, and the only home of jansson. The common document is read straight into
- * values; any other one, and every refusal, is jansson's. Before jansson sees a byte, one pass
+ * Text -> document, and the only home of jansson. The common document is read by a short reader
+ * (m2_json_quick.c); any other one, and every refusal, is jansson's. Before jansson sees a byte, one pass
  * without recursion counts nesting, members and elements: jansson recurses per level, and a
  * hostile document must not choose how deep.
  */
@@ -125,220 +125,6 @@ static const char *words_for(enum json_error_code code)
     return "syntax error";
 }
 
-/* --- the common document, read fast ---
- *
- * jansson looks at each character through a stream of its own, which costs more than all else
- * about a token but its signature. Nearly every token is made of objects, arrays, plain ASCII
- * strings and integers. That much is read here; at the first thing that is more, or wrong, the
- * document is left to jansson from its beginning, which alone decides what is refused. */
-
-#define QUICK_DIGITS 18 /* of an integer, which can then not overflow; more keep their text */
-#define MOST_DIGITS 40  /* of an integer at all */
-
-typedef struct quick_t {
-    const char *p, *end;
-    apr_pool_t *pool;
-    char *text; /* where the next string goes; all strings are no longer than the document */
-    int depth;
-} quick_t;
-
-static m2_json_t *quick_value(quick_t *q);
-
-/* The next character that is not a blank, 0 at the end. */
-static inline char quick_peek(quick_t *q)
-{
-    while (q->p < q->end && (*q->p == ' ' || *q->p == '\n' || *q->p == '\t' || *q->p == '\r')) {
-        q->p++;
-    }
-    return (char)(q->p < q->end ? *q->p : 0);
-}
-
-static inline int quick_char(quick_t *q, char c)
-{
-    if (quick_peek(q) != c) {
-        return 0;
-    }
-    q->p++;
-    return 1;
-}
-
-/* Printable ASCII without escapes between quotes. */
-static int quick_text(m2_slice_t *ptext, quick_t *q)
-{
-    const char *start, *end;
-    int odd = 0;
-
-    if (!quick_char(q, '"')) {
-        return 0;
-    }
-    start = q->p;
-    end = memchr(start, '"', (apr_size_t)(q->end - start));
-    if (!end) {
-        return 0;
-    }
-    for (; q->p < end; q->p++) {
-        odd |= *q->p < ' ' || *q->p > '~' || *q->p == '\\';
-    }
-    *ptext = m2_slice(q->text, (apr_size_t)(end - start));
-    memcpy(q->text, start, ptext->n);
-    q->text[ptext->n] = '\0';
-    q->text += ptext->n + 1;
-    q->p++;
-    return !odd;
-}
-
-static m2_json_t *quick_string(quick_t *q)
-{
-    m2_json_t *json;
-    m2_slice_t text;
-
-    if (!quick_text(&text, q)) {
-        return NULL;
-    }
-    json = m2_json_value(q->pool, M2_JSON_STRING);
-    json->is.text = text.p;
-    json->n = (apr_uint32_t)text.n;
-    return json;
-}
-
-/* Decimal text that no machine integer is needed for; the zero-terminated digits live in pool. */
-static m2_json_t *long_integer(apr_pool_t *pool, const char *digits, apr_size_t n)
-{
-    m2_json_t *json = m2_json_value(pool, M2_JSON_INT);
-
-    json->is.text = digits;
-    json->n = (apr_uint32_t)n;
-    return json;
-}
-
-/* No zero in front, no sign before a zero, no fraction, no exponent: text is the number. */
-static m2_json_t *quick_number(quick_t *q, m2_slice_t text, apr_size_t digits)
-{
-    apr_int64_t value = 0;
-    m2_json_t *json;
-    apr_size_t i;
-
-    if (digits > QUICK_DIGITS) {
-        memcpy(q->text, text.p, text.n);
-        q->text[text.n] = '\0';
-        json = long_integer(q->pool, q->text, text.n);
-        q->text += text.n + 1;
-        return json;
-    }
-    for (i = text.n - digits; i < text.n; i++) {
-        value = value * 10 + (text.p[i] - '0');
-    }
-    json = m2_json_value(q->pool, M2_JSON_INT);
-    json->is.integer = text.n > digits ? -value : value;
-    return json;
-}
-
-static m2_json_t *quick_integer(quick_t *q)
-{
-    const char *start = q->p, *digits = start + (*start == '-'), *p = digits;
-
-    while (p < q->end && *p >= '0' && *p <= '9' && p - digits <= MOST_DIGITS) {
-        p++;
-    }
-    if (p == digits || p - digits > MOST_DIGITS
-        || (*digits == '0' && (digits > start || p - digits > 1))
-        || (p < q->end && (*p == '.' || *p == 'e' || *p == 'E'))) {
-        return NULL;
-    }
-    q->p = p;
-    return quick_number(q, m2_slice(start, (apr_size_t)(p - start)), (apr_size_t)(p - digits));
-}
-
-static m2_json_t *quick_word(quick_t *q, const char *word, m2_json_type_t type, int value)
-{
-    const apr_size_t n = strlen(word);
-    m2_json_t *json;
-
-    if ((apr_size_t)(q->end - q->p) < n || !m2_slice_is(m2_slice(q->p, n), word)) {
-        return NULL;
-    }
-    q->p += n;
-    json = m2_json_value(q->pool, type);
-    json->n = (apr_uint32_t)value;
-    return json;
-}
-
-/* One member behind its opening brace or comma; a name that is there already is a fault. */
-static int quick_member(m2_json_t *object, quick_t *q)
-{
-    const m2_json_t *value;
-    m2_slice_t name;
-
-    if (object->n == M2_MAX_JSON_MEMBERS || !quick_text(&name, q) || !quick_char(q, ':')
-        || m2_json_member(object, name) || !(value = quick_value(q))) {
-        return 0;
-    }
-    m2_json_member_add(object, name, value);
-    return 1;
-}
-
-static int quick_element(m2_json_t *array, quick_t *q)
-{
-    const m2_json_t *value = array->n < M2_MAX_JSON_ELEMENTS ? quick_value(q) : NULL;
-
-    if (value) {
-        m2_json_append(array, value);
-    }
-    return value != NULL;
-}
-
-static m2_json_t *quick_container(quick_t *q, m2_json_t *json, char close,
-                                  int (*one)(m2_json_t *json, quick_t *q))
-{
-    q->p++;
-    if (++q->depth > M2_MAX_JSON_DEPTH) {
-        return NULL;
-    }
-    if (!quick_char(q, close)) {
-        do {
-            if (!one(json, q)) {
-                return NULL;
-            }
-        } while (quick_char(q, ','));
-        if (!quick_char(q, close)) {
-            return NULL;
-        }
-    }
-    q->depth--;
-    return json;
-}
-
-static m2_json_t *quick_value(quick_t *q)
-{
-    switch (quick_peek(q)) {
-    case '"':
-        return quick_string(q);
-    case '{':
-        return quick_container(q, m2_json_value(q->pool, M2_JSON_OBJECT), '}', quick_member);
-    case '[':
-        return quick_container(q, m2_json_make_array(q->pool), ']', quick_element);
-    case 't':
-        return quick_word(q, "true", M2_JSON_BOOL, 1);
-    case 'f':
-        return quick_word(q, "false", M2_JSON_BOOL, 0);
-    case 'n':
-        return quick_word(q, "null", M2_JSON_NULL, 0);
-    case 0:
-        return NULL;
-    default:
-        return quick_integer(q);
-    }
-}
-
-/* The whole of text, or NULL for jansson to read it. */
-static m2_json_t *quick_parse(apr_pool_t *pool, m2_slice_t text)
-{
-    quick_t q = { text.p, text.p + text.n, pool, apr_palloc(pool, text.n + 1), 0 };
-    m2_json_t *json = quick_value(&q);
-
-    return json && !quick_peek(&q) && q.p == q.end ? json : NULL;
-}
-
 /* --- any document, read by jansson ---
  *
  * jansson's integers end at 64 bits. Longer ones are blanked to their first digit in a copy of
@@ -357,7 +143,7 @@ static int is_long_integer(m2_slice_t number)
     const apr_size_t sign = number.p[0] == '-';
     apr_size_t i;
 
-    if (number.n - sign <= QUICK_DIGITS || number.n - sign > MOST_DIGITS
+    if (number.n - sign <= M2_JSON_FEW_DIGITS || number.n - sign > M2_JSON_MOST_DIGITS
         || number.p[sign] == '0') {
         return 0;
     }
@@ -437,20 +223,21 @@ static m2_json_t *taken_array(taker_t *taker, const json_t *from)
 
 static m2_json_t *taken_number(taker_t *taker, const json_t *from)
 {
-    m2_json_t *json;
+    m2_json_t *json = m2_json_value(taker->pool, M2_JSON_INT);
 
     if (taker->numbers && taker->next < taker->numbers->nelts) {
         const m2_slice_t text = APR_ARRAY_IDX(taker->numbers, taker->next++, m2_slice_t);
 
         if (is_long_integer(text)) {
-            return long_integer(taker->pool, m2_slice_dup(taker->pool, text), text.n);
+            m2_json_set_digits(json, taker->pool, text);
+            return json;
         }
     }
-    json = m2_json_value(taker->pool, json_is_integer(from) ? M2_JSON_INT : M2_JSON_REAL);
     if (json_is_integer(from)) {
         json->is.integer = json_integer_value(from);
     }
     else {
+        json->type = M2_JSON_REAL;
         json->is.real = json_real_value(from);
     }
     return json;
@@ -517,7 +304,7 @@ m2_code_t m2_json_parse(const m2_json_t **pjson, apr_pool_t *pool, m2_slice_t te
     if (!text.p || text.n == 0) {
         return m2_err_set(err, code_on_error, "bad JSON: it is empty");
     }
-    *pjson = quick_parse(pool, text);
+    *pjson = m2_json_quick(pool, text);
     if (*pjson) {
         return M2_OK;
     }

@@ -9,37 +9,23 @@
 #include <stdlib.h>
 
 #define MAX_TIME 9007199254740992.0 /* 2^53: above it doubles skip whole seconds */
-#define FEW 8 /* elements that an array has room for at first */
 
 /* --- members --- */
 
 m2_member_t *m2_json_member(const m2_json_t *object, m2_slice_t name)
 {
-    m2_member_t *member = object && object->type == M2_JSON_OBJECT ? object->is.members : NULL;
+    m2_member_t *member =
+        object && object->type == M2_JSON_OBJECT && name.p ? object->is.members : NULL;
 
-    while (member && !m2_slice_eq(m2_slice(member->name, member->name_n), name)) {
+    while (member && (member->name_n != name.n || memcmp(member->name, name.p, name.n) != 0)) {
         member = member->next;
     }
     return member;
 }
 
-/* The name lives as long as the object. */
 void m2_json_member_add(m2_json_t *object, m2_slice_t name, const m2_json_t *value)
 {
-    m2_member_t *member = apr_palloc(object->pool, sizeof(*member));
-
-    member->name = name.p;
-    member->name_n = name.n;
-    member->value = value;
-    member->next = NULL;
-    if (object->last) {
-        object->last->next = member;
-    }
-    else {
-        object->is.members = member;
-    }
-    object->last = member;
-    object->n++;
+    m2_json_member_link(object, apr_palloc(object->pool, sizeof(m2_member_t)), name, value);
 }
 
 /* --- looking --- */
@@ -252,7 +238,7 @@ m2_json_t *m2_json_make_array(apr_pool_t *pool)
 {
     m2_json_t *json = m2_json_value(pool, M2_JSON_ARRAY);
 
-    json->is.elements = apr_array_make(pool, FEW, sizeof(const m2_json_t *));
+    m2_json_as_array(json, pool);
     return json;
 }
 

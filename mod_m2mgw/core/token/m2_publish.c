@@ -31,8 +31,6 @@ static const char *const reserved_env[] = {
     "DOCUMENT_ROOT",   "HTTPS",           "UNIQUE_ID",       "PATH",
 };
 
-#define CLAIM_PREFIX "M2M_CLAIM_"
-
 static const char *const reserved_prefixes[] = { "HTTP_", "SSL_", "M2M_", "REDIRECT_" };
 
 /* RFC 9110 7.6.1 and 7.8, RFC 9112 6, RFC 9113 3.2.1, and our own */
@@ -45,21 +43,6 @@ static const char *const forbidden_headers[] = {
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-static int is_control(char c)
-{
-    return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-static int has_control(const char *z)
-{
-    for (; *z; z++) {
-        if (is_control(*z)) {
-            return 1;
-        }
-    }
-    return 0;
-}
 
 static int all_of(const char *z, const char *extra)
 {
@@ -106,7 +89,7 @@ static int is_reserved_env(const char *name)
 static m2_code_t check_form_name(const char *name, m2_err_t *err)
 {
     /* a name that folds to nothing would match every nameless pair */
-    if (has_control(name) || m2_name_is_unfit(name, M2_READ_FORM)) {
+    if (m2_has_control(name) || m2_name_is_unfit(name, M2_READ_FORM)) {
         return m2_err_set(err, M2_E_CONFIG, "\"%s\" is not a usable parameter name", name);
     }
     return M2_OK;
@@ -159,13 +142,13 @@ static int is_unsafe_segment(const char *value)
         segment.n--;
     }
     return !segment.n || m2_slice_is(segment, ".") || m2_slice_is(segment, "..")
-           || strpbrk(value, "/\\%") || has_control(value);
+           || strpbrk(value, "/\\%") || m2_has_control(value);
 }
 
 /* Readers trim fields (RFC 9110 5.5). */
 static int is_unsafe_field(const char *value)
 {
-    return has_control(value) || m2_value_has_edge(m2_slice_z(value));
+    return m2_has_control(value) || m2_value_has_edge(m2_slice_z(value));
 }
 
 /* --- places --- */
@@ -213,14 +196,6 @@ static m2_code_t check_value(const m2_target_t *target, const char *value, m2_er
     return M2_OK;
 }
 
-/* A string lives as long as the claims, so it is not copied. */
-static const char *text_of(apr_pool_t *pool, const m2_json_t *claim)
-{
-    const m2_slice_t text = m2_json_string(claim);
-
-    return text.p ? text.p : m2_json_text(pool, claim);
-}
-
 static const char *encoded(apr_pool_t *pool, const char *value, m2_encoding_t encoding)
 {
     if (encoding == M2_ENCODING_BASE64URL) {
@@ -241,7 +216,7 @@ static const char *value_of(apr_pool_t *pool, const m2_target_t *target,
     if (claims) {
         claim = m2_json_path(claims, target->claim);
     }
-    return claim ? encoded(pool, text_of(pool, claim), target->encoding) : NULL;
+    return claim ? encoded(pool, m2_json_text_lent(pool, claim), target->encoding) : NULL;
 }
 
 static m2_code_t publish_one(m2_publish_t *entry, apr_pool_t *pool,
@@ -468,106 +443,6 @@ m2_code_t m2_publish_takes(const m2_scrub_t *scrub, const m2_mapping_t *mapping,
     }
     return m2_err_set(err, M2_E_BODY_UNSUPPORTED, "claims go into a form here, and this is %s",
                       m2_body_words(kind));
-}
-
-const char *m2_claim_env_name(apr_pool_t *pool, const char *claim)
-{
-    char *name = apr_pstrcat(pool, CLAIM_PREFIX, claim, NULL);
-    char *p;
-
-    for (p = name + sizeof(CLAIM_PREFIX) - 1; *p; p++) {
-        if ((unsigned char)*p >= 0x80 || !apr_isalnum(*p)) {
-            *p = '_';
-        }
-    }
-    return name;
-}
-
-/* One claim and the environment name it would have. */
-typedef struct claimant_t {
-    const char *name;
-    const m2_json_t *json;
-    apr_uint32_t hash; /* of the name in lower case: httpd compares variables in any case */
-    int exact;         /* nothing of the claim's name had to be respelled */
-} claimant_t;
-
-static inline int is_letter_or_digit(char c)
-{
-    const char letter = (char)(c | 0x20);
-
-    return (letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9');
-}
-
-static void claimant_set(claimant_t *claimant, apr_pool_t *pool, const char *claim,
-                         const m2_json_t *json)
-{
-    const apr_size_t n = sizeof(CLAIM_PREFIX) - 1;
-    apr_size_t length = strlen(claim), i;
-    char *name = apr_palloc(pool, n + length + 1);
-    apr_uint32_t hash = 2166136261u; /* FNV-1a; only sorts out what differs */
-
-    memcpy(name, CLAIM_PREFIX, n);
-    claimant->exact = 1;
-    for (i = 0; i < length; i++) {
-        char c = claim[i];
-
-        if (!is_letter_or_digit(c)) {
-            claimant->exact &= c == '_';
-            c = '_';
-        }
-        name[n + i] = c;
-        /* '_' | 0x20 is 0x7f, which no letter or digit folds to */
-        hash = (hash ^ (unsigned char)(c | 0x20)) * 16777619u;
-    }
-    name[n + length] = '\0';
-    claimant->name = name;
-    claimant->json = json;
-    claimant->hash = hash;
-}
-
-static int same_variable(const claimant_t *a, const claimant_t *b)
-{
-    return a->hash == b->hash && m2_slice_is_nocase(m2_slice_z(a->name), b->name);
-}
-
-/* Whether all[i] gets the name: alone among the exact ones, or alone where none is exact. */
-static int wins(const claimant_t *all, apr_size_t n, apr_size_t i)
-{
-    apr_size_t k;
-
-    for (k = 0; k < n; k++) {
-        if (k != i && all[k].exact >= all[i].exact && same_variable(&all[k], &all[i])) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-apr_array_header_t *m2_publish_env(apr_pool_t *pool, const m2_json_t *claims)
-{
-    const apr_size_t length = m2_json_length(claims);
-    apr_array_header_t *list = apr_array_make(pool, (int)length + 1, sizeof(m2_publish_t));
-    claimant_t *all = apr_palloc(pool, (length + 1) * sizeof(*all));
-    apr_size_t n = 0, i;
-    const m2_member_t *it;
-
-    for (it = m2_json_iter(claims); it && n < length; it = m2_json_iter_next(it)) {
-        if (m2_json_type(m2_json_iter_value(it)) != M2_JSON_NULL) {
-            claimant_set(&all[n++], pool, m2_json_iter_name(it), m2_json_iter_value(it));
-        }
-    }
-    for (i = 0; i < n; i++) {
-        const char *value = wins(all, n, i) ? text_of(pool, all[i].json) : NULL;
-
-        if (value && !has_control(value)) {
-            m2_publish_t *entry = apr_array_push(list);
-
-            entry->place = M2_PLACE_ENV;
-            entry->name = all[i].name;
-            entry->value = value;
-        }
-    }
-    return list;
 }
 
 int m2_header_name_forbidden(const char *name)
