@@ -38,7 +38,7 @@ static void judge(apr_pool_t *pool, m2_slice_t text)
     apr_array_header_t *targets = apr_array_make(pool, 1, sizeof(const char *));
     m2_proof_policy_t policy = { m2_proof_algs(), M2_PROOF_WINDOW, 0 };
     m2_proof_request_t request = { text, 1, "POST", targets, { NULL, 0 }, m2_slice_z(JKT),
-                                   m2_slice_z(KEY), M2_NONCE_RESOURCE, NULL };
+                                   m2_slice_z(KEY), M2_NONCE_RESOURCE, NULL, NULL };
     m2_proof_t proof;
     m2_err_t err;
     m2_code_t code;

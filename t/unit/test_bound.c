@@ -65,9 +65,12 @@ static const char *present_certificate(void *baton)
     return shown;
 }
 
+static const char *ath; /* the hash of the token, where it is known */
+
 static void begin(void)
 {
     clean();
+    ath = "";
     memset(&policy, 0, sizeof(policy));
     policy.constraint = M2_CONSTRAINT_AUTO;
     policy.proof.algs = m2_proof_algs();
@@ -89,7 +92,7 @@ static m2_code_t judge(const char *cnf, int as_dpop)
     clean();
     asked = 0;
     assert_int_equal(m2_json_parse(&claims, pool, z(text), M2_E_CONFIG, &err), M2_OK);
-    code = m2_bound_check(&proof, pool, &policy, claims, z(TOKEN), &presented,
+    code = m2_bound_check(&proof, pool, &policy, claims, z(TOKEN), ath, &presented,
                           apr_time_from_sec(NOW), &err);
     assert_true(code == M2_OK || err.text);
     return code;
@@ -183,9 +186,24 @@ static void test_nothing_presented(void **state)
                                    z(apr_pstrcat(pool, "{\"cnf\":", to_key(), "}", NULL)),
                                    M2_E_CONFIG, &err),
                      M2_OK);
-    assert_int_equal(m2_bound_check(&proof, pool, &policy, claims, z(TOKEN), NULL,
+    assert_int_equal(m2_bound_check(&proof, pool, &policy, claims, z(TOKEN), "", NULL,
                                     apr_time_from_sec(NOW), &err),
                      M2_E_PROOF_MISSING);
+}
+
+/* A hash that is known is not made again. */
+static void test_known_hash(void **state)
+{
+    (void)state;
+    begin();
+    ath = m2_proof_hash(pool, z(TOKEN));
+    assert_int_equal(judge(to_key(), 1), M2_OK);
+    proof_text = make_proof("another token");
+    assert_int_equal(judge(to_key(), 1), M2_E_PROOF_INVALID);
+    ath = m2_proof_hash(pool, z("another token"));
+    assert_int_equal(judge(to_key(), 1), M2_OK);
+    ath = "";
+    assert_int_equal(judge(to_key(), 1), M2_E_PROOF_INVALID);
 }
 
 /* --- through the gate --- */
@@ -273,7 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(test_auto),  unit(test_certificate),       unit(test_modes),
-        unit(test_order), unit(test_nothing_presented),
+        unit(test_order), unit(test_nothing_presented), unit(test_known_hash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

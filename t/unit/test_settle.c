@@ -15,6 +15,9 @@ static m2_policy_t policy;
 static m2_verdict_t verdict;
 static m2_settled_t settled;
 
+#define TOKEN "header.payload.signature"
+#define THUMBPRINT "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+
 static m2_rules_t *rules_make(void)
 {
     m2_rules_t *rules = m2_rules_make(pool);
@@ -46,7 +49,7 @@ static void settle(const m2_rules_t *rules, const char *claims)
     verdict.user = "app";
     assert_int_equal(m2_json_parse(&verdict.claims, pool, m2_slice_z(claims), M2_E_CONFIG, NULL),
                      M2_OK);
-    m2_settle(&settled, pool, &verdict, &policy);
+    m2_settle(&settled, pool, &verdict, &policy, m2_slice_z(TOKEN));
 }
 
 static m2_code_t decide(const char *method, const m2_settled_t *with, const m2_rule_t **prule)
@@ -254,11 +257,11 @@ static void test_scopes_and_owner(void **state)
     assert_true(settled.scopes);
     assert_true(settled.unbound);
     policy.claims.requires = requires;
-    m2_settle(&settled, pool, &verdict, &policy);
+    m2_settle(&settled, pool, &verdict, &policy, m2_slice_z(TOKEN));
     assert_false(settled.scopes);
     settle(NULL, "{\"scope\":\"write read\",\"cnf\":{}}");
     policy.claims.requires = requires;
-    m2_settle(&settled, pool, &verdict, &policy);
+    m2_settle(&settled, pool, &verdict, &policy, m2_slice_z(TOKEN));
     assert_true(settled.scopes);
     assert_false(settled.unbound);
     settle(NULL, "{\"cnf\":1}");
@@ -267,10 +270,26 @@ static void test_scopes_and_owner(void **state)
     assert_true(settled.unbound);
 }
 
+/* only of a token that proofs come with, each of which names it */
+static void test_hash(void **state)
+{
+    (void)state;
+    settle(NULL, "{\"cnf\":{\"jkt\":\"" THUMBPRINT "\"}}");
+    assert_string_equal(settled.ath, m2_proof_hash(pool, m2_slice_z(TOKEN)));
+    assert_int_equal(strlen(settled.ath), M2_THUMBPRINT);
+    settle(NULL, "{\"cnf\":{\"x5t#S256\":\"" THUMBPRINT "\"}}");
+    assert_string_equal(settled.ath, "");
+    settle(NULL, "{\"cnf\":{\"jkt\":\"short\"}}");
+    assert_string_equal(settled.ath, "");
+    settle(NULL, "{}");
+    assert_string_equal(settled.ath, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(test_of_the_token),
+        unit(test_hash),
         unit(test_of_anything_else),
         unit(test_mixed_with_the_request),
         unit(test_order),

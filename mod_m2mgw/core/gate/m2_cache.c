@@ -361,7 +361,7 @@ void m2_cache_put(m2_cache_t *cache, apr_pool_t *pool, const m2_verdict_t *verdi
     if (!seen_before(cache, hash)) {
         return;
     }
-    m2_settle(&settled, pool, verdict, policy);
+    m2_settle(&settled, pool, verdict, policy, token);
     slot = victim_of(bucket_of(cache, hash));
     if (!slot
         || !__atomic_compare_exchange_n(&slot->state, &idle, WRITER, 0, __ATOMIC_ACQUIRE,

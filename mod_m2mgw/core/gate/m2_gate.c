@@ -278,6 +278,7 @@ static m2_code_t check_owner(m2_verdict_t *verdict, apr_pool_t *pool,
     }
     m2_hold_begin(&hold);
     code = m2_bound_check(&verdict->proof, pool, &policy->bound, verdict->claims, token,
+                          verdict->settled ? verdict->settled->ath : "",
                           services ? services->presented : NULL, now, &verdict->err);
     if (code) {
         verdict->code = unproven(verdict, code);

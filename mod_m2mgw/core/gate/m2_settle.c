@@ -32,15 +32,20 @@ static void settle_rules(m2_rules_rest_t *rest, apr_pool_t *pool, const m2_verdi
 }
 
 void m2_settle(m2_settled_t *settled, apr_pool_t *pool, const m2_verdict_t *verdict,
-               const m2_policy_t *policy)
+               const m2_policy_t *policy, m2_slice_t token)
 {
+    const char *ath;
     const char *missing;
     m2_cnf_t cnf;
 
     memset(settled, 0, sizeof(*settled));
     settled->scopes = m2_claims_check_scopes(&missing, pool, verdict->claims, &policy->claims,
                                              NULL) == M2_OK;
-    settled->unbound = m2_cnf_read(&cnf, verdict->claims, NULL) == M2_OK && !cnf.present;
+    if (m2_cnf_read(&cnf, verdict->claims, NULL) == M2_OK) {
+        settled->unbound = !cnf.present;
+        ath = cnf.jkt.p ? m2_proof_hash(pool, token) : NULL;
+        apr_cpystrn(settled->ath, ath ? ath : "", sizeof(settled->ath));
+    }
     if (policy->rules) {
         settle_rules(&settled->rest, pool, verdict, policy->rules);
     }

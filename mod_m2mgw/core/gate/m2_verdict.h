@@ -35,6 +35,7 @@ struct m2_policy_t {
 typedef struct m2_settled_t {
     int scopes;           /* it grants what M2MRequireClaim wants of scope claims */
     int unbound;          /* it has no claim cnf */
+    char ath[M2_THUMBPRINT + 1]; /* its hash, if it is bound to a key and asks for proofs; or "" */
     m2_rules_rest_t rest; /* the rules that are left to ask */
 } m2_settled_t;
 

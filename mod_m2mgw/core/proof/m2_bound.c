@@ -38,14 +38,15 @@ static m2_code_t check_cnf(const m2_cnf_t *cnf, m2_constraint_t constraint, int 
 
 static m2_code_t check_proof(m2_proof_t *proof, apr_pool_t *pool,
                              const m2_proof_policy_t *policy, m2_slice_t jkt,
-                             m2_slice_t token, const m2_presented_t *presented,
-                             apr_time_t now, m2_err_t *err)
+                             m2_slice_t token, const char *ath,
+                             const m2_presented_t *presented, apr_time_t now, m2_err_t *err)
 {
     m2_proof_request_t request;
 
     memset(&request, 0, sizeof(request));
     presented->proof(&request, presented->baton);
     request.token = token;
+    request.ath = ath;
     request.jkt = jkt;
     return m2_proof_check(proof, pool, policy, &request, now, err);
 }
@@ -66,7 +67,7 @@ static m2_code_t check_certificate(m2_slice_t x5t, const m2_presented_t *present
 }
 
 m2_code_t m2_bound_check(m2_proof_t *proof, apr_pool_t *pool, const m2_bound_policy_t *policy,
-                         const m2_json_t *claims, m2_slice_t token,
+                         const m2_json_t *claims, m2_slice_t token, const char *ath,
                          const m2_presented_t *presented, apr_time_t now, m2_err_t *err)
 {
     m2_code_t code;
@@ -81,7 +82,7 @@ m2_code_t m2_bound_check(m2_proof_t *proof, apr_pool_t *pool, const m2_bound_pol
         code = check_cnf(&cnf, policy->constraint, presented && presented->as_dpop, err);
     }
     if (code == M2_OK && cnf.jkt.p) {
-        code = check_proof(proof, pool, &policy->proof, cnf.jkt, token, presented, now, err);
+        code = check_proof(proof, pool, &policy->proof, cnf.jkt, token, ath, presented, now, err);
     }
     return code == M2_OK && cnf.x5t.p ? check_certificate(cnf.x5t, presented, err) : code;
 }

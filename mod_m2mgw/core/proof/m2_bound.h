@@ -39,14 +39,15 @@ typedef struct m2_presented_t {
 } m2_presented_t;
 
 /**
- * Judge the claims of a verified token against what came with it; presented NULL is a bearer
+ * Judge the claims of a verified token, whose hash is ath if that is known (else ""), against
+ * what came with it; presented NULL is a bearer
  * token with nothing. *proof is zeroed, and filled where a proof was checked.
  * M2_OK, M2_E_CLAIM_INVALID, M2_E_PROOF_MISSING, M2_E_PROOF_INVALID, M2_E_PROOF_UNBOUND,
  * M2_E_PROOF_NONCE, M2_E_CERT_MISMATCH. Where a proof passed (proof->jti is set) the caller
  * spends it.
  */
 m2_code_t m2_bound_check(m2_proof_t *proof, apr_pool_t *pool, const m2_bound_policy_t *policy,
-                         const m2_json_t *claims, m2_slice_t token,
+                         const m2_json_t *claims, m2_slice_t token, const char *ath,
                          const m2_presented_t *presented, apr_time_t now, m2_err_t *err);
 
 #endif /* M2_BOUND_H */

@@ -391,12 +391,12 @@ static m2_code_t check_time(check_t *c)
 static m2_code_t check_token(check_t *c)
 {
     const m2_slice_t token = c->request->token;
-    const char *hash;
+    const char *hash = c->request->ath;
 
     if (!token.p) {
         return M2_OK;
     }
-    hash = m2_proof_hash(c->pool, token);
+    hash = hash && *hash ? hash : m2_proof_hash(c->pool, token);
     if (!hash) {
         return invalid(c, "the token cannot be hashed");
     }

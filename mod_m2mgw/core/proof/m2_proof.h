@@ -74,6 +74,7 @@ typedef struct m2_proof_request_t {
     m2_slice_t nonce_key;   /* where a nonce is asked for */
     const char *nonce_role; /* M2_NONCE_RESOURCE or M2_NONCE_ISSUER */
     const m2_proof_keys_t *keys; /* NULL: the key of each proof is read anew */
+    const char *ath; /* the hash of token, if it is known; else NULL or "" */
 } m2_proof_request_t;
 
 /* What became of it; also of one that was refused, as far as it was read. */

@@ -93,12 +93,7 @@ m2_code_t m2_json_time(const m2_json_t *json, double *pseconds);
 const char *m2_json_text(apr_pool_t *pool, const m2_json_t *json);
 
 /** Like m2_json_text, but of a string its own text, which lives as long as the document. */
-static inline const char *m2_json_text_lent(apr_pool_t *pool, const m2_json_t *json)
-{
-    const m2_slice_t text = m2_json_string(json);
-
-    return text.p ? text.p : m2_json_text(pool, json);
-}
+const char *m2_json_text_lent(apr_pool_t *pool, const m2_json_t *json);
 
 /** Whether value is the text of json, an element's text of an array, or, when words is set
  *  and json is a string, one of its blank-separated words. */

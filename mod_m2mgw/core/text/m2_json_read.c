@@ -2,9 +2,9 @@
  * Copyright The mod_m2mgw authors
  *
  * Text -> document, and the only home of jansson. The common document is read by a short reader
- * (m2_json_quick.c); any other one, and every refusal, is jansson's. Before jansson sees a byte, one pass
- * without recursion counts nesting, members and elements: jansson recurses per level, and a
- * hostile document must not choose how deep.
+ * (m2_json_quick.c); any other one, and every refusal, is jansson's. Before jansson sees a byte,
+ * one pass without recursion counts nesting, members and elements: jansson recurses per level, and
+ * a hostile document must not choose how deep.
  */
 #include "text/m2_json_int.h"
 

@@ -17,7 +17,8 @@ m2_member_t *m2_json_member(const m2_json_t *object, m2_slice_t name)
     m2_member_t *member =
         object && object->type == M2_JSON_OBJECT && name.p ? object->is.members : NULL;
 
-    while (member && (member->name_n != name.n || memcmp(member->name, name.p, name.n) != 0)) {
+    while (member
+           && (member->name_n != name.n || !m2_slice_eq(m2_slice(member->name, name.n), name))) {
         member = member->next;
     }
     return member;

@@ -360,6 +360,13 @@ const char *m2_json_text(apr_pool_t *pool, const m2_json_t *json)
     return text.p;
 }
 
+const char *m2_json_text_lent(apr_pool_t *pool, const m2_json_t *json)
+{
+    const m2_slice_t text = m2_json_string(json);
+
+    return text.p ? text.p : m2_json_text(pool, json);
+}
+
 /* Whether value is one of the words of a text that blanks separate. */
 static int has_word(m2_slice_t text, m2_slice_t value)
 {
