@@ -46,6 +46,19 @@ my $packaging = "$FindBin::Bin/../packaging";
     is(system("$packaging/installed.sh", $bin, 1) >> 8, 77, 'without mounts the packages are not tried');
 }
 
+# --- manual pages ---
+
+SKIP: {
+    skip 'lowdown is not installed', 5 if !grep { -x "$_/lowdown" } split /:/, $ENV{PATH};
+    my $man = tempdir(CLEANUP => 1);
+    is(system("$packaging/man.sh", $man), 0, 'manual pages are made');
+    my $text = slurp("$man/m2mctl.1");
+    is(join(' ', ($text =~ /^\.SH\s+(\S+(?: \S+)?)$/mg)[0 .. 3]), 'NAME SYNOPSIS DESCRIPTION EXIT STATUS', 'm2mctl(1) begins as manual pages do');
+    like($text, qr/^\.SH\s+SYNOPSIS$(?:(?!^\.SH).)*\\fBm2mctl\\fR \\fIVERB\\fR \[\\fIOPTION\\fR/ms, '... and its synopsis has the name and what stands for others');
+    like($text, qr/^\.SH\s+SYNOPSIS$(?:(?!^\.SH).)* \\fC--version\\fR/ms, '... and an option its dashes');
+    is(join(' ', (slurp("$man/mod_m2mgw.5") =~ /^\.SH\s+(\S+)$/mg)[0 .. 1]), 'NAME DESCRIPTION', 'mod_m2mgw(5) has no synopsis');
+}
+
 # --- make install, make uninstall ---
 
 SKIP: {
