@@ -101,14 +101,23 @@ for my $shell (qw(bash zsh)) {
 }
 ends(m2mctl('', 'completion', @$_), 2, "completion @$_") for [], ['fish'], ['bash', 'zsh'];
 SKIP: {
-    skip 'no bash', 4 if !-x '/bin/bash';
+    skip 'no bash', 18 if !-x '/bin/bash';
     for my $case ([['ver'], 'verify'], [['client', 'gr'], 'grant'], [['sign', '--cl'], '--claim --claim-text --claims --client-id'],
-                  [['sign', '--key', 'completion.b'], 'completion.bash']) {
+                  [['sign', '--key', 'completion.b'], 'completion.bash'],
+                  # values: of closed lists, in either spelling, of the verb's own option
+                  [['keygen', '--alg', 'RS'], 'RS256 RS384 RS512'], [['keygen', '--alg', '=', 'PS3'], 'PS384'], [['sign', '--alg', 'HS5'], 'HS512'],
+                  [['keygen', '--format', '""'], 'jwk pem'], [['jwks', '--format', '='], 'json yaml'], [['token', '--method', 'b'], 'basic'],
+                  [['verify', '--sender-constraint', 'D'], 'DPoP'], [['verify', '--dpop-algs', 'HS'], ''], [['verify', '--algorithms', 'HS2'], 'HS256'],
+                  [['verify', '--scheme', '""'], 'Bearer DPoP'], [['openapi', '--scheme', 'B'], ''], [['explain', '--path-guard', '""'], 'Off On'],
+                  [['check', '--type', 'r'], 'revocation rules'], [['revoke', '--list', 'completion.b'], 'completion.bash']) {
         my ($words, $found) = @$case;
         my $said = `bash -c '. ./completion.bash; COMP_WORDS=(m2mctl @$words); COMP_CWORD=\$((\${#COMP_WORDS[@]} - 1)); _m2mctl; printf "%s\n" \${COMPREPLY[@]}'`;
         is(join(' ', sort split /\n/, $said), $found, "completed: @$words");
     }
 }
+unlike(m2mctl('', 'check', '--type', $_, 'completion.bash')->{err}, qr/--type is/, "check --type $_ is taken")
+    for slurp('completion.bash') =~ /--type\) choices='([^']*)'/ ? split(' ', $1) : 'none';
+like(slurp('completion.zsh'), qr/'--alg=\[[^\]]*\]:NAME:\(RS256 [^)]* HS512\)'/, 'zsh has values, too');
 
 # --- keygen, jwks, sign, verify: every algorithm ---
 

@@ -6,25 +6,80 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "proof/m2_proof.h"
+
 #include <stdio.h>
 
-typedef void tell_fn(const m2mctl_option_t *option);
+typedef void tell_fn(apr_pool_t *pool, const m2mctl_option_t *option);
 
-static void each_option(const m2mctl_verb_t *verb, tell_fn *tell)
+static void each_option(apr_pool_t *pool, const m2mctl_verb_t *verb, tell_fn *tell)
 {
     const m2mctl_option_t *option;
     int i;
 
     for (i = 0; i < M2MCTL_GROUPS && verb->groups[i].options; i++) {
         for (option = verb->groups[i].options; option->name; option++) {
-            tell(option);
+            tell(pool, option);
         }
     }
 }
 
+/* `FILE`, or `FILE|...` */
 static int takes_file(const m2mctl_option_t *option)
 {
-    return option->value && m2_slice_is(m2_slice_z(option->value), "FILE");
+    const apr_size_t n = option->value ? strcspn(option->value, "|") : 0;
+
+    return n && m2_slice_is(m2_slice(option->value, n), "FILE");
+}
+
+/* --- closed lists --- */
+
+/* values of an option of that name whose value the help calls that; NULL: of algorithms */
+static const struct choice_t {
+    const char *name, *value, *words;
+} choices[] = {
+    { "alg", "NAME", NULL },
+    { "algorithms", "NAMES", NULL },
+    { "dpop-algs", "NAMES", NULL },
+    { "scheme", "NAME", "Bearer DPoP" },
+    { "sender-constraint", "MODE", "Off Auto DPoP mTLS Any" },
+    { "type", "KIND", "jwtAuth accessControl trafficControl jwks rules revocation dataset grants "
+                      "openapi" },
+};
+
+/* `json|yaml` in the help; `AUDIENCE|PERMISSION` stands for other words */
+static const char *words_of_value(apr_pool_t *pool, const char *value)
+{
+    char *words = apr_pstrdup(pool, value), *at;
+
+    for (at = words; *at; at++) {
+        if (*at == '|') {
+            *at = ' ';
+        }
+        else if (!apr_isalnum(*at)) {
+            return NULL;
+        }
+    }
+    return strchr(value, '|') && apr_islower(value[1]) ? words : NULL;
+}
+
+/* What an option takes, where that is a closed list; NULL: it is not. */
+static const char *choices_of(apr_pool_t *pool, const m2mctl_option_t *option)
+{
+    const m2_slice_t name = m2_slice_z(option->name), value = m2_slice_z(option->value);
+    apr_size_t i;
+
+    if (!option->value) {
+        return NULL;
+    }
+    for (i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        if (m2_slice_is(name, choices[i].name) && m2_slice_is(value, choices[i].value)) {
+            return choices[i].words                ? choices[i].words
+                   : m2_slice_is(name, "dpop-algs") ? m2_alg_mask_names(pool, m2_proof_algs())
+                                                    : m2_alg_names(pool);
+        }
+    }
+    return words_of_value(pool, option->value);
 }
 
 static int takes_value(const m2mctl_option_t *option)
@@ -42,49 +97,71 @@ static const char *words_of(const m2mctl_verb_t *verb)
 
 /* --- bash --- */
 
-static void bash_option(const m2mctl_option_t *option)
+static void bash_option(apr_pool_t *pool, const m2mctl_option_t *option)
 {
+    (void)pool;
     printf(" --%s", option->name);
 }
 
-static void bash_file_option(const m2mctl_option_t *option)
+static void bash_file_option(apr_pool_t *pool, const m2mctl_option_t *option)
 {
     if (takes_file(option)) {
-        bash_option(option);
+        bash_option(pool, option);
     }
 }
 
-static void bash_value_option(const m2mctl_option_t *option)
+static void bash_value_option(apr_pool_t *pool, const m2mctl_option_t *option)
 {
     if (takes_value(option) && !takes_file(option)) {
-        bash_option(option);
+        bash_option(pool, option);
     }
 }
 
-static void bash(const m2mctl_verb_t *const *verbs)
+static void bash_choices(apr_pool_t *pool, const m2mctl_option_t *option)
+{
+    const char *words = choices_of(pool, option);
+
+    if (words) {
+        printf("        --%s) choices='%s' ;;\n", option->name, words);
+    }
+}
+
+static void bash_verb(apr_pool_t *pool, const m2mctl_verb_t *verb)
+{
+    printf("    %s)\n        options='--json --help", verb->name);
+    each_option(pool, verb, bash_option);
+    printf("'\n        files=' ");
+    each_option(pool, verb, bash_file_option);
+    printf(" '\n        values=' ");
+    each_option(pool, verb, bash_value_option);
+    printf(" '\n        words='%s'\n        case $prev in\n", words_of(verb));
+    each_option(pool, verb, bash_choices);
+    printf("        esac ;;\n");
+}
+
+/* `=` is a word of its own in what is completed. */
+static void bash(apr_pool_t *pool, const m2mctl_verb_t *const *verbs)
 {
     const m2mctl_verb_t *verb;
     int i;
 
     printf("# bash completion for m2mctl\n_m2mctl() {\n"
            "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-           "    local verbs='help'\n    local options='' files='' values='' words=''\n");
+           "    local verbs='help'\n    local options='' files='' values='' words='' choices=''\n");
     for (i = 0; (verb = verbs[i]) != NULL; i++) {
         printf("    verbs+=' %s'\n", verb->name);
     }
     printf("    COMPREPLY=()\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
            "        COMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\"))\n        return\n    fi\n"
+           "    if [ \"$cur\" = '=' ]; then\n        cur=''\n"
+           "    elif [ \"$prev\" = '=' ]; then\n        prev=${COMP_WORDS[COMP_CWORD-2]}\n    fi\n"
            "    case ${COMP_WORDS[1]} in\n    help) words=$verbs ;;\n");
     for (i = 0; (verb = verbs[i]) != NULL; i++) {
-        printf("    %s)\n        options='--json --help", verb->name);
-        each_option(verb, bash_option);
-        printf("'\n        files=' ");
-        each_option(verb, bash_file_option);
-        printf(" '\n        values=' ");
-        each_option(verb, bash_value_option);
-        printf(" '\n        words='%s' ;;\n", words_of(verb));
+        bash_verb(pool, verb);
     }
-    printf("    esac\n    if [[ $values == *\" $prev \"* ]]; then\n        return\n"
+    printf("    esac\n    if [ -n \"$choices\" ]; then\n"
+           "        COMPREPLY=($(compgen -W \"$choices\" -- \"$cur\"))\n"
+           "    elif [[ $values == *\" $prev \"* ]]; then\n        return\n"
            "    elif [[ $files == *\" $prev \"* ]]; then\n"
            "        COMPREPLY=($(compgen -f -- \"$cur\"))\n"
            "    elif [[ $cur == -* ]]; then\n"
@@ -110,20 +187,23 @@ static void zsh_text(const char *text)
     }
 }
 
-static void zsh_option(const m2mctl_option_t *option)
+static void zsh_option(apr_pool_t *pool, const m2mctl_option_t *option)
 {
-    printf(" \\\n            '%s--%s[", option->kind == M2MCTL_LIST ? "*" : "", option->name);
+    const char *words = choices_of(pool, option);
+
+    printf(" \\\n            '%s--%s%s[", option->kind == M2MCTL_LIST ? "*" : "", option->name,
+           takes_value(option) ? "=" : "");
     zsh_text(option->help);
     printf("]");
     if (takes_value(option)) {
         printf(":");
         zsh_text(option->value);
-        printf(":%s", takes_file(option) ? "_files" : " ");
+        printf(words ? ":(%s)" : ":%s", words ? words : takes_file(option) ? "_files" : " ");
     }
     printf("'");
 }
 
-static void zsh(const m2mctl_verb_t *const *verbs)
+static void zsh(apr_pool_t *pool, const m2mctl_verb_t *const *verbs)
 {
     const m2mctl_verb_t *verb;
     int i;
@@ -140,7 +220,7 @@ static void zsh(const m2mctl_verb_t *const *verbs)
         const char *words = words_of(verb);
 
         printf("    %s)\n        _arguments '--json[print one JSON document]'", verb->name);
-        each_option(verb, zsh_option);
+        each_option(pool, verb, zsh_option);
         if (*words) {
             printf(" \\\n            '1: :(%s)'", words);
         }
@@ -157,10 +237,10 @@ static int run_completion(m2mctl_t *ctl, void *options)
 
     (void)options;
     if (m2_slice_is(shell, "bash")) {
-        bash(ctl->verbs);
+        bash(ctl->pool, ctl->verbs);
     }
     else if (m2_slice_is(shell, "zsh")) {
-        zsh(ctl->verbs);
+        zsh(ctl->pool, ctl->verbs);
     }
     else {
         return m2mctl_usage(ctl, "completion takes bash or zsh");
@@ -171,7 +251,7 @@ static int run_completion(m2mctl_t *ctl, void *options)
 const m2mctl_verb_t m2mctl_completion = {
     "completion",
     "bash|zsh",
-    "a script by which a shell completes verbs and options",
+    "a script by which a shell completes verbs, options and values",
     "For bash: `m2mctl completion bash >/etc/bash_completion.d/m2mctl`, or for one session\n"
     "`. <(m2mctl completion bash)`. For zsh: a file _m2mctl in a folder of $fpath. Packages\n"
     "bring both.\n",
