@@ -39,6 +39,7 @@ forbid "no text of a module kept by a pool that outlives it" "" 'apr_pool_userda
 # A resolver may take ten seconds: one thread asks it (m2_names.c), no request does.
 forbid "no name is resolved in a request" "m2_names.c" \
     'getaddrinfo|gethostbyname|gethostbyname2|gethostbyaddr|getnameinfo|apr_sockaddr_info_get'
+forbid "atomics of one kind" "" 'apr_atomic_[a-z0-9]+'
 forbid "no shell" "" 'system|popen|execlp|execvp'
 
 # Comparing memory is for things that are no secret. Those files, and what they compare:

@@ -72,6 +72,7 @@ bite merge '> leeway' $config \
 bite banned 'm2_b64.c:.*strncmp' $core/text/m2_b64.c "append 'int x(void) { return strncmp(a, b, 2); }'"
 bite banned 'm2_jws.c:.*memcmp' $core/token/m2_jws.c "append 'int x(void) { return memcmp(a, b, 2); }'"
 bite banned 'm2_b64.c:.*sprintf' $core/text/m2_b64.c "append 'int x(void) { sprintf(a, b); }'"
+bite banned 'm2_b64.c:.*apr_atomic_inc32' $core/text/m2_b64.c "append 'int x(void) { return apr_atomic_inc32(a); }'"
 bite length 'm2_b64.c:' $core/text/m2_b64.c \
     "{ echo 'int endless(void)'; echo '{'; yes '    x++;' | head -n 70; echo '}'; } >>\$FILE"
 bite length 'm2_b64.c: [67][0-9][0-9] lines' $core/text/m2_b64.c "yes '' | head -n 600 >>\$FILE"

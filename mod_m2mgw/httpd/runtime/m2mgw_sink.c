@@ -6,6 +6,9 @@
  * being written, a line is written at once. A thread writes what has been collected; the end
  * of the child does so once more.
  *
+ * A disk that is full takes a part of a line. Whoever writes next, in whatever child, ends that line
+ * first: what is torn is known to all of them.
+ *
  * What goes to a pipe is at most PIPE_BUF bytes in one write: other children write there, too,
  * and longer writes may be interleaved (POSIX write()). Appended files have no such limit.
  */
@@ -16,7 +19,7 @@
 #include "base/m2_hold.h"
 #include "wire/m2_worker.h"
 
-#include <apr_atomic.h>
+#include <apr_shm.h>
 
 #include <limits.h>
 #include <pthread.h>
@@ -35,7 +38,9 @@ struct m2mgw_sink_t {
     apr_file_t *file;
     server_rec *server;   /* the error log that faults go to */
     const char *target;   /* as it is configured */
-    volatile apr_uint32_t told; /* when a fault was last logged, in seconds; 0: never */
+    apr_uint32_t told;    /* when a fault was last logged, in seconds; 0: never */
+    apr_uint32_t *torn;   /* of all children: the file ends within a line */
+    apr_uint32_t own_torn; /* where there is no shared memory */
     int is_pipe;
     m2mgw_sink_t *next;   /* of this configuration */
     /* in a child, where lines are buffered */
@@ -60,23 +65,41 @@ apr_size_t m2mgw_sink_most(const m2mgw_sink_t *sink)
 static void tell_lost(m2mgw_sink_t *sink, apr_status_t rv)
 {
     const apr_uint32_t now = (apr_uint32_t)apr_time_sec(apr_time_now());
-    const apr_uint32_t told = apr_atomic_read32(&sink->told);
+    apr_uint32_t told = __atomic_load_n(&sink->told, __ATOMIC_RELAXED);
 
     if ((told && now - told < TELL_EVERY)
-        || apr_atomic_cas32(&sink->told, now, told) != told) {
+        || !__atomic_compare_exchange_n(&sink->told, &told, now, 0, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
         return;
     }
     ap_log_error(APLOG_MARK, APLOG_ERR, rv, sink->server, "M2-405: M2MDecisionLog: records are "
                  "lost: cannot write to %s", sink->target);
 }
 
+/* One of all writers finds it. */
+static int take_torn(m2mgw_sink_t *sink)
+{
+    return __atomic_load_n(sink->torn, __ATOMIC_RELAXED)
+           && __atomic_exchange_n(sink->torn, 0, __ATOMIC_RELAXED);
+}
+
+/* The end of a torn line goes into the same write. */
 static void write_now(m2mgw_sink_t *sink, const char *bytes, apr_size_t n)
 {
-    apr_status_t rv = apr_file_write_full(sink->file, bytes, n, NULL);
+    const int torn = take_torn(sink);
+    const struct iovec parts[] = { { (void *)"\n", 1 }, { (void *)bytes, n } };
+    apr_size_t written = 0;
+    const apr_status_t rv = torn ? apr_file_writev_full(sink->file, parts, 2, &written)
+                                 : apr_file_write_full(sink->file, bytes, n, &written);
+    const apr_size_t of_bytes = torn && written ? written - 1 : written;
 
-    if (rv != APR_SUCCESS) {
-        tell_lost(sink, rv);
+    if (rv == APR_SUCCESS) {
+        return;
     }
+    if (of_bytes ? bytes[of_bytes - 1] != '\n' : torn && !written) {
+        __atomic_store_n(sink->torn, 1, __ATOMIC_RELAXED);
+    }
+    tell_lost(sink, rv);
 }
 
 /* Begin to write the current half, with the lock. NULL: nothing is in it, or the other half is
@@ -255,6 +278,38 @@ static apr_file_t *open_program(apr_pool_t *pconf, const char *command)
     return pipe ? ap_piped_log_write_fd(pipe) : NULL;
 }
 
+/* Whether a file ends within a line: the server was stopped while the disk was full. */
+static int ends_torn(apr_pool_t *pconf, const m2mgw_sink_t *sink)
+{
+    const char *path = ap_server_root_relative(pconf, sink->target);
+    apr_file_t *file;
+    apr_finfo_t info;
+    apr_off_t end;
+    char last = '\n';
+
+    if (sink->is_pipe || apr_file_info_get(&info, APR_FINFO_TYPE | APR_FINFO_SIZE, sink->file)
+        || info.filetype != APR_REG || info.size <= 0
+        || apr_file_open(&file, path, APR_READ | APR_LARGEFILE, APR_OS_DEFAULT, pconf)) {
+        return 0;
+    }
+    end = info.size - 1;
+    if (apr_file_seek(file, APR_SET, &end) != APR_SUCCESS
+        || apr_file_getc(&last, file) != APR_SUCCESS) {
+        last = '\n';
+    }
+    apr_file_close(file);
+    return last != '\n';
+}
+
+static void share_torn(m2mgw_sink_t *sink, apr_pool_t *pconf)
+{
+    apr_shm_t *shm;
+
+    sink->torn = apr_shm_create(&shm, sizeof(*sink->torn), NULL, pconf) == APR_SUCCESS
+                     ? apr_shm_baseaddr_get(shm) : &sink->own_torn;
+    *sink->torn = (apr_uint32_t)ends_torn(pconf, sink);
+}
+
 static apr_status_t forget(void *data)
 {
     (void)data;
@@ -275,6 +330,7 @@ m2mgw_sink_t *m2mgw_sink_open(apr_pool_t *pconf, server_rec *s, const char *dire
     if (!sink->file) {
         return NULL;
     }
+    share_torn(sink, pconf);
     if (!sinks) {
         apr_pool_cleanup_register(pconf, NULL, forget, apr_pool_cleanup_null);
     }
