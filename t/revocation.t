@@ -386,7 +386,11 @@ for my $case ([ $token{jti}, 1, qr/^NO  revocation +a list of revoked tokens nam
 }
 like(`$tool check $root/told`, qr/revocation list: entries: 2/, 'm2mctl check counts entries');
 spew("$root/told", "jti $ISS J1\nrubbish\n");
-my $out = `$tool check $root/told 2>&1`;
+my $star = qr/1 of its entries has a lone \*, the first one of kind client: that is a name like any other there/;
+spew("$root/starred", "client * app\nkid * K\nclient %2A app\n");
+my $out = `$tool check $root/starred 2>&1`;
+ok($? == 0 && $out =~ /warning: \S+starred: $star/, 'and tells of a star that stands for nothing') or diag($out);
+$out = `$tool check $root/told 2>&1`;
 ok($? >> 8 == 2 && $out =~ /told:2: an entry begins with/, 'and names the bad line') or diag($out);
 
 # --- configuration ---
@@ -401,6 +405,8 @@ for my $case (
     [ 'M2MRevocation file:l max-stale=5', 0, qr/Syntax OK/ ],
     [ 'M2MRevocation file:l ttl=5', 0, qr/ttl= has no effect on what is watched/ ],
     [ 'M2MRevocation none', 0, qr/Syntax OK/ ],
+    [ 'M2MRevocation file:l', 0, qr/^M2-101: a list of M2MRevocation in line 4 of \S+: $star/m, l => "client * app\n" ],
+    [ 'M2MRevocation file:l', 0, qr/\A(?!.*lone)/s, l => "kid * K\nclient %2A app\n" ],
     [ 'M2MRevocation https://revoked.example/l ttl=5 max-stale=60', 0, qr/Syntax OK/ ],
     [ 'M2MRevocation', 1, qr/line 4 of .*M2MRevocation: it takes file:PATH, https:/s ],
     [ 'M2MRevocation l', 1, qr/"l" is not allowed; it takes file:PATH/ ],

@@ -6,6 +6,7 @@
  */
 #include "ctl/m2mctl_verb.h"
 
+#include "base/m2_log.h"
 #include "oauth/m2_grant.h"
 #include "operation/m2_openapi.h"
 #include "revocation/m2_revocation.h"
@@ -115,6 +116,9 @@ static m2_code_t look_at_revocation(file_t *f)
     if (!code) {
         f->summary = apr_psprintf(f->pool, "revocation list: entries: %u",
                                   m2_revocation_count(set));
+        if (m2_revocation_hint(f->pool, set)) {
+            m2_log(M2_LOG_WARNING, "%s: %s", f->name, m2_revocation_hint(f->pool, set));
+        }
     }
     return code;
 }

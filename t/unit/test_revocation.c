@@ -382,13 +382,34 @@ static void held_by_a_reader(void **state)
     unlink(path);
 }
 
+/* A lone star is a name but in `kid * KID`, which nobody means who writes it. */
+static void stars(void **state)
+{
+    static const char *const hints[][2] = {
+        { "client * app", "1 of its entries has" }, { "jti * J\nsub * S", "2 of its entries have" },
+        { "client https://a *", "of kind client" }, { "claim tenant *", "of kind claim" },
+        { "kid * *", "of kind kid" },               { "kid * K", NULL },
+        { "client %2A app", NULL },                 { "claim * x", "of kind claim" },
+        { "sub https://* S*", NULL },               { "", NULL },
+    };
+    apr_size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+        const char *hint = m2_revocation_hint(pool, list(hints[i][0]));
+
+        assert_int_equal(hint != NULL, hints[i][1] != NULL);
+        assert_true(!hint || strstr(hint, hints[i][1]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(each_kind), unit(of_a_client), unit(times),    unit(bad_lines),
         unit(too_much),  unit(round_trip),  unit(appends),  unit(locked),
         unit(replaced),  unit(many_writers), unit(pruned),
-        unit(held_by_a_reader),
+        unit(held_by_a_reader), unit(stars),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

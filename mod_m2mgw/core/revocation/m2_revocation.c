@@ -135,6 +135,8 @@ static m2_code_t names_read(m2_revoked_t *entry, apr_pool_t *pool, m2_slice_t *r
                           rows[entry->kind].word);
     }
     entry->value = word_decode(pool, value);
+    entry->star = m2_slice_is(value, "*")
+                  || (m2_slice_is(scope, "*") && entry->kind != M2_REVOKED_KID);
     if (entry->kind == M2_REVOKED_KID && m2_slice_is(scope, "*")) {
         entry->scope = m2_slice(NULL, 0);
     }
@@ -218,6 +220,18 @@ m2_code_t m2_revoked_write(const char **pline, apr_pool_t *pool, const m2_revoke
 }
 
 /* --- a list --- */
+
+const char *m2_revocation_hint(apr_pool_t *pool, const m2_revocation_t *set)
+{
+    m2_revoked_kind_t first;
+    const unsigned int stars = m2_revocation_stars(&first, set);
+
+    return stars ? apr_psprintf(pool, "%u of its entries %s a lone *, the first one of kind %s: "
+                                "that is a name like any other there; it stands for all in "
+                                "`kid * KID` only", stars,
+                                stars == 1 ? "has" : "have", rows[first].word)
+                 : NULL;
+}
 
 static m2_code_t line_add(void *data, apr_pool_t *temp, m2_slice_t line, m2_err_t *err)
 {

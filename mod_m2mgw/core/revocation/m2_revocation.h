@@ -40,4 +40,7 @@ m2_code_t m2_revoked_write(const char **pline, apr_pool_t *pool, const m2_revoke
  *  then of no use. */
 m2_code_t m2_revocation_parse(m2_revocation_t *set, m2_slice_t text, m2_err_t *err);
 
+/** What whoever wrote the list may have meant otherwise, in pool; NULL: nothing. */
+const char *m2_revocation_hint(apr_pool_t *pool, const m2_revocation_t *set);
+
 #endif /* M2_REVOCATION_H */

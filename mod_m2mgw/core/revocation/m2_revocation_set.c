@@ -29,6 +29,8 @@ struct m2_revocation_t {
     apr_size_t room; /* a power of two */
     apr_size_t count;
     apr_size_t kinds[M2_REVOKED_KINDS]; /* entries of each */
+    unsigned int stars;                 /* those with a lone * */
+    m2_revoked_kind_t first_star;       /* the kind of the first of them */
     apr_uint64_t seed[2];
     m2_slice_t last_scope;     /* as stored: most entries of a list have one issuer */
     apr_array_header_t *paths; /* of claim entries, each once: const char * */
@@ -182,6 +184,9 @@ m2_code_t m2_revocation_add(m2_revocation_t *set, const m2_revoked_t *entry, m2_
     const apr_int64_t time = entry->kind == M2_REVOKED_JTI ? M2_UNSET : entry->time;
     entry_t *place;
 
+    if (entry->star && set->stars++ == 0) {
+        set->first_star = entry->kind;
+    }
     if (set->count * 2 >= set->room) {
         grow(set);
     }
@@ -194,6 +199,12 @@ m2_code_t m2_revocation_add(m2_revocation_t *set, const m2_revoked_t *entry, m2_
         place->time = time;
     }
     return M2_OK;
+}
+
+unsigned int m2_revocation_stars(m2_revoked_kind_t *pfirst, const m2_revocation_t *set)
+{
+    *pfirst = set->first_star;
+    return set->stars;
 }
 
 unsigned int m2_revocation_count(const m2_revocation_t *set)

@@ -26,6 +26,7 @@ typedef struct m2_revoked_t {
     m2_slice_t scope; /* ISS, or the PATH of a claim; absent: kid of any issuer */
     m2_slice_t value;
     apr_int64_t time; /* EXP or NOT-BEFORE in seconds; M2_UNSET if absent */
+    int star;         /* its line has a lone * that is a name like any other */
 } m2_revoked_t;
 
 typedef struct m2_revocation_t m2_revocation_t;
@@ -39,6 +40,10 @@ m2_code_t m2_revocation_add(m2_revocation_t *set, const m2_revoked_t *entry, m2_
 
 /** The pool of a set. */
 apr_pool_t *m2_revocation_pool(const m2_revocation_t *set);
+
+/** How many entries were added with a lone * that is a name like any other: whoever wrote it
+ *  mostly means all. *pfirst is the name of the first one's kind. */
+unsigned int m2_revocation_stars(m2_revoked_kind_t *pfirst, const m2_revocation_t *set);
 
 /** Number of different entries. */
 unsigned int m2_revocation_count(const m2_revocation_t *set);

@@ -13,6 +13,7 @@
 
 #include "jwks/m2_jwks_dataset.h"
 #include "oauth/m2_view.h"
+#include "revocation/m2_revocation.h"
 #include "revocation/m2_revocation_redis.h"
 #include "revocation/m2_revocations.h"
 #include "rules/m2_dataset.h"
@@ -312,6 +313,25 @@ static const char *open_list(m2mgw_list_t *list, const m2_document_t *document,
     return bad;
 }
 
+/* Those that have been read by now. */
+static void say_stars(const m2mgw_revocation_t *revocation, apr_pool_t *pool)
+{
+    const void *held = m2_keyring_enter(revocation->ring);
+    const m2_parts_t *parts = held;
+    int i;
+
+    for (i = 0; parts && i < parts->n; i++) {
+        const char *hint = m2_revocation_hint(pool, parts->part[i]);
+
+        if (hint) {
+            m2mgw_cfg_notice(M2_LOG_WARNING, "a list of M2MRevocation in %s: %s",
+                             m2mgw_cfg_place(pool, APR_ARRAY_IDX(revocation->lists, 0,
+                                                                 m2mgw_list_t *)->at), hint);
+        }
+    }
+    m2_keyring_leave(revocation->ring);
+}
+
 const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
                                  const m2mgw_section_t *section)
 {
@@ -338,6 +358,7 @@ const char *m2mgw_cfg_open_lists(const ap_directive_t **pat, apr_pool_t *pool,
     }
     revocation->ring = m2_keyring_make(pool, NULL);
     m2_jwks_feed_lists(m2mgw_cfg_registry(), revocation->ring, sources);
+    say_stars(revocation, pool);
     return NULL;
 }
 
