@@ -6,8 +6,8 @@
  * being written, a line is written at once. A thread writes what has been collected; the end
  * of the child does so once more.
  *
- * A disk that is full takes a part of a line. Whoever writes next, in whatever child, ends that line
- * first: what is torn is known to all of them.
+ * A disk that is full takes a part of a line. Whoever writes next, in whatever child, ends that
+ * line first: what is torn is known to all of them.
  *
  * What goes to a pipe is at most PIPE_BUF bytes in one write: other children write there, too,
  * and longer writes may be interleaved (POSIX write()). Appended files have no such limit.
