@@ -294,6 +294,17 @@ $c = gives($r, 'a proof with it');
 is_deeply($c->{cnf}, { jkt => jkt('p256#dpop') }, 'binds the token');
 refuses(ask_at(\%s, DPoP => proof(claims => { nonce => $nonce =~ tr/A-Za-z/B-ZAb-za/r })), 400, 'use_dpop_nonce', 'a nonce that is not ours');
 gives(ask_at(\%s), 'no proof needs none');
+# over restarts: the nonce is good for its time, and marks of proofs were made for the window before
+ok($t->reload, 'a graceful restart');
+gives(ask_at(\%s, DPoP => proof(claims => { nonce => $nonce })), '... and the nonce is good still');
+$t->write_config($CONF =~ s/M2MDPoP nonce=On/M2MDPoP nonce=On window=600/r);
+ok($t->reload, 'a restart raises the window');
+my ($fresh) = @{ ask_at(\%s, DPoP => proof())->{nonce} };
+gives(ask_at(\%s, DPoP => proof(claims => { nonce => $fresh })), 'a proof of now');
+$r = ask_at(\%s, DPoP => proof(claims => { nonce => $fresh, iat => time - 200 }));
+refuses($r, 400, 'invalid_dpop_proof', 'one that was too old before, and may have been used then');
+$t->write_config($CONF);
+ok($t->reload, 'as it was');
 gives(ask(\%s, DPoP => proof()), 'nor does a proof at another endpoint');
 
 # --- assertions: the scope first, and a share for each client ---

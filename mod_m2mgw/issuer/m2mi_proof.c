@@ -67,6 +67,13 @@ static m2_oauth_error_t refused(m2mi_call_t *call, m2_code_t rc, const m2_err_t 
                : m2mi_stop(call, M2_OAUTH_INVALID_PROOF, "the DPoP proof is not accepted");
 }
 
+/* Whether a mark of this proof may have been forgotten before a restart raised the window. */
+static int is_forgotten(const m2_proof_t *proof, const m2_view_t *view, apr_time_t now)
+{
+    return now < view->old_until
+           && (double)now / APR_USEC_PER_SEC - proof->iat > (double)view->old_window;
+}
+
 m2_oauth_error_t m2mi_proof_check(m2mi_call_t *call)
 {
     m2_proof_request_t request;
@@ -84,11 +91,17 @@ m2_oauth_error_t m2mi_proof_check(m2mi_call_t *call)
     m2_err_init(&err, call->r->pool);
     m2mi_view(&view, call->r->per_dir_config, call->r);
     rc = judge(&call->proof, &request, call, &view, &err);
+    if (rc == M2_OK && is_forgotten(&call->proof, &view, call->r->request_time)) {
+        rc = m2_err_set(&err, M2_E_PROOF_INVALID, "its iat lies too far in the past for the "
+                        "window before the last restart");
+    }
     if (rc != M2_OK) {
         return refused(call, rc, &err);
     }
     call->jkt = call->proof.jkt;
-    call->proof_until = m2_proof_spent_until(&call->proof, view.proof.window);
+    call->proof_until = m2_proof_spent_until(&call->proof,
+                                             view.largest_window > view.proof.window
+                                                 ? view.largest_window : view.proof.window);
     return M2_OAUTH_OK;
 }
 

@@ -22,6 +22,9 @@ struct request_rec;
 typedef struct m2_view_t {
     m2_proof_policy_t proof;     /* M2MDPoP, with its defaults */
     m2_slice_t nonce_key;        /* shared with the gateway; absent: no nonces */
+    int largest_window;          /* of proofs, of any section; 0: not known */
+    int old_window;              /* what marks of proofs were made for before a restart raised it */
+    apr_time_t old_until;        /* until when that one judges */
     int certificate_by_header;   /* M2MClientCertificate header:... */
     int certificate_verified;    /* and its peers verify certificates */
     m2_slice_t certificate;      /* DER; with a request only; absent without one */

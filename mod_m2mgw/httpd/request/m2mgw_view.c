@@ -19,6 +19,7 @@ static void view_proof(m2_view_t *view, const m2mgw_dir_t *dir)
         view->proof = *dir->dpop;
     }
     view->nonce_key = m2mgw_proofs_nonce_key();
+    view->largest_window = m2mgw_proofs_window(&view->old_window, &view->old_until);
 }
 
 static void view_certificate(m2_view_t *view, const m2mgw_dir_t *dir, request_rec *r)

@@ -82,6 +82,13 @@ m2_code_t m2mgw_proofs_spend(const m2_proof_t *proof, m2_err_t *err)
     return code ? m2_err_set(err, code, "%s", why.text ? why.text : "no reason given") : M2_OK;
 }
 
+int m2mgw_proofs_window(int *pold, apr_time_t *puntil)
+{
+    *pold = runtime.old_window;
+    *puntil = runtime.old_until;
+    return runtime.window;
+}
+
 const m2_proof_keys_t *m2mgw_proofs_keys(void)
 {
     return runtime.keys.take ? &runtime.keys : NULL;

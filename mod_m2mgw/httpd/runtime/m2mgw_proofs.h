@@ -14,6 +14,10 @@
  *  M2_E_PROOF_INVALID (its time has run out since it was judged), M2_E_REPLAY_UNAVAILABLE. */
 m2_code_t m2mgw_proofs_spend(const m2_proof_t *proof, m2_err_t *err);
 
+/** The largest window of any section in seconds; before *puntil *pold judges, since marks were made
+ *  for that until a restart raised it. */
+int m2mgw_proofs_window(int *pold, apr_time_t *puntil);
+
 /** Keys of this child's clients, for m2_proof_request_t; NULL where there are none. */
 const m2_proof_keys_t *m2mgw_proofs_keys(void);
 
