@@ -455,6 +455,11 @@ int m2_gate_reads_path(const m2_policy_t *policy, int has_operations)
            || m2_rules_read_path(policy->rules, has_operations);
 }
 
+int m2_gate_spends(const m2_verdict_t *verdict, const m2_policy_t *policy)
+{
+    return policy->replay != M2_REPLAY_OFF || verdict->proof.jti.p;
+}
+
 m2_code_t m2_gate_spend(m2_verdict_t *verdict, const m2_policy_t *policy,
                         const m2_services_t *services)
 {

@@ -62,6 +62,9 @@ m2_code_t m2_gate_rules(m2_verdict_t *verdict, const m2_policy_t *policy, m2_fac
  *  m2_rules_read_path. */
 int m2_gate_reads_path(const m2_policy_t *policy, int has_operations);
 
+/** Whether m2_gate_spend may have something to spend. */
+int m2_gate_spends(const m2_verdict_t *verdict, const m2_policy_t *policy);
+
 /** Spend the proof of possession of a verdict that passed, then its token: once per initial
  *  request, after the rules, so that a refused request costs the caller nothing, and a refused
  *  proof no token. Observe never refuses. Does nothing where there is no proof, replay is off

@@ -150,8 +150,22 @@ static int is_scheme_alone(m2_slice_t value)
     return strip_token_scheme(&value) && !value.n;
 }
 
-m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *text,
-                            m2_err_t *err)
+/* A value that is `Bearer TOKEN` and nothing else, as nearly all are: 0 for any other. */
+static int is_plain(m2_tokens_t *tokens, m2_slice_t value)
+{
+    static const char scheme[] = "Bearer ";
+    const apr_size_t n = sizeof(scheme) - 1;
+
+    if (value.n <= n || memcmp(value.p, scheme, n) != 0 || is_blank(value.p[n])
+        || is_blank(value.p[value.n - 1]) || memchr(value.p + n, ',', value.n - n)) {
+        return 0;
+    }
+    found(tokens, m2_slice(value.p + n, value.n - n));
+    return 1;
+}
+
+static m2_code_t find_in_list(m2_tokens_t *tokens, const char *name, const char *text,
+                              m2_err_t *err)
 {
     const int need_scheme = m2_slice_is_nocase(m2_slice_z(name), "Authorization");
     const m2_slice_t whole = trim(m2_slice_z(text));
@@ -161,9 +175,6 @@ m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *t
     const char *comma;
     int elements = 1;
 
-    if (!text) {
-        return M2_OK;
-    }
     for (; (comma = element_end(value, quotes)) != NULL; elements++) {
         const apr_size_t n = (apr_size_t)(comma - value.p);
 
@@ -180,6 +191,13 @@ m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *t
                           "backends would find one in it", name);
     }
     return M2_OK;
+}
+
+m2_code_t m2_find_in_header(m2_tokens_t *tokens, const char *name, const char *text,
+                            m2_err_t *err)
+{
+    return !text || is_plain(tokens, m2_slice_z(text)) ? M2_OK
+                                                       : find_in_list(tokens, name, text, err);
 }
 
 const char *m2_find_why_none(const char *text)

@@ -534,6 +534,9 @@ int m2mgw_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         && ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
         m2mgw_cfg_dump_json(ptemp, s);
     }
+    for (i = 0; i < sections->nelts; i++) {
+        m2mgw_settle(APR_ARRAY_IDX(sections, i, m2mgw_section_t *)->dir, pconf);
+    }
     return OK;
 }
 

@@ -67,7 +67,8 @@ static m2_alg_mask_t proof_algs;
     SAID(stage, NULL)                                                                      \
     SAID(api_name, NULL)                                                                   \
     OWN(checks, 0, inner->checks | outer->checks)                                          \
-    SAID(section, NULL)
+    SAID(section, NULL)                                                                    \
+    OWN(settled, NULL, NULL)
 
 void *m2mgw_config_dir_create(apr_pool_t *pool, char *path)
 {
@@ -249,7 +250,7 @@ m2mgw_profile_t m2mgw_profile_of(const m2mgw_dir_t *dir)
     return dir->profile != M2MGW_PROFILE_UNSET ? dir->profile : M2MGW_PROFILE_RFC6750;
 }
 
-int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
+static int resolve(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
 {
     int protects = dir && (dir->keys || dir->rules || dir->operations || dir->checks
                            || has_limits(dir));
@@ -277,6 +278,24 @@ int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
     effective->profile = m2mgw_profile_of(dir);
     effective->any_document = dir->any_document == 1;
     return 1;
+}
+
+int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
+{
+    if (dir && dir->settled) {
+        memcpy(effective, dir->settled, sizeof(*effective)); /* compared by its bytes, padding too */
+        return 1;
+    }
+    return resolve(effective, dir);
+}
+
+void m2mgw_settle(m2mgw_dir_t *dir, apr_pool_t *pool)
+{
+    m2mgw_effective_t effective;
+
+    if (resolve(&effective, dir)) {
+        dir->settled = apr_pmemdup(pool, &effective, sizeof(effective));
+    }
 }
 
 int m2mgw_takes_dpop(const m2mgw_effective_t *effective)

@@ -206,6 +206,8 @@ typedef struct m2mgw_dir_t {
                                               tokens: without keys it is closed */
     struct m2mgw_section_t *section;       /* where it was written; of the innermost section
                                               that says anything of ours, after a merge */
+    const struct m2mgw_effective_t *settled; /* what is in force by this record, resolved ahead;
+                                              NULL: not yet, or by a merge */
 } m2mgw_dir_t;
 
 typedef struct m2mgw_guard_t m2mgw_guard_t; /* m2mgw_guarded.h */
@@ -265,6 +267,11 @@ void *m2mgw_config_server_merge(apr_pool_t *pool, void *base, void *add);
  *  nor rules nor an explicit On, and no check that a section states. *effective is zeroed then,
  *  but for form_limit. */
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir);
+
+/** Resolve ahead what is in force by dir, in pool, which lives as long as dir: most requests meet
+ *  one section, and their record is then that of the section. Once everything that dir points to
+ *  is complete, before there are threads. */
+void m2mgw_settle(m2mgw_dir_t *dir, apr_pool_t *pool);
 
 /** Whether a token may come under the scheme DPoP: in a header, of whatever name. */
 int m2mgw_takes_dpop(const m2mgw_effective_t *effective);

@@ -208,10 +208,14 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
 /* The mark, behind rules and `Require`: so that a refusal by any of them spends no token. */
 static void spend(m2mgw_ctx_t *ctx, request_rec *r)
 {
-    const m2_services_t services = services_for(ctx, NULL);
+    const m2_policy_t *policy = &ctx->effective.policy;
+    m2_services_t services;
 
-    if (ctx->verdict.code == M2_OK
-        && m2_gate_spend(&ctx->verdict, &ctx->effective.policy, &services) != M2_OK) {
+    if (ctx->verdict.code != M2_OK || !m2_gate_spends(&ctx->verdict, policy)) {
+        return;
+    }
+    services = services_for(ctx, NULL);
+    if (m2_gate_spend(&ctx->verdict, policy, &services) != M2_OK) {
         m2mgw_note_decision(ctx, r);
     }
 }
