@@ -141,7 +141,7 @@ int m2_redis_cluster_turn(m2_worker_t *worker, void *baton)
 {
     m2_redis_t *redis = baton;
     const apr_int64_t until = m2_wire_clock() + AT_ONCE;
-    int i, trouble, found = 0, wait = m2_redis_turn_begin(redis, &trouble);
+    int i, trouble = 0, found = 0, wait = m2_redis_turn_begin(redis, &trouble);
     const int n = __atomic_load_n(&redis->n, __ATOMIC_ACQUIRE);
 
     if (wait) {

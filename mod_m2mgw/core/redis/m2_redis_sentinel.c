@@ -71,7 +71,7 @@ int m2_redis_sentinel_turn(m2_worker_t *worker, void *baton)
     m2_redis_node_t *best = NULL;
     apr_int64_t epoch = -2;
     char why[M2_WIRE_WHY];
-    int i, trouble, wait = m2_redis_turn_begin(redis, &trouble);
+    int i, trouble = 0, wait = m2_redis_turn_begin(redis, &trouble);
 
     for (i = 0; !wait && i < redis->seeds && !m2_worker_ended(worker); i++) {
         m2_redis_reply_t *reply = m2_redis_node_ask(redis->nodes[i], 3, argv, PATIENCE, why);
