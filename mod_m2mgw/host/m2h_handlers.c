@@ -39,13 +39,13 @@ static const char *module_of(const char *handler)
 /* NULL: a loaded module serves it */
 static const char *fault_of(apr_pool_t *pool, const char *handler)
 {
-    const char *module = module_of(handler), *near;
+    const char *owner = module_of(handler), *near;
 
-    if (module) {
-        return ap_find_linked_module(module)
+    if (owner) {
+        return ap_find_linked_module(owner)
                    ? NULL
-                   : apr_pstrcat(pool, "it needs ", apr_pstrmemdup(pool, module,
-                                                                   strlen(module) - 2),
+                   : apr_pstrcat(pool, "it needs ", apr_pstrmemdup(pool, owner,
+                                                                   strlen(owner) - 2),
                                  ", which is not loaded", NULL);
     }
     near = m2_nearest(handler, names, sizeof(names) / sizeof(names[0]));
