@@ -30,7 +30,8 @@ while read -r member; do
 done <"$work/members"
 verdict "every member of m2mgw_dir_t is created and merged"
 
-grep '^OWN' "$work/rows" | while read -r row; do
+# settled is worked out of the other members, and by a merge it is no more
+grep '^OWN' "$work/rows" | grep -v '^OWN(settled, NULL, NULL)' | while read -r row; do
     member=$(echo "$row" | sed 's/^OWN(\([a-z_0-9]*\),.*/\1/')
     echo "$row" | grep -qE "inner->$member\b.*\bouter->$member\b" ||
         complain "$member is not merged, inner before outer"

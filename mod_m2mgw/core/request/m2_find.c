@@ -156,8 +156,9 @@ static int is_plain(m2_tokens_t *tokens, m2_slice_t value)
     static const char scheme[] = "Bearer ";
     const apr_size_t n = sizeof(scheme) - 1;
 
-    if (value.n <= n || memcmp(value.p, scheme, n) != 0 || is_blank(value.p[n])
-        || is_blank(value.p[value.n - 1]) || memchr(value.p + n, ',', value.n - n)) {
+    if (value.n <= n || !m2_slice_eq(m2_slice(value.p, n), m2_slice(scheme, n))
+        || is_blank(value.p[n]) || is_blank(value.p[value.n - 1])
+        || memchr(value.p + n, ',', value.n - n)) {
         return 0;
     }
     found(tokens, m2_slice(value.p + n, value.n - n));

@@ -283,7 +283,7 @@ static int resolve(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
 int m2mgw_effective(m2mgw_effective_t *effective, const m2mgw_dir_t *dir)
 {
     if (dir && dir->settled) {
-        memcpy(effective, dir->settled, sizeof(*effective)); /* compared by its bytes, padding too */
+        memcpy(effective, dir->settled, sizeof(*effective)); /* its padding is compared too */
         return 1;
     }
     return resolve(effective, dir);
