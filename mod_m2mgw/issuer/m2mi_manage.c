@@ -135,7 +135,7 @@ static void prune(m2mi_call_t *call, const char *path)
 static m2_oauth_error_t take_back(m2mi_call_t *call, const m2_inspected_t *token)
 {
     const m2_revoked_t entry = { M2_REVOKED_JTI, m2_slice_z(call->conf->name),
-                                 m2_slice_z(token->jti), token->exp };
+                                 m2_slice_z(token->jti), token->exp, 0 };
     static apr_time_t told;
     m2_view_t view;
     m2_err_t err;
