@@ -63,15 +63,20 @@ CONF
         ok(M2MGW::Test::before_long(sub { -s $log == $LIMIT }), '... which is written') or diag(-s $log);
         my $half = substr slurp($log), -$room;
         like($half, qr/\A\{.*[^\n]\z/s, '... without its end');
+        truncate $log, $LIMIT - $room / 2 or die "$log: $!"; # and of the next one
+        $ask->('there is room for a part of another one');
+        ok(M2MGW::Test::before_long(sub { -s $log == $LIMIT }), '... which is written') or diag(-s $log);
+        $half = substr slurp($log), -$room;
+        like($half, qr/\A\{.*\n\{.*[^\n]\z/s, '... on a line of its own, and without its end');
         open my $file, '+<', $log or die "$log: $!"; # somebody makes room
         truncate $file, 0;
         print {$file} $half;
         close $file;
         $ask->('there is room again') for 1 .. 20; # more children than one
         my $lines = sub { split /^/, slurp($log) };
-        ok(M2MGW::Test::before_long(sub { 21 == (() = $lines->()) }), '... and all of them are written') or diag(slurp($log));
-        my ($first, @rest) = $lines->();
-        is($first, "$half\n", '... the part is a line of its own');
+        ok(M2MGW::Test::before_long(sub { 22 == (() = $lines->()) }), '... and all of them are written') or diag(slurp($log));
+        my ($first, $second, @rest) = $lines->();
+        is("$first$second", "$half\n", '... the parts are lines of their own');
         is(scalar(grep { /\A\{"time":.*\}\n\z/ } @rest), 20, '... and each record is') or diag(slurp($log));
         $t->stop;
         spew($log, '{"torn');

@@ -83,23 +83,33 @@ static int take_torn(m2mgw_sink_t *sink)
            && __atomic_exchange_n(sink->torn, 0, __ATOMIC_RELAXED);
 }
 
-/* The end of a torn line goes into the same write. */
-static void write_now(m2mgw_sink_t *sink, const char *bytes, apr_size_t n)
+static apr_status_t write_whole(m2mgw_sink_t *sink, const char *bytes, apr_size_t n)
 {
-    const int torn = take_torn(sink);
-    const struct iovec parts[] = { { (void *)"\n", 1 }, { (void *)bytes, n } };
     apr_size_t written = 0;
-    const apr_status_t rv = torn ? apr_file_writev_full(sink->file, parts, 2, &written)
-                                 : apr_file_write_full(sink->file, bytes, n, &written);
-    const apr_size_t of_bytes = torn && written ? written - 1 : written;
+    const apr_status_t rv = apr_file_write_full(sink->file, bytes, n, &written);
 
-    if (rv == APR_SUCCESS) {
-        return;
-    }
-    if (of_bytes ? bytes[of_bytes - 1] != '\n' : torn && !written) {
+    if (rv != APR_SUCCESS && written && bytes[written - 1] != '\n') {
         __atomic_store_n(sink->torn, 1, __ATOMIC_RELAXED);
     }
-    tell_lost(sink, rv);
+    return rv;
+}
+
+/* The end of a torn line is a write of its own: apr_file_writev_full() says of a short write that
+ * all was written, and goes on with the beginning of what it was in. */
+static void write_now(m2mgw_sink_t *sink, const char *bytes, apr_size_t n)
+{
+    apr_status_t rv = APR_SUCCESS;
+
+    if (take_torn(sink)) {
+        rv = apr_file_write_full(sink->file, "\n", 1, NULL);
+        if (rv != APR_SUCCESS) {
+            __atomic_store_n(sink->torn, 1, __ATOMIC_RELAXED);
+        }
+    }
+    rv = rv == APR_SUCCESS ? write_whole(sink, bytes, n) : rv;
+    if (rv != APR_SUCCESS) {
+        tell_lost(sink, rv);
+    }
 }
 
 /* Begin to write the current half, with the lock. NULL: nothing is in it, or the other half is
