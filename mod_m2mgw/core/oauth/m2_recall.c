@@ -55,13 +55,14 @@ static int door_has(const door_t *door, const apr_uint64_t *tag, apr_uint32_t ve
                     apr_int64_t now)
 {
     const apr_uint32_t number = __atomic_load_n(&door->number, __ATOMIC_ACQUIRE);
-    const int has = (__atomic_load_n(&door->version, __ATOMIC_RELAXED) == version)
-                    & (now < __atomic_load_n(&door->until, __ATOMIC_RELAXED))
-                    & is_tag(door, tag);
+    const int current = __atomic_load_n(&door->version, __ATOMIC_RELAXED) == version;
+    const int in_time = now < __atomic_load_n(&door->until, __ATOMIC_RELAXED);
+    const int own = is_tag(door, tag);
+    int whole;
 
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return has & !(number & 1)
-           & (__atomic_load_n(&door->number, __ATOMIC_RELAXED) == number);
+    whole = !(number & 1) & (__atomic_load_n(&door->number, __ATOMIC_RELAXED) == number);
+    return current & in_time & own & whole;
 }
 
 int m2_recall_has(m2_recall_t *recall, const apr_uint64_t tag[M2_RECALL_WORDS],
@@ -107,6 +108,7 @@ void m2_recall_put(m2_recall_t *recall, const apr_uint64_t tag[M2_RECALL_WORDS],
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         return;
     }
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* whoever sees what follows sees the odd number */
     __atomic_store_n(&door->version, version, __ATOMIC_RELAXED);
     __atomic_store_n(&door->until, until, __ATOMIC_RELAXED);
     for (i = 0; i < M2_RECALL_WORDS; i++) {
