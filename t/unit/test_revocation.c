@@ -158,23 +158,23 @@ static void round_trip(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        entry = (m2_revoked_t){ M2_REVOKED_KID, z(names[i]), z(names[i]), M2_UNSET };
+        entry = (m2_revoked_t){ M2_REVOKED_KID, z(names[i]), z(names[i]), M2_UNSET, 0 };
         assert_int_equal(m2_revoked_write(&line, pool, &entry, &err), M2_OK);
         assert_int_equal(m2_revoked_read(&again, pool, m2_slice(line, strlen(line) - 1), &err),
                          M2_OK);
         assert_true(m2_slice_eq(again.scope, entry.scope));
         assert_true(m2_slice_eq(again.value, entry.value));
     }
-    entry = (m2_revoked_t){ M2_REVOKED_SUB, z("i"), z("s"), 5 };
+    entry = (m2_revoked_t){ M2_REVOKED_SUB, z("i"), z("s"), 5, 0 };
     assert_int_equal(m2_revoked_write(&line, pool, &entry, &err), M2_OK);
     assert_string_equal(line, "sub i s 5\n");
-    entry = (m2_revoked_t){ M2_REVOKED_KID, m2_slice(NULL, 0), z("k"), M2_UNSET };
+    entry = (m2_revoked_t){ M2_REVOKED_KID, m2_slice(NULL, 0), z("k"), M2_UNSET, 0 };
     assert_int_equal(m2_revoked_write(&line, pool, &entry, &err), M2_OK);
     assert_string_equal(line, "kid * k\n");
     entry.value = z("");
     assert_int_equal(m2_revoked_write(&line, pool, &entry, &err), M2_E_CONFIG);
     clean();
-    entry = (m2_revoked_t){ M2_REVOKED_JTI, m2_slice("a\0b", 3), z("k"), M2_UNSET };
+    entry = (m2_revoked_t){ M2_REVOKED_JTI, m2_slice("a\0b", 3), z("k"), M2_UNSET, 0 };
     assert_int_equal(m2_revoked_write(&line, pool, &entry, &err), M2_E_CONFIG);
 }
 
@@ -204,7 +204,7 @@ static const char *text_of(const char *path)
 
 static m2_code_t append(const char *path, const char *jti, int wait)
 {
-    m2_revoked_t entry = { M2_REVOKED_JTI, z("i"), z(jti), M2_UNSET };
+    m2_revoked_t entry = { M2_REVOKED_JTI, z("i"), z(jti), M2_UNSET, 0 };
 
     clean();
     return m2_revocation_append(pool, path, &entry, wait, &err);

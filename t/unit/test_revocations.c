@@ -130,7 +130,7 @@ static m2_code_t judge(const char *jti)
 
 static void append(const char *jti)
 {
-    const m2_revoked_t entry = { M2_REVOKED_JTI, z("i"), z(jti), M2_UNSET };
+    const m2_revoked_t entry = { M2_REVOKED_JTI, z("i"), z(jti), M2_UNSET, 0 };
 
     assert_int_equal(m2_revocation_append(pool, path_of("list"), &entry, 1000, &err), M2_OK);
 }
