@@ -135,10 +135,33 @@ static void test_pairs(void **state)
     assert_string_equal(in_pairs("TOK=x", M2_READ_COOKIE), "token_multiple");
 }
 
+/* The short reader of `Bearer TOKEN` takes what the long one does, which a blank in front asks. */
+static void test_readers_agree(void **state)
+{
+    static const char *const words[] = { "Bearer ", "bearer ", "DPoP ", "Bearer", " ", "\t", ",",
+                                         "x", "\"", "=", "\\", "\xa0", "Digest " };
+    static const char *const names[] = { "Authorization", "X-Token" };
+    const size_t n = sizeof(words) / sizeof(words[0]);
+    size_t i, name;
+
+    (void)state;
+    for (name = 0; name < 2; name++) {
+        for (i = 0; i < n * n * n * n; i++) {
+            const char *value = apr_pstrcat(pool, "Bearer ", words[i % n], words[i / n % n],
+                                            words[i / n / n % n], words[i / n / n / n], NULL);
+
+            assert_string_equal(in_header(names[name], value),
+                                in_header(names[name], apr_pstrcat(pool, " ", value, NULL)));
+            apr_pool_clear(pool);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit(test_authorization),
+        unit(test_readers_agree),
         unit(test_why_none),
         unit(test_other_header),
         unit(test_pairs),
