@@ -204,6 +204,10 @@ denies($t->request('OPTIONS', '/api/users/7', headers => [ @cors[ 0, 1 ], 'Acces
 denies($t->request('OPTIONS', '/api/users/7', headers => [ @cors[ 2, 3 ] ]), 401, 'token_missing', 'without Origin it is none');
 denies($t->request('OPTIONS', '/hidden/a', headers => [ @cors[ 0, 1 ], 'Access-Control-Request-Method', 'GET' ]), 401, 'token_missing', 'nor where M2MPreflight is Deny');
 
+for my $path ('/api/users/Me', '/api/users/7%252fx', '/api/users/7%252f..%252fme') {
+    denies($t->request('OPTIONS', $path, headers => [ @cors[ 0, 1 ], 'Access-Control-Request-Method', 'GET' ]), 400, 'path_unsafe', "a preflight's path is read once more: $path");
+}
+
 $r = $t->request('OPTIONS', '/api/files/x', headers => [@cors]);
 is($r->reached, 1, 'nor does a preflight need one where OPTIONS is described') or diag(M2MGW::Test::describe($r));
 denies($t->request('OPTIONS', '/api/files/x'), 401, 'token_missing', 'control: another OPTIONS there does');
@@ -240,6 +244,17 @@ takes("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/api.yaml\n</Location>", 'cont
     my (undef, $text) = try_config("<Location /api>\n$KEYS\nM2MOpenAPI \@ROOT\@/open.yaml\n</Location>",
         files => { %FILES, 'open.yaml' => "openapi: 3.0.0\nservers: [{url: /api}]\npaths: {/a: {get: {}}}\n" });
     like($text, qr/^M2-101: M2MOpenAPI: \S+open\.yaml:\d+:\d+: the document as a whole states no security/m, 'httpd -t: a notice on a document');
+}
+{   # what has no effect is told
+    my $told = sub { (try_config("<Location /api>\n$KEYS\n$_[0]\n</Location>\n" . ($_[1] // ''), files => \%FILES))[1] };
+    my $idle = qr/M2MOperationUnknown and M2MPreflight have no effect without M2MOpenAPI or M2MOperation/;
+    like($told->('M2MOperationUnknown Deny'), $idle, 'httpd -t: M2MOperationUnknown without operations is told');
+    like($told->('M2MPreflight Pass'), $idle, 'so is M2MPreflight');
+    unlike($told->("M2MOperationUnknown Deny\nM2MOperation GET /api/a"), $idle, 'but not beside operations');
+    unlike($told->('M2MOperationUnknown Deny', "<Location /api/v1>\nM2MOperation GET /api/v1/a\n</Location>"), $idle, 'nor where a narrower section has some');
+    my $outside = qr/is outside of <Location \/api>, so that no request finds it/;
+    like($told->("M2MOperation GET $_"), $outside, "an operation outside of its section is told: $_") for '/a', '/apix/a', '/x/{id}', '/ap';
+    unlike($told->("M2MOperation GET $_"), $outside, "one that may be inside is not: $_") for '/api', '/api/a', '/api/{id}', '/{version}/a', '/*', '/%61pi/a';
 }
 stops("<Location /api>\nM2MOpenAPI \@ROOT\@/api.yaml\n</Location>", qr/M2MOpenAPI: operations that need a token.*no keys/, 'no keys');
 takes("<Location /api>\nM2MOperation GET /api/x public\n</Location>", 'public ones need none');

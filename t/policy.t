@@ -194,6 +194,8 @@ same('a preflight', '/ops/users/7', 'bypass', method => 'OPTIONS',
     headers => [ 'Origin', 'https://a', 'Access-Control-Request-Method', 'GET' ]);
 same('a preflight where OPTIONS is described', '/ops/users', 'bypass', method => 'OPTIONS',
     headers => [ 'Origin', 'https://a', 'Access-Control-Request-Method', 'POST' ]);
+same('a preflight whose path is another operation in another case', '/ops/users/None', 'path_unsafe', method => 'OPTIONS',
+    headers => [ 'Origin', 'https://a', 'Access-Control-Request-Method', 'GET' ]);
 same('OPTIONS that is not a preflight', '/ops/users', 'token_missing', method => 'OPTIONS');
 same('HEAD as GET', '/ops/users/7', 'ok', method => 'HEAD', token => token({ scope => 'users:read' }));
 same('an operation in another case', '/ops/Users/7', 'operation_unknown', token => token({ scope => 'users:read' }));

@@ -398,7 +398,7 @@ static int lacks_keys(const m2mctl_story_t *s)
     return s->force->operations && !s->policy.bypass_empty && !s->policy.keys;
 }
 
-/* The token half; 0 where the request is a preflight, which nothing else looks at. */
+/* The token half; 0 where the request is a preflight, of which only the path is looked at. */
 static int decide_token(m2mctl_story_t *s)
 {
     const int preflight = m2mctl_story_find_operation(s);
@@ -435,6 +435,7 @@ void m2mctl_story_decide(m2mctl_story_t *s)
         return;
     }
     if (!decide_token(s)) {
+        m2mctl_story_check_reading(s);
         return;
     }
     check_readings(s);

@@ -8,6 +8,7 @@
 
 #include "httpd/config/m2mgw_endpoints.h"
 #include "httpd/config/m2mgw_places.h"
+#include "httpd/config/m2mgw_set.h"
 
 #include "host/m2h_dbd.h"
 
@@ -403,6 +404,11 @@ static int unprovable(const look_t *look)
            && !m2mgw_takes_dpop(&look->in_force);
 }
 
+static int idle_operations(const look_t *look)
+{
+    return look->active && !look->in_force.operations && m2mgw_cfg_lacks_operations(look->section);
+}
+
 static const notice_row_t notice_rows[] = {
     { orphan, NULL, M2_LOG_WARNING, "M2MEngine is on without keys or rules: every request is "
       "answered 503, unless a section that matches as well brings some" },
@@ -465,6 +471,8 @@ static const notice_row_t notice_rows[] = {
       "owner's key or certificate is accepted from anybody" },
     { unprovable, NULL, M2_LOG_WARNING, "M2MSenderConstraint DPoP takes tokens in a header, and "
       "M2MToken names none: no token is accepted" },
+    { idle_operations, NULL, M2_LOG_WARNING, "M2MOperationUnknown and M2MPreflight have no effect "
+      "without M2MOpenAPI or M2MOperation" },
 };
 
 static look_t *look_everywhere(apr_pool_t *pool, const apr_array_header_t *sections)

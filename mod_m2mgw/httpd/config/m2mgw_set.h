@@ -120,6 +120,10 @@ const char *m2mgw_cfg_check_operations(const ap_directive_t **pat, apr_pool_t *p
 /** Make the operations of a section ready for requests. */
 void m2mgw_cfg_finish_operations(apr_pool_t *pool, const m2mgw_section_t *section);
 
+/** Whether section says what happens to unknown operations or preflights, and no request that
+ * meets it can meet operations. At configuration only. */
+int m2mgw_cfg_lacks_operations(const m2mgw_section_t *section);
+
 /* --- m2mgw_set_lists.c: lists of revoked tokens, data sets --- */
 
 const char *m2mgw_cfg_revocation(cmd_parms *cmd, void *dir, const char *args);

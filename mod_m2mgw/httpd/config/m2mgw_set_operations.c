@@ -132,30 +132,56 @@ static const char *read_options(document_t *document, cmd_parms *cmd, const char
     }
 }
 
-/* A request outside the section never meets the table. */
-static const char *check_base(const m2mgw_section_t *section, cmd_parms *cmd,
-                              const char *base)
+/* The path of a <Location PATH> without slashes at its end; empty in any other section. */
+static m2_slice_t location_of(const m2mgw_section_t *section, apr_pool_t *pool)
 {
     const ap_directive_t *where = section->where;
     const char *args, *path;
     apr_size_t n;
 
     if (!where || ap_cstr_casecmp(where->directive, "<Location") != 0) {
-        return NULL;
+        return m2_slice(NULL, 0);
     }
     args = where->args;
-    path = ap_getword_conf(cmd->temp_pool, &args);
-    n = strlen(path);
+    path = ap_getword_conf(pool, &args);
+    n = *path == '/' ? strlen(path) : 0;
     while (n && (path[n - 1] == '/' || path[n - 1] == '>')) {
         n--;
     }
-    if (*path != '/' || (strlen(base) >= n && m2_slice_eq(m2_slice(base, n),
-                                                          m2_slice(path, n))
-                         && (!base[n] || base[n] == '/'))) {
-        return NULL;
+    return m2_slice(path, n);
+}
+
+static int is_below(const char *path, m2_slice_t location)
+{
+    return strlen(path) >= location.n && m2_slice_eq(m2_slice(path, location.n), location)
+           && (!path[location.n] || path[location.n] == '/' || location.n == 0);
+}
+
+/* A request outside the section never meets the table. */
+static const char *check_base(const m2mgw_section_t *section, cmd_parms *cmd,
+                              const char *base)
+{
+    const m2_slice_t location = location_of(section, cmd->temp_pool);
+
+    return is_below(base, location) ? NULL
+           : m2mgw_cfg_error(cmd, "the document lives at \"%s\", outside of <Location %.*s>; say "
+                             "base=PATH", *base ? base : "/", (int)location.n, location.p);
+}
+
+/* The same of a template, as far as it is plain text. */
+static void check_template(const m2mgw_section_t *section, cmd_parms *cmd, const char *template)
+{
+    const m2_slice_t location = location_of(section, cmd->temp_pool);
+    const apr_size_t plain = strcspn(template, "{*%");
+    const apr_size_t n = plain < location.n ? plain : location.n;
+
+    if (template[plain] ? !m2_slice_eq(m2_slice(template, n), m2_slice(location.p, n))
+                        : !is_below(template, location)) {
+        m2mgw_cfg_notice(M2_LOG_WARNING, "M2MOperation in line %d of %s: %s is outside of "
+                         "<Location %.*s>, so that no request finds it: a template is a whole "
+                         "path", cmd->directive->line_num, cmd->directive->filename, template,
+                         (int)location.n, location.p);
     }
-    return m2mgw_cfg_error(cmd, "the document lives at \"%s\", outside of <Location %.*s>; say "
-                           "base=PATH", *base ? base : "/", (int)n, path);
 }
 
 static void tell_notices(const m2_openapi_t *api, const char *path)
@@ -359,6 +385,7 @@ const char *m2mgw_cfg_operation(cmd_parms *cmd, void *dir, const char *args)
         return m2mgw_cfg_error(cmd, "\"%s\" holds an empty method",
                                APR_ARRAY_IDX(words, 0, const char *));
     }
+    check_template(section, cmd, operation.path);
     m2_operations_source(section->operations->table, cmd->directive->filename);
     for (i = 0; !bad && i < methods->nelts; i++) {
         operation.method = APR_ARRAY_IDX(methods, i, const char *);
@@ -407,6 +434,24 @@ const char *m2mgw_cfg_check_operations(const ap_directive_t **pat, apr_pool_t *p
                             (*pat)->directive);
     }
     return NULL;
+}
+
+int m2mgw_cfg_lacks_operations(const m2mgw_section_t *section)
+{
+    const apr_array_header_t *sections = m2mgw_cfg_sections();
+    int i;
+
+    if (section->dir->operation_unknown == M2_UNSET && section->dir->preflight == M2_UNSET) {
+        return 0;
+    }
+    for (i = 0; i < sections->nelts; i++) {
+        const m2mgw_section_t *other = APR_ARRAY_IDX(sections, i, const m2mgw_section_t *);
+
+        if (other->operations && m2mgw_cfg_may_meet(other, section)) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 void m2mgw_cfg_finish_operations(apr_pool_t *pool, const m2mgw_section_t *section)

@@ -176,19 +176,11 @@ static void log_shadowed(const m2mgw_ctx_t *ctx, request_rec *r)
     }
 }
 
-static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
+static void ask_rules(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
 {
     const m2_policy_t *policy = &ctx->effective.policy;
     m2_facts_t facts;
 
-    m2mgw_recheck_path(ctx, r);
-    if (m2_gate_scopes(&ctx->verdict, policy) == M2_E_INSUFFICIENT_SCOPE) {
-        ctx->missing_scope = ctx->verdict.missing_scope;
-    }
-    judge_operation(ctx, r);
-    if (!passes(ctx) || (ctx->operation && ctx->operation->is_preflight)) {
-        return;
-    }
     if (m2_gate_asks(&ctx->verdict, policy)) {
         m2mgw_facts_init(&facts, ctx, r, now);
     }
@@ -199,6 +191,18 @@ static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
     log_shadowed(ctx, r);
     if (ctx->verdict.code == M2_E_RULE_ERROR && m2mgw_body_is_too_large(ctx)) {
         ctx->verdict.code = M2_E_BODY_TOO_LARGE; /* the sentence stays the rule's */
+    }
+}
+
+static void judge_request(m2mgw_ctx_t *ctx, request_rec *r, apr_time_t now)
+{
+    m2mgw_recheck_path(ctx, r);
+    if (m2_gate_scopes(&ctx->verdict, &ctx->effective.policy) == M2_E_INSUFFICIENT_SCOPE) {
+        ctx->missing_scope = ctx->verdict.missing_scope;
+    }
+    judge_operation(ctx, r);
+    if (passes(ctx) && !(ctx->operation && ctx->operation->is_preflight)) {
+        ask_rules(ctx, r, now);
     }
     if (passes(ctx) && m2mgw_operation_is_ambiguous(ctx, r)) {
         deny(ctx, M2_E_PATH_UNSAFE, "a lenient backend may read the path as another operation");

@@ -126,7 +126,7 @@ int m2mgw_operation_is_ambiguous(const m2mgw_ctx_t *ctx, request_rec *r)
     m2_path_reading_t readings[M2_PATH_READINGS];
     int i, n;
 
-    if (!ctx->operation || ctx->operation->is_preflight || ctx->effective.dir->path_guard == 0) {
+    if (!ctx->operation || ctx->effective.dir->path_guard == 0) {
         return 0;
     }
     table = ctx->effective.operations->table;
