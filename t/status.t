@@ -301,7 +301,9 @@ my $r = page('json');
 is($r->header('Content-Type'), 'application/json', 'JSON: content type');
 is($r->header('Cache-Control'), 'no-store', 'JSON: not to be kept');
 my $order = sub { join ',', $_[0]->body =~ /"(\w+)":/g };
-is($order->(page('json')), $order->($r), 'JSON: members keep their order');
+my @orders; # of two processes one may have keys of a URL that the other still waits for
+M2MGW::Test::before_long(sub { @orders = map { $order->(page('json')) } 1, 2; $orders[0] eq $orders[1] }, 10);
+is($orders[0], $orders[1], 'JSON: members keep their order');
 is_deeply([sort keys %{ JSON::PP::decode_json($r->body) }], [sort qw(module httpd since now requests passed refused decisions shadow_denials shadow rules
     verification keys sources revocation datasets cache replay proofs limits sections operations recent)], 'JSON: members');
 

@@ -450,7 +450,7 @@ static void test_short_coordinates(void **state)
                          M2_OK);
         json = m2_jwk_to_json(pool, made, 0);
         assert_int_equal(m2_b64_decode(&x, pool, m2_json_string(m2_json_get(json, "x"))), M2_OK);
-        if (x.p[0] == 0) {
+        if (x.p[0] == 0 && x.p[1] != 0) { /* another zero could be left out as well */
             m2_json_set_string(json, "x", m2_b64_encode(pool, m2_slice(x.p + 1, x.n - 1)));
             assert_int_equal(m2_jwk_from_json(&back, pool, json, VERIFY, &err), M2_OK);
             assert_string_equal(m2_jwk_thumbprint(pool, back), m2_jwk_thumbprint(pool, made));
