@@ -41,22 +41,44 @@ static int wait_and_lock(m2h_watch_t *watch)
     return 0;
 }
 
+static void end_ticks(m2h_watch_t *watch)
+{
+    if (watch->ticking && watch->end) {
+        watch->end();
+    }
+    watch->ticking = 0;
+}
+
 /* A tick that goes on uses what exit handlers free: a key that is read behind OPENSSL_cleanup()
  * crashes in OpenSSL's locks. So no exit handler runs then. */
 static apr_status_t stop(void *data)
 {
     m2h_watch_t *watch = data;
 
-    if (!wait_and_lock(watch)) {
+    if (wait_and_lock(watch)) {
+        end_ticks(watch);
+        unlock(watch);
+    }
+    else {
         m2_hold_give_up();
-        return APR_SUCCESS;
     }
-    if (watch->ticking && watch->end) {
-        watch->end();
-    }
-    watch->ticking = 0;
-    unlock(watch);
     return APR_SUCCESS;
+}
+
+/* On the thread of mod_watchdog, which nobody joins when it ends by itself: so it keeps nothing of
+ * OpenSSL's while it does not hold the lock. */
+static void turn(m2h_watch_t *watch, int ends)
+{
+    if (watch->ticking) {
+        if (ends) {
+            end_ticks(watch);
+        }
+        else {
+            watch->tick(apr_time_now());
+        }
+        m2_hold_thread_ends();
+    }
+    unlock(watch);
 }
 
 static apr_status_t run(int state, void *data, apr_pool_t *pool)
@@ -67,14 +89,11 @@ static apr_status_t run(int state, void *data, apr_pool_t *pool)
     if (state == AP_WATCHDOG_STATE_STARTING) {
         apr_setup_signal_thread(); /* a child is ended from its main thread, not from here */
     }
-    else if (state == AP_WATCHDOG_STATE_STOPPING) {
-        stop(data);
+    else if (state == AP_WATCHDOG_STATE_STOPPING && wait_and_lock(watch)) {
+        turn(watch, 1);
     }
     else if (state == AP_WATCHDOG_STATE_RUNNING && try_lock(watch)) {
-        if (watch->ticking) {
-            watch->tick(apr_time_now());
-        }
-        unlock(watch);
+        turn(watch, 0);
     }
     return APR_SUCCESS;
 }

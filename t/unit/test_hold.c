@@ -7,6 +7,11 @@
 
 #include "base/m2_hold.h"
 
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include <pthread.h>
+
 static volatile sig_atomic_t came;
 
 static void note(int signal)
@@ -56,6 +61,63 @@ static void test_given_up(void **state)
     assert_true(m2_hold_needed());
 }
 
+/* --- what OpenSSL keeps for a thread --- */
+
+static __thread int watched; /* this thread is to free nothing more */
+static int freed;
+
+static void *take(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return malloc(n);
+}
+
+static void *take_again(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return realloc(p, n);
+}
+
+static void give(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    freed += p && watched;
+    free(p);
+}
+
+static void *use_openssl(void *gives_back)
+{
+    unsigned char byte;
+
+    ERR_raise(ERR_LIB_USER, 1);
+    if (RAND_bytes(&byte, 1) != 1) {
+        return NULL;
+    }
+    if (gives_back) {
+        m2_hold_thread_ends();
+    }
+    watched = 1; /* what a destructor frees from here on may be freed by exit() as well */
+    return NULL;
+}
+
+static void test_thread_ends(void **state)
+{
+    static int yes;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, use_openssl, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_true(freed > 0); /* as any thread does */
+    freed = 0;
+    assert_int_equal(pthread_create(&thread, NULL, use_openssl, &yes), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(freed, 0);
+}
+
 static int listen_in(void **state)
 {
     (void)state;
@@ -68,10 +130,12 @@ static int listen_in(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_thread_ends),
         cmocka_unit_test_setup(test_threads_serve, listen_in),
         cmocka_unit_test(test_given_up),
         cmocka_unit_test_setup(test_held, listen_in),
     };
 
+    CRYPTO_set_mem_functions(take, take_again, give); /* before OpenSSL takes any */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
  */
 #include "base/m2_hold.h"
 
+#include <openssl/crypto.h>
+
 static int in_handler; /* of this process: whether it ends in one; set before it serves */
 static int given_up;   /* a thread of it goes on while it ends */
 
@@ -26,6 +28,11 @@ void m2_hold_give_up(void)
 int m2_hold_given_up(void)
 {
     return __atomic_load_n(&given_up, __ATOMIC_ACQUIRE);
+}
+
+void m2_hold_thread_ends(void)
+{
+    OPENSSL_thread_stop();
 }
 
 void m2_hold_begin(m2_hold_t *hold)

@@ -32,6 +32,11 @@ void m2_hold_give_up(void);
 /** Whether m2_hold_give_up() was called: then the process has to end by _exit(). Thread-safe. */
 int m2_hold_given_up(void);
 
+/** Give back what OpenSSL keeps for this thread. At the end of a thread a destructor does so,
+ *  which must not run beside OPENSSL_cleanup() in exit(): both free the same. So a thread that
+ *  nobody joins calls this before it tells that it is done, and uses OpenSSL no more. */
+void m2_hold_thread_ends(void);
+
 /** Hold SIGTERM and SIGHUP back from this thread until m2_hold_end(&hold); may be nested. Does
  *  nothing in a process that did not call m2_hold_signals(). Thread-safe. */
 void m2_hold_begin(m2_hold_t *hold);

@@ -153,6 +153,7 @@ static void *run(void *nothing)
             pthread_cond_broadcast(&desk.done);
         }
     }
+    m2_hold_thread_ends();
     desk.threads--;
     pthread_cond_broadcast(&desk.done);
     pthread_mutex_unlock(&desk.lock);
