@@ -140,7 +140,7 @@ static m2_slice_t location_of(const m2mgw_section_t *section, apr_pool_t *pool)
     apr_size_t n;
 
     if (!where || ap_cstr_casecmp(where->directive, "<Location") != 0) {
-        return m2_slice(NULL, 0);
+        return m2_slice("", 0);
     }
     args = where->args;
     path = ap_getword_conf(pool, &args);
