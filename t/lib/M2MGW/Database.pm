@@ -173,12 +173,25 @@ sub Postgres::stop {
     $self->{pid} = 0;
 }
 
-# It and all its children are there and do nothing: SIGSTOP, SIGCONT.
+# The state of a process and its parent; nothing for one that has gone.
+sub state_of { (eval { slurp("/proc/$_[0]/stat") } // '') =~ /\) (\S) (\d+)/ ? ($1, $2) : () }
+
+# Sends the signal; a process that is to stop has stopped when this is over, or has gone.
+sub send_to {
+    my ($signal, @pids) = @_;
+    kill $signal, @pids;
+    return if $signal ne 'STOP';
+    for my $pid (@pids) { M2MGW::Test::before_long(sub { ((state_of($pid))[0] // 'T') =~ /[TZX]/ }) }
+}
+
+# It and all its children are there and do nothing: SIGSTOP, SIGCONT. It comes first, so that it
+# begins no child meanwhile.
 sub Postgres::signal {
     my ($self, $signal) = @_;
-    my @children = grep { ((eval { slurp("/proc/$_/stat") } // '') =~ /\) \S (\d+)/ ? $1 : 0) == $self->{pid} }
+    send_to($signal, $self->{pid});
+    my @children = grep { ((state_of($_))[1] // 0) == $self->{pid} }
         map { m{(\d+)\z} } glob '/proc/[0-9]*'; # others come and go
-    kill $signal, $self->{pid}, @children;
+    send_to($signal, @children);
 }
 
 sub Postgres::DESTROY { local $?; $_[0]->stop }
