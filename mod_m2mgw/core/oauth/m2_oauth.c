@@ -280,7 +280,7 @@ static m2_oauth_error_t use_basic(m2_token_request_t *request, apr_pool_t *pool,
 {
     const char *body_id = given(values, P_CLIENT_ID);
     m2_oauth_error_t rc = read_basic(&request->client_id, &request->secret, pool,
-                                         m2_slice_z(authorization), ptext);
+                                     m2_slice_z(authorization), ptext);
 
     request->method = M2_CLIENT_BASIC;
     if (rc == M2_OAUTH_OK && body_id && strcmp(body_id, request->client_id) != 0) {

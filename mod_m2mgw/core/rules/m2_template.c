@@ -226,13 +226,13 @@ static void write_bytes(writer_t *writer, const char *bytes, apr_size_t n)
     writer->n += n;
 }
 
-static void write_value(writer_t *writer, m2_slice_t value, unit_fn *unit)
+static void write_value(writer_t *writer, m2_slice_t value, unit_fn *put_unit)
 {
     char out[UNIT];
     apr_size_t n, used;
 
     for (; value.n; value = m2_slice(value.p + used, value.n - used)) {
-        used = unit(out, &n, value);
+        used = put_unit(out, &n, value);
         if (n > writer->left) {
             writer->left = 0; /* nothing follows a value that was cut */
             return;
